@@ -1,0 +1,73 @@
+// Package bundle holds the default policies: an organization, a few roles to
+// begin with, and the text that describes targets. It is data; package policies
+// gives it its meaning.
+//
+// The roles give the login LOGIN, which Write replaces: which logins there are
+// is the installation's to say. Targets are not among the files, for the same
+// reason.
+package bundle
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Files holds the default documents, without targets.
+//
+//go:embed *.yaml
+var Files embed.FS
+
+// Placeholder is the login that stands in the default roles.
+const Placeholder = "LOGIN"
+
+// Target is one host to put into the policy.
+type Target struct {
+	Name    string            // as people type it
+	Address string            // host:port
+	HostKey string            // type and base64, as the first two fields of ssh_host_ed25519_key.pub
+	Labels  map[string]string // what roles select by
+}
+
+// Write returns the text of every file of a policy folder, by name: the default
+// documents with login in the place of Placeholder, and targets.yaml. It does
+// not check what it is given; loading the policy does.
+func Write(login string, targets []Target) (map[string]string, error) {
+	names, err := fs.Glob(Files, "*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("listing the default policies: %w", err)
+	}
+	files := map[string]string{}
+	for _, name := range names {
+		text, err := fs.ReadFile(Files, name)
+		if err != nil {
+			return nil, fmt.Errorf("reading the default policies: %w", err)
+		}
+		files[name] = strings.ReplaceAll(string(text), "["+Placeholder+"]", "["+quote(login)+"]")
+	}
+	var documents []string
+	for _, t := range targets {
+		var text strings.Builder
+		fmt.Fprintf(&text, "kind: Target\nname: %s\naddress: %s\nhostKey: %s\nlabels:\n", quote(t.Name), quote(t.Address), quote(t.HostKey))
+		for _, key := range slices.Sorted(maps.Keys(t.Labels)) {
+			fmt.Fprintf(&text, "  %s: %s\n", quote(key), quote(t.Labels[key]))
+		}
+		documents = append(documents, text.String())
+	}
+	files["targets.yaml"] = "# Where access can lead. A host's address and key stand here so that nobody can\n# redirect or relabel it without a change of the policy.\n" + strings.Join(documents, "---\n")
+	return files, nil
+}
+
+// quote writes a string as YAML in double quotation marks, of which JSON's are a
+// subset.
+func quote(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil { // no string makes it
+		panic(err)
+	}
+	return string(quoted)
+}

@@ -1,0 +1,80 @@
+package bundle_test
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"stint/policies"
+	"stint/policies/bundle"
+)
+
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWfvVqSmNpNDXLLzF8Dx4M4K2rWRl5gHVBYhRr3rJdM"
+
+func write(t *testing.T, login string, targets []bundle.Target) (*policies.Bundle, error) {
+	t.Helper()
+	files, err := bundle.Write(login, targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := fstest.MapFS{}
+	for name, text := range files {
+		folder[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return policies.Load(folder)
+}
+
+func targets() []bundle.Target {
+	return []bundle.Target{
+		{Name: "web-1", Address: "127.0.0.1:2201", HostKey: hostKey, Labels: map[string]string{"env": "production", "tier": "web"}},
+		{Name: "customers-db", Address: "127.0.0.1:2202", HostKey: hostKey, Labels: map[string]string{"env": "restricted", "data": "customers"}},
+		{Name: "vault", Address: "[::1]:2203", HostKey: hostKey, Labels: map[string]string{"env": "restricted", "data": "keys"}},
+		{Name: "demo", Address: "localhost:2204", HostKey: hostKey, Labels: map[string]string{"env": "demo"}},
+	}
+}
+
+func TestTheDefaultPolicyLoads(t *testing.T) {
+	t.Parallel()
+	b, err := write(t, "first.last", targets())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reach := map[string]string{"production-shell": "web-1", "customer-data": "customers-db", "key-management": "vault", "demo-shell": "demo"}
+	if len(b.Roles()) != len(reach) {
+		t.Errorf("there are %d roles, %d expected", len(b.Roles()), len(reach))
+	}
+	for _, r := range b.Roles() {
+		reached := b.TargetsOf(r.Name)
+		if len(reached) != 1 || reached[0].Name != reach[r.Name] {
+			t.Errorf("%s reaches %v, want %s alone", r.Name, reached, reach[r.Name])
+		}
+		if len(r.Logins) != 1 || r.Logins[0] != "first.last" {
+			t.Errorf("%s gives the logins %v", r.Name, r.Logins)
+		}
+		if len(r.Approval) == 0 {
+			t.Errorf("%s is granted without anybody's approval", r.Name)
+		}
+	}
+	if target, _ := b.Target("vault"); target.Address != "[::1]:2203" || target.HostKey != hostKey || target.Labels["data"] != "keys" {
+		t.Errorf("the target came back as %+v", target)
+	}
+}
+
+func TestTheDefaultFilesLoadAsTheyAre(t *testing.T) {
+	t.Parallel()
+	if _, err := policies.Load(bundle.Files); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNothingWrittenEscapesItsPlace(t *testing.T) {
+	t.Parallel()
+	if _, err := write(t, "demo]\nreason: optional #", nil); err == nil {
+		t.Error("a login that is none was accepted")
+	}
+	evil := targets()
+	evil[0].Labels["env"] = "demo\"\n  data: keys"
+	if _, err := write(t, "demo", evil); err == nil || !strings.Contains(err.Error(), "targets.yaml:") {
+		t.Errorf("a label that breaks out of its line: %v", err)
+	}
+}

@@ -1,0 +1,95 @@
+package policies
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// String joins both halves of an identity, subject first: "f3a9 @
+// https://id.example.com". It is what statements and screens show;
+// ParseSubject is its inverse.
+func (s Subject) String() string { return s.Subject + subjectAt + s.Issuer }
+
+const subjectAt = " @ "
+
+// mostIdentity bounds each half of an identity, in bytes (OpenID Connect Core
+// 1.0, section 2, bounds the subject so).
+const mostIdentity = 255
+
+// Check refuses an identity that String could not show without doubt: either
+// half must be 1 to 255 visible ASCII characters, and the issuer must be an
+// http or https URL.
+func (s Subject) Check() error {
+	for _, half := range []string{s.Subject, s.Issuer} {
+		if half == "" || len(half) > mostIdentity || strings.ContainsFunc(half, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return errors.New("a subject and its issuer are each 1 to 255 visible ASCII characters without a space")
+		}
+	}
+	if !strings.HasPrefix(s.Issuer, "https://") && !strings.HasPrefix(s.Issuer, "http://") {
+		return errors.New("an issuer is an http or https URL")
+	}
+	return nil
+}
+
+// ParseSubject reads what String wrote, and refuses everything else.
+func ParseSubject(text string) (Subject, error) {
+	// Neither half may hold a space, so there is only one place to cut.
+	subject, issuer, found := strings.Cut(text, subjectAt)
+	if !found {
+		return Subject{}, errors.New(`an identity is written "subject @ issuer"`)
+	}
+	s := Subject{Issuer: issuer, Subject: subject}
+	if err := s.Check(); err != nil {
+		return Subject{}, err
+	}
+	return s, nil
+}
+
+// SamePerson tells whether two identities belong to one person: they are equal,
+// or the organization names them as aliases, or they share an e-mail address.
+// It errs towards one person, because it decides who may not approve for whom.
+func (b *Bundle) SamePerson(p, q Person) bool {
+	if p.Subject == q.Subject {
+		return true
+	}
+	if p.Email != "" && strings.EqualFold(p.Email, q.Email) {
+		return true
+	}
+	return slices.ContainsFunc(b.organization.Aliases, func(one []Subject) bool {
+		return slices.Contains(one, p.Subject) && slices.Contains(one, q.Subject)
+	})
+}
+
+// IsReviewer tells whether a person may see every request, session and audit
+// event, and replay recordings.
+func (b *Bundle) IsReviewer(p Person) bool { return p.inAny(b.organization.Reviewers) }
+
+// MayAsk tells whether a person's groups let them ask for a role at all. It is
+// for lists; Decide looks at everything.
+func (b *Bundle) MayAsk(p Person, role string) bool {
+	r, ok := b.Role(role)
+	return ok && p.inAny(r.Requesters)
+}
+
+// MayApprove tells whether a person could fill a place in one of the role's
+// stages when requester asks. It is for lists; Decide looks at everything.
+func (b *Bundle) MayApprove(p, requester Person, role string) bool {
+	r, ok := b.Role(role)
+	return ok && !b.SamePerson(p, requester) && slices.ContainsFunc(r.Approval, func(s Stage) bool { return p.inAny(s.Groups) })
+}
+
+// inAny tells whether the person is in at least one of the groups.
+func (p Person) inAny(groups []string) bool {
+	return slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(p.Groups, g) })
+}
+
+// called is what a sentence calls the person.
+func (p Person) called() string {
+	for _, name := range []string{p.Name, p.Email} {
+		if name != "" {
+			return name
+		}
+	}
+	return p.Subject.Subject
+}
