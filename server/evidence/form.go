@@ -1,0 +1,219 @@
+package evidence
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"stint/policies"
+)
+
+// Bounds of single fields.
+const (
+	mostRevision   = 1_000_000
+	mostGroups     = 64
+	mostCredential = 1023 // bytes (Web Authentication Level 3, section 4)
+	mostPublicKey  = 2048 // bytes
+)
+
+// The forms of the format. Each is described in docs/formats/evidence.md.
+var (
+	nameForm       = bare(policies.CheckName)
+	loginForm      = bare(policies.CheckLogin)
+	idForm         = bare(matching(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`, "an id: 1 to 64 letters, digits, hyphens and underscores"))
+	digestForm     = bare(matching(`^sha256:[0-9a-f]{64}$`, `a digest: "sha256:" and 64 small hex digits`))
+	hexForm        = bare(matching(`^[0-9a-f]{32}$`, "32 small hex digits"))
+	keyForm        = bare(func(text string) error { _, err := ParseKey(text); return err })
+	credentialForm = bare(encoded(mostCredential))
+	publicKeyForm  = bare(encoded(mostPublicKey))
+
+	reasonForm = quoted(func(text string) error { return policies.CheckText(text, policies.MostReason) })
+	personForm = quoted(checkPersonName)
+	emailForm  = quoted(func(text string) error { return policies.CheckText(text, policies.MostName) })
+
+	subjectForm = form[policies.Subject]{
+		write: func(s policies.Subject) (string, error) { return s.String(), nil },
+		read:  policies.ParseSubject,
+	}
+	numberForm = form[int]{
+		write: func(n int) (string, error) { return strconv.Itoa(n), nil },
+		read: func(text string) (int, error) {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 || n > mostRevision {
+				return 0, fmt.Errorf("it must be a whole number from 1 to %d", mostRevision)
+			}
+			return n, nil
+		},
+	}
+	durationForm = form[time.Duration]{
+		write: func(d time.Duration) (string, error) {
+			if d%time.Second != 0 {
+				return "", errors.New("it must be whole seconds")
+			}
+			return policies.FormatDuration(d), nil
+		},
+		read: func(text string) (time.Duration, error) {
+			d, err := policies.ParseDuration(text)
+			if err == nil && d == 0 {
+				err = errors.New("it must be at least a second")
+			}
+			return d, err
+		},
+	}
+	timeForm = form[time.Time]{
+		write: func(t time.Time) (string, error) {
+			if t.Nanosecond() != 0 {
+				return "", errors.New("it must be whole seconds; truncate it")
+			}
+			return t.UTC().Format(timeLayout), nil
+		},
+		read: func(text string) (time.Time, error) {
+			t, err := time.Parse(timeLayout, text)
+			if err != nil || t.Year() < 2000 {
+				return time.Time{}, errors.New("it must be a time in UTC from the year 2000 on, such as 2026-03-04T05:06:07Z")
+			}
+			return t, nil
+		},
+	}
+	groupsForm = form[[]string]{write: writeGroups, read: readGroups}
+)
+
+// timeLayout is RFC 3339 in UTC, with whole seconds.
+const timeLayout = "2006-01-02T15:04:05Z"
+
+// bare is a text that stands as it is; check decides what it may be, and must
+// refuse line feeds.
+func bare(check func(string) error) form[string] {
+	return form[string]{
+		write: func(text string) (string, error) { return text, nil },
+		read:  func(text string) (string, error) { return text, check(text) },
+	}
+}
+
+func matching(pattern, what string) func(string) error {
+	re := regexp.MustCompile(pattern)
+	return func(text string) error {
+		if !re.MatchString(text) {
+			return errors.New("it must be " + what)
+		}
+		return nil
+	}
+}
+
+// encoded refuses what is not base64url, without padding and with its last bits
+// zero (RFC 4648, section 5), of 1 to most bytes.
+func encoded(most int) func(string) error {
+	return func(text string) error {
+		if data, err := fromBase64(text); err != nil || len(data) == 0 || len(data) > most {
+			return fmt.Errorf("it must be 1 to %d bytes in base64url without padding", most)
+		}
+		return nil
+	}
+}
+
+// fromBase64 reads base64url without padding, in its one spelling.
+func fromBase64(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") { // which the library would skip
+		return nil, errors.New("a line break in base64url")
+	}
+	return base64.RawURLEncoding.Strict().DecodeString(text)
+}
+
+func toBase64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
+
+// checkPersonName wants something to be seen.
+func checkPersonName(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("it must not be empty")
+	}
+	return policies.CheckText(text, policies.MostName)
+}
+
+// quoted is free text between quotation marks; a quotation mark in it, and a
+// backslash, stand behind a backslash, and nothing else is escaped.
+func quoted(check func(string) error) form[string] {
+	return form[string]{
+		write: func(text string) (string, error) { return quote(text), nil },
+		read: func(text string) (string, error) {
+			value, rest, err := unquote(text)
+			if err == nil && rest != "" {
+				err = errors.New("there is more after the closing quotation mark")
+			}
+			if err == nil {
+				err = check(value)
+			}
+			return value, err
+		},
+	}
+}
+
+func quote(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+}
+
+// unquote reads one quoted text from the front.
+func unquote(text string) (value, rest string, err error) {
+	if !strings.HasPrefix(text, `"`) {
+		return "", "", errors.New("it must stand between quotation marks")
+	}
+	var out strings.Builder
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			return out.String(), text[i+1:], nil
+		case '\\':
+			if i++; i == len(text) || text[i] != '"' && text[i] != '\\' {
+				return "", "", errors.New(`only a quotation mark and a backslash stand behind a backslash`)
+			}
+		}
+		out.WriteByte(text[i])
+	}
+	return "", "", errors.New("its closing quotation mark is missing")
+}
+
+// noGroups stands for an empty list; being bare, it is no group's name.
+const noGroups = "none"
+
+func writeGroups(groups []string) (string, error) {
+	if len(groups) == 0 {
+		return noGroups, nil
+	}
+	var all []string
+	for _, g := range groups {
+		all = append(all, quote(g))
+	}
+	return strings.Join(all, ", "), nil
+}
+
+func readGroups(text string) ([]string, error) {
+	if text == noGroups {
+		return nil, nil
+	}
+	var groups []string
+	for {
+		group, rest, err := unquote(text)
+		if err != nil {
+			return nil, err
+		}
+		if err := policies.CheckGroup(group); err != nil {
+			return nil, err
+		}
+		groups = append(groups, group)
+		if rest == "" {
+			break
+		}
+		var more bool
+		if text, more = strings.CutPrefix(rest, ", "); !more || len(groups) == mostGroups {
+			return nil, fmt.Errorf("groups are separated by a comma and a space, and there are at most %d", mostGroups)
+		}
+	}
+	if !slices.IsSorted(groups) || len(slices.Compact(slices.Clone(groups))) != len(groups) {
+		return nil, errors.New("groups must be sorted by their bytes and distinct")
+	}
+	return groups, nil
+}
