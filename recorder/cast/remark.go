@@ -1,0 +1,57 @@
+package cast
+
+import "fmt"
+
+// remark says in words what happened, for all events but those that carry bytes. It
+// is one line and inert.
+func remark(b Body) string {
+	return oneLine(words(b))
+}
+
+func words(b Body) string {
+	switch b := b.(type) {
+	case ChannelOpen:
+		text := "opened: " + string(b.Type)
+		if b.Command != "" {
+			text += " " + b.Command
+		}
+		if b.Terminal != "" {
+			text += fmt.Sprintf(", terminal %s, %dx%d", b.Terminal, b.Size.Columns, b.Size.Rows)
+		}
+		return text
+	case WindowChange:
+		return fmt.Sprintf("window is %dx%d", b.Columns, b.Rows)
+	case Signal:
+		return "the client sent signal " + string(b)
+	case ExitStatus:
+		return fmt.Sprintf("ended with status %d", uint32(b))
+	case ExitSignal:
+		text := "ended by signal " + b.Signal
+		if b.CoreDumped {
+			text += " (core dumped)"
+		}
+		if b.Message != "" {
+			text += ": " + b.Message
+		}
+		return text
+	case EOF:
+		if b.Input {
+			return "the client sends no more"
+		}
+		return "the target sends no more"
+	case ChannelClose:
+		return "closed"
+	case Refused:
+		return "refused: " + b.What + ": " + b.Why
+	case Environment:
+		return "environment: " + b.Name + "=" + b.Value
+	case Note:
+		return "note: " + string(b)
+	case End:
+		if b.Detail != "" {
+			return "the session ended: " + string(b.Reason) + ": " + b.Detail
+		}
+		return "the session ended: " + string(b.Reason)
+	}
+	return b.Kind().String()
+}
