@@ -1,0 +1,69 @@
+package recorder_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"stint/recorder"
+)
+
+const goodConfig = `{
+  "name": "proxy-1", "instance": "k3f9x2mq", "data": "/var/lib/stint/proxy", "listen": "127.0.0.1:2222",
+  "tls": {"certificate": "/etc/stint/proxy.crt", "key": "/etc/stint/proxy.key", "authority": "/etc/stint/ca.crt"},
+  "signer": {"url": "https://127.0.0.1:7001", "key": "0000000000000000000000000000000000000000000000000000000000000001"},
+  "broker": {"url": "https://127.0.0.1:7002", "key": "0000000000000000000000000000000000000000000000000000000000000002"}
+}`
+
+func TestParseConfig(t *testing.T) {
+	t.Parallel()
+	if _, err := recorder.ParseConfig([]byte(goodConfig)); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ old, new, names string }{
+		{`"name": "proxy-1"`, `"name": ""`, "name"},
+		{`"name": "proxy-1"`, `"name": "Proxy 1"`, "name"},
+		{`"instance": "k3f9x2mq", `, ``, "instance"},
+		{`"/var/lib/stint/proxy"`, `"proxy"`, "data"},
+		{`"127.0.0.1:2222"`, `"2222"`, "listen"},
+		{`"/etc/stint/proxy.crt"`, `"proxy.crt"`, "tls.certificate"},
+		{`"/etc/stint/proxy.key"`, `""`, "tls.key"},
+		{`https://127.0.0.1:7001`, `http://127.0.0.1:7001`, "signer.url"},
+		{`https://127.0.0.1:7002`, `https://`, "broker.url"},
+		{`0000000000000001"`, `"`, "signer.key"},
+		{`0000000000000002"`, `000000000000000x"`, "broker.key"},
+		{`"listen"`, `"listens"`, "listens"},
+		{`}`, `, "more": 1}`, "more"},
+	} {
+		text := strings.Replace(goodConfig, test.old, test.new, 1)
+		if text == goodConfig {
+			t.Fatalf("%q is not in the configuration", test.old)
+		}
+		if _, err := recorder.ParseConfig([]byte(text)); err == nil || !strings.Contains(err.Error(), test.names) {
+			t.Errorf("%q for %q: %v, want %q named", test.new, test.old, err, test.names)
+		}
+	}
+	if _, err := recorder.ParseConfig([]byte(goodConfig + "{}")); err == nil {
+		t.Error("something after the configuration is accepted")
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add([]byte(goodConfig))
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"name":"a"}{"name":"b"}`))
+	f.Add([]byte(`[1,2`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		config, err := recorder.ParseConfig(text)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second, err := recorder.ParseConfig(again); err != nil || second != config {
+			t.Errorf("%+v reads back as %+v, %v", config, second, err)
+		}
+	})
+}

@@ -1,0 +1,294 @@
+package recordertest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"stint/policies"
+	"stint/recorder/wire"
+)
+
+// Broker says yes to every session whose request has not ended, and keeps what
+// it is sent, in memory.
+type Broker struct {
+	server *server
+
+	mu       sync.Mutex
+	changed  *sync.Cond
+	sessions map[string]*Session
+	ended    map[string]wire.Ending // by request
+	streams  map[chan wire.Ending]bool
+	lease    time.Duration
+	silent   bool
+}
+
+// Session is what the broker knows of a session.
+type Session struct {
+	Start     wire.SessionStart
+	Recording []byte
+	Seals     []wire.Seal
+	End       *wire.SessionEnd
+	EndHeard  time.Time
+}
+
+func newBroker(testing.TB) *Broker {
+	b := &Broker{sessions: map[string]*Session{}, ended: map[string]wire.Ending{}, streams: map[chan wire.Ending]bool{}, lease: wire.Lease}
+	b.changed = sync.NewCond(&b.mu)
+	return b
+}
+
+// Revoke ends a request and tells the proxies.
+func (b *Broker) Revoke(request, by string) {
+	ending := wire.Ending{Request: request, Reason: "revoked", By: by, At: time.Now().UTC()}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended[request] = ending
+	for stream := range b.streams {
+		stream <- ending
+	}
+}
+
+// RevokeQuietly ends a request without telling anybody who does not ask.
+func (b *Broker) RevokeQuietly(request, by string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended[request] = wire.Ending{Request: request, Reason: "revoked", By: by, At: time.Now().UTC()}
+}
+
+// SetLease sets the lease of sessions that start from now on, and the answer to
+// renewals; zero makes it refuse to renew.
+func (b *Broker) SetLease(lease time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lease = lease
+}
+
+// Stop makes the broker unreachable; Start brings it back.
+func (b *Broker) Stop() { b.server.stop() }
+
+// Start brings a stopped broker back at its address.
+func (b *Broker) Start() { b.server.start() }
+
+// Await waits until a session fits, and returns a copy of it. It fails the test
+// after a time.
+func (b *Broker) Await(t testing.TB, what string, fits func(*Session) bool) Session {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		b.mu.Lock()
+		for _, s := range b.sessions {
+			if fits(s) {
+				defer b.mu.Unlock()
+				return s.clone()
+			}
+		}
+		b.mu.Unlock()
+	}
+	t.Fatalf("no session came to be %s; there are %d", what, len(b.Sessions()))
+	return Session{}
+}
+
+// AwaitDelivered waits for a session of a request whose whole recording is here.
+func (b *Broker) AwaitDelivered(t testing.TB, request string) Session {
+	t.Helper()
+	return b.Await(t, "delivered", func(s *Session) bool { return s.Start.Request == request && s.delivered() })
+}
+
+// AwaitAll waits until there are count sessions, all of them delivered whole.
+func (b *Broker) AwaitAll(t testing.TB, count int) []Session {
+	t.Helper()
+	b.Await(t, "delivered with all others", func(*Session) bool {
+		for _, s := range b.sessions {
+			if !s.delivered() {
+				return false
+			}
+		}
+		return len(b.sessions) == count
+	})
+	return b.Sessions()
+}
+
+// delivered tells whether nothing is missing.
+func (s *Session) delivered() bool {
+	return s.End != nil && int64(len(s.Recording)) == s.End.Bytes && len(s.Seals) > 0 && s.Seals[len(s.Seals)-1].Offset == s.End.Bytes
+}
+
+// Sessions are all sessions, copied.
+func (b *Broker) Sessions() []Session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var sessions []Session
+	for _, s := range b.sessions {
+		sessions = append(sessions, s.clone())
+	}
+	return sessions
+}
+
+func (s *Session) clone() Session {
+	c := *s
+	c.Recording, c.Seals = slices.Clone(s.Recording), slices.Clone(s.Seals)
+	return c
+}
+
+func (b *Broker) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+wire.PathSessions, b.start)
+	mux.HandleFunc("POST "+wire.PathLeases, b.leases)
+	mux.HandleFunc("GET "+wire.PathEndings, b.endings)
+	mux.HandleFunc("POST "+wire.PathSessionEnd, b.end)
+	mux.HandleFunc("GET "+wire.PathRecording, b.state)
+	mux.HandleFunc("PUT "+wire.PathRecording, b.upload)
+	mux.HandleFunc("POST "+wire.PathSeals, b.seals)
+	return mux
+}
+
+func (b *Broker) start(w http.ResponseWriter, r *http.Request) {
+	var start wire.SessionStart
+	if err := read(r, &start); err != nil {
+		refuse(w, http.StatusBadRequest, "body", err.Error())
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ending, ok := b.ended[start.Request]; ok {
+		refuse(w, http.StatusForbidden, "grant-ended", fmt.Sprintf("this grant ended at %s (%s by %s). Ask again: stint request", ending.At.Format("15:04 UTC"), ending.Reason, ending.By))
+		return
+	}
+	b.sessions[start.Session] = &Session{Start: start}
+	answer(w, wire.Session{
+		Session: start.Session, Person: policies.Subject{Issuer: "http://localhost/dex", Subject: "alice"}, Name: "Alice",
+		Role: "role", GrantEnds: time.Now().Add(time.Hour), Lease: b.lease,
+	})
+}
+
+func (b *Broker) leases(w http.ResponseWriter, r *http.Request) {
+	var request wire.LeaseRequest
+	if err := read(r, &request); err != nil {
+		refuse(w, http.StatusBadRequest, "body", err.Error())
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lease == 0 {
+		refuse(w, http.StatusServiceUnavailable, "busy", "later")
+		return
+	}
+	result := wire.LeaseResult{}
+	for _, id := range request.Sessions {
+		verdict := wire.Verdict{Session: id, Ended: "killed"}
+		if s := b.sessions[id]; s != nil {
+			if ending, ok := b.ended[s.Start.Request]; ok {
+				verdict.Ended, verdict.By = ending.Reason, ending.By
+			} else {
+				verdict = wire.Verdict{Session: id, Lease: b.lease, GrantEnds: time.Now().Add(time.Hour)}
+			}
+		}
+		result.Verdicts = append(result.Verdicts, verdict)
+	}
+	answer(w, result)
+}
+
+func (b *Broker) endings(w http.ResponseWriter, r *http.Request) {
+	stream := make(chan wire.Ending, 64)
+	b.mu.Lock()
+	b.streams[stream] = true
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		delete(b.streams, stream)
+		b.mu.Unlock()
+	}()
+	ping := time.NewTicker(wire.EndingsPing)
+	defer ping.Stop()
+	encoder := json.NewEncoder(w)
+	for ending := (wire.Ending{}); ; {
+		if encoder.Encode(ending) != nil || http.NewResponseController(w).Flush() != nil {
+			return
+		}
+		select {
+		case ending = <-stream:
+		case <-ping.C:
+			ending = wire.Ending{}
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// session finds the session of a path; the caller holds mu.
+func (b *Broker) session(w http.ResponseWriter, r *http.Request) *Session {
+	s := b.sessions[r.PathValue("session")]
+	if s == nil {
+		refuse(w, http.StatusNotFound, "unknown-session", "There is no such session.")
+	}
+	return s
+}
+
+func (b *Broker) end(w http.ResponseWriter, r *http.Request) {
+	var end wire.SessionEnd
+	err := read(r, &end)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.session(w, r); s != nil && err == nil {
+		s.End = &end
+		s.EndHeard = time.Now()
+	}
+}
+
+func (b *Broker) state(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.session(w, r); s != nil {
+		answer(w, wire.RecordingState{Bytes: int64(len(s.Recording))})
+	}
+}
+
+func (b *Broker) upload(w http.ResponseWriter, r *http.Request) {
+	chunk, err := io.ReadAll(io.LimitReader(r.Body, wire.MaxChunk+1))
+	offset, wrong := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.session(w, r)
+	switch {
+	case s == nil:
+	case err != nil || wrong != nil || len(chunk) > wire.MaxChunk:
+		refuse(w, http.StatusBadRequest, "chunk", "The chunk cannot be read.")
+	case offset != int64(len(s.Recording)):
+		refuse(w, http.StatusConflict, "offset", "The recording goes on elsewhere.")
+	default:
+		s.Recording = append(s.Recording, chunk...)
+		answer(w, wire.RecordingState{Bytes: int64(len(s.Recording))})
+	}
+}
+
+func (b *Broker) seals(w http.ResponseWriter, r *http.Request) {
+	var report wire.Seals
+	err := read(r, &report)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.session(w, r)
+	if s == nil || err != nil {
+		return
+	}
+	for _, seal := range report.Seals {
+		switch {
+		case seal.Sequence >= 1 && seal.Sequence <= int64(len(s.Seals)):
+			if old := s.Seals[seal.Sequence-1]; old.Offset != seal.Offset || !bytes.Equal(old.Head[:], seal.Head[:]) {
+				refuse(w, http.StatusConflict, "seal-changed", "This seal was reported otherwise.")
+				return
+			}
+		case seal.Sequence == int64(len(s.Seals))+1:
+			s.Seals = append(s.Seals, seal)
+		default:
+			refuse(w, http.StatusConflict, "seal-order", "A seal is missing.")
+			return
+		}
+	}
+}

@@ -1,0 +1,307 @@
+package recorder_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"stint/recorder/recordertest"
+)
+
+// held is a command that runs until its connection ends.
+type held struct {
+	client  *ssh.Client
+	session *ssh.Session
+	output  *strings.Builder // standard error
+	ended   chan error
+}
+
+// hold starts a command that waits, and returns when it runs.
+func hold(t *testing.T, client *ssh.Client) *held {
+	t.Helper()
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &held{client: client, session: session, output: &strings.Builder{}, ended: make(chan error, 1)}
+	session.Stderr = h.output
+	stdout, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("echo runs; sleep 60"); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 5)
+	if _, err := io.ReadFull(stdout, line); err != nil || string(line) != "runs\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, stdout)
+		h.ended <- session.Wait()
+	}()
+	return h
+}
+
+// mustEnd waits for the end of the command, and of the connection.
+func (h *held) mustEnd(t *testing.T, within time.Duration, saying string) {
+	t.Helper()
+	began := time.Now()
+	select {
+	case err := <-h.ended:
+		exit := &ssh.ExitError{}
+		if !errors.As(err, &exit) || exit.ExitStatus() != 255 {
+			t.Errorf("the command ended with %v", err)
+		}
+	case <-time.After(within):
+		t.Fatalf("the command still runs after %v", within)
+	}
+	h.mustHaveBeenTold(t, saying)
+	gone := make(chan struct{})
+	go func() {
+		_ = h.client.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		t.Logf("over after %v", time.Since(began))
+	case <-time.After(5 * time.Second):
+		t.Error("the connection stayed open")
+	}
+}
+
+func (h *held) mustHaveBeenTold(t *testing.T, saying string) {
+	t.Helper()
+	if !strings.Contains(h.output.String(), saying) {
+		t.Errorf("the person was told %q, want %q", h.output.String(), saying)
+	}
+}
+
+func TestRevokedSessionEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	h := hold(t, r.connect(t))
+	r.Broker.Revoke("r-1", "Bob")
+	h.mustEnd(t, 500*time.Millisecond, "stint: access revoked by Bob at ")
+	session := r.Broker.AwaitDelivered(t, "r-1")
+	tr := read(t, session.Recording)
+	if session.End.Reason != "revoked" || !tr.holds("Note access revoked by Bob at ") || !tr.holds("End {Reason:revoked") {
+		t.Errorf("it ended %+v: %q", session.End, tr.events)
+	}
+	if r.Broker.Sessions()[0].EndHeard.IsZero() {
+		t.Error("the broker was not told")
+	}
+}
+
+func TestRevokingOneGrantLeavesOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	h := hold(t, r.connect(t))
+	r.Broker.Revoke("r-2", "Bob")
+	select {
+	case err := <-h.ended:
+		t.Fatalf("another grant's session ended: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+}
+
+func TestRevocationThatWasMissedIsFoundByTheLease(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	h := hold(t, r.connect(t))
+	r.Broker.RevokeQuietly("r-1", "Bob")
+	r.Broker.Stop() // the stream breaks; when it is back, leases are asked for
+	r.Broker.Start()
+	h.mustEnd(t, 4*time.Second, "stint: access revoked by Bob at ")
+}
+
+func TestLostLeaseEndsASession(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.Broker.SetLease(2 * time.Second)
+	h := hold(t, r.connect(t))
+	r.Broker.Stop()
+	h.mustEnd(t, 4*time.Second, "the broker can no longer be reached")
+	r.Broker.Start()
+	if session := r.Broker.AwaitDelivered(t, "r-1"); session.End.Reason != "lease-lost" {
+		t.Errorf("it ended %+v", session.End)
+	}
+}
+
+func TestLeasesAreRenewed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.Broker.SetLease(7 * time.Second)
+	h := hold(t, r.connect(t))
+	select {
+	case err := <-h.ended:
+		t.Fatalf("it ended: %v %s", err, h.output.String())
+	case <-time.After(8 * time.Second):
+	}
+}
+
+func TestGrantEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	short := grant
+	short.Ends = time.Now().Add(3 * time.Second)
+	r.Signer.Allow(short) // the person's certificate lives longer; the signer's ledger counts
+	h := hold(t, r.connect(t))
+	h.mustEnd(t, 5*time.Second, "stint: this grant ended at ")
+	if session := r.Broker.AwaitDelivered(t, "r-1"); session.End.Reason != "expired" {
+		t.Errorf("it ended %+v", session.End)
+	}
+}
+
+func TestCertificateEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	short := grant
+	short.Ends = time.Now().Add(3 * time.Second)
+	client, err := r.client(t, "web@db1", r.Signer.Identity(t, short))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold(t, client).mustEnd(t, 5*time.Second, "stint: this grant ended at ")
+	if _, err := r.client(t, "web@db1", r.Signer.Identity(t, short)); err == nil || !strings.Contains(err.Error(), "the grant r-1 ended at") {
+		t.Errorf("with the ended certificate: %v", err)
+	}
+}
+
+func TestRefusedSessionsAreToldWhy(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		change func(t *testing.T, r *rig)
+		want   string
+	}{
+		{"the grant ended", func(_ *testing.T, r *rig) { r.Broker.RevokeQuietly("r-1", "Bob") }, "(revoked by Bob). Ask again: stint request"},
+		{"no broker", func(_ *testing.T, r *rig) { r.Broker.Stop() }, "the broker cannot be reached"},
+		{"no signer", func(_ *testing.T, r *rig) { r.Signer.Stop() }, "the signer cannot be reached"},
+		{"the signer says no", func(_ *testing.T, r *rig) {
+			ended := grant
+			ended.Ends = time.Now()
+			r.Signer.Allow(ended)
+		}, "The signer knows no live grant"},
+		{"the signer speaks of another target", func(_ *testing.T, r *rig) {
+			other := hour(grant)
+			other.Target = "db2"
+			r.Signer.Allow(other)
+		}, "the signer cannot be reached"},
+		{"another host key", func(t *testing.T, r *rig) {
+			target := recordertest.NewTarget(t, r.Signer, "web", "db1", nil)
+			r.Signer.AddTarget("db1", recordertest.Target{Address: target.Address, HostKey: recordertest.NewKey(t).PublicKey()})
+		}, "shows another host key than policy says"},
+		{"nobody there", func(t *testing.T, r *rig) {
+			r.Signer.AddTarget("db1", recordertest.Target{Address: "127.0.0.1:1", HostKey: recordertest.NewKey(t).PublicKey()})
+		}, "db1 cannot be reached"},
+		{"the target lets nobody in", func(t *testing.T, r *rig) {
+			recordertest.NewTarget(t, r.Signer, "somebody", "db1", nil)
+		}, "db1 did not let web in"},
+		{"no room for a recording", func(t *testing.T, r *rig) {
+			spool := filepath.Join(r.Config.Data, "spool")
+			if err := errors.Join(os.Remove(spool), os.WriteFile(spool, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}, "this session cannot be recorded, so it is refused"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			test.change(t, r)
+			began := time.Now()
+			got := execute(t, r.connect(t), "echo never", "")
+			exit := &ssh.ExitError{}
+			if got.stdout != "" || !strings.Contains(got.stderr, test.want) || !errors.As(got.err, &exit) || exit.ExitStatus() != 255 {
+				t.Errorf("got %+v, want %q", got, test.want)
+			}
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			for _, session := range r.Broker.Sessions() {
+				if strings.Contains(string(session.Recording), "never") {
+					t.Error("a command reached the recording of a session that was refused")
+				}
+			}
+		})
+	}
+}
+
+func TestBrokerComesBackForNewSessions(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.Broker.Stop()
+	if got := execute(t, r.connect(t), "echo never", ""); got.stdout != "" {
+		t.Fatalf("without a broker: %+v", got)
+	}
+	r.Broker.Start()
+	if got := execute(t, r.connect(t), "echo again", ""); got.stdout != "again\n" {
+		t.Errorf("with the broker: %+v", got)
+	}
+}
+
+func TestStoppingProxyEndsSessions(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	h := hold(t, r.connect(t))
+	began := time.Now()
+	go r.stop()
+	<-h.ended // without a status: nobody knows what became of the command
+	h.mustHaveBeenTold(t, "stint: the proxy is stopping")
+	r.stop()
+	if took := time.Since(began); took > 9*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	if session := r.Broker.AwaitDelivered(t, "r-1"); session.End.Reason != "proxy-stopped" {
+		t.Errorf("it ended %+v", session.End)
+	}
+	if left, err := os.ReadDir(filepath.Join(r.Config.Data, "spool")); err != nil || len(left) != 0 {
+		t.Errorf("the spool holds %v (%v)", left, err)
+	}
+}
+
+func TestRestartWithoutTheSigner(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.stop()
+	r.Signer.Stop()
+	r.startProxy(t)
+	if got := execute(t, r.connect(t), "echo never", ""); !strings.Contains(got.stderr, "the signer cannot be reached") {
+		t.Errorf("without the signer: %+v", got)
+	}
+	r.Signer.Start()
+	if got := execute(t, r.connect(t), "echo back", ""); got.stdout != "back\n" {
+		t.Errorf("with the signer: %+v", got)
+	}
+}
+
+func TestStrangersAreNotLetIn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	other := hour(grant)
+	other.Target = "db2"
+	for name, test := range map[string]struct {
+		user     string
+		identity ssh.Signer
+		want     string
+	}{
+		"a plain key":       {"web@db1", recordertest.NewKey(t), "accepts certificates only"},
+		"jumping with one":  {"web", recordertest.NewKey(t), "accepts certificates only"},
+		"another target":    {"web@db1", r.Signer.Identity(t, other), "your certificate is for web@db2 and not for web@db1"},
+		"another login":     {"root@db1", r.Signer.Identity(t, hour(grant)), "your certificate is for web@db1 and not for root@db1"},
+		"another authority": {"web@db1", recordertest.New(t).Signer.Identity(t, hour(grant)), "not from this installation"},
+	} {
+		if _, err := r.client(t, test.user, test.identity); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+	if got := r.Broker.Sessions(); len(got) != 0 {
+		t.Errorf("the broker was asked about %v", got)
+	}
+}

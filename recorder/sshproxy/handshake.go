@@ -1,0 +1,142 @@
+package sshproxy
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// handshakeDeadline is how long a client may take to authenticate.
+	handshakeDeadline = 30 * time.Second
+	// maxTries bounds the keys and certificates that a client may offer: an agent
+	// may hold one certificate for each grant.
+	maxTries = 12
+)
+
+// serverVersion is what the proxy calls itself (RFC 4253, section 4.2).
+const serverVersion = "SSH-2.0-Stint"
+
+// passKey finds the checked certificate in an authenticated connection.
+type passKey struct{}
+
+// errKeysOnly answers the methods that are not for authenticating.
+var errKeysOnly = errors.New("certificates only")
+
+// authenticate shakes hands with a client and returns the connection with the
+// pass of the certificate that authenticated it. accepts says whether a valid
+// pass is good for the user name that the client gave; it returns a sentence
+// when it is not.
+func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) error) (*connection, error) {
+	var told refusals
+	check := func(metadata ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		pass, err := checkCertificate(key, p.identity.userAuthorities(), p.now())
+		if err == nil {
+			err = accepts(metadata.User(), pass)
+		}
+		if err != nil {
+			if told.add(err) == "authority" {
+				p.identity.refreshSoon()
+			}
+			return nil, err
+		}
+		return &ssh.Permissions{ExtraData: map[any]any{passKey{}: pass}}, nil
+	}
+	config := &ssh.ServerConfig{
+		MaxAuthTries:  maxTries,
+		ServerVersion: serverVersion,
+		PublicKeyAuthAlgorithms: []string{
+			ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoSKECDSA256,
+		},
+		// This one only tells the client which of its keys to use: it is called for
+		// keys that the client may not hold.
+		PublicKeyCallback: check,
+		// This one is called with the key whose possession the client has just
+		// proved. What it returns is what counts.
+		VerifiedPublicKeyCallback: func(metadata ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+			return check(metadata, key)
+		},
+		// Clients come here when they have no key left. Nobody gets in this way; it
+		// is the place to say why, once, and not for each key that did not fit.
+		KeyboardInteractiveCallback: func(metadata ssh.ConnMetadata, _ ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			return nil, &ssh.BannerError{Err: errKeysOnly, Message: told.sentence(metadata.User())}
+		},
+	}
+	host := p.identity.hostSigner()
+	if host == nil {
+		raw.Close()
+		return nil, errors.New("there is no host certificate")
+	}
+	config.AddHostKey(host)
+
+	// A deadline on the connection bounds the handshake. A channel of another
+	// connection has none, so a timer closes it.
+	deadline := time.AfterFunc(handshakeDeadline, func() { raw.Close() })
+	conn, channels, requests, err := ssh.NewServerConn(raw, config)
+	if err != nil {
+		deadline.Stop()
+		return nil, err
+	}
+	c := &connection{ServerConn: conn, raw: raw, channels: channels, requests: requests}
+	admitted, ok := pass{}, false
+	if conn.Permissions != nil {
+		admitted, ok = conn.Permissions.ExtraData[passKey{}].(pass)
+	}
+	if !deadline.Stop() || !ok {
+		c.Close()
+		return nil, errors.New("the handshake took too long or ended without a certificate")
+	}
+	c.pass = admitted
+	return c, nil
+}
+
+// connection is an authenticated connection from a client.
+type connection struct {
+	*ssh.ServerConn
+	raw      net.Conn
+	channels <-chan ssh.NewChannel
+	requests <-chan *ssh.Request
+	pass     pass
+}
+
+// refusals gathers why a client's keys did not count.
+type refusals struct {
+	mu   sync.Mutex
+	best string
+	ours bool
+	said bool
+}
+
+// add takes down a refusal and tells which check it was.
+func (r *refusals) add(err error) (check string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	refused := &refusedCertificate{}
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	// What is wrong with a certificate of ours says more than that some other
+	// key is none.
+	if r.best == "" || refused.ours && !r.ours {
+		r.best, r.ours = refused.why, refused.ours
+	}
+	return refused.check
+}
+
+// sentence tells a client once why it is not let in.
+func (r *refusals) sentence(user string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.said {
+		return ""
+	}
+	r.said = true
+	if r.best == "" {
+		return "stint: this proxy accepts certificates only; get one with stint ssh\n"
+	}
+	return fmt.Sprintf("stint: %s\n", r.best)
+}

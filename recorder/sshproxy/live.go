@@ -1,0 +1,230 @@
+package sshproxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"stint/recorder/wire"
+)
+
+// Broker is what the proxy asks the broker for; *wire.Client is one.
+type Broker interface {
+	StartSession(ctx context.Context, start wire.SessionStart) (wire.Session, error)
+	RenewLeases(ctx context.Context, request wire.LeaseRequest) (wire.LeaseResult, error)
+	EndSession(ctx context.Context, session string, end wire.SessionEnd) error
+	Endings(ctx context.Context, connected func(), each func(wire.Ending)) error
+}
+
+const (
+	// streamWait is how long a new session waits for the stream of endings to
+	// come back before it is refused.
+	streamWait = time.Second
+	// leaseRetry is how soon a renewal that failed is tried again.
+	leaseRetry = time.Second
+	// streamRetry is the first wait before the stream is opened again; it doubles
+	// up to streamRetryMost.
+	streamRetry     = 100 * time.Millisecond
+	streamRetryMost = 500 * time.Millisecond
+)
+
+var (
+	errNoBroker = errors.New("the broker cannot be reached")
+	errStopping = errors.New("the proxy is stopping")
+)
+
+// live knows the sessions of this proxy, from before the broker is asked about
+// one until it is over, and ends them when the broker says so.
+type live struct {
+	broker Broker
+	log    *slog.Logger
+	renew  chan struct{} // one token asks for a renewal of all leases now
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	stopping bool
+	// listening is closed while the stream of endings is open. Without it no
+	// session starts: nobody could end it at once.
+	listening chan struct{}
+	open      bool
+}
+
+func newLive(broker Broker, log *slog.Logger) *live {
+	return &live{
+		broker: broker, log: log, renew: make(chan struct{}, 1),
+		sessions: make(map[string]*session), listening: make(chan struct{}),
+	}
+}
+
+// add registers a session before the broker is asked about it, so that no
+// ending can fall between the broker's yes and its being known here.
+func (l *live) add(s *session) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopping {
+		return errStopping
+	}
+	l.sessions[s.id] = s
+	return nil
+}
+
+func (l *live) remove(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.sessions, s.id)
+}
+
+// stop ends every session and lets none start.
+func (l *live) stop(e ending) {
+	l.mu.Lock()
+	l.stopping = true
+	l.mu.Unlock()
+	for _, s := range l.all() {
+		s.end(e)
+	}
+}
+
+func (l *live) all() []*session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sessions := make([]*session, 0, len(l.sessions))
+	for _, s := range l.sessions {
+		sessions = append(sessions, s)
+	}
+	return sessions
+}
+
+// awaitStream returns when the broker's endings are being heard.
+func (l *live) awaitStream(ctx context.Context) error {
+	l.mu.Lock()
+	listening := l.listening
+	l.mu.Unlock()
+	timer := time.NewTimer(streamWait)
+	defer timer.Stop()
+	select {
+	case <-listening:
+		return nil
+	case <-timer.C:
+		return errNoBroker
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// followEndings holds the stream of endings open until ctx ends.
+func (l *live) followEndings(ctx context.Context) {
+	wait := streamRetry
+	for {
+		err := l.broker.Endings(ctx, func() {
+			wait = streamRetry
+			l.setListening(true)
+			// What ended while nobody listened shows in the verdicts.
+			l.renewNow()
+		}, l.hear)
+		l.setListening(false)
+		if ctx.Err() != nil {
+			return
+		}
+		l.log.Warn("the stream of endings broke and is opened again", "in", wait.String(), "error", err)
+		if !sleep(ctx, wait) {
+			return
+		}
+		wait = min(2*wait, streamRetryMost)
+	}
+}
+
+func (l *live) setListening(open bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if open == l.open {
+		return
+	}
+	l.open = open
+	if open {
+		close(l.listening)
+	} else {
+		l.listening = make(chan struct{})
+	}
+}
+
+// hear ends the sessions that an ending is about.
+func (l *live) hear(e wire.Ending) {
+	if e.Request == "" && e.Session == "" {
+		return // a ping
+	}
+	for _, s := range l.all() {
+		if e.Session == s.id || e.Session == "" && e.Request == s.pass.Request {
+			s.end(ending{reason: e.Reason, by: e.By, at: e.At})
+		}
+	}
+}
+
+func (l *live) renewNow() {
+	select {
+	case l.renew <- struct{}{}:
+	default:
+	}
+}
+
+// keepLeases renews the leases of all sessions until ctx ends. A lease that is
+// not renewed runs out by itself.
+func (l *live) keepLeases(ctx context.Context) {
+	timer := time.NewTimer(wire.LeaseRenewal)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-l.renew:
+		}
+		next := wire.LeaseRenewal
+		if err := l.renewAll(ctx); err != nil && ctx.Err() == nil {
+			l.log.Warn("leases could not be renewed", "error", err)
+			next = leaseRetry
+		}
+		timer.Reset(next)
+	}
+}
+
+func (l *live) renewAll(ctx context.Context) error {
+	var started []*session
+	for _, s := range l.all() {
+		if s.started.Load() {
+			started = append(started, s)
+		}
+	}
+	for len(started) > 0 {
+		batch := started[:min(len(started), wire.MaxLeases)]
+		started = started[len(batch):]
+		request := wire.LeaseRequest{Sessions: make([]string, len(batch))}
+		for i, s := range batch {
+			request.Sessions[i] = s.id
+		}
+		// A lease counts from before the question: the answer may have been long
+		// on its way.
+		asked := time.Now()
+		result, err := l.broker.RenewLeases(ctx, request)
+		if err != nil {
+			return err
+		}
+		for i, verdict := range result.Verdicts {
+			batch[i].judge(asked, verdict)
+		}
+	}
+	return nil
+}
+
+// sleep waits; it returns false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,187 @@
+package sshproxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"stint/recorder/spool"
+)
+
+const (
+	// maxUnauthenticated bounds the connections that have not authenticated yet.
+	maxUnauthenticated = 256
+	// stopTime is how long sessions may take to end when the proxy stops.
+	stopTime = 4 * time.Second
+)
+
+// Options are what a Proxy needs. All but Now are required.
+type Options struct {
+	Name      string // the proxy's, for the recording
+	Directory string // the identity lives here
+	Signer    Signer
+	Broker    Broker
+	Spool     *spool.Spool
+	Log       *slog.Logger
+	Now       func() time.Time // time.Now when nil
+}
+
+// Proxy serves SSH. Its parts run from [New] to [Proxy.Stop].
+type Proxy struct {
+	options  Options
+	log      *slog.Logger
+	now      func() time.Time
+	identity *identity
+	live     *live
+
+	stop        context.CancelFunc
+	background  sync.WaitGroup // what asks signer and broker
+	connections sync.WaitGroup
+	waiting     chan struct{} // one token for each connection that has not authenticated
+
+	mu       sync.Mutex
+	closed   bool
+	accepted map[net.Conn]struct{}
+}
+
+// New reads the proxy's identity and starts to ask the signer and the broker.
+func New(options Options) (*Proxy, error) {
+	if options.Name == "" || options.Directory == "" || options.Signer == nil || options.Broker == nil || options.Spool == nil || options.Log == nil {
+		return nil, errors.New("a proxy needs a name, a directory, a signer, a broker, a spool and a log")
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	id, err := openIdentity(options.Directory, options.Signer, options.Log, options.Now)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{
+		options: options, log: options.Log, now: options.Now,
+		identity: id, live: newLive(options.Broker, options.Log),
+		waiting: make(chan struct{}, maxUnauthenticated), accepted: make(map[net.Conn]struct{}),
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	p.background.Go(func() { id.keep(ctx) })
+	p.background.Go(func() { p.live.followEndings(ctx) })
+	p.background.Go(func() { p.live.keepLeases(ctx) })
+	return p, nil
+}
+
+// Ready is closed when the proxy has a host certificate and can show itself.
+func (p *Proxy) Ready() <-chan struct{} { return p.identity.ready }
+
+// Serve accepts connections until the listener is closed.
+func (p *Proxy) Serve(listener net.Listener) error {
+	delay := 5 * time.Millisecond
+	for {
+		raw, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			// Out of file descriptors, most likely: it passes.
+			p.log.Warn("a connection could not be accepted", "error", err)
+			time.Sleep(delay)
+			delay = min(2*delay, time.Second)
+			continue
+		}
+		delay = 5 * time.Millisecond
+		select {
+		case p.waiting <- struct{}{}:
+		default:
+			p.log.Warn("too many clients are authenticating; one was turned away", "client", raw.RemoteAddr().String())
+			raw.Close()
+			continue
+		}
+		if !p.accept(raw) {
+			raw.Close()
+			return nil
+		}
+	}
+}
+
+// accept serves a connection in a goroutine of its own; false when stopping.
+func (p *Proxy) accept(raw net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.accepted[raw] = struct{}{}
+	p.connections.Go(func() {
+		defer func() {
+			raw.Close()
+			p.mu.Lock()
+			delete(p.accepted, raw)
+			p.mu.Unlock()
+		}()
+		p.serve(raw)
+	})
+	return true
+}
+
+// serve authenticates a connection and finds out which way it comes.
+func (p *Proxy) serve(raw net.Conn) {
+	conn, err := p.authenticate(raw, func(user string, pass pass) error {
+		if !strings.Contains(user, "@") {
+			return nil // the outer connection of -J: what counts is said inside
+		}
+		return mustBe(pass, user)
+	})
+	<-p.waiting
+	if err != nil {
+		p.log.Info("a client was not let in", "client", raw.RemoteAddr().String(), "error", err)
+		return
+	}
+	if strings.Contains(conn.User(), "@") {
+		p.serveSession(context.Background(), conn)
+	} else {
+		p.serveJump(context.Background(), conn)
+	}
+}
+
+// Stop ends all sessions and returns when they are over. The listener must be
+// closed before.
+func (p *Proxy) Stop() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.live.stop(ending{reason: reasonProxyStopped})
+
+	over := make(chan struct{})
+	go func() {
+		p.connections.Wait()
+		close(over)
+	}()
+	// Connections without a session (handshakes, the outer ones of -J) have
+	// nothing to say any more; sessions are given the time to say it.
+	patience := time.AfterFunc(stopTime, p.hangUp)
+	for waiting := true; waiting; {
+		select {
+		case <-over:
+			waiting = false
+		case <-time.After(20 * time.Millisecond):
+			if len(p.live.all()) == 0 {
+				p.hangUp()
+			}
+		}
+	}
+	patience.Stop()
+	p.stop()
+	p.background.Wait()
+}
+
+// hangUp closes every connection.
+func (p *Proxy) hangUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for raw := range p.accepted {
+		raw.Close()
+	}
+}

@@ -1,0 +1,97 @@
+package sshproxy
+
+import (
+	"io"
+	"time"
+	"unicode"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// refuseWait is how long a refused client may take to open the channel on
+	// which it can be told, and then to hang up.
+	refuseWait = 10 * time.Second
+	// refusedStatus is the exit status of what was refused, as ssh itself has it.
+	refusedStatus = 255
+)
+
+// exitStatus is the payload of an exit-status request (RFC 4254, section 6.10).
+type exitStatus struct{ Status uint32 }
+
+// refuseChannels tells a client why there is no session: on the standard error
+// of the first session channel that it opens, in the reason of every other.
+func refuseChannels(channels <-chan ssh.NewChannel, sentence string) {
+	timer := time.NewTimer(refuseWait)
+	defer timer.Stop()
+	told := false
+	for {
+		select {
+		case <-timer.C:
+			return
+		case opened, ok := <-channels:
+			if !ok {
+				return
+			}
+			if opened.ChannelType() != "session" || told {
+				_ = opened.Reject(ssh.Prohibited, sentence)
+				continue
+			}
+			told = true
+			tellRefused(opened, sentence)
+			timer.Reset(lingerTime)
+		}
+	}
+}
+
+// tellRefused accepts a channel only to write the sentence on it.
+func tellRefused(opened ssh.NewChannel, sentence string) {
+	channel, requests, err := opened.Accept()
+	if err != nil {
+		return
+	}
+	timer := time.NewTimer(refuseWait)
+	defer timer.Stop()
+	end := "\n"
+	for {
+		select {
+		case <-timer.C:
+			_ = channel.Close()
+			return
+		case request, ok := <-requests:
+			if !ok {
+				return
+			}
+			switch request.Type {
+			case "pty-req":
+				end = "\r\n"
+				_ = request.Reply(true, nil)
+			case "shell", "exec", "subsystem":
+				_ = request.Reply(true, nil)
+				go ssh.DiscardRequests(requests) // ends with the channel
+				_, _ = io.WriteString(channel.Stderr(), sentence+end)
+				_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(exitStatus{refusedStatus}))
+				_ = channel.Close()
+				return
+			default:
+				_ = request.Reply(false, nil)
+			}
+		}
+	}
+}
+
+// refuseRequests says no to every global request. A client that only wants to
+// know whether the connection lives takes that for an answer too.
+func refuseRequests(requests <-chan *ssh.Request) {
+	for request := range requests {
+		if request.WantReply {
+			_ = request.Reply(false, nil)
+		}
+	}
+}
+
+// isVisible tells whether a rune shows as itself: no control character, none
+// that changes the direction of text.
+func isVisible(r rune) bool {
+	return r != unicode.ReplacementChar && (r == ' ' || unicode.IsGraphic(r)) && !unicode.Is(unicode.Bidi_Control, r) && !unicode.Is(unicode.Cf, r)
+}
