@@ -1,0 +1,60 @@
+package signer
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	good := newWorld(t).config
+	path := filepath.Join(t.TempDir(), "signer.json")
+	load := func(text string) (Config, error) {
+		write(t, path, text)
+		return LoadConfig(path)
+	}
+	data, err := json.Marshal(good)
+	must(t, err)
+	if _, err := load(string(data)); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change func(*Config)
+		says   string
+	}{
+		"instance":       {func(c *Config) { c.Instance = "No" }, "instance"},
+		"relative path":  {func(c *Config) { c.Data = "data" }, "data"},
+		"policy":         {func(c *Config) { c.Policy = "" }, "policy"},
+		"bootstrap":      {func(c *Config) { c.Bootstrap = "codes" }, "bootstrap"},
+		"listen":         {func(c *Config) { c.Listen = "8443" }, "listen"},
+		"plain issuer":   {func(c *Config) { c.Issuer.URL = "http://id.example.com" }, "https"},
+		"odd issuer":     {func(c *Config) { c.Issuer.URL = "https://id.example.com/?x=1" }, "issuer.url"},
+		"client":         {func(c *Config) { c.Issuer.ClientID = "" }, "client_id"},
+		"no origin":      {func(c *Config) { c.Origins = nil }, "origins"},
+		"origin's path":  {func(c *Config) { c.Origins = []string{"https://stint.example.com/"} }, "origins"},
+		"relying party":  {func(c *Config) { c.RelyingParty = "" }, "relying_party"},
+		"no broker":      {func(c *Config) { c.Broker = "" }, "broker"},
+		"capitals":       {func(c *Config) { c.Broker = strings.ToUpper(c.Broker) }, "broker"},
+		"broker a proxy": {func(c *Config) { c.Proxies[0].Key = c.Broker }, "another caller"},
+		"proxy's name":   {func(c *Config) { c.Proxies[0].Name = "broker" }, "name"},
+		"star":           {func(c *Config) { c.Proxies[0].Names = []string{"*"} }, "names"},
+		"comma":          {func(c *Config) { c.Proxies[0].Names = []string{"a,b"} }, "names"},
+	} {
+		changed := good
+		changed.Proxies = append([]ProxyConfig{}, good.Proxies...)
+		c.change(&changed)
+		data, err := json.Marshal(changed)
+		must(t, err)
+		if _, err := load(string(data)); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v; want it to name %q", name, err, c.says)
+		}
+	}
+	if _, err := load(strings.Replace(string(data), `"listen"`, `"lisen":"","listen"`, 1)); err == nil || !strings.Contains(err.Error(), "lisen") {
+		t.Errorf("an unknown key: %v", err)
+	}
+	if _, err := load(string(data) + "{}"); err == nil {
+		t.Error("something that follows was accepted")
+	}
+}

@@ -1,0 +1,27 @@
+// Package signer is the process that holds Stint's private keys. It trusts
+// nobody's word: not the broker's, which stores requests and approvals, and not a
+// proxy's. Whatever it is asked to sign, it is given the evidence and checks it
+// itself, against its own roster, its own copy of the policy, its own clock and
+// its own ledger. A stolen copy of the broker makes it sign nothing.
+//
+//	call ─► server: mutual TLS, pinned key, strict JSON, bounds
+//	          │
+//	          ▼
+//	  session · target · host · enrol · remove · end      numbered steps, each
+//	          │                                           with a named refusal
+//	          ▼
+//	  book.decide: one decision at a time, on the state that all earlier
+//	          │    decisions left; an entry is staged in the ledger
+//	          ▼
+//	  book.settle: the entry is on the disk, with inclusion proof and
+//	          │    signed checkpoint
+//	          ▼
+//	  certificates are made from settled entries, and from nothing else
+//
+// The ledger is the only memory. The state (roster, provider's keys, policy,
+// grants, endings, used codes) is a fold over its entries: what happened before
+// a restart and after it is the same code.
+//
+// Taking away needs no proof and is never held up: an ending is taken even when
+// the clock is wrong. Giving stops whenever there is a doubt.
+package signer

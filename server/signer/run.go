@@ -1,0 +1,152 @@
+package signer
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	stopTimeout    = 6 * time.Second // for calls that are under way when the signer is told to stop
+	flushTimeout   = 3 * time.Second // for what is still to be recorded then
+	refusalsEvery  = time.Minute
+	firstKeysEvery = 3 * time.Second // until the provider has answered once
+)
+
+// Run is the signer, from start to stop. It calls ready once, with the address on
+// which it listens. It returns nil when ctx ended and everything was brought to
+// the disk, and an error when it could not start, or could not go on: after a
+// failed write nothing but a new start is safe. SIGHUP loads the policy anew.
+func Run(ctx context.Context, config Config, ready func(listen string) error) error {
+	if err := config.check(); err != nil {
+		return err
+	}
+	log := slog.Default()
+	// 1. No other process of this user, and no core file, gets at the keys.
+	if err := harden(); err != nil {
+		return err
+	}
+	// 2. The signer, with its ledger read.
+	s, err := openSigner(ctx, config, time.Now, log)
+	if err != nil {
+		return err
+	}
+	err = s.serve(ctx, ready)
+	// 5. What was refused since the last minute is recorded, and the ledger closed.
+	if s.book.journal.Err() == nil {
+		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+		defer cancel()
+		err = errors.Join(err, s.recordRefusals(flush))
+	}
+	return errors.Join(err, s.close())
+}
+
+// serve takes calls until ctx ends or the ledger fails.
+func (s *signer) serve(ctx context.Context, ready func(listen string) error) error {
+	// 3. The door.
+	server, err := newServer(s, s.log).httpServer(s.config.TLS)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	// 4. Everything that runs beside the calls, and is waited for.
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	running.Go(func() { s.keepKeys(ctx) })
+	running.Go(func() { s.keepRefusals(ctx) })
+	running.Go(func() { s.keepPolicy(ctx) })
+	stopped := make(chan error, 1)
+	running.Go(func() { stopped <- server.Serve(tls.NewListener(listener, server.TLSConfig)) })
+	s.log.Info("the signer is ready", "listen", listener.Addr().String(), "log", s.ring.Log().Name())
+	err = ready(listener.Addr().String())
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case <-s.book.journal.Failed():
+			err = s.book.journal.Err()
+		case err = <-stopped:
+		}
+	}
+	calls, cancelCalls := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancelCalls()
+	if shutdownErr := server.Shutdown(calls); shutdownErr != nil {
+		s.log.Warn("calls that were under way are cut off", "cause", shutdownErr)
+		shutdownErr = server.Close()
+		err = errors.Join(err, shutdownErr)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// keepKeys fetches the provider's keys now and then, so that one that the
+// provider withdrew stops counting.
+func (s *signer) keepKeys(ctx context.Context) {
+	for {
+		err := s.refreshKeys(ctx)
+		wait := issuerEvery
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errTooSoon) {
+			s.log.Warn("the identity provider's keys cannot be fetched", "issuer", s.config.Issuer.URL, "cause", err)
+		}
+		if err != nil {
+			if health, healthErr := s.healthy(); healthErr == nil && !health.IssuerKnown {
+				wait = firstKeysEvery
+			}
+		}
+		if !sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+func (s *signer) keepRefusals(ctx context.Context) {
+	for sleep(ctx, refusalsEvery) {
+		if err := s.recordRefusals(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("refusals cannot be recorded", "cause", err)
+		}
+	}
+}
+
+// keepPolicy loads the policy anew at SIGHUP.
+func (s *signer) keepPolicy(ctx context.Context) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+			if err := s.reloadPolicy(ctx); err != nil {
+				s.log.Error("the policy is not taken over; the one in force stays", "cause", err)
+			}
+		}
+	}
+}
+
+// sleep waits, and says false when ctx ended instead.
+func sleep(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,288 @@
+package signer
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"stint/policies"
+	"stint/server/evidence"
+	"stint/server/signer/internal/journal"
+	"stint/server/signer/internal/keys"
+	"stint/server/signer/wire"
+)
+
+// signer decides and signs. Its methods are the calls of the wire.
+type signer struct {
+	config    Config
+	log       *slog.Logger
+	ring      *keys.Ring
+	book      *book
+	issuer    *issuer
+	bootstrap bootstrap
+	refusals  refusals
+	sessions  *limiter // signatures for people, by request
+	targets   *limiter // signatures for proxies, by request
+	hosts     *limiter // host certificates, by proxy
+}
+
+// openSigner opens the data directory, or begins it at the first start, and takes
+// the policy over. The clock says what time it is.
+func openSigner(ctx context.Context, config Config, clock func() time.Time, log *slog.Logger) (s *signer, err error) {
+	// 1. The directory, for this process alone.
+	if err := privateDirectory(config.Data); err != nil {
+		return nil, err
+	}
+	lock, err := journal.Acquire(config.Data)
+	if err != nil {
+		return nil, err
+	}
+	// 2. The keys.
+	ring, err := openKeys(config, lock)
+	if err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
+	// 3. The ledger, folded into the state. The lock is the journal's from here on.
+	state := newState(config.Issuer.URL)
+	identity := journal.Log{Origin: ring.Log().Name(), Signer: ring.Log(), Verifier: ring.Verifier()}
+	leaves, err := journal.Open(lock, identity, func(index int64, leaf []byte) error {
+		entry, err := decodeEntry(leaf)
+		if err != nil {
+			return err
+		}
+		change, err := state.fold(index, entry)
+		if err != nil {
+			return err
+		}
+		change()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s = &signer{
+		config: config, log: log, ring: ring,
+		book:      &book{journal: leaves, clock: clock, state: state},
+		issuer:    newIssuer(config.Issuer.URL, clock),
+		bootstrap: bootstrap{config.Bootstrap},
+		// An engineer's scripts may start a session a second for a while, and
+		// open connections much faster; nobody needs more.
+		sessions: newLimiter(120, 2),
+		targets:  newLimiter(600, 60),
+		hosts:    newLimiter(30, 0.1),
+	}
+	// 4. Keys and policy in force are in the ledger before anything is signed.
+	if err := errors.Join(s.recordKeys(ctx), s.checkBootstrap()); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if err := s.reloadPolicy(ctx); err != nil && s.believe().policy == nil {
+		return nil, errors.Join(err, s.close())
+	} else if err != nil {
+		s.log.Error("the policy directory is not usable; the policy of the ledger's last entry stays in force", "cause", err)
+	}
+	return s, nil
+}
+
+func (s *signer) close() error { return s.book.journal.Close() }
+
+// privateDirectory makes a directory that nobody else can look into.
+func privateDirectory(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("the data directory %s is open to others (mode %04o): take that away (chmod 700)", path, info.Mode().Perm())
+	}
+	return nil
+}
+
+// openKeys loads the keys, or makes them where there is no ledger yet. Keys that
+// are gone are never replaced in silence: every target and every verifier knows
+// the old ones.
+func openKeys(config Config, lock *journal.Lock) (*keys.Ring, error) {
+	var passphrase []byte
+	if config.KeyPassphraseFile != "" {
+		data, err := os.ReadFile(config.KeyPassphraseFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the key passphrase: %w", err)
+		}
+		if passphrase = []byte(strings.TrimRight(string(data), "\r\n")); len(passphrase) == 0 {
+			return nil, fmt.Errorf("the key passphrase file %s is empty", config.KeyPassphraseFile)
+		}
+	}
+	directory := filepath.Join(config.Data, "keys")
+	ring, err := keys.Load(directory, config.Instance, passphrase)
+	if !errors.Is(err, keys.ErrNone) {
+		return ring, err
+	}
+	begun, err := lock.Begun()
+	if err != nil {
+		return nil, err
+	}
+	if begun {
+		return nil, fmt.Errorf("there is a ledger, but its keys in %s are gone: restore them", directory)
+	}
+	return keys.Generate(directory, config.Instance, passphrase, rand.Reader)
+}
+
+// recordKeys makes sure that the ledger names the keys that are here.
+func (s *signer) recordKeys(ctx context.Context) error {
+	here := evidence.KeysEntry{
+		UserCA:   []string{keys.Public(s.ring.User())},
+		TargetCA: []string{keys.Public(s.ring.Target())},
+		HostCA:   []string{keys.Public(s.ring.Host())},
+		Log:      s.ring.VerifierKey(),
+	}
+	var known evidence.KeysEntry
+	s.book.view(func(state *state) { known = state.keys })
+	if known.Log == "" {
+		return s.book.note(ctx, true, evidence.Entry{Keys: &here})
+	}
+	if !slices.Equal(known.UserCA, here.UserCA) || !slices.Equal(known.TargetCA, here.TargetCA) ||
+		!slices.Equal(known.HostCA, here.HostCA) || known.Log != here.Log {
+		return fmt.Errorf("the keys in %s are not those that the ledger names: restore them", filepath.Join(s.config.Data, "keys"))
+	}
+	return nil
+}
+
+// checkBootstrap makes a faulty file of codes known at the start, not when
+// somebody stands before the page with a code in hand.
+func (s *signer) checkBootstrap() error {
+	_, err := s.bootstrap.codes()
+	return err
+}
+
+// reloadPolicy takes the policy directory over, if it changed. If it cannot be
+// loaded, the policy in force stays.
+func (s *signer) reloadPolicy(ctx context.Context) error {
+	bundle, err := policies.Load(os.DirFS(s.config.Policy))
+	if err != nil {
+		return fmt.Errorf("loading the policy in %s: %w", s.config.Policy, err)
+	}
+	var known string
+	s.book.view(func(state *state) { known = state.policy.Digest })
+	if bundle.Digest() == known {
+		return nil
+	}
+	if err := s.book.note(ctx, true, evidence.Entry{Policy: &evidence.PolicyEntry{Digest: bundle.Digest(), Files: bundle.Files()}}); err != nil {
+		return fmt.Errorf("recording the policy in %s: %w", s.config.Policy, err)
+	}
+	s.log.Info("a policy is in force", "digest", bundle.Digest(), "before", known)
+	return nil
+}
+
+// belief is what the signer holds true at one moment. It never changes.
+type belief struct {
+	version int
+	trust   evidence.Trust
+	policy  *policies.Bundle
+	digest  string
+}
+
+// believe returns the trust to verify with: only keys that the provider has now.
+func (s *signer) believe() (b belief) {
+	s.book.view(func(state *state) { b = s.beliefOf(state) })
+	return b
+}
+
+// beliefOf is believe for who holds the book's mutex.
+func (s *signer) beliefOf(state *state) belief {
+	return belief{
+		version: state.version,
+		policy:  state.bundle,
+		digest:  state.policy.Digest,
+		trust: evidence.Trust{
+			Version:      1,
+			Instance:     s.config.Instance,
+			RelyingParty: s.config.RelyingParty,
+			Origins:      s.config.Origins,
+			Issuer:       evidence.Issuer{URL: s.config.Issuer.URL, ClientID: s.config.Issuer.ClientID, Keys: state.inUse},
+			Roster:       state.roster,
+			Policy:       state.policy.Files,
+			Log:          state.keys.Log,
+			UserCA:       state.keys.UserCA,
+			TargetCA:     state.keys.TargetCA,
+			HostCA:       state.keys.HostCA,
+		},
+	}
+}
+
+// needKeys sees to it that the provider's key of this id is known if the provider
+// has it. When the provider is away, the keys that are known stay in force.
+func (s *signer) needKeys(ctx context.Context, id string) error {
+	var known []evidence.IssuerKey
+	s.book.view(func(state *state) { known = state.inUse })
+	if len(known) > 0 && (id == "" || knows(known, id)) {
+		return nil
+	}
+	err := s.refreshKeys(ctx)
+	if err != nil && !errors.Is(err, errTooSoon) {
+		s.log.Warn("the identity provider's keys cannot be fetched", "issuer", s.config.Issuer.URL, "cause", err)
+	}
+	s.book.view(func(state *state) { known = state.inUse })
+	if len(known) == 0 {
+		return refuse(http.StatusServiceUnavailable, "issuer-away",
+			"The identity provider's keys are not known yet, since it does not answer the signer. Try again in a moment.").because(err)
+	}
+	return nil
+}
+
+// refreshKeys fetches the provider's keys, and records them if they changed.
+func (s *signer) refreshKeys(ctx context.Context) error {
+	fetched, err := s.issuer.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	index, err := s.book.decide(true, func(state *state, now time.Time, _ int64) (*evidence.Entry, int64, error) {
+		current, changed := mergeKeys(state, fetched, now)
+		if !changed {
+			return nil, -1, nil
+		}
+		return &evidence.Entry{Keys: &evidence.KeysEntry{Issuer: current}}, 0, nil
+	})
+	if err != nil || index < 0 {
+		return err
+	}
+	return s.book.journal.Wait(ctx, index)
+}
+
+// mergeKeys lists the fetched keys in the order in which they were first seen.
+func mergeKeys(state *state, fetched []string, now time.Time) (current []evidence.IssuerKey, changed bool) {
+	for _, known := range state.issued {
+		if slices.Contains(fetched, known.JWK) {
+			current = append(current, known)
+		}
+	}
+	for _, jwk := range fetched {
+		if !slices.ContainsFunc(current, func(known evidence.IssuerKey) bool { return known.JWK == jwk }) {
+			current = append(current, evidence.IssuerKey{JWK: jwk, Seen: now})
+		}
+	}
+	return current, !slices.EqualFunc(current, state.inUse, func(a, b evidence.IssuerKey) bool { return a.JWK == b.JWK })
+}
+
+// healthy answers wire.PathHealth.
+func (s *signer) healthy() (wire.Health, error) {
+	if err := s.book.journal.Err(); err != nil {
+		return wire.Health{}, err
+	}
+	_, entries := s.book.journal.Checkpoint()
+	health := wire.Health{Instance: s.config.Instance, Entries: entries}
+	s.book.view(func(state *state) {
+		health.PolicyDigest = state.policy.Digest
+		health.IssuerKnown = len(state.inUse) > 0
+	})
+	return health, nil
+}

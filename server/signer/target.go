@@ -1,0 +1,206 @@
+package signer
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"stint/server/evidence"
+	"stint/server/signer/wire"
+)
+
+// hostLife is how long a host certificate lives. Proxies renew it in time.
+const hostLife = 30 * 24 * time.Hour
+
+// signTarget signs for a proxy that is to open one connection to the target of a
+// live grant. The caller is a pinned proxy: the server has seen to that.
+func (s *signer) signTarget(ctx context.Context, proxy ProxyConfig, in wire.TargetRequest) (wire.TargetCertificate, error) {
+	none := wire.TargetCertificate{}
+	// 1. Parse strictly.
+	if _, err := evidence.ParseKey(in.PublicKey); err != nil {
+		return none, refuse(http.StatusBadRequest, "public-key", sentence(err.Error()))
+	}
+	if !requestPattern.MatchString(in.Request) {
+		return none, refuse(http.StatusBadRequest, "request-id", "The request id is not one.")
+	}
+	if !s.targets.allow(in.Request, s.book.clock()) {
+		return none, refuse(http.StatusTooManyRequests, "rate-limited", "Too many connections were opened under this grant. Wait a moment.")
+	}
+	// 2 to 5. Find the grant, verify it again, decide, and stage the entry.
+	var answer wire.TargetCertificate
+	index, err := untilUnchanged(func() (index int64, err error) {
+		index, answer, err = s.admitTarget(ctx, proxy, in)
+		return index, err
+	})
+	if err != nil {
+		return none, err
+	}
+	// 6. The entry is on the disk before anything is signed.
+	entry, err := s.book.settle(ctx, index)
+	if err != nil {
+		return none, err
+	}
+	// 7. Sign.
+	if answer.Certificate, err = s.certifyTarget(entry); err != nil {
+		return none, err
+	}
+	answer.Ends = entry.entry.Target.Ends
+	return answer, nil
+}
+
+// admitTarget stages the Target entry, and returns all of the answer but the
+// certificate and its end.
+func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.TargetRequest) (int64, wire.TargetCertificate, error) {
+	none := wire.TargetCertificate{}
+	// 2. The grant was activated, is not ended and not over.
+	var beliefs belief
+	var held evidence.Circumstances
+	var last int64
+	var refused error
+	err := s.book.look(true, func(state *state, now time.Time) {
+		var g *grant
+		if g, refused = alive(state, in.Request, now); refused == nil {
+			beliefs, last = s.beliefOf(state), g.last
+			beliefs.trust.Issuer.Keys = state.issued
+			if beliefs.policy != nil {
+				held.Held = state.held(beliefs.policy, g.requester, in.Request, now)
+			}
+		}
+	})
+	if err != nil {
+		return 0, none, err
+	}
+	if refused != nil {
+		return 0, none, refused
+	}
+	// 3. It would be given today: a policy that was tightened, a target that was
+	// relabelled or is gone, an approver who lost a group or a passkey count from
+	// the next connection on.
+	session, err := s.book.settle(ctx, last)
+	if err != nil {
+		return 0, none, err
+	}
+	entry := session.entry.Session
+	held.Now = entry.Circumstances.Now // for the age of the ID token and of the activation
+	beliefs.trust.Roster = withoutRemoved(beliefs.trust.Roster)
+	verified, err := evidence.Verify(entry.Bundle, beliefs.trust, held)
+	if err != nil {
+		return 0, none, refuseEvidence(err)
+	}
+	ends := earliest(entry.Ends, verified.Ends())
+	if verified.Principal() != entry.Principal {
+		return 0, none, refuse(http.StatusForbidden, "principal-changed", "The policy names this login or target otherwise by now. Ask anew.")
+	}
+	target := verified.Target()
+	answer := wire.TargetCertificate{
+		Login: verified.Request().Ask.Login, Target: target.Name, Address: target.Address, HostKey: target.HostKey,
+		GrantEnds: ends, Role: entry.Role, Requester: entry.Requester,
+	}
+	// 4. Nothing of this changed meanwhile. 5. The entry.
+	index, err := s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
+		g, err := alive(state, in.Request, now)
+		if err != nil {
+			return nil, 0, err
+		}
+		if state.version != beliefs.version || g.last != last ||
+			!sameHeld(state.held(beliefs.policy, g.requester, in.Request, now), held.Held) {
+			return nil, 0, errChanged
+		}
+		if !now.Before(ends.Truncate(time.Second)) {
+			return nil, 0, refuseOver()
+		}
+		return &evidence.Entry{Target: &evidence.TargetEntry{
+			Request:   in.Request,
+			Proxy:     proxy.Name,
+			Principal: entry.Principal,
+			Serial:    serialOf(index),
+			PublicKey: in.PublicKey,
+			Ends:      earliest(now.Add(wire.TargetLife), ends),
+		}}, 0, nil
+	})
+	return index, answer, err
+}
+
+// alive finds the grant of a request that may be used now.
+func alive(state *state, request string, now time.Time) (*grant, error) {
+	if _, ended := state.endings[request]; ended {
+		return nil, refuseEnded()
+	}
+	g := state.grants[request]
+	if g == nil {
+		return nil, refuse(http.StatusForbidden, "not-activated", "Nothing was activated under this request.")
+	}
+	if !now.Before(g.ends) {
+		return nil, refuseOver()
+	}
+	return g, nil
+}
+
+// withoutRemoved is the roster as it is when nothing is done in its past.
+func withoutRemoved(roster evidence.Roster) evidence.Roster {
+	people := slices.Clone(roster.People)
+	for i, person := range people {
+		people[i].Passkeys = slices.DeleteFunc(slices.Clone(person.Passkeys), func(k evidence.Passkey) bool { return k.Removed != nil })
+	}
+	return evidence.Roster{People: people}
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// signHost signs a proxy's host key for the proxy's own names and every target's,
+// so that ssh finds the host that it asked for.
+func (s *signer) signHost(ctx context.Context, proxy ProxyConfig, in wire.HostRequest) (wire.HostCertificate, error) {
+	none := wire.HostCertificate{}
+	// 1. Parse strictly.
+	if _, err := evidence.ParseKey(in.PublicKey); err != nil {
+		return none, refuse(http.StatusBadRequest, "public-key", sentence(err.Error()))
+	}
+	if !s.hosts.allow(proxy.Name, s.book.clock()) {
+		return none, refuse(http.StatusTooManyRequests, "rate-limited", "Too many host certificates were asked for. Wait a minute.")
+	}
+	// 2. The names are the configuration's and the policy's. 3. The entry.
+	index, err := s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
+		principals := slices.Clone(proxy.Names)
+		if state.bundle != nil {
+			for _, target := range state.bundle.Targets() {
+				principals = append(principals, target.Name)
+			}
+		}
+		slices.Sort(principals)
+		principals = slices.Compact(principals)
+		if len(principals) == 0 {
+			return nil, 0, refuse(http.StatusForbidden, "no-names", "The proxy has no names. Give it some in the signer's configuration.")
+		}
+		last := state.hosts[proxy.Name]
+		if last.entry.PublicKey == in.PublicKey && slices.Equal(last.entry.Principals, principals) && last.entry.Ends.Sub(now) > hostLife/2 {
+			return nil, last.index, nil
+		}
+		return &evidence.Entry{Host: &evidence.HostEntry{
+			Proxy:      proxy.Name,
+			Principals: principals,
+			Serial:     serialOf(index),
+			PublicKey:  in.PublicKey,
+			Ends:       now.Add(hostLife).Truncate(time.Second),
+		}}, 0, nil
+	})
+	if err != nil {
+		return none, err
+	}
+	// 4. The entry is on the disk before anything is signed.
+	entry, err := s.book.settle(ctx, index)
+	if err != nil {
+		return none, err
+	}
+	// 5. Sign.
+	certificate, err := s.certifyHost(entry)
+	if err != nil {
+		return none, err
+	}
+	return wire.HostCertificate{Certificate: certificate, Principals: entry.entry.Host.Principals, Ends: entry.entry.Host.Ends}, nil
+}

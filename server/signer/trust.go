@@ -1,0 +1,54 @@
+package signer
+
+import (
+	"context"
+
+	"stint/server/signer/wire"
+)
+
+// maxPage bounds a page of the ledger, in bytes of its leaves.
+const maxPage = 8 << 20
+
+// trust tells what the signer believes. It holds every key that the provider
+// ever had, so that what was signed under an old one can still be checked.
+func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
+	codes, err := s.bootstrap.codes()
+	if err != nil {
+		s.log.Error("the bootstrap codes are not usable", "cause", err)
+	}
+	var result wire.TrustResult
+	var entries int64
+	s.book.view(func(state *state) {
+		beliefs := s.beliefOf(state)
+		result.Trust, result.PolicyDigest = beliefs.trust, beliefs.digest
+		result.Trust.Issuer.Keys = state.issued
+		result.BootstrapOpen = openCode(codes, state.used)
+		entries = state.entries
+	})
+	// Nothing is told that a power cut could still undo.
+	if err := s.book.journal.Wait(ctx, entries-1); err != nil {
+		return wire.TrustResult{}, err
+	}
+	checkpoint, _ := s.book.journal.Checkpoint()
+	result.Checkpoint = string(checkpoint)
+	return result, nil
+}
+
+// page returns leaves from index from on: at most limit, and fewer where they
+// are long. The checkpoint covers all acknowledged leaves, those included that
+// are not on the page.
+func (s *signer) page(from int64, limit int) (wire.LedgerPage, error) {
+	checkpoint, size := s.book.journal.Checkpoint()
+	page := wire.LedgerPage{From: from, Entries: []string{}, Checkpoint: string(checkpoint)}
+	for index, bytes := from, 0; index < size && len(page.Entries) < limit; index++ {
+		leaf, err := s.book.journal.Read(index)
+		if err != nil {
+			return wire.LedgerPage{}, err
+		}
+		if bytes += len(leaf); bytes > maxPage && index > from {
+			break
+		}
+		page.Entries = append(page.Entries, string(leaf))
+	}
+	return page, nil
+}

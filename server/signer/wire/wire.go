@@ -1,0 +1,141 @@
+// Package wire is the contract between the signer and those who call it: the
+// broker and the recording proxies. Calls are HTTP POST with JSON bodies over
+// mutual TLS; the client certificate's public key says who calls, and the
+// signer pins it. Unknown fields are refused on both sides.
+package wire
+
+import (
+	"time"
+
+	"stint/policies"
+	"stint/server/evidence"
+)
+
+// Paths of the calls. The comment says who may make each.
+const (
+	PathTrust         = "/v1/trust"          // GET; broker, proxy
+	PathLedger        = "/v1/ledger"         // GET ?from=&limit=; broker
+	PathEnrol         = "/v1/enrol"          // broker
+	PathRemovePasskey = "/v1/remove-passkey" // broker
+	PathEnd           = "/v1/end"            // broker
+	PathSignSession   = "/v1/sign/session"   // broker
+	PathSignTarget    = "/v1/sign/target"    // proxy
+	PathSignHost      = "/v1/sign/host"      // proxy
+	PathHealth        = "/v1/health"         // GET; anybody whose certificate is pinned
+)
+
+// Limits of the transport.
+const (
+	MaxBody       = 1 << 20 // bytes of one request
+	MaxLedgerPage = 500     // entries of one answer
+)
+
+// SessionRequest asks for a certificate for a person.
+type SessionRequest struct {
+	Bundle evidence.Bundle `json:"bundle"`
+}
+
+// SessionCertificate is the answer: an OpenSSH user certificate that the proxy
+// accepts. Its key id is the request id, its one principal is login@target, its
+// end is the grant's.
+type SessionCertificate struct {
+	Certificate string         `json:"certificate"` // authorized_keys form
+	Serial      uint64         `json:"serial"`
+	Ends        time.Time      `json:"ends"`
+	Proof       evidence.Proof `json:"proof"`
+}
+
+// TargetRequest asks, for a proxy, for a certificate that opens one connection
+// to the target of a live grant. The signer takes login and target from its own
+// ledger, never from the caller.
+type TargetRequest struct {
+	Request   string `json:"request"`
+	PublicKey string `json:"public_key"` // authorized_keys form, fresh
+}
+
+// TargetCertificate is the answer, with where to go and whom to expect there.
+type TargetCertificate struct {
+	Certificate string           `json:"certificate"` // principal login@target, lives TargetLife
+	Login       string           `json:"login"`
+	Target      string           `json:"target"`
+	Address     string           `json:"address"`  // host:port, from the signer's policy
+	HostKey     string           `json:"host_key"` // authorized_keys form, from the signer's policy
+	Ends        time.Time        `json:"ends"`     // of the certificate
+	GrantEnds   time.Time        `json:"grant_ends"`
+	Role        string           `json:"role"`
+	Requester   policies.Subject `json:"requester"`
+}
+
+// TargetLife is how long a target certificate lives: long enough to open one
+// connection, no more.
+const TargetLife = 60 * time.Second
+
+// HostRequest asks, for a proxy, for a host certificate over its own host key.
+// The signer puts in the names: the proxy's own and every target's.
+type HostRequest struct {
+	PublicKey string `json:"public_key"`
+}
+
+// HostCertificate is the answer.
+type HostCertificate struct {
+	Certificate string    `json:"certificate"`
+	Principals  []string  `json:"principals"`
+	Ends        time.Time `json:"ends"`
+}
+
+// EnrolRequest asks to pin a passkey.
+type EnrolRequest struct {
+	Evidence evidence.EnrolmentEvidence `json:"evidence"`
+}
+
+// EnrolResult is what was pinned.
+type EnrolResult struct {
+	Person policies.Person `json:"person"`
+	Proof  evidence.Proof  `json:"proof"`
+}
+
+// RemovePasskeyRequest takes a passkey out of the roster. It needs no proof; the
+// last passkey of the last administrator stays.
+type RemovePasskeyRequest struct {
+	Credential string           `json:"credential"`
+	By         policies.Subject `json:"by"`
+}
+
+// EndRequest says that nothing more may be signed for a request. It needs no
+// proof, is idempotent, and holds for a request the signer has not seen yet.
+type EndRequest struct {
+	Request string           `json:"request"`
+	Reason  string           `json:"reason"` // denied, withdrawn, dropped, revoked, expired
+	By      policies.Subject `json:"by"`
+}
+
+// Done answers calls that return nothing but their place in the ledger.
+type Done struct {
+	Proof evidence.Proof `json:"proof"`
+}
+
+// TrustResult is what the signer believes and the head of its ledger.
+type TrustResult struct {
+	Trust        evidence.Trust `json:"trust"`
+	PolicyDigest string         `json:"policy_digest"`
+	Checkpoint   string         `json:"checkpoint"`
+	// BootstrapOpen says that a bootstrap code for administrators is unused.
+	BootstrapOpen bool `json:"bootstrap_open"`
+}
+
+// LedgerPage is a run of leaves from one index on.
+type LedgerPage struct {
+	From       int64    `json:"from"`
+	Entries    []string `json:"entries"` // exact bytes of each leaf
+	Checkpoint string   `json:"checkpoint"`
+}
+
+// Error is the body of every refusal (RFC 9457, application/problem+json).
+type Error struct {
+	Status int    `json:"status"`
+	Code   string `json:"code"`  // stable, for example "evidence.approval-signature", "ended", "not-pinned"
+	Title  string `json:"title"` // one sentence that tells what to do
+}
+
+// Error gives the code and the sentence.
+func (e *Error) Error() string { return e.Code + ": " + e.Title }
