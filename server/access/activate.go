@@ -1,0 +1,144 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"stint/policies"
+	"stint/server/evidence"
+)
+
+// Activate asks the signer for a certificate under the caller's own grant. The
+// activation is signed by the login key, which the broker does not hold.
+func (s *Service) Activate(ctx context.Context, by policies.Person, id string, activation evidence.SignedByKey, login evidence.LoginBinding) (Certificate, error) {
+	// 1. The grant is live, and policy still says yes.
+	var q Request
+	var bundle evidence.Bundle
+	err := s.read(ctx, func(r Reader, m moment) (err error) {
+		if q, err = m.visible(r, by, id); err != nil {
+			return err
+		}
+		if bundle, err = m.bundleFor(r, by, q); err != nil {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return Certificate{}, err
+	}
+	// 2. The activation is for this request. Everything else in it is the
+	// signer's to check, and it is the one who does not trust us.
+	statement, err := evidence.DecodeAs[*evidence.Activation](activation.Statement)
+	if err != nil {
+		return Certificate{}, invalid("statement", "This is not an activation statement; update the command line.").because(err)
+	}
+	if statement.Request != id || statement.RequestDigest != q.Revision.Digest {
+		return Certificate{}, fail(Conflict, CodeActivation, "The activation is for another request, or for an earlier revision of it. Activate again.")
+	}
+	bundle.Activation, bundle.Login = &activation, &login
+	// 3. The signer, outside any transaction.
+	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	defer cancel()
+	signed, err := s.config.Signer.SignSession(calling, bundle)
+	if err != nil {
+		return Certificate{}, err
+	}
+	// 4. Written down whatever happened meanwhile: every certificate has its
+	// grant here, or it will look like a forgery. It is handed out only if the grant
+	// still stands.
+	return s.storeCertificate(ctx, by, q, bundle, signed)
+}
+
+// bundleFor is the evidence that the broker holds for a live grant.
+func (m moment) bundleFor(r Reader, by policies.Person, q Request) (evidence.Bundle, error) {
+	if err := ownOnly(by, q, "activate"); err != nil {
+		return evidence.Bundle{}, err
+	}
+	if present := q.at(m.now); !present.State.Live() {
+		return evidence.Bundle{}, present.stuck(ToActivate)
+	}
+	if err := m.mayGive(); err != nil {
+		return evidence.Bundle{}, err
+	}
+	decision, approvals, err := m.evaluate(r, q)
+	if err != nil {
+		return evidence.Bundle{}, err
+	}
+	if err := stillAllowed(decision); err != nil {
+		return evidence.Bundle{}, err
+	}
+	return evidenceOf(q, approvals), nil
+}
+
+// stillAllowed refuses a grant that policy would not give any more.
+func stillAllowed(d policies.Decision) error {
+	if d.Outcome == policies.Allowed {
+		return nil
+	}
+	refused := refusal(d)
+	refused.Message = "Policy no longer allows this grant: " + refused.Message
+	return refused
+}
+
+// evidenceOf gathers a request's statement and the approvals that count.
+func evidenceOf(q Request, approvals []CountedApproval) evidence.Bundle {
+	b := evidence.Bundle{Version: 1, Request: q.Revision.Statement, Approvals: []evidence.SignedByPasskey{}}
+	for _, a := range approvals {
+		if a.Counts {
+			b.Approvals = append(b.Approvals, a.Signed)
+		}
+	}
+	return b
+}
+
+type certificateData struct {
+	Serial    string    `json:"serial"` // decimal
+	Principal string    `json:"principal"`
+	Ends      time.Time `json:"ends"`
+	Ledger    int64     `json:"ledger_index"` // leaf of the signer's ledger
+}
+
+func (s *Service) storeCertificate(ctx context.Context, by policies.Person, asked Request, bundle evidence.Bundle, signed SignedCertificate) (Certificate, error) {
+	var stored Certificate
+	var stood error
+	err := s.writeDown(ctx, func(c *change) error {
+		q, err := c.Request(asked.ID)
+		if err != nil {
+			return err
+		}
+		stood = nil
+		if present := q.at(c.now); !present.State.Live() || q.Revision.Number != asked.Revision.Number {
+			stood = fail(Conflict, CodeCertificateHeld, "%s", present.standing())
+		}
+		stored = Certificate{
+			Serial: signed.Serial, Request: q.ID, Principal: q.Revision.Ask.Login + "@" + q.Revision.Ask.Target,
+			Certificate: signed.Certificate, Issued: c.now, Ends: signed.Ends,
+			Bundle: bundle, Proof: signed.Proof, Withheld: stood != nil,
+		}
+		if err := c.AddCertificate(stored); err != nil {
+			return err
+		}
+		data := certificateData{
+			Serial: fmt.Sprint(signed.Serial), Principal: stored.Principal, Ends: signed.Ends, Ledger: signed.Proof.Inclusion.Index,
+		}
+		if stood != nil {
+			_, err := c.record(AuditEvent{
+				Kind: EventCertificateHeld, Actor: ActorOf(by), Request: q.ID,
+				Text: "A certificate for " + stored.Principal + " was issued, but the grant had ended; nobody got it.",
+			}, data)
+			return err
+		}
+		return c.move(&q, movement{
+			by: ToActivate, actor: by, kind: EventCertificateIssued,
+			text: by.Name + " got a certificate for " + stored.Principal + " until " + clock(signed.Ends) + ".", data: data,
+		})
+	})
+	if err != nil {
+		return Certificate{}, err
+	}
+	if stood != nil {
+		return Certificate{}, stood
+	}
+	return stored, nil
+}

@@ -1,0 +1,233 @@
+package access
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"stint/policies"
+	"stint/server/evidence"
+)
+
+// SigningChallenge is a text for a passkey to sign: the WebAuthn challenge is
+// the SHA-256 of Statement.
+type SigningChallenge struct {
+	Statement    string
+	Digest       string
+	RelyingParty string
+	Credentials  []string // that the person can sign it with
+	Valid        time.Duration
+}
+
+func (m moment) signingChallenge(statement string, credentials []string, valid time.Duration) SigningChallenge {
+	return SigningChallenge{
+		Statement: statement, Digest: evidence.Digest(statement),
+		RelyingParty: m.trust.RelyingParty, Credentials: credentials, Valid: valid,
+	}
+}
+
+const (
+	purposeApproval = "approval"
+	purposeLogin    = "login"
+)
+
+// Challenge makes the approval statement that this person may sign next for a
+// request, for ChallengeLife and one attempt. duration may shorten what was
+// asked; 0 leaves it.
+func (s *Service) Challenge(ctx context.Context, by policies.Person, id string, duration time.Duration) (SigningChallenge, error) {
+	nonce, err := s.newNonce()
+	if err != nil {
+		return SigningChallenge{}, err
+	}
+	var challenge SigningChallenge
+	err = s.write(ctx, func(c *change) error {
+		if err := c.mayGive(); err != nil {
+			return err
+		}
+		q, err := c.visible(c, by, id)
+		if err != nil {
+			return err
+		}
+		if q = q.at(c.now); q.State != Pending {
+			return q.stuck(ToApprove)
+		}
+		if duration == 0 {
+			duration = q.Revision.Ask.Duration
+		}
+		if duration <= 0 || duration > q.Revision.Ask.Duration || duration%time.Second != 0 {
+			return invalid("duration_seconds", "An approval may shorten what was asked for, %s, not lengthen it.", spell(q.Revision.Ask.Duration))
+		}
+		approver := c.roster(by.Subject).Person
+		draft := Approval{Request: id, Revision: q.Revision.Number, Approver: approver, Duration: duration, Issued: seconds(c.now)}
+		if with := c.approvesWith(by, q); len(with) > 0 {
+			draft.Signed.Assertion.Credential = with[0]
+		}
+		if _, err := c.tryApproval(q, by, draft); err != nil {
+			return err
+		}
+		statement, err := evidence.ApprovalOf(q.Revision.Statement, approver, duration, draft.Issued, evidence.NewNonce(nonce))
+		if err != nil {
+			return err
+		}
+		text, err := evidence.Encode(statement)
+		if err != nil {
+			return err
+		}
+		challenge = c.signingChallenge(text, c.approvesWith(by, q), ChallengeLife)
+		return c.PutChallenge(Challenge{
+			Purpose: purposeApproval, About: id, Person: by.Subject, Statement: text, Expires: c.now.Add(ChallengeLife),
+		})
+	})
+	return challenge, err
+}
+
+// tryApproval decides with one more approval, and refuses one that would not count.
+func (c *change) tryApproval(q Request, by policies.Person, a Approval) (policies.Decision, error) {
+	if by.Subject == q.Requester.Subject {
+		return policies.Decision{}, fail(Forbidden, CodeForbidden, "You asked for this yourself; somebody else has to approve it.")
+	}
+	if !c.mayApprove(by, q) {
+		return policies.Decision{}, fail(Forbidden, CodeForbidden,
+			"You cannot approve this: no stage of %s asks for a group for which the signer's roster has a passkey of yours.", q.Revision.Ask.Role)
+	}
+	given, err := c.Approvals(q.ID, q.Revision.Number)
+	if err != nil {
+		return policies.Decision{}, err
+	}
+	if slices.ContainsFunc(given, func(g Approval) bool { return g.Approver.Subject == by.Subject }) {
+		return policies.Decision{}, fail(Conflict, CodeAlreadyApproved, "You have approved this already; it waits for somebody else.")
+	}
+	decision, _, err := c.evaluate(c, q, a)
+	if err != nil {
+		return policies.Decision{}, err
+	}
+	if decision.Outcome == policies.Refused {
+		return policies.Decision{}, refusal(decision)
+	}
+	if !counts(decision, by.Subject) {
+		return policies.Decision{}, fail(Conflict, CodeAlreadyApproved,
+			"Your approval would not count: what you could agree to is agreed to already. It waits for somebody else.")
+	}
+	return decision, nil
+}
+
+// Approve stores an approver's signature over the text that Challenge handed
+// out. When it is the last one needed, the grant begins.
+func (s *Service) Approve(ctx context.Context, by policies.Person, id string, signed evidence.SignedByPasskey) (RequestView, error) {
+	// 1. Exactly the text that was handed out, once. It is used up before
+	// anything about the answer is believed.
+	if err := s.takeChallenge(ctx, purposeApproval, id, by.Subject, signed.Statement); err != nil {
+		return RequestView{}, err
+	}
+	statement, err := evidence.DecodeAs[*evidence.Approval](signed.Statement)
+	if err != nil {
+		return RequestView{}, err // it was encoded by Challenge
+	}
+	err = s.write(ctx, func(c *change) error {
+		// 2. The request, as it is now.
+		if err := c.mayGive(); err != nil {
+			return err
+		}
+		q, err := c.visible(c, by, id)
+		if err != nil {
+			return err
+		}
+		if present := q.at(c.now); present.State != Pending {
+			return present.stuck(ToApprove)
+		}
+		if statement.Revision != q.Revision.Number || statement.RequestDigest != q.Revision.Digest || statement.Approver != by.Subject {
+			return statementUnknown()
+		}
+		// 3. The signature, by a passkey that the signer's roster has for this person.
+		passkey, err := c.verifyPasskey(signed, by.Subject)
+		if err != nil {
+			return err
+		}
+		a := Approval{
+			Request: id, Revision: q.Revision.Number, Approver: c.roster(by.Subject).Person,
+			Duration: statement.Ask.Duration, Issued: statement.Issued, Signed: signed, PasskeyName: passkey.Name,
+		}
+		// 4. Policy, with this approval among the others.
+		if q.Decision, err = c.tryApproval(q, by, a); err != nil {
+			return err
+		}
+		// 5. The approval, and the grant if that was all that lacked.
+		if err := c.addApproval(q, a); err != nil {
+			return err
+		}
+		if q.Decision.Outcome == policies.Allowed {
+			return c.grant(&q, a.Approver, "All approvals are given")
+		}
+		return c.MoveRequest(q, Pending) // the decision, for lists
+	})
+	if err != nil {
+		return RequestView{}, err
+	}
+	return s.Request(ctx, by, id)
+}
+
+func (c *change) addApproval(q Request, a Approval) error {
+	if err := c.AddApproval(a); err == ErrRowExists {
+		return fail(Conflict, CodeAlreadyApproved, "You have approved this already; it waits for somebody else.")
+	} else if err != nil {
+		return err
+	}
+	if err := c.notePasskey(a.Signed.Assertion.Credential); err != nil {
+		return err
+	}
+	text := a.Approver.Name + " approved " + describe(q.Revision.Ask) + " for " + q.Requester.Name
+	if a.Duration < q.Revision.Ask.Duration {
+		text += ", shortened to " + spell(a.Duration)
+	}
+	_, err := c.record(AuditEvent{Kind: EventApprovalGiven, Actor: ActorOf(a.Approver), Request: q.ID, Text: text + "."}, a.Signed)
+	return err
+}
+
+// takeChallenge uses up the one text that the person may sign, in a transaction
+// of its own: an attempt that fails has used it too.
+func (s *Service) takeChallenge(ctx context.Context, purpose, about string, person policies.Subject, statement string) error {
+	var taken Challenge
+	var now time.Time
+	err := s.write(ctx, func(c *change) (err error) {
+		now = c.now
+		taken, err = c.TakeChallenge(purpose, about, person)
+		return err
+	})
+	if err == ErrNoRow {
+		return statementUnknown()
+	}
+	if err != nil {
+		return err
+	}
+	if taken.Statement != statement || !now.Before(taken.Expires) {
+		return statementUnknown()
+	}
+	return nil
+}
+
+func statementUnknown() *Error {
+	return fail(Conflict, CodeStatementUnknown,
+		"This text was not handed out for you to sign, or it was used already or is too old. Read the request again and sign the new text.")
+}
+
+// verifyPasskey checks the signature by a pinned passkey of that person.
+func (c *change) verifyPasskey(signed evidence.SignedByPasskey, of policies.Subject) (evidence.Passkey, error) {
+	holder, passkey, ok := c.trust.Roster.Holder(signed.Assertion.Credential, c.now)
+	if !ok || holder.Person.Subject != of {
+		return evidence.Passkey{}, fail(Forbidden, CodeNotPinned,
+			"This passkey is not in the signer's roster for you. Use one that is, or have it enrolled.")
+	}
+	if err := evidence.VerifyAssertion(signed.Assertion, signed.Statement, passkey, c.trust.Trust); err != nil {
+		return evidence.Passkey{}, fail(Forbidden, CodeAssertion,
+			"The passkey's signature does not fit the text. Try again; if it happens again, tell an administrator.").because(err)
+	}
+	return passkey, nil
+}
+
+// notePasskey notes when a passkey was last used, if it was registered here.
+func (c *change) notePasskey(credential string) error {
+	if err := c.Tx.PasskeyUsed(credential, c.now); err != nil && err != ErrNoRow {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// StartSession admits a connection that a proxy has authenticated. Repeating it
+// with the same session id is harmless.
+func (s *Service) StartSession(ctx context.Context, start SessionStart) (StartedSession, error) {
+	if !sessionID(start.Session) {
+		return StartedSession{}, invalid("session", "A session id has 16 to 64 letters, digits, - or _.")
+	}
+	var started StartedSession
+	err := s.write(ctx, func(c *change) error {
+		// 1. Repeated: the answer may have been lost on its way.
+		known, err := c.Session(start.Session)
+		if err == nil {
+			started, err = c.restart(known, start)
+			return err
+		} else if err != ErrNoRow {
+			return err
+		}
+		// 2. The certificate is one that this grant gave, for this login and target.
+		q, certificate, err := c.certified(start)
+		if err != nil {
+			return err
+		}
+		// 3. The grant is live at this moment, and policy still says yes.
+		if present := q.at(c.now); !present.State.Live() {
+			return present.stuck(ToActivate)
+		}
+		if !c.now.Before(certificate.Ends) {
+			return sessionRefused("The certificate ended at " + clock(certificate.Ends) + ". Connect again with stint ssh.")
+		}
+		if err := c.mayGive(); err != nil {
+			return err
+		}
+		decision, _, err := c.evaluate(c, q)
+		if err != nil {
+			return err
+		}
+		if err := stillAllowed(decision); err != nil {
+			return err
+		}
+		// 4. Row and event.
+		session := Session{
+			ID: start.Session, Request: q.ID, Serial: start.Serial, Person: q.Requester,
+			Role: q.Revision.Ask.Role, Login: start.Login, Target: start.Target, Proxy: start.Proxy,
+			ClientAddress: printable(start.ClientAddress), ClientVersion: printable(start.ClientVersion),
+			Started: c.now, LeaseUntil: c.now.Add(s.config.Lease),
+		}
+		session.Number, err = c.record(AuditEvent{
+			Kind: EventSessionStarted, Actor: ActorOf(q.Requester), Request: q.ID, Session: session.ID,
+			Text: fmt.Sprintf("%s connected as %s to %s through %s.", q.Requester.Name, session.Login, session.Target, session.Proxy),
+		}, sessionData{
+			Serial: fmt.Sprint(start.Serial), Proxy: start.Proxy,
+			ClientAddress: session.ClientAddress, ClientVersion: session.ClientVersion,
+		})
+		if err != nil {
+			return err
+		}
+		started = StartedSession{Session: session, GrantEnds: q.Ends}
+		return c.AddSession(session)
+	})
+	if err != nil {
+		if IsCode(err, CodeSessionRefused) {
+			s.alarm(ctx, start, err)
+		}
+		return StartedSession{}, err
+	}
+	return started, nil
+}
+
+type sessionData struct {
+	Serial        string `json:"serial"`
+	Proxy         string `json:"proxy"`
+	ClientAddress string `json:"client_address"`
+	ClientVersion string `json:"client_version"`
+}
+
+// certified finds grant and certificate, and refuses what does not fit together.
+func (c *change) certified(start SessionStart) (Request, Certificate, error) {
+	q, err := c.Request(start.Request)
+	if err == ErrNoRow {
+		return Request{}, Certificate{}, sessionRefused("The certificate names a grant that does not exist.")
+	} else if err != nil {
+		return Request{}, Certificate{}, err
+	}
+	certificate, err := c.Certificate(start.Serial)
+	if err == ErrNoRow {
+		return Request{}, Certificate{}, sessionRefused("The certificate is not one that was issued here. Connect again with stint ssh.")
+	} else if err != nil {
+		return Request{}, Certificate{}, err
+	}
+	ask := q.Revision.Ask
+	if certificate.Request != q.ID || certificate.Withheld || ask.Login != start.Login || ask.Target != start.Target {
+		return Request{}, Certificate{}, sessionRefused("The certificate does not fit this grant, login and target.")
+	}
+	return q, certificate, nil
+}
+
+func sessionRefused(message string) *Error {
+	return fail(Forbidden, CodeSessionRefused, "%s", message)
+}
+
+// alarm puts it into the audit log that a certificate was shown which no grant
+// explains: it may be forged.
+func (s *Service) alarm(ctx context.Context, start SessionStart, cause error) {
+	s.config.Log.Error("a certificate was refused", "proxy", start.Proxy, "request", start.Request,
+		"serial", start.Serial, "client", start.ClientAddress, "cause", cause)
+	err := s.write(ctx, func(c *change) error {
+		_, err := c.record(AuditEvent{
+			Kind: EventSessionRefused, Actor: &Actor{Proxy: start.Proxy}, Session: start.Session,
+			Text: fmt.Sprintf("A certificate was shown at %s that no grant explains.", start.Proxy),
+		}, refusedData{
+			Request: printable(start.Request), Serial: fmt.Sprint(start.Serial), Login: printable(start.Login),
+			Target: printable(start.Target), ClientAddress: printable(start.ClientAddress), Why: cause.Error(),
+		})
+		return err
+	})
+	if err != nil {
+		s.config.Log.Error("the refusal could not be put into the audit log", "cause", err)
+	}
+}
+
+type refusedData struct {
+	Request       string `json:"request"`
+	Serial        string `json:"serial"`
+	Login         string `json:"login"`
+	Target        string `json:"target"`
+	ClientAddress string `json:"client_address"`
+	Why           string `json:"why"`
+}
+
+// restart answers a repeated StartSession.
+func (c *change) restart(known Session, start SessionStart) (StartedSession, error) {
+	if known.Proxy != start.Proxy || known.Request != start.Request || known.Serial != start.Serial ||
+		known.Login != start.Login || known.Target != start.Target {
+		return StartedSession{}, fail(Conflict, CodeSessionRefused, "The session id is taken by another session.")
+	}
+	q, err := c.Request(known.Request)
+	if err != nil {
+		return StartedSession{}, err
+	}
+	if !known.Live() || known.KillReason != "" || !q.at(c.now).State.Live() {
+		return StartedSession{}, fail(Conflict, CodeSessionEnded, "The session has ended.")
+	}
+	return StartedSession{Session: known, GrantEnds: q.Ends}, nil
+}
+
+// sessionID says whether a proxy's id can be one: 128 random bits in hex or base64url.
+func sessionID(id string) bool {
+	return len(id) >= 16 && len(id) <= 64 && !strings.ContainsFunc(id, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	})
+}
+
+// printable bounds what a client says of itself, and takes out what a screen
+// should not be shown.
+func printable(text string) string {
+	return clip(strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, text))
+}
+
+// RenewLeases answers, in the same order, whether each session may go on.
+func (s *Service) RenewLeases(ctx context.Context, proxy string, ids []string) ([]Verdict, error) {
+	if len(ids) > maxRenewal {
+		return nil, invalid("sessions", "At most %d sessions are renewed in one call.", maxRenewal)
+	}
+	var verdicts []Verdict
+	var renewed []string
+	var until time.Time
+	err := s.read(ctx, func(r Reader, m moment) error {
+		verdicts, renewed = make([]Verdict, len(ids)), nil
+		until = m.now.Add(s.config.Lease)
+		sessions, requests, err := sessionsAndGrants(r, ids)
+		if err != nil {
+			return err
+		}
+		for i, id := range ids {
+			session := sessions[id]
+			verdicts[i] = m.verdict(id, proxy, session, requests[session.Request])
+			if verdicts[i].Ended == "" {
+				verdicts[i].Lease = s.config.Lease
+				renewed = append(renewed, id)
+			}
+		}
+		return nil
+	})
+	if err != nil || len(renewed) == 0 {
+		return verdicts, err
+	}
+	if err := s.config.Store.ExtendLeases(ctx, renewed, until); err != nil {
+		return nil, err
+	}
+	return verdicts, nil
+}
+
+// maxRenewal is recorder/wire.MaxLeases.
+const maxRenewal = 1000
+
+func sessionsAndGrants(r Reader, ids []string) (map[string]Session, map[string]Request, error) {
+	rows, err := r.SessionsByID(ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	sessions, requests := map[string]Session{}, map[string]Request{}
+	var wanted []string
+	for _, session := range rows {
+		sessions[session.ID] = session
+		if !slices.Contains(wanted, session.Request) {
+			wanted = append(wanted, session.Request)
+		}
+	}
+	grants, err := r.RequestsByID(wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, q := range grants {
+		requests[q.ID] = q
+	}
+	return sessions, requests, nil
+}
+
+func (m moment) verdict(id, proxy string, session Session, q Request) Verdict {
+	v := Verdict{Session: id, GrantEnds: q.Ends}
+	present := q.at(m.now)
+	switch {
+	case session.ID == "" || session.Proxy != proxy || q.ID == "":
+		v.Ended = "unknown"
+	case !present.State.Live():
+		v.Ended, v.By = present.noticeReason(), present.EndedBy.Name
+	case session.KillReason != "":
+		v.Ended, v.By = killed, session.KilledBy.Name
+	case !session.Live():
+		v.Ended = session.EndReason
+	}
+	return v
+}

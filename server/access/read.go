@@ -1,0 +1,267 @@
+package access
+
+import (
+	"context"
+	"slices"
+
+	"stint/policies"
+	"stint/server/evidence"
+)
+
+// RequestView is a request with everything that belongs to it, as one person
+// may see it. Its State is as time has made it.
+type RequestView struct {
+	Request
+	Headline     string
+	Decision     policies.Decision // now, while pending or live; else the last
+	Summary      string
+	Approvers    [][]policies.Person // who could approve, for each stage of Decision
+	Approvals    []CountedApproval
+	Certificates []Certificate
+	Sessions     []Session
+	Timeline     []AuditLeaf // oldest first
+	May          []string    // approve, deny, withdraw, drop, revoke, activate
+}
+
+// RequestItem is a request as lists show it.
+type RequestItem struct {
+	Request
+	Headline string
+	WaitsFor string // whom a pending request waits for
+	May      []string
+}
+
+// visible reads a request that this person may see. One that they may not see
+// is as one that does not exist.
+func (m moment) visible(r RequestReader, by policies.Person, id string) (Request, error) {
+	q, err := r.Request(id)
+	if err == ErrNoRow || err == nil && !m.maySee(by, q) {
+		return Request{}, fail(NotFound, CodeRequestNotFound, "There is no request %q that you may see.", clip(id))
+	}
+	return q, err
+}
+
+// may lists what a person may do with a request now.
+func (m moment) may(by policies.Person, q Request) []string {
+	may := []string{}
+	q = q.at(m.now)
+	own := by.Subject == q.Requester.Subject
+	switch {
+	case q.State == Pending:
+		approved := counts(q.Decision, by.Subject)
+		if m.mayApprove(by, q) && !own && !approved && !m.behind {
+			may = append(may, string(ToApprove))
+		}
+		if m.mayEnd(by, q) {
+			may = append(may, string(ToDeny))
+		}
+		if own {
+			may = append(may, string(ToWithdraw))
+		}
+	case q.State.Live():
+		if own {
+			may = append(may, string(ToActivate), string(ToDrop))
+		}
+		if m.mayEnd(by, q) {
+			may = append(may, string(ToRevoke))
+		}
+	}
+	return may
+}
+
+// Request reads one request with all that belongs to it.
+func (s *Service) Request(ctx context.Context, by policies.Person, id string) (RequestView, error) {
+	var v RequestView
+	err := s.read(ctx, func(r Reader, m moment) error {
+		q, err := m.visible(r, by, id)
+		if err != nil {
+			return err
+		}
+		v = RequestView{Request: q.at(m.now), Decision: q.Decision}
+		decision, counted, err := m.evaluate(r, q)
+		if err != nil {
+			return err
+		}
+		v.Approvals = counted
+		if !v.State.Final() && m.heard {
+			v.Decision = decision
+		} else {
+			// What counted then; today's policy says nothing about the past.
+			for i := range v.Approvals {
+				v.Approvals[i].Counts = counts(q.Decision, v.Approvals[i].Approver.Subject)
+			}
+		}
+		if v.Certificates, err = r.Certificates(id); err != nil {
+			return err
+		}
+		if v.Sessions, err = r.Sessions(SessionQuery{Request: id, Limit: MaxPage}); err != nil {
+			return err
+		}
+		if v.Timeline, err = timeline(r, id); err != nil {
+			return err
+		}
+		v.Headline = Headline(v.Request)
+		v.Approvers = m.approversOf(v.Decision, q.Requester)
+		v.Summary = Summarise(v.Decision, v.Approvers)
+		v.May = m.may(by, q)
+		return nil
+	})
+	return v, err
+}
+
+// timeline gives a request's events, oldest first. A grant may have seen
+// hundreds of short sessions: then its beginning and its newest events are given.
+func timeline(r AuditReader, id string) ([]AuditLeaf, error) {
+	oldest, err := r.AuditEvents(AuditQuery{Request: id, Oldest: true, Limit: MaxPage})
+	if err != nil || len(oldest) < MaxPage {
+		return oldest, err
+	}
+	newest, err := r.AuditEvents(AuditQuery{Request: id, Limit: MaxPage})
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(newest)
+	last := oldest[len(oldest)-1].Index
+	return append(oldest, slices.DeleteFunc(newest, func(l AuditLeaf) bool { return l.Index <= last })...), nil
+}
+
+// Views of Requests.
+const (
+	ViewMine      = "mine"       // what the caller asked for
+	ViewToApprove = "to-approve" // pending, and the caller's approval would count
+	ViewAll       = "all"        // for reviewers and administrators
+)
+
+// Requests lists newest first. before is the Number to continue below, 0 for the
+// first page; next is the before of the next page, 0 when there is none.
+func (s *Service) Requests(ctx context.Context, by policies.Person, view string, states []State, before int64, limit int) (items []RequestItem, next int64, err error) {
+	err = s.read(ctx, func(r Reader, m moment) error {
+		items, next = []RequestItem{}, 0
+		q := RequestQuery{States: states, Before: before, Limit: page(limit)}
+		wanted := func(Request) bool { return true }
+		switch view {
+		case ViewMine:
+			q.Requester = by.Subject
+		case ViewToApprove:
+			q.States = []State{Pending}
+			wanted = func(q Request) bool { return slices.Contains(m.may(by, q), string(ToApprove)) }
+		case ViewAll:
+			if !m.isReviewer(by) && !m.isAdministrator(by.Subject) {
+				return fail(Forbidden, CodeForbidden, "Only reviewers and administrators see everybody's requests.")
+			}
+		default:
+			return invalid("view", "There is no view %q; take mine, to-approve or all.", clip(view))
+		}
+		return m.fillPage(r, by, q, wanted, &items, &next)
+	})
+	return items, next, err
+}
+
+// maxScan bounds how many rows one page looks at to find those that are wanted.
+const maxScan = 10 * MaxPage
+
+func (m moment) fillPage(r Reader, by policies.Person, q RequestQuery, wanted func(Request) bool, items *[]RequestItem, next *int64) error {
+	for scanned := 0; scanned < maxScan; {
+		rows, err := r.Requests(q)
+		if err != nil {
+			return err
+		}
+		for i, row := range rows {
+			q.Before = row.Number
+			if !wanted(row) {
+				continue
+			}
+			*items = append(*items, m.item(by, row))
+			if len(*items) == q.Limit {
+				if i < len(rows)-1 || len(rows) == q.Limit {
+					*next = row.Number
+				}
+				return nil
+			}
+		}
+		if len(rows) < q.Limit {
+			return nil
+		}
+		scanned += len(rows)
+	}
+	*next = q.Before
+	return nil
+}
+
+func (m moment) item(by policies.Person, row Request) RequestItem {
+	item := RequestItem{Request: row.at(m.now), Headline: Headline(row.at(m.now)), May: m.may(by, row)}
+	if item.State == Pending {
+		item.WaitsFor = Summarise(row.Decision, m.approversOf(row.Decision, row.Requester))
+	}
+	return item
+}
+
+func page(limit int) int {
+	if limit <= 0 {
+		return 50
+	}
+	return min(limit, MaxPage)
+}
+
+// Evidence gives the bundles that prove a request: one for each certificate
+// with its proof from the signer's ledger, or, before any, one with the
+// approvals so far.
+func (s *Service) Evidence(ctx context.Context, by policies.Person, id string) (bundles []evidence.Bundle, proofs []evidence.Proof, err error) {
+	err = s.read(ctx, func(r Reader, m moment) error {
+		bundles, proofs = []evidence.Bundle{}, []evidence.Proof{}
+		q, err := m.visible(r, by, id)
+		if err != nil {
+			return err
+		}
+		certificates, err := r.Certificates(id)
+		if err != nil {
+			return err
+		}
+		for _, c := range certificates {
+			bundles, proofs = append(bundles, c.Bundle), append(proofs, c.Proof)
+		}
+		if len(certificates) > 0 {
+			return nil
+		}
+		approvals, err := r.Approvals(id, q.Revision.Number)
+		if err != nil {
+			return err
+		}
+		all := make([]CountedApproval, len(approvals))
+		for i, a := range approvals {
+			all[i] = CountedApproval{Approval: a, Counts: true}
+		}
+		bundles = append(bundles, evidenceOf(q, all))
+		return nil
+	})
+	return bundles, proofs, err
+}
+
+// Audit lists the audit log newest first, for reviewers and administrators.
+// before and next are as in Requests, but index 0 exists: next is 0 at the end.
+func (s *Service) Audit(ctx context.Context, by policies.Person, before int64, limit int) (leaves []AuditLeaf, next int64, err error) {
+	err = s.read(ctx, func(r Reader, m moment) (err error) {
+		if err := m.mayAudit(by); err != nil {
+			return err
+		}
+		next = 0
+		leaves, err = r.AuditEvents(AuditQuery{Before: before, Limit: page(limit)})
+		if err == nil && len(leaves) == page(limit) {
+			next = leaves[len(leaves)-1].Index // 0: that was the first leaf
+		}
+		return err
+	})
+	return leaves, next, err
+}
+
+// MayAudit says whether a person may read the audit log.
+func (s *Service) MayAudit(ctx context.Context, by policies.Person) error {
+	return s.read(ctx, func(_ Reader, m moment) error { return m.mayAudit(by) })
+}
+
+func (m moment) mayAudit(by policies.Person) error {
+	if !m.isReviewer(by) && !m.isAdministrator(by.Subject) {
+		return fail(Forbidden, CodeForbidden, "Only reviewers and administrators read the audit log.")
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package access
+
+import (
+	"time"
+
+	"stint/policies"
+)
+
+// Session is one connection through a proxy.
+type Session struct {
+	ID      string
+	Number  int64 // leaf of the audit log that records its start; orders sessions
+	Request string
+	Serial  uint64 // of the certificate it came with
+	Person  policies.Person
+	Role    string
+	Login   string
+	Target  string
+	Proxy   string // name of the proxy that holds it
+
+	ClientAddress string
+	ClientVersion string
+
+	Started    time.Time
+	LeaseUntil time.Time // live no longer than this unless the proxy renews
+	Ended      time.Time // zero while it is live
+	EndReason  string    // as the proxy reported it, see recorder/wire.SessionEnd
+
+	// KillReason and KilledBy are set when the session was told to end by
+	// itself, its grant going on.
+	KillReason string
+	KilledBy   policies.Person
+
+	Bytes int64 // of the recording, as far as the broker holds it
+	Size  int64 // of the whole recording, as the proxy reported at the end
+	Seals int64 // how many segments are sealed
+}
+
+// Live says whether the session has not been reported as ended.
+func (s Session) Live() bool { return s.Ended.IsZero() }
+
+// SessionStart is what a proxy says about a connection that has authenticated
+// with a user certificate.
+type SessionStart struct {
+	Session       string
+	Request       string
+	Serial        uint64
+	Login         string
+	Target        string
+	Proxy         string
+	ClientAddress string
+	ClientVersion string
+}
+
+// StartedSession is a session with the end of its grant.
+type StartedSession struct {
+	Session   Session
+	GrantEnds time.Time
+}
+
+// SessionEnd is what a proxy says about a session that is over.
+type SessionEnd struct {
+	Reason string
+	Ended  time.Time
+	Bytes  int64
+}
+
+// Verdict answers for one session in a renewal: a lease, or why it is over.
+type Verdict struct {
+	Session   string
+	Lease     time.Duration // zero when Ended is set
+	GrantEnds time.Time
+	Ended     string // dropped, revoked, expired, killed, unknown
+	By        string // name of who ended it
+}
+
+// Seal is the head of a recording's hash chain after one segment.
+type Seal struct {
+	Sequence int64
+	Offset   int64    // bytes of the recording up to and with this seal
+	Head     [32]byte // recorder/wire.Seal.Head
+}
+
+// Notice is what proxies are told at once.
+type Notice struct {
+	Request string // every session of this grant,
+	Session string // or this one alone
+	Reason  string // dropped, revoked, expired, killed
+	By      string // name
+	At      time.Time
+}

@@ -1,0 +1,248 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"stint/policies"
+	"stint/server/evidence"
+)
+
+// SignedIn stores a sign-in, and the person as the identity provider described
+// them. Began is set to now.
+func (s *Service) SignedIn(ctx context.Context, in SignIn) (KnownPerson, error) {
+	handle := make([]byte, 32)
+	if _, err := io.ReadFull(s.config.Random, handle); err != nil {
+		return KnownPerson{}, fmt.Errorf("reading randomness: %w", err)
+	}
+	var known KnownPerson
+	err := s.write(ctx, func(c *change) error {
+		in.Began = c.now
+		in.Ends = in.Ends.UTC().Truncate(time.Microsecond)
+		if !in.Ends.After(in.Began) {
+			return fail(Unauthenticated, CodeSignInNeeded, "The sign-in is over already. Sign in again.")
+		}
+		fresh := KnownPerson{Person: in.Person, Handle: handle, FirstSeen: c.now, LastSeen: c.now}
+		if err := c.PutPerson(fresh); err != nil {
+			return err
+		}
+		var err error
+		if known, err = c.Person(in.Person.Subject); err != nil {
+			return err
+		}
+		if err := c.AddSignIn(in); err != nil {
+			return err
+		}
+		_, err = c.record(AuditEvent{
+			Kind: EventSignedIn, Actor: ActorOf(in.Person), Text: in.Person.Name + " signed in (" + string(in.Kind) + ").",
+		}, signInData{Kind: in.Kind, Groups: in.Person.Groups, LoginKey: in.LoginKey, Ends: in.Ends})
+		return err
+	})
+	return known, err
+}
+
+type signInData struct {
+	Kind     SignInKind `json:"kind"`
+	Groups   []string   `json:"groups"`
+	LoginKey string     `json:"login_key,omitempty"`
+	Ends     time.Time  `json:"ends"`
+}
+
+// Authenticate says who holds a token, by its SHA-256.
+func (s *Service) Authenticate(ctx context.Context, token [32]byte, kind SignInKind) (SignIn, error) {
+	var in SignIn
+	err := s.read(ctx, func(r Reader, m moment) (err error) {
+		in, err = r.SignIn(token)
+		if err == ErrNoRow || err == nil && (in.Kind != kind || !m.now.Before(in.Ends)) {
+			in = SignIn{}
+			return fail(Unauthenticated, CodeSignInNeeded, "You are not signed in, or your sign-in is over. Sign in again.")
+		}
+		return err
+	})
+	return in, err
+}
+
+// SignOut ends a sign-in. One that is over already is no error.
+func (s *Service) SignOut(ctx context.Context, token [32]byte) error {
+	return s.write(ctx, func(c *change) error {
+		in, err := c.SignIn(token)
+		if err == ErrNoRow {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if removed, err := c.RemoveSignIn(token); err != nil || !removed {
+			return err
+		}
+		_, err = c.record(AuditEvent{
+			Kind: EventSignedOut, Actor: ActorOf(in.Person), Text: in.Person.Name + " signed out (" + string(in.Kind) + ").",
+		}, nil)
+		return err
+	})
+}
+
+// Person reads what is known of somebody who has signed in.
+func (s *Service) Person(ctx context.Context, subject policies.Subject) (known KnownPerson, err error) {
+	err = s.config.Store.Read(ctx, func(r Reader) (err error) {
+		known, err = r.Person(subject)
+		return err
+	})
+	if err == ErrNoRow {
+		err = fail(NotFound, "person.not-found", "Nobody with this identity has signed in.")
+	}
+	return known, err
+}
+
+// Standing is what a person is to this installation.
+type Standing struct {
+	Roster        []string // groups for which they have a passkey in the signer's roster
+	Approver      bool     // one of them is asked for by some role
+	Administrator bool
+	Reviewer      bool
+	BootstrapOpen bool
+}
+
+// Standing says what a person is. While the signer has not been heard they are nothing.
+func (s *Service) Standing(ctx context.Context, by policies.Person) Standing {
+	standing := Standing{Roster: []string{}}
+	_ = s.read(ctx, func(_ Reader, m moment) error {
+		_, speaking := m.passkeysOf(by.Subject)
+		for _, p := range speaking {
+			standing.Roster = append(standing.Roster, p.Groups...)
+		}
+		slices.Sort(standing.Roster)
+		standing.Roster = slices.Compact(standing.Roster)
+		standing.Approver = sharesGroup(speaking, m.policy.ApproverGroups())
+		standing.Administrator = m.isAdministrator(by.Subject)
+		standing.Reviewer = m.isReviewer(by)
+		standing.BootstrapOpen = m.trust.BootstrapOpen
+		return nil
+	})
+	return standing
+}
+
+// RequestConfirmation makes a login key wait for its person's passkey, after a
+// device-flow sign-in.
+func (s *Service) RequestConfirmation(ctx context.Context, by policies.Person, loginKey string) (Confirmation, error) {
+	if _, err := evidence.ParseKey(loginKey); err != nil {
+		return Confirmation{}, invalid("login.login_key", "The login key cannot be used: %v.", err).because(err)
+	}
+	code, err := s.newID("con-", 13)
+	if err != nil {
+		return Confirmation{}, err
+	}
+	var confirmation Confirmation
+	err = s.write(ctx, func(c *change) error {
+		confirmation = Confirmation{
+			Code: code, Person: by, LoginKey: loginKey, Requested: c.now, Expires: c.now.Add(confirmationLife),
+		}
+		if err := c.AddConfirmation(confirmation); err != nil {
+			return err
+		}
+		_, err := c.record(AuditEvent{
+			Kind: EventLoginRequested, Actor: ActorOf(by), Text: "A login key of " + by.Name + " waits for a passkey.",
+		}, confirmationData{Code: code, LoginKey: loginKey})
+		return err
+	})
+	return confirmation, err
+}
+
+type confirmationData struct {
+	Code      string                    `json:"code"`
+	LoginKey  string                    `json:"login_key"`
+	Confirmed *evidence.SignedByPasskey `json:"confirmed,omitempty"`
+}
+
+// ownConfirmation reads one that is this person's.
+func (m moment) ownConfirmation(r PeopleReader, by policies.Person, code string) (Confirmation, error) {
+	c, err := r.Confirmation(code)
+	if err == ErrNoRow || err == nil && (c.Person.Subject != by.Subject || c.Signed == nil && !m.now.Before(c.Expires)) {
+		return Confirmation{}, fail(NotFound, CodeConfirmation,
+			"There is no login %q of yours that waits for confirmation. It may have waited too long: run stint login again.", clip(code))
+	}
+	return c, err
+}
+
+// Confirmation reads a login key that waits, for its own person only.
+func (s *Service) Confirmation(ctx context.Context, by policies.Person, code string) (confirmation Confirmation, err error) {
+	err = s.read(ctx, func(r Reader, m moment) (err error) {
+		confirmation, err = m.ownConfirmation(r, by, code)
+		return err
+	})
+	return confirmation, err
+}
+
+// ConfirmationChallenge makes the statement by which a person's passkey confirms
+// a login key.
+func (s *Service) ConfirmationChallenge(ctx context.Context, by policies.Person, code string) (SigningChallenge, error) {
+	nonce, err := s.newNonce()
+	if err != nil {
+		return SigningChallenge{}, err
+	}
+	var challenge SigningChallenge
+	err = s.write(ctx, func(c *change) error {
+		if err := c.mayGive(); err != nil {
+			return err
+		}
+		confirmation, err := c.ownConfirmation(c, by, code)
+		if err != nil {
+			return err
+		}
+		if confirmation.Signed != nil {
+			return fail(Conflict, CodeConfirmed, "This login is confirmed already.")
+		}
+		credentials, _ := c.passkeysOf(by.Subject)
+		if len(credentials) == 0 {
+			return fail(Forbidden, CodeNotPinned, "You have no passkey in the signer's roster to confirm this with. Enrol one first.")
+		}
+		text, err := evidence.Encode(&evidence.Login{
+			Instance: s.config.Instance, Person: by.Subject, LoginKey: confirmation.LoginKey,
+			Issued: seconds(c.now), Expires: seconds(c.now.Add(loginLife)), Nonce: evidence.NewNonce(nonce),
+		})
+		if err != nil {
+			return err
+		}
+		challenge = c.signingChallenge(text, credentials, ChallengeLife)
+		return c.PutChallenge(Challenge{
+			Purpose: purposeLogin, About: code, Person: by.Subject, Statement: text, Expires: c.now.Add(ChallengeLife),
+		})
+	})
+	return challenge, err
+}
+
+// Confirm stores the passkey's signature; the holder of the login key puts it
+// into its login binding.
+func (s *Service) Confirm(ctx context.Context, by policies.Person, code string, signed evidence.SignedByPasskey) (Confirmation, error) {
+	if err := s.takeChallenge(ctx, purposeLogin, code, by.Subject, signed.Statement); err != nil {
+		return Confirmation{}, err
+	}
+	var confirmation Confirmation
+	err := s.write(ctx, func(c *change) (err error) {
+		if err := c.mayGive(); err != nil {
+			return err
+		}
+		if confirmation, err = c.ownConfirmation(c, by, code); err != nil {
+			return err
+		}
+		if _, err := c.verifyPasskey(signed, by.Subject); err != nil {
+			return err
+		}
+		confirmation.Signed = &signed
+		if err := c.ConfirmLogin(confirmation); err == ErrRaced {
+			return fail(Conflict, CodeConfirmed, "This login is confirmed already.")
+		} else if err != nil {
+			return err
+		}
+		if err := c.notePasskey(signed.Assertion.Credential); err != nil {
+			return err
+		}
+		_, err = c.record(AuditEvent{
+			Kind: EventLoginConfirmed, Actor: ActorOf(by), Text: by.Name + " confirmed a login key with a passkey.",
+		}, confirmationData{Code: code, LoginKey: confirmation.LoginKey, Confirmed: &signed})
+		return err
+	})
+	return confirmation, err
+}

@@ -1,0 +1,146 @@
+package access
+
+import (
+	"context"
+
+	"stint/policies"
+)
+
+// SessionView is a session as one person may see it.
+type SessionView struct {
+	Session
+	May []string // kill, replay
+}
+
+// seenSession reads a session, and its request, that this person may see.
+func (m moment) seenSession(r Reader, by policies.Person, id string) (Session, Request, error) {
+	unseen := func() error {
+		return fail(NotFound, CodeSessionNotFound, "There is no session %q that you may see.", clip(id))
+	}
+	session, err := r.Session(id)
+	if err == ErrNoRow {
+		return Session{}, Request{}, unseen()
+	} else if err != nil {
+		return Session{}, Request{}, err
+	}
+	q, err := r.Request(session.Request)
+	if err != nil {
+		return Session{}, Request{}, err
+	}
+	if !m.maySee(by, q) {
+		return Session{}, Request{}, unseen()
+	}
+	return session, q, nil
+}
+
+func (m moment) mayWithSession(by policies.Person, session Session, q Request) []string {
+	may := []string{}
+	own := by.Subject == session.Person.Subject
+	if session.Live() && session.KillReason == "" && (own || m.mayEnd(by, q)) {
+		may = append(may, "kill")
+	}
+	if own || m.isReviewer(by) {
+		may = append(may, "replay")
+	}
+	return may
+}
+
+// Session reads one session.
+func (s *Service) Session(ctx context.Context, by policies.Person, id string) (SessionView, error) {
+	var v SessionView
+	err := s.read(ctx, func(r Reader, m moment) error {
+		session, q, err := m.seenSession(r, by, id)
+		if err != nil {
+			return err
+		}
+		v = SessionView{Session: session, May: m.mayWithSession(by, session, q)}
+		return nil
+	})
+	return v, err
+}
+
+// Sessions lists live ones first, then newest first. Reviewers and
+// administrators see everybody's, others their own; q.Requester is narrowed
+// accordingly. next is nil at the end.
+func (s *Service) Sessions(ctx context.Context, by policies.Person, q SessionQuery) (items []Session, next *SessionPlace, err error) {
+	err = s.read(ctx, func(r Reader, m moment) (err error) {
+		next = nil
+		if !m.isReviewer(by) && !m.isAdministrator(by.Subject) {
+			if q.Requester != (policies.Subject{}) && q.Requester != by.Subject {
+				return fail(Forbidden, CodeForbidden, "Only reviewers and administrators see other people's sessions.")
+			}
+			q.Requester = by.Subject
+		}
+		q.Limit = page(q.Limit)
+		if items, err = r.Sessions(q); err != nil {
+			return err
+		}
+		if len(items) == q.Limit {
+			last := items[len(items)-1]
+			next = &SessionPlace{Live: last.Live(), Number: last.Number}
+		}
+		return nil
+	})
+	return items, next, err
+}
+
+// Replaying admits a person to a recording and puts it into the audit log: call
+// it once a replay. It gives the session and its seals.
+func (s *Service) Replaying(ctx context.Context, by policies.Person, id string) (Session, []Seal, error) {
+	var session Session
+	var seals []Seal
+	err := s.write(ctx, func(c *change) (err error) {
+		if session, err = c.replayable(c, by, id); err != nil {
+			return err
+		}
+		if seals, err = allSeals(c, session); err != nil {
+			return err
+		}
+		_, err = c.record(AuditEvent{
+			Kind: EventRecordingRead, Actor: ActorOf(by), Request: session.Request, Session: id,
+			Text: by.Name + " opened the recording of " + session.Person.Name + "'s session as " + session.Login + " on " + session.Target + ".",
+		}, nil)
+		return err
+	})
+	return session, seals, err
+}
+
+// Seals gives a recording's seals to a person who may replay it.
+func (s *Service) Seals(ctx context.Context, by policies.Person, id string) (seals []Seal, err error) {
+	err = s.read(ctx, func(r Reader, m moment) error {
+		session, err := m.replayable(r, by, id)
+		if err != nil {
+			return err
+		}
+		seals, err = allSeals(r, session)
+		return err
+	})
+	return seals, err
+}
+
+func (m moment) replayable(r Reader, by policies.Person, id string) (Session, error) {
+	session, _, err := m.seenSession(r, by, id)
+	if err != nil {
+		return Session{}, err
+	}
+	if by.Subject != session.Person.Subject && !m.isReviewer(by) {
+		return Session{}, fail(Forbidden, CodeForbidden, "Only reviewers replay other people's sessions.")
+	}
+	return session, nil
+}
+
+// allSeals reads them in runs; a recording of days has some thousands.
+func allSeals(r SessionReader, session Session) ([]Seal, error) {
+	seals := make([]Seal, 0, session.Seals)
+	for from := int64(0); ; {
+		run, err := r.Seals(session.ID, from, 1000)
+		if err != nil {
+			return nil, err
+		}
+		seals = append(seals, run...)
+		if len(run) < 1000 {
+			return seals, nil
+		}
+		from = run[len(run)-1].Sequence + 1
+	}
+}

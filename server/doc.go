@@ -1,0 +1,74 @@
+// Package server holds no code. It is the map: read it first.
+//
+// Stint gives an engineer access to a host for a while, if the people whom policy
+// names agree, and takes it back. Three processes do that, and none of them
+// trusts the others more than it must.
+//
+//	a person ── portal (browser) ─┐                              ┌─ signer ── the only private keys
+//	         ── stint (command) ──┴─► broker ── evidence ────────►  checks it all again, logs, signs
+//	                                    │ ▲                      └─► ledger (its own Merkle log)
+//	                     lease, endings │ │ sessions, recordings
+//	                                    ▼ │
+//	a person ── ssh ────────────────► proxy ── certificate for one connection ──► target sshd
+//	                                    records each byte before it passes it on
+//
+// # One request, from end to end
+//
+//  1. Ask. access.Service.Ask puts the wish to policy (policies.Bundle.Decide) and
+//     writes it down as a statement: a short text (server/evidence). Request,
+//     audit event and all that follows from them commit in one transaction.
+//
+//  2. Approve. An approver is handed a text that repeats the request in full
+//     (access.Service.Challenge). Their passkey signs the SHA-256 of exactly that
+//     text. access.Service.Approve takes it once, checks it, asks policy again,
+//     and when nothing is missing any more the request is a grant with an end.
+//
+//  3. Activate. The command line makes a fresh SSH key and signs, with a login
+//     key that never leaves the person's machine, that it wants a certificate for
+//     it. access.Service.Activate sends the signer the whole bundle: request,
+//     approvals, ID token, activation.
+//
+//  4. Sign. The signer believes nothing of what the broker decided. It runs
+//     evidence.Verify on the bundle with its own roster of passkeys, its own copy
+//     of the policy and its own clock, appends to its ledger, and only then signs
+//     a user certificate: one person, one grant, one login on one target.
+//
+//  5. Connect. ssh shows the certificate to a proxy (recorder). The proxy asks
+//     the broker whether the grant is live at this moment
+//     (access.Service.StartSession) and the signer for a certificate of its own,
+//     good for one minute and one target. It records, then forwards. Every few
+//     seconds it renews a lease (access.Service.RenewLeases); a session whose lease
+//     runs out is closed.
+//
+//  6. End. Time, the person (Drop) or anybody entitled (Revoke) ends the grant.
+//     The end is checked at every use from that moment on, is pushed to the
+//     proxies after the commit (access.Notifier), and stands in an outbox until the
+//     signer has it in its ledger (access.Service.Run), after which nothing can be
+//     signed for it.
+//
+//  7. Review. The recording is sealed in segments (recorder/cast), whose seals
+//     are leaves of the audit log beside every state change. Whoever holds a
+//     checkpoint can show that nothing was edited, dropped or reordered
+//     (server/ledger), and evidence verifies offline, years later.
+//
+// # What gives, and what takes away
+//
+// Giving needs proof: a signature over a text, checked by the signer. Taking away
+// needs none, works while the signer or the provider is away and with a clock
+// that is wrong, and cannot be undone. Whenever there is a doubt, giving stops.
+//
+// # Where to read on
+//
+//	policies          the rules, pure: facts in, decision and reasons out
+//	server/access     the flow; transitions.go is the one table of what may follow what
+//	server/evidence   statements, passkey signatures, Verify
+//	server/ledger     the Merkle log that both broker and signer keep
+//	server/api        the HTTP API's types
+//	server/broker     the process that people and proxies talk to; internal/store is its database
+//	server/signer     the process that holds the keys; Sign in numbered steps
+//	recorder          the proxy; recorder/cast is the format of recordings
+//	cmd               one directory a program; cmd/imports_test.go says who may import whom
+//
+// One word means one thing everywhere: in Go, SQL, JSON, addresses, on the command
+// line and on the screen.
+package server
