@@ -1,0 +1,240 @@
+package api
+
+import "time"
+
+// Person is somebody as lists show them. Identity is issuer and subject, never
+// the name or the e-mail address.
+type Person struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+	Name    string `json:"name"`
+	Email   string `json:"email,omitempty"`
+}
+
+// Me is the caller.
+type Me struct {
+	Person        Person   `json:"person"`
+	Groups        []string `json:"groups" doc:"as the identity provider said at sign-in"`
+	RosterGroups  []string `json:"roster_groups" doc:"groups in the signer's roster: what the caller may approve for"`
+	Approver      bool     `json:"approver" doc:"has a pinned passkey in a group that some role asks for"`
+	Administrator bool     `json:"administrator" doc:"may sign enrolments"`
+	Reviewer      bool     `json:"reviewer" doc:"may see every request, session, recording and audit event"`
+	BootstrapOpen bool     `json:"bootstrap_open" doc:"no administrator exists yet: the one-time code is still unused"`
+	Instance      string   `json:"instance"`
+	PolicyWarning string   `json:"policy_warning,omitempty" doc:"set when broker and signer decide by different policies"`
+}
+
+// Role is something that can be asked for.
+type Role struct {
+	Name           string   `json:"name"`
+	Description    string   `json:"description"`
+	Targets        []Target `json:"targets"`
+	Logins         []string `json:"logins"`
+	DefaultSeconds int64    `json:"default_seconds"`
+	LongestSeconds int64    `json:"longest_seconds"`
+	ReasonRequired bool     `json:"reason_required"`
+	Stages         []Stage  `json:"stages" doc:"who must agree; empty: granted at once"`
+	Conflicts      []string `json:"conflicts"`
+}
+
+// Roles is the list of roles the caller may ask for.
+type Roles struct {
+	Items []Role `json:"items"`
+}
+
+// Target is a host that a role reaches.
+type Target struct {
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels"`
+}
+
+// Stage is one step of an approver chain, and how far it is.
+type Stage struct {
+	Name      string   `json:"name"`
+	Groups    []string `json:"groups"`
+	Count     int      `json:"count"`
+	Given     []Person `json:"given" doc:"who has agreed"`
+	Approvers []Person `json:"approvers" doc:"who could: the roster's members of the groups, the requester aside"`
+}
+
+// Ask is what somebody wants.
+type Ask struct {
+	Role            string `json:"role" minLength:"1" maxLength:"63"`
+	Target          string `json:"target" minLength:"1" maxLength:"63"`
+	Login           string `json:"login,omitempty" maxLength:"32" doc:"empty: the role's first login"`
+	DurationSeconds int64  `json:"duration_seconds,omitempty" minimum:"0" doc:"0: the role's default"`
+	Reason          string `json:"reason,omitempty" maxLength:"2000"`
+}
+
+// Decision is what policy says, in words.
+type Decision struct {
+	Outcome string   `json:"outcome" enum:"refused,needs-approval,allowed"`
+	Summary string   `json:"summary" doc:"one sentence, for example: Needs 1 of Bob, Dana."`
+	Stages  []Stage  `json:"stages"`
+	Reasons []Reason `json:"reasons"`
+}
+
+// Reason is one rule's sentence.
+type Reason struct {
+	Rule string `json:"rule"`
+	Met  bool   `json:"met"`
+	Text string `json:"text"`
+}
+
+// Request is an ask with all that became of it. One id names the request, the
+// grant it became and its evidence.
+type Request struct {
+	ID              string            `json:"id"`
+	Revision        int               `json:"revision"`
+	State           string            `json:"state" enum:"pending,approved,active,denied,withdrawn,expired,ended"`
+	EndReason       string            `json:"end_reason,omitempty" enum:"completed,expired,dropped,revoked"`
+	Summary         string            `json:"summary" doc:"one sentence, for example: Alice wants postgres on db1 for 1 hour"`
+	Requester       Person            `json:"requester"`
+	Role            string            `json:"role"`
+	Target          string            `json:"target"`
+	Login           string            `json:"login"`
+	DurationSeconds int64             `json:"duration_seconds" doc:"asked for; after approval, what was agreed"`
+	Reason          string            `json:"reason"`
+	Asked           time.Time         `json:"asked"`
+	Expires         time.Time         `json:"expires" doc:"a pending request is void from then on"`
+	Begins          *time.Time        `json:"begins,omitempty"`
+	Ends            *time.Time        `json:"ends,omitempty" doc:"when the grant ends or ended"`
+	Statement       string            `json:"statement" doc:"the exact text of the request statement"`
+	StatementDigest string            `json:"statement_digest"`
+	Decision        Decision          `json:"decision"`
+	Approvals       []Approval        `json:"approvals"`
+	Certificates    []CertificateInfo `json:"certificates"`
+	Sessions        []Session         `json:"sessions"`
+	Timeline        []TimelineEntry   `json:"timeline"`
+	May             []string          `json:"may" doc:"what the caller may do with it now: approve, deny, withdraw, drop, revoke, activate"`
+	SSH             string            `json:"ssh,omitempty" doc:"the command line to copy, for the requester of a live grant"`
+}
+
+// RequestSummary is a request as lists show it.
+type RequestSummary struct {
+	ID              string     `json:"id"`
+	State           string     `json:"state"`
+	EndReason       string     `json:"end_reason,omitempty"`
+	Summary         string     `json:"summary"`
+	Requester       Person     `json:"requester"`
+	Role            string     `json:"role"`
+	Target          string     `json:"target"`
+	Login           string     `json:"login"`
+	DurationSeconds int64      `json:"duration_seconds"`
+	Reason          string     `json:"reason"`
+	Asked           time.Time  `json:"asked"`
+	Expires         time.Time  `json:"expires"`
+	Ends            *time.Time `json:"ends,omitempty"`
+	WaitsFor        string     `json:"waits_for,omitempty" doc:"one sentence: whom a pending request waits for"`
+	SSH             string     `json:"ssh,omitempty"`
+	May             []string   `json:"may"`
+}
+
+// Requests is a page of requests, newest first.
+type Requests struct {
+	Items  []RequestSummary `json:"items"`
+	Cursor string           `json:"cursor,omitempty"`
+}
+
+// Approval is one approver's signature.
+type Approval struct {
+	Approver        Person    `json:"approver"`
+	DurationSeconds int64     `json:"duration_seconds"`
+	Issued          time.Time `json:"issued"`
+	Statement       string    `json:"statement"`
+	Digest          string    `json:"digest"`
+	PasskeyName     string    `json:"passkey_name"`
+	Counts          bool      `json:"counts" doc:"false when policy no longer counts it"`
+}
+
+// CertificateInfo is a certificate the signer issued.
+type CertificateInfo struct {
+	Serial      string    `json:"serial" doc:"decimal; a string because it exceeds what JavaScript counts"`
+	Principal   string    `json:"principal"`
+	Issued      time.Time `json:"issued"`
+	Ends        time.Time `json:"ends"`
+	LedgerIndex int64     `json:"ledger_index"`
+}
+
+// TimelineEntry is one thing that happened, with its place in the audit log.
+type TimelineEntry struct {
+	Time  time.Time `json:"time"`
+	Kind  string    `json:"kind"`
+	Text  string    `json:"text"`
+	Actor *Person   `json:"actor,omitempty"`
+	Index int64     `json:"index" doc:"leaf of the audit log"`
+}
+
+// ApprovalDraft says how long the approver would agree to.
+type ApprovalDraft struct {
+	DurationSeconds int64 `json:"duration_seconds,omitempty" minimum:"0" doc:"0: as asked"`
+}
+
+// SigningChallenge is a text to sign with a passkey. The page recomputes the
+// SHA-256 of the statement and asks the authenticator with that as challenge,
+// never with one it was handed.
+type SigningChallenge struct {
+	Statement    string   `json:"statement"`
+	Digest       string   `json:"digest"`
+	RelyingParty string   `json:"relying_party"`
+	Credentials  []string `json:"credentials" doc:"the caller's pinned credentials, base64url"`
+	ValidSeconds int64    `json:"valid_seconds"`
+}
+
+// Assertion is what the authenticator returned, base64url without padding.
+type Assertion struct {
+	Credential        string `json:"credential" minLength:"1" maxLength:"1400"`
+	AuthenticatorData string `json:"authenticator_data" minLength:"1" maxLength:"4096"`
+	ClientData        string `json:"client_data" minLength:"1" maxLength:"4096"`
+	Signature         string `json:"signature" minLength:"1" maxLength:"2048"`
+}
+
+// SignedStatement is a statement with the passkey's assertion over it.
+type SignedStatement struct {
+	Statement string    `json:"statement" minLength:"1" maxLength:"16384"`
+	Assertion Assertion `json:"assertion"`
+}
+
+// Taking is the body of everything that takes away: it needs no proof.
+type Taking struct {
+	Reason string `json:"reason,omitempty" maxLength:"500"`
+}
+
+// LoginBinding is evidence.LoginBinding: the ID token and the key it commits to.
+type LoginBinding struct {
+	IDToken      string           `json:"id_token" minLength:"1" maxLength:"16384"`
+	LoginKey     string           `json:"login_key" minLength:"1" maxLength:"256"`
+	NonceSalt    string           `json:"nonce_salt,omitempty" maxLength:"64"`
+	Confirmation *SignedStatement `json:"confirmation,omitempty"`
+}
+
+// Activation asks for a certificate for a session key.
+type Activation struct {
+	Statement string       `json:"statement" minLength:"1" maxLength:"16384" doc:"an activation statement, made by the command line"`
+	Signature string       `json:"signature" minLength:"1" maxLength:"128" doc:"by the login key, base64url"`
+	Login     LoginBinding `json:"login"`
+}
+
+// Certificate is an OpenSSH user certificate that opens the proxy.
+type Certificate struct {
+	Certificate string    `json:"certificate"`
+	Ends        time.Time `json:"ends"`
+	Serial      string    `json:"serial"`
+	Login       string    `json:"login"`
+	Target      string    `json:"target"`
+	Proxies     []Proxy   `json:"proxies"`
+}
+
+// Proxy is where ssh connects to.
+type Proxy struct {
+	Name    string `json:"name"`
+	Address string `json:"address" doc:"host:port"`
+}
+
+// Evidence is the bundle that proves a request's approvals and issues, to be
+// written to a file and checked offline with stint evidence verify.
+type Evidence struct {
+	Version int      `json:"version"`
+	Bundles []string `json:"bundles" doc:"evidence.Bundle as JSON text: one for each certificate, or one with the approvals so far"`
+	Proofs  []string `json:"proofs" doc:"evidence.Proof as JSON text, one for each certificate, in the same order"`
+}

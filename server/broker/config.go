@@ -1,0 +1,225 @@
+package broker
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Config is what a broker needs to run. Its JSON form is the configuration file.
+type Config struct {
+	// Instance is the installation's id: part of every statement and of the
+	// cookie's name.
+	Instance string `json:"instance"`
+	// Data is the directory of recordings and the audit key; mode 0700.
+	Data string `json:"data"`
+	// Listen is the address of portal and API, host:port; port 0 lets the system
+	// choose, but then URL and Origins must fit what it chose.
+	Listen string `json:"listen"`
+	// URL is what people type: scheme and host, without a path.
+	URL string `json:"url"`
+	// PortalTLS serves the portal over TLS; without it, plain HTTP, which is
+	// allowed on loopback only or behind something that terminates TLS.
+	PortalTLS *KeyPair `json:"portal_tls,omitempty"`
+	// ProxyListen is the address for recording proxies, mutual TLS.
+	ProxyListen string `json:"proxy_listen"`
+	// TLS is the broker's identity towards signer and proxies.
+	TLS TLS `json:"tls"`
+	// Proxies are those that may connect, and where people's ssh reaches them.
+	Proxies []Proxy `json:"proxies"`
+	Signer  Signer  `json:"signer"`
+	// Database is "sqlite:PATH" or a postgres:// URL.
+	Database string `json:"database"`
+	// Policy is a directory of YAML, used until the signer's own is known.
+	Policy string `json:"policy"`
+	Issuer Issuer `json:"issuer"`
+	// RelyingParty is the WebAuthn relying-party id: the exact host of URL.
+	RelyingParty string `json:"relying_party"`
+	// Origins are the exact origins that may write with a cookie, and whose
+	// passkey ceremonies count. URL is one of them.
+	Origins []string `json:"origins"`
+}
+
+// KeyPair names the PEM files of a certificate with its key.
+type KeyPair struct {
+	Certificate string `json:"certificate"`
+	Key         string `json:"key"`
+}
+
+// TLS names the PEM files of the broker's identity between processes.
+type TLS struct {
+	Certificate string `json:"certificate"`
+	Key         string `json:"key"`
+	Authority   string `json:"authority"` // who issued the certificates of the installation
+}
+
+// Proxy is a recording proxy that may connect.
+type Proxy struct {
+	Name    string `json:"name"`    // common name of its certificate
+	Key     string `json:"key"`     // SHA-256 of its SubjectPublicKeyInfo, 64 hex digits
+	Address string `json:"address"` // host:port for people's ssh
+}
+
+// Signer is where the signer is and who it is.
+type Signer struct {
+	URL string `json:"url"`
+	Key string `json:"key"` // SHA-256 of its SubjectPublicKeyInfo, 64 hex digits
+}
+
+// Issuer is the OpenID provider with the two clients of this installation.
+type Issuer struct {
+	URL                    string `json:"url"`
+	PortalClientID         string `json:"portal_client_id"`
+	PortalClientSecretFile string `json:"portal_client_secret_file"`
+	CommandLineClientID    string `json:"cli_client_id"`
+}
+
+// maxConfig bounds the configuration file.
+const maxConfig = 1 << 20
+
+var (
+	instancePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{3,31}$`)
+	namePattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
+)
+
+// ReadConfig reads a configuration file. Unknown fields are refused, and so is
+// whatever [Config.Check] refuses.
+func ReadConfig(path string) (Config, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Config{}, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+	if err != nil {
+		return Config{}, err
+	}
+	if len(text) > maxConfig {
+		return Config{}, fmt.Errorf("%s is longer than %d bytes", path, maxConfig)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	var config Config
+	if err := decoder.Decode(&config); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return Config{}, fmt.Errorf("%s: something follows the configuration", path)
+	}
+	if err := config.Check(); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return config, nil
+}
+
+// Check says what is missing or contradictory, all of it at once.
+func (c Config) Check() error {
+	var wrong []error
+	fail := func(format string, arguments ...any) { wrong = append(wrong, fmt.Errorf(format, arguments...)) }
+
+	if !instancePattern.MatchString(c.Instance) {
+		fail("instance: must be 4 to 32 lower-case letters, digits and hyphens")
+	}
+	for _, path := range [][2]string{
+		{"data", c.Data}, {"policy", c.Policy}, {"tls.certificate", c.TLS.Certificate}, {"tls.key", c.TLS.Key},
+		{"tls.authority", c.TLS.Authority}, {"issuer.portal_client_secret_file", c.Issuer.PortalClientSecretFile},
+	} {
+		if !filepath.IsAbs(path[1]) {
+			fail("%s: must be an absolute path", path[0])
+		}
+	}
+	for _, address := range [][2]string{{"listen", c.Listen}, {"proxy_listen", c.ProxyListen}} {
+		if _, _, err := net.SplitHostPort(address[1]); err != nil {
+			fail("%s: must be host:port", address[0])
+		}
+	}
+	if c.PortalTLS != nil && (!filepath.IsAbs(c.PortalTLS.Certificate) || !filepath.IsAbs(c.PortalTLS.Key)) {
+		fail("portal_tls: certificate and key must be absolute paths")
+	}
+	if !strings.HasPrefix(c.Database, "sqlite:") && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
+		fail("database: must be sqlite:PATH or a postgres:// URL")
+	}
+	wrong = append(wrong, c.checkPeers()...)
+	wrong = append(wrong, c.checkOrigins()...)
+	return errors.Join(wrong...)
+}
+
+func (c Config) checkPeers() (wrong []error) {
+	fail := func(format string, arguments ...any) { wrong = append(wrong, fmt.Errorf(format, arguments...)) }
+	names, keys := map[string]bool{}, map[string]bool{}
+	for i, p := range c.Proxies {
+		if !namePattern.MatchString(p.Name) || names[p.Name] {
+			fail("proxies[%d].name: must be a name that no other proxy has", i)
+		}
+		if !isKey(p.Key) || keys[p.Key] {
+			fail("proxies[%d].key: must be the SHA-256 of a public key in 64 lower-case hex digits, and no other proxy's", i)
+		}
+		if _, _, err := net.SplitHostPort(p.Address); err != nil {
+			fail("proxies[%d].address: must be host:port", i)
+		}
+		names[p.Name], keys[p.Key] = true, true
+	}
+	if u, err := url.Parse(c.Signer.URL); err != nil || u.Scheme != "https" || u.Host == "" {
+		fail("signer.url: must be https://host:port")
+	}
+	if !isKey(c.Signer.Key) {
+		fail("signer.key: must be the SHA-256 of a public key in 64 lower-case hex digits")
+	}
+	if u, err := url.Parse(c.Issuer.URL); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		fail("issuer.url: must be the URL of an OpenID provider")
+	} else if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		fail("issuer.url: must be https unless it is on loopback")
+	}
+	if c.Issuer.PortalClientID == "" || c.Issuer.CommandLineClientID == "" {
+		fail("issuer: portal_client_id and cli_client_id are needed")
+	} else if c.Issuer.PortalClientID == c.Issuer.CommandLineClientID {
+		// A token of the portal's client must never look like the command line's:
+		// the broker sees the portal's.
+		fail("issuer: portal_client_id and cli_client_id must be two clients")
+	}
+	return wrong
+}
+
+func (c Config) checkOrigins() (wrong []error) {
+	fail := func(format string, arguments ...any) { wrong = append(wrong, fmt.Errorf(format, arguments...)) }
+	if len(c.Origins) == 0 || !slices.Contains(c.Origins, c.URL) {
+		fail("origins: must hold url (%s), exactly", c.URL)
+	}
+	for i, origin := range c.Origins {
+		u, err := url.Parse(origin)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != origin || origin != strings.ToLower(origin) {
+			fail("origins[%d]: must be scheme://host or scheme://host:port in lower case, without a path", i)
+			continue
+		}
+		if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+			fail("origins[%d]: must be https unless it is on loopback; browsers offer passkeys nowhere else", i)
+		}
+		if u.Hostname() != c.RelyingParty {
+			fail("origins[%d]: its host must be relying_party (%s): a parent domain would let every host below it sign", i, c.RelyingParty)
+		}
+	}
+	return wrong
+}
+
+func isKey(text string) bool {
+	sum, err := hex.DecodeString(text)
+	return err == nil && len(sum) == 32 && text == strings.ToLower(text)
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

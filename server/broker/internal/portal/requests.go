@@ -1,0 +1,200 @@
+package portal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"stint/policies"
+	"stint/server/access"
+	"stint/server/api"
+	"stint/server/evidence"
+)
+
+func (p *Portal) roles(ctx context.Context, _ *noInput) (*body[api.Roles], error) {
+	by, policy, now := personOf(ctx), p.policy(), p.config.Now()
+	trust, err := p.config.Signing.Trust(ctx)
+	if err != nil {
+		trust = access.Trust{} // what can be asked for is shown all the same
+	}
+	roles := api.Roles{Items: []api.Role{}}
+	for _, role := range policy.Roles() {
+		if !policy.MayAsk(by, role.Name) {
+			continue
+		}
+		shown := api.Role{
+			Name: role.Name, Description: role.Description, Targets: toTargets(policy.TargetsOf(role.Name)), Logins: list(role.Logins),
+			DefaultSeconds: wholeSeconds(role.Duration.Default), LongestSeconds: wholeSeconds(role.Duration.Longest),
+			ReasonRequired: role.Reason == "required", Stages: make([]api.Stage, len(role.Approval)), Conflicts: list(role.Conflicts),
+		}
+		for i, stage := range role.Approval {
+			shown.Stages[i] = api.Stage{
+				Name: stage.Name, Groups: list(stage.Groups), Count: stage.Count, Given: []api.Person{},
+				Approvers: approversFor(trust, policy, stage.Groups, by, now),
+			}
+		}
+		roles.Items = append(roles.Items, shown)
+	}
+	return &body[api.Roles]{roles}, nil
+}
+
+func (p *Portal) decide(ctx context.Context, in *onlyBody[api.Ask]) (*body[api.Decision], error) {
+	if err := checkSeconds(in.Body.DurationSeconds); err != nil {
+		return nil, err
+	}
+	by := personOf(ctx)
+	preview, err := p.config.Flow.Preview(ctx, by, fromAsk(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	known := names{}
+	known.add(by)
+	return &body[api.Decision]{toDecision(preview.Decision, preview.Summary, preview.Approvers, known)}, nil
+}
+
+func (p *Portal) requests(ctx context.Context, in *requestsInput) (*body[api.Requests], error) {
+	before, err := fromCursor(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]access.State, len(in.State))
+	for i, s := range in.State {
+		states[i] = access.State(s)
+	}
+	by := personOf(ctx)
+	items, next, err := p.config.Flow.Requests(ctx, by, in.View, states, before, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	page := api.Requests{Items: make([]api.RequestSummary, len(items)), Cursor: toCursor(next)}
+	for i, item := range items {
+		page.Items[i] = toSummary(item, by)
+	}
+	return &body[api.Requests]{page}, nil
+}
+
+// Cursors are numbers to their maker and opaque to everybody else.
+func fromCursor(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	before, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || before <= 0 {
+		return 0, wrong("query.cursor", "This is not a cursor that a page before has given.")
+	}
+	return before, nil
+}
+
+func toCursor(next int64) string {
+	if next <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(next, 10)
+}
+
+// shown is how every change of a request answers: with the request as it is now.
+func (p *Portal) shown(ctx context.Context, view access.RequestView, err error) (*body[api.Request], error) {
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := p.toSessions(ctx, view.Sessions)
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.Request]{toRequest(view, personOf(ctx), sessions)}, nil
+}
+
+func (p *Portal) ask(ctx context.Context, in *onlyBody[api.Ask]) (*body[api.Request], error) {
+	if err := checkSeconds(in.Body.DurationSeconds); err != nil {
+		return nil, err
+	}
+	view, err := p.config.Flow.Ask(ctx, personOf(ctx), fromAsk(in.Body))
+	return p.shown(ctx, view, err)
+}
+
+func (p *Portal) request(ctx context.Context, in *requestInput) (*body[api.Request], error) {
+	view, err := p.config.Flow.Request(ctx, personOf(ctx), in.ID)
+	return p.shown(ctx, view, err)
+}
+
+func (p *Portal) challenge(ctx context.Context, in *requestBody[api.ApprovalDraft]) (*body[api.SigningChallenge], error) {
+	if err := checkSeconds(in.Body.DurationSeconds); err != nil {
+		return nil, err
+	}
+	challenge, err := p.config.Flow.Challenge(ctx, personOf(ctx), in.ID, time.Duration(in.Body.DurationSeconds)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.SigningChallenge]{toChallenge(challenge)}, nil
+}
+
+func (p *Portal) approve(ctx context.Context, in *requestBody[api.SignedStatement]) (*body[api.Request], error) {
+	view, err := p.config.Flow.Approve(ctx, personOf(ctx), in.ID, fromSigned(in.Body))
+	return p.shown(ctx, view, err)
+}
+
+func (p *Portal) deny(ctx context.Context, in *requestBody[api.Taking]) (*body[api.Request], error) {
+	return p.take(ctx, in, p.config.Flow.Deny)
+}
+
+func (p *Portal) withdraw(ctx context.Context, in *requestBody[api.Taking]) (*body[api.Request], error) {
+	return p.take(ctx, in, p.config.Flow.Withdraw)
+}
+
+func (p *Portal) drop(ctx context.Context, in *requestBody[api.Taking]) (*body[api.Request], error) {
+	return p.take(ctx, in, p.config.Flow.Drop)
+}
+
+func (p *Portal) revoke(ctx context.Context, in *requestBody[api.Taking]) (*body[api.Request], error) {
+	return p.take(ctx, in, p.config.Flow.Revoke)
+}
+
+func (p *Portal) take(ctx context.Context, in *requestBody[api.Taking], take func(context.Context, policies.Person, string, string) (access.RequestView, error)) (*body[api.Request], error) {
+	view, err := take(ctx, personOf(ctx), in.ID, in.Body.Reason)
+	return p.shown(ctx, view, err)
+}
+
+func (p *Portal) activate(ctx context.Context, in *requestBody[api.Activation]) (*body[api.Certificate], error) {
+	signed := evidence.SignedByKey{Statement: in.Body.Statement, Signature: in.Body.Signature}
+	certificate, err := p.config.Flow.Activate(ctx, personOf(ctx), in.ID, signed, fromBinding(in.Body.Login))
+	if err != nil {
+		return nil, err
+	}
+	view, err := p.config.Flow.Request(ctx, personOf(ctx), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.Certificate]{api.Certificate{
+		Certificate: certificate.Certificate, Ends: certificate.Ends.UTC(), Serial: strconv.FormatUint(certificate.Serial, 10),
+		Login: view.Revision.Ask.Login, Target: view.Revision.Ask.Target, Proxies: list(p.config.Proxies),
+	}}, nil
+}
+
+func (p *Portal) evidence(ctx context.Context, in *requestInput) (*body[api.Evidence], error) {
+	bundles, proofs, err := p.config.Flow.Evidence(ctx, personOf(ctx), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := api.Evidence{Version: 1, Bundles: make([]string, len(bundles)), Proofs: make([]string, len(proofs))}
+	for i, b := range bundles {
+		if out.Bundles[i], err = jsonText(b); err != nil {
+			return nil, err
+		}
+	}
+	for i, proof := range proofs {
+		if out.Proofs[i], err = jsonText(proof); err != nil {
+			return nil, err
+		}
+	}
+	return &body[api.Evidence]{out}, nil
+}
+
+func jsonText(v any) (string, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("encoding evidence: %w", err)
+	}
+	return string(text), nil
+}

@@ -1,0 +1,256 @@
+// Package signing is the broker's side of the signer: it keeps what the signer
+// believes fresh in memory, decides by the signer's policy, and passes on what
+// only the signer may do. It believes nothing of its own: where broker and
+// signer differ, the signer is right.
+package signing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing/fstest"
+	"time"
+
+	"stint/policies"
+	"stint/server/access"
+	"stint/server/evidence"
+	"stint/server/signer/wire"
+)
+
+// How often trust is fetched: often enough that an enrolment made elsewhere is
+// seen while a person waits.
+const (
+	refreshEvery = 3 * time.Second
+	retryEvery   = time.Second
+	fetchTimeout = 5 * time.Second
+)
+
+// Client implements access.Signer. It is safe for concurrent use.
+type Client struct {
+	wire *wire.Client
+	log  *slog.Logger
+
+	// fetching lets one fetch run at a time, so that an older answer never
+	// replaces a newer one.
+	fetching chan struct{}
+
+	mu      sync.RWMutex
+	own     *policies.Bundle // from the broker's own directory
+	trust   access.Trust
+	policy  *policies.Bundle // the signer's; nil until it was heard
+	heard   bool
+	trouble string
+	first   chan struct{} // closed when the signer was heard for the first time
+}
+
+var _ access.Signer = (*Client)(nil)
+
+// New returns a client that decides by own until the signer is heard.
+func New(signer *wire.Client, own *policies.Bundle, log *slog.Logger) *Client {
+	return &Client{
+		wire: signer, own: own, log: log,
+		fetching: make(chan struct{}, 1), first: make(chan struct{}),
+		trouble: "The signer has not been heard yet; nothing can be given until it is.",
+	}
+}
+
+// Run keeps trust fresh until ctx is done.
+func (c *Client) Run(ctx context.Context) {
+	for {
+		wait := refreshEvery
+		if err := c.Refresh(ctx); err != nil {
+			wait = retryEvery
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Refresh fetches what the signer believes now.
+func (c *Client) Refresh(ctx context.Context) error {
+	select {
+	case c.fetching <- struct{}{}:
+		defer func() { <-c.fetching }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	result, err := c.wire.Trust(ctx)
+	if err != nil {
+		c.troubled("The signer does not answer; nothing can be given until it does.", err)
+		return err
+	}
+	bundle, err := c.bundleOf(result)
+	if err != nil {
+		c.troubled("The signer's policy cannot be read; broker and signer may be of different versions.", err)
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trust = access.Trust{Trust: result.Trust, PolicyDigest: result.PolicyDigest, Checkpoint: result.Checkpoint, BootstrapOpen: result.BootstrapOpen}
+	c.policy = bundle
+	if c.trouble != "" {
+		c.log.Info("the signer is heard", "policy", result.PolicyDigest)
+	}
+	c.trouble = ""
+	if !c.heard {
+		c.heard = true
+		close(c.first)
+	}
+	return nil
+}
+
+// bundleOf loads the signer's policy unless it is the one already loaded.
+func (c *Client) bundleOf(result wire.TrustResult) (*policies.Bundle, error) {
+	c.mu.RLock()
+	known := c.policy
+	c.mu.RUnlock()
+	if known != nil && known.Digest() == result.PolicyDigest {
+		return known, nil
+	}
+	files := fstest.MapFS{}
+	for name, text := range result.Trust.Policy {
+		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o444}
+	}
+	bundle, err := policies.Load(files)
+	if err != nil {
+		return nil, fmt.Errorf("loading the signer's policy: %w", err)
+	}
+	if bundle.Digest() != result.PolicyDigest {
+		return nil, fmt.Errorf("the signer's policy is %s by its text and %s by its word", bundle.Digest(), result.PolicyDigest)
+	}
+	return bundle, nil
+}
+
+func (c *Client) troubled(sentence string, cause error) {
+	if errors.Is(cause, context.Canceled) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.trouble != sentence {
+		c.log.Warn("asking the signer", "trouble", sentence, "error", cause)
+	}
+	c.trouble = sentence
+}
+
+// Trouble says in one sentence what is wrong between broker and signer; empty
+// when nothing is.
+func (c *Client) Trouble() string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.trouble
+}
+
+// Heard is closed once the signer was heard.
+func (c *Client) Heard() <-chan struct{} { return c.first }
+
+// Policy is the signer's policy where it is known, else the broker's own.
+func (c *Client) Policy() *policies.Bundle {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.policy != nil {
+		return c.policy
+	}
+	return c.own
+}
+
+// SetOwn replaces the broker's own policy.
+func (c *Client) SetOwn(own *policies.Bundle) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.own = own
+}
+
+// Differs says, for people, that broker and signer have different policies;
+// empty when they have the same or the signer was not heard yet.
+func (c *Client) Differs() string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.policy == nil || c.policy.Digest() == c.own.Digest() {
+		return ""
+	}
+	return "Broker and signer have different policies; the signer's decides. Bring the same files to both and reload them."
+}
+
+// Trust is what the signer believes, from memory.
+func (c *Client) Trust(context.Context) (access.Trust, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if !c.heard {
+		return access.Trust{}, unavailable(errors.New("the signer was never heard"))
+	}
+	return c.trust, nil
+}
+
+// SignSession asks for a certificate for a person.
+func (c *Client) SignSession(ctx context.Context, b evidence.Bundle) (access.SignedCertificate, error) {
+	signed, err := c.wire.SignSession(ctx, wire.SessionRequest{Bundle: b})
+	if err != nil {
+		return access.SignedCertificate{}, translate(err)
+	}
+	return access.SignedCertificate{Certificate: signed.Certificate, Serial: signed.Serial, Ends: signed.Ends, Proof: signed.Proof}, nil
+}
+
+// End says that nothing more may be signed for a request.
+func (c *Client) End(ctx context.Context, request, reason string, by policies.Subject) error {
+	_, err := c.wire.End(ctx, wire.EndRequest{Request: request, Reason: reason, By: by})
+	return translate(err)
+}
+
+// Enrol pins a passkey and fetches trust anew.
+func (c *Client) Enrol(ctx context.Context, e evidence.EnrolmentEvidence) error {
+	if _, err := c.wire.Enrol(ctx, wire.EnrolRequest{Evidence: e}); err != nil {
+		return translate(err)
+	}
+	c.refreshAfter(ctx)
+	return nil
+}
+
+// RemovePasskey takes a passkey out of the roster and fetches trust anew.
+func (c *Client) RemovePasskey(ctx context.Context, credential string, by policies.Subject) error {
+	_, err := c.wire.RemovePasskey(ctx, wire.RemovePasskeyRequest{Credential: credential, By: by})
+	var refusal *wire.Error
+	if errors.As(err, &refusal) && refusal.Status == http.StatusNotFound {
+		err = nil
+	}
+	if err != nil {
+		return translate(err)
+	}
+	c.refreshAfter(ctx)
+	return nil
+}
+
+// refreshAfter fetches trust after a change that the signer has made. A failure
+// is no failure of the change: Run fetches again.
+func (c *Client) refreshAfter(ctx context.Context) {
+	if err := c.Refresh(ctx); err != nil {
+		c.log.Warn("fetching the signer's trust after a change", "error", err)
+	}
+}
+
+// translate turns what the signer's client says into the flow's errors.
+func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	var refusal *wire.Error
+	if errors.As(err, &refusal) && refusal.Status < http.StatusInternalServerError {
+		return &access.Error{Problem: access.SignerRefused, Code: "signer." + refusal.Code, Message: refusal.Title}
+	}
+	return unavailable(err)
+}
+
+func unavailable(cause error) error {
+	return &access.Error{
+		Problem: access.Unavailable, Code: access.CodeSignerUnavailable,
+		Message: "The signer does not answer, so nothing can be given now; try again in a moment.", Cause: cause,
+	}
+}

@@ -1,0 +1,49 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+
+	"stint/server/broker/internal/store"
+)
+
+// TestListsAreBackedByIndexes reads SQLite's plans: no list may look at every
+// row of its table to find a page.
+func TestListsAreBackedByIndexes(t *testing.T) {
+	t.Parallel()
+	st := openSQLite(t)
+	for _, query := range []string{
+		"SELECT * FROM requests WHERE requester_issuer = 'a' AND requester_subject = 'b' AND number < 9 ORDER BY number DESC LIMIT 50",
+		"SELECT * FROM requests WHERE state IN ('pending') AND number < 9 ORDER BY number DESC LIMIT 50",
+		"SELECT * FROM requests WHERE due > 0 AND due <= 7 ORDER BY due LIMIT 10",
+		"SELECT * FROM requests WHERE ((requester_issuer = 'a' AND requester_subject = 'b') OR requester_email = 'x') AND state IN ('approved','active') AND (due > 0 AND ends > 5) ORDER BY number",
+		"SELECT * FROM requests ORDER BY number DESC LIMIT 50",
+		"SELECT * FROM sessions ORDER BY live DESC, number DESC LIMIT 50",
+		"SELECT * FROM sessions WHERE (live, number) < (1, 50) ORDER BY live DESC, number DESC LIMIT 50",
+		"SELECT * FROM sessions WHERE request = 'x' ORDER BY live DESC, number DESC LIMIT 50",
+		"SELECT * FROM sessions WHERE person_issuer = 'x' AND person_subject = 'y' ORDER BY live DESC, number DESC LIMIT 50",
+		"SELECT * FROM sessions WHERE target = 'x' ORDER BY live DESC, number DESC LIMIT 50",
+		"SELECT * FROM sessions WHERE live AND lease_until < 5 ORDER BY lease_until LIMIT 5",
+		"SELECT * FROM audit_leaves WHERE request = 'r' AND number < 9 ORDER BY number DESC LIMIT 5",
+		"SELECT * FROM audit_leaves WHERE session = 'r' ORDER BY number DESC LIMIT 5",
+		"SELECT * FROM audit_leaves WHERE number >= 7 ORDER BY number LIMIT 5",
+		"SELECT * FROM endings WHERE next > 0 AND next <= 9 ORDER BY next LIMIT 4",
+		"SELECT * FROM certificates WHERE request = 'r' ORDER BY issued, serial",
+		"SELECT * FROM seals WHERE session = 's' AND sequence >= 4 ORDER BY sequence LIMIT 4",
+		"SELECT * FROM enrolments WHERE state IN ('a','b') ORDER BY number DESC LIMIT 5",
+		"SELECT * FROM passkeys WHERE owner_issuer = 'a' AND owner_subject = 'b' ORDER BY created, credential",
+	} {
+		plan, err := store.Plan(t.Context(), st, query)
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		for _, step := range plan {
+			if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "USING INDEX") {
+				t.Errorf("%s\nlooks at every row: %s", query, step)
+			}
+		}
+		if len(plan) == 0 {
+			t.Errorf("%s has no plan", query)
+		}
+	}
+}

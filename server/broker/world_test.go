@@ -1,0 +1,512 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/mod/sumdb/note"
+
+	"stint/policies/bundle"
+	proxywire "stint/recorder/wire"
+	"stint/server/api"
+	"stint/server/broker/internal/login"
+	"stint/server/broker/internal/providertest"
+	"stint/server/evidence"
+	"stint/server/evidence/evidencetest"
+	"stint/server/signer"
+	signerwire "stint/server/signer/wire"
+)
+
+// world is a broker with all that belongs to it: a real signer, a real
+// provider, SQLite, and a certificate for a proxy.
+type world struct {
+	t        *testing.T
+	dir      string
+	config   Config
+	broker   *broker
+	provider *providertest.Provider
+	own      identity // the broker's
+	proxy    identity
+	stranger identity // of the same authority, not configured
+	proxyURL string
+	stop     func() // ends the broker and waits
+}
+
+const bootstrapCode = "ABCDE-FGHJK-LMNPQ-RSTVW-XYZ234"
+
+type identity struct {
+	files TLS
+	pair  tls.Certificate
+	key   string
+}
+
+type options struct {
+	withoutSigner bool
+	tokenLife     time.Duration
+}
+
+func newWorld(t *testing.T, o options) *world {
+	t.Helper()
+	if o.tokenLife == 0 {
+		o.tokenLife = time.Hour
+	}
+	w := &world{t: t, dir: t.TempDir()}
+	people := listen(t)
+	_, port, _ := net.SplitHostPort(people.Addr().String())
+	url := "http://localhost:" + port
+	w.provider = providertest.Start(t, url, o.tokenLife)
+
+	authority := newAuthority(t, filepath.Join(w.dir, "tls"))
+	brokerIdentity, signerIdentity := authority.issue("broker"), authority.issue("signer")
+	w.own = brokerIdentity
+	w.proxy, w.stranger = authority.issue("proxy-1"), authority.issue("proxy-2")
+	w.writePolicy()
+	w.write("secret", providertest.PortalSecret+"\n")
+
+	signerURL := "https://127.0.0.1:1"
+	if !o.withoutSigner {
+		signerURL = w.startSigner(brokerIdentity, signerIdentity, url)
+	}
+	w.config = Config{
+		Instance: "test1234", Data: filepath.Join(w.dir, "broker"), Listen: "127.0.0.1:0", URL: url, ProxyListen: "127.0.0.1:0",
+		TLS: brokerIdentity.files, Proxies: []Proxy{{Name: "proxy-1", Key: w.proxy.key, Address: "localhost:2222"}},
+		Signer: Signer{URL: signerURL, Key: signerIdentity.key}, Database: "sqlite:" + filepath.Join(w.dir, "stint.db"),
+		Policy: filepath.Join(w.dir, "policy"),
+		Issuer: Issuer{
+			URL: w.provider.URL, PortalClientID: providertest.PortalClient, PortalClientSecretFile: filepath.Join(w.dir, "secret"),
+			CommandLineClientID: providertest.CommandLineClient,
+		},
+		RelyingParty: "localhost", Origins: []string{url},
+	}
+	must(t, w.config.Check())
+	w.start(people)
+	return w
+}
+
+func (w *world) start(people net.Listener) {
+	t := w.t
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var err error
+	w.broker, err = assemble(ctx, w.config, slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	must(t, err)
+	machines := listen(t)
+	w.proxyURL = "https://" + machines.Addr().String()
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- w.broker.serve(ctx, people, machines, func(Ready) error { close(ready); return nil })
+	}()
+	stopped := false
+	w.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the broker ended: %v", err)
+		}
+		must(t, w.broker.close())
+	}
+	t.Cleanup(w.stop)
+	<-ready
+	w.eventually("the provider is known", func() bool { return w.broker.login.Trouble() == "" })
+	if w.config.Signer.URL != "https://127.0.0.1:1" {
+		<-w.broker.signing.Heard()
+	}
+}
+
+// restart ends the broker and starts another on the same data and port.
+func (w *world) restart() {
+	w.stop()
+	people, err := net.Listen("tcp", "127.0.0.1:"+w.config.URL[strings.LastIndexByte(w.config.URL, ':')+1:])
+	must(w.t, err)
+	w.start(people)
+}
+
+func (w *world) startSigner(broker, own identity, url string) string {
+	w.write("bootstrap.json", fmt.Sprintf(`[{"id":"admin","code":%q,"groups":["administrators","sre-leads","security"]}]`, bootstrapCode))
+	config := signer.Config{
+		Instance: "test1234", Data: filepath.Join(w.dir, "signer"), Listen: "127.0.0.1:0",
+		TLS: signer.TLSFiles(own.files), Broker: broker.key, Proxies: []signer.ProxyConfig{{Name: "proxy-1", Key: w.proxy.key, Names: []string{"localhost"}}},
+		Policy: filepath.Join(w.dir, "policy"), Issuer: signer.IssuerConfig{URL: w.provider.URL, ClientID: providertest.CommandLineClient},
+		RelyingParty: "localhost", Origins: []string{url}, Bootstrap: filepath.Join(w.dir, "bootstrap.json"),
+	}
+	must(w.t, os.MkdirAll(config.Data, 0o700))
+	ctx, cancel := context.WithCancel(context.Background())
+	address, ended := make(chan string, 1), make(chan error, 1)
+	go func() { ended <- signer.Run(ctx, config, func(listen string) error { address <- listen; return nil }) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("the signer ended: %v", err)
+		}
+	})
+	select {
+	case a := <-address:
+		return "https://" + a
+	case err := <-ended:
+		ended <- nil
+		w.t.Fatalf("the signer did not start: %v", err)
+		return ""
+	}
+}
+
+func (w *world) writePolicy() {
+	hostKey := newSSHKey(w.t)
+	files, err := bundle.Write("deploy", []bundle.Target{
+		{Name: "web-1", Address: "127.0.0.1:2022", HostKey: hostKey, Labels: map[string]string{"env": "production"}},
+		{Name: "demo", Address: "127.0.0.1:2023", HostKey: newSSHKey(w.t), Labels: map[string]string{"env": "demo"}},
+	})
+	must(w.t, err)
+	for name, text := range files {
+		w.write(filepath.Join("policy", name), text)
+	}
+}
+
+func (w *world) write(name, text string) {
+	path := filepath.Join(w.dir, name)
+	must(w.t, os.MkdirAll(filepath.Dir(path), 0o700))
+	must(w.t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+func (w *world) eventually(what string, is func() bool) {
+	w.t.Helper()
+	for range 1000 {
+		if is() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.t.Fatalf("it never came about that %s", what)
+}
+
+// person is somebody signed in to the portal with a browser.
+type person struct {
+	w       *world
+	name    string
+	browser *http.Client
+	api     *api.Client
+	passkey *evidencetest.Passkey
+}
+
+func (w *world) portalSignIn(name string) *person {
+	w.t.Helper()
+	browser := providertest.Browser(w.t)
+	ended := providertest.SignIn(w.t, browser, w.config.URL+api.PathPortalSignIn, name)
+	client, err := api.NewClient(w.config.URL, "", browser)
+	must(w.t, err)
+	p := &person{w: w, name: name, browser: browser, api: client}
+	if _, err := client.Me(w.t.Context()); err != nil {
+		w.t.Fatalf("%s is not signed in: %v; it ended at %s with %s", name, err, ended.Request.URL, ended.Status)
+	}
+	return p
+}
+
+// enrol takes a new passkey through registration and possession.
+func (p *person) enrol(groups ...string) api.Enrolment {
+	t := p.w.t
+	t.Helper()
+	p.passkey = evidencetest.NewPasskey(t, "localhost", p.w.config.URL)
+	begun, err := p.api.StartRegistration(t.Context(), api.RegistrationStart{Name: p.name + "'s passkey"})
+	must(t, err)
+	if groups == nil {
+		groups = []string{}
+	}
+	enrolment, err := p.api.Enrol(t.Context(), api.Registration{
+		Ceremony: begun.Ceremony, Credential: register(t, p.passkey, begun.Options), Groups: groups,
+	})
+	must(t, err)
+	enrolment, err = p.api.ProvePossession(t.Context(), enrolment.ID, p.sign(enrolment.Statement))
+	must(t, err)
+	if enrolment.State != "needs-authority" {
+		t.Fatalf("after possession the enrolment is %s", enrolment.State)
+	}
+	return enrolment
+}
+
+func (p *person) sign(statement string) api.SignedStatement {
+	return api.SignedStatement{Statement: statement, Assertion: api.Assertion(p.passkey.Sign(p.w.t, statement))}
+}
+
+// administrator is dana, enrolled with the one-time code.
+func (w *world) administrator() *person {
+	w.t.Helper()
+	dana := w.portalSignIn("dana")
+	enrolment := dana.enrol("administrators")
+	proof := evidence.BootstrapMAC(evidence.BootstrapSecret(bootstrapCode), enrolment.Statement)
+	enrolment, err := dana.api.Authorise(w.t.Context(), enrolment.ID, api.Authorisation{Bootstrap: &api.BootstrapProof{Code: "admin", MAC: proof}})
+	must(w.t, err)
+	if enrolment.State != "pinned" {
+		w.t.Fatalf("after the code the enrolment is %s", enrolment.State)
+	}
+	return dana
+}
+
+// approver is somebody enrolled under an administrator's passkey.
+func (w *world) approver(name string, by *person, groups ...string) *person {
+	w.t.Helper()
+	p := w.portalSignIn(name)
+	enrolment := p.enrol(groups...)
+	assertion := api.Assertion(by.passkey.Sign(w.t, enrolment.Statement))
+	enrolment, err := by.api.Authorise(w.t.Context(), enrolment.ID, api.Authorisation{Passkey: &assertion})
+	must(w.t, err)
+	if enrolment.State != "pinned" {
+		w.t.Fatalf("after %s's signature the enrolment is %s", by.name, enrolment.State)
+	}
+	return p
+}
+
+// engineer is somebody signed in at a command line.
+type engineer struct {
+	w       *world
+	name    string
+	key     *evidencetest.Key
+	token   string // ID token
+	bearer  string
+	api     *api.Client
+	binding api.LoginBinding
+}
+
+func (w *world) loginRequest(key *evidencetest.Key, token string) api.LoginRequest {
+	issued := time.Now().UTC()
+	message := login.ProofMessage(w.config.URL, issued, token)
+	return api.LoginRequest{
+		Login:  api.LoginBinding{IDToken: token, LoginKey: key.Public, NonceSalt: base64.RawURLEncoding.EncodeToString(key.Salt)},
+		Issued: issued, Proof: base64.RawURLEncoding.EncodeToString(ed25519.Sign(key.Private, []byte(message))),
+	}
+}
+
+func (w *world) commandLine(name string) *engineer {
+	w.t.Helper()
+	key := evidencetest.NewKey(w.t)
+	token := w.provider.Token(w.t, name, key.Nonce(w.t))
+	request := w.loginRequest(key, token)
+	anonymous, err := api.NewClient(w.config.URL, "", nil)
+	must(w.t, err)
+	result, err := anonymous.SignIn(w.t.Context(), request)
+	must(w.t, err)
+	client, err := api.NewClient(w.config.URL, result.Token, nil)
+	must(w.t, err)
+	return &engineer{w: w, name: name, key: key, token: token, bearer: result.Token, api: client, binding: request.Login}
+}
+
+// granted is a request of the engineer's that the approver has approved.
+func (e *engineer) granted(by *person) api.Request {
+	t := e.w.t
+	t.Helper()
+	request, err := e.api.Ask(t.Context(), api.Ask{Role: "production-shell", Target: "web-1", DurationSeconds: 3600, Reason: "the disk is full"})
+	must(t, err)
+	challenge, err := by.api.Challenge(t.Context(), request.ID, api.ApprovalDraft{DurationSeconds: 1800})
+	must(t, err)
+	approved, err := by.api.Approve(t.Context(), request.ID, by.sign(challenge.Statement))
+	must(t, err)
+	if approved.State != "approved" {
+		t.Fatalf("after %s's approval the request is %s: %s", by.name, approved.State, approved.Decision.Summary)
+	}
+	return approved
+}
+
+// activate gets a certificate for a fresh session key.
+func (e *engineer) activate(request api.Request) (api.Certificate, error) {
+	t := e.w.t
+	t.Helper()
+	session := evidencetest.NewKey(t)
+	activation, err := evidence.ActivationOf(request.Statement, session.Public, time.Now().UTC().Truncate(time.Second), evidencetest.Nonce())
+	must(t, err)
+	text, err := evidence.Encode(activation)
+	must(t, err)
+	signed := evidence.SignWithKey(text, e.key.Private)
+	return e.api.Activate(t.Context(), request.ID, api.Activation{Statement: text, Signature: signed.Signature, Login: e.binding})
+}
+
+// proxyClient is the wire's client with a certificate.
+func (w *world) proxyClient(as identity) *proxywire.Client {
+	client, err := proxywire.NewClient(w.proxyURL, w.own.key, as.pair)
+	must(w.t, err)
+	w.t.Cleanup(client.Close)
+	return client
+}
+
+// register answers navigator.credentials.create in software.
+func register(t *testing.T, key *evidencetest.Passkey, options json.RawMessage) json.RawMessage {
+	t.Helper()
+	var asked struct {
+		Challenge string `json:"challenge"`
+	}
+	must(t, json.Unmarshal(options, &asked))
+	id, err := base64.RawURLEncoding.DecodeString(key.Credential)
+	must(t, err)
+	cose, err := base64.RawURLEncoding.DecodeString(key.PublicKey)
+	must(t, err)
+	party := sha256.Sum256([]byte(key.RelyingParty))
+	data := append(party[:], 0x45, 0, 0, 0, 0)
+	data = append(data, make([]byte, 16)...)
+	data = append(data, 0, byte(len(id)))
+	data = append(append(data, id...), cose...)
+	attestation, err := webauthncbor.Marshal(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": data})
+	must(t, err)
+	client, err := json.Marshal(map[string]any{"type": "webauthn.create", "challenge": asked.Challenge, "origin": key.Origin, "crossOrigin": false})
+	must(t, err)
+	encode := base64.RawURLEncoding.EncodeToString
+	answer, err := json.Marshal(map[string]any{
+		"id": key.Credential, "rawId": key.Credential, "type": "public-key", "clientExtensionResults": map[string]any{},
+		"response": map[string]any{"clientDataJSON": encode(client), "attestationObject": encode(attestation), "transports": []string{"internal"}},
+	})
+	must(t, err)
+	return answer
+}
+
+type authority struct {
+	t           *testing.T
+	dir         string
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T, dir string) *authority {
+	t.Helper()
+	must(t, os.MkdirAll(dir, 0o700))
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Now().Add(-time.Minute),
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	must(t, err)
+	certificate, err := x509.ParseCertificate(der)
+	must(t, err)
+	a := &authority{t: t, dir: dir, certificate: certificate, key: key}
+	writePEM(t, filepath.Join(dir, "authority.crt"), "CERTIFICATE", der)
+	return a
+}
+
+func (a *authority) issue(name string) identity {
+	t := a.t
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
+	must(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	must(t, err)
+	text, err := x509.MarshalPKCS8PrivateKey(key)
+	must(t, err)
+	files := TLS{
+		Certificate: filepath.Join(a.dir, name+".crt"), Key: filepath.Join(a.dir, name+".key"), Authority: filepath.Join(a.dir, "authority.crt"),
+	}
+	writePEM(t, files.Certificate, "CERTIFICATE", der)
+	writePEM(t, files.Key, "PRIVATE KEY", text)
+	return identity{files: files, pair: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, key: signerwire.KeyOf(leaf)}
+}
+
+func writePEM(t *testing.T, path, kind string, der []byte) {
+	t.Helper()
+	must(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+}
+
+func newSSHKey(t *testing.T) string {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	key, err := ssh.NewPublicKey(public)
+	must(t, err)
+	return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(key)))
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	return listener
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// logWriter passes the broker's log on to the test's.
+type logWriter struct{ t *testing.T }
+
+func (w logWriter) Write(line []byte) (int, error) {
+	w.t.Log(strings.TrimSuffix(string(line), "\n"))
+	return len(line), nil
+}
+
+// signInUpToCallback signs in at the provider and returns path and query of the
+// callback that it leads to.
+func (w *world) signInUpToCallback(browser *http.Client, address, name string) string {
+	w.t.Helper()
+	ended := providertest.SignIn(w.t, browser, address, name)
+	target, err := ended.Location()
+	if err != nil {
+		w.t.Fatalf("signing in ended at %s with %s", ended.Request.URL, ended.Status)
+	}
+	return target.RequestURI()
+}
+
+func auditSigner(w *world) note.Signer {
+	w.t.Helper()
+	key, err := openAuditKey(filepath.Join(w.config.Data, "audit.key"), "stint-broker/test1234", rand.Reader)
+	must(w.t, err)
+	return key.Signer
+}
+
+// postJSON makes a call with somebody's cookie that must be answered with status.
+func postJSON[Out any](t *testing.T, p *person, path string, in any, status int) (out Out) {
+	t.Helper()
+	body := ""
+	if in != nil {
+		text, err := json.Marshal(in)
+		must(t, err)
+		body = string(text)
+	}
+	got := p.w.do(p.browser, call{method: http.MethodPost, path: path, body: body})
+	if got.status != status {
+		t.Fatalf("%s: %d %s", path, got.status, got.body)
+	}
+	must(t, json.Unmarshal(got.body, &out))
+	return out
+}
+
+func mustURL(t *testing.T, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	must(t, err)
+	return u
+}
