@@ -1,0 +1,214 @@
+// Drives a real Chromium for the end to end tests (cmd/e2e): one JSON request a
+// line on stdin, one JSON answer a line on stdout.
+//
+//   {"id": 1, "op": "goto", "context": "alice", "url": "http://localhost:8420/"}
+//   {"id": 1, "value": null}   or   {"id": 1, "error": "what went wrong"}
+//
+// A context is a browser profile of its own with one page. Each has a virtual
+// authenticator with user verification, unless it was opened without one, and
+// gathers what must not happen: violations of the content security policy,
+// errors of the page, and answers of 500 and above. Selectors are Playwright's.
+
+import { createRequire } from "node:module";
+import { existsSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const browserPaths = [
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+const flags = [
+  "--no-sandbox", // the tests run as root in containers; the pages are ours
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+const executablePath = process.env.STINT_CHROMIUM || browserPaths.find(existsSync);
+if (!executablePath) {
+  console.error("Chromium is not installed; set STINT_CHROMIUM to its path or install the package chromium.");
+  process.exit(1);
+}
+const browser = await chromium.launch({ executablePath, headless: true, args: flags });
+const contexts = new Map();
+
+const find = (request) => {
+  const found = contexts.get(request.context);
+  if (!found) throw new Error(`there is no context ${request.context}`);
+  return found;
+};
+
+const operations = {
+  async open({ context: name, width = 1280, height = 800, scheme = "light", reducedMotion = "reduce", authenticator = true, permissions = [] }) {
+    if (contexts.has(name)) throw new Error(`the context ${name} is open already`);
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion, permissions });
+    const troubles = [];
+    // A binding reports at once, so that nothing is lost when the page navigates.
+    await context.exposeBinding("__stintViolation", (_, text) => troubles.push(`content security policy: ${text}`));
+    await context.addInitScript(() => {
+      addEventListener("securitypolicyviolation", (event) => {
+        window.__stintViolation(`${location.pathname}: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber} ${event.sample}`);
+      });
+    });
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    page.on("pageerror", (error) => troubles.push(`page error: ${error.stack || error}`));
+    page.on("response", (response) => {
+      if (response.status() >= 500) troubles.push(`${response.status()} from ${response.request().method()} ${response.url()}`);
+    });
+    const cdp = await context.newCDPSession(page);
+    const opened = { context, page, cdp, troubles, authenticator: null };
+    if (authenticator) {
+      await cdp.send("WebAuthn.enable");
+      const added = await cdp.send("WebAuthn.addVirtualAuthenticator", {
+        options: {
+          protocol: "ctap2",
+          transport: "internal",
+          hasResidentKey: true,
+          hasUserVerification: true,
+          isUserVerified: true,
+          automaticPresenceSimulation: true,
+        },
+      });
+      opened.authenticator = added.authenticatorId;
+    }
+    contexts.set(name, opened);
+    return null;
+  },
+
+  async close(request) {
+    const { context } = find(request);
+    contexts.delete(request.context);
+    await context.close();
+    return null;
+  },
+
+  async goto(request) {
+    const response = await find(request).page.goto(request.url);
+    return response ? response.status() : 0;
+  },
+
+  async click(request) {
+    await find(request).page.locator(request.selector).click({ timeout: request.timeout });
+    return null;
+  },
+
+  async fill(request) {
+    await find(request).page.locator(request.selector).fill(request.text, { timeout: request.timeout });
+    return null;
+  },
+
+  async press(request) {
+    const { page } = find(request);
+    if (request.selector) await page.locator(request.selector).press(request.key);
+    else await page.keyboard.press(request.key);
+    return null;
+  },
+
+  // Waits until the first match is in a state: visible, hidden, attached, detached.
+  async wait(request) {
+    await find(request).page.locator(request.selector).first().waitFor({ state: request.state || "visible", timeout: request.timeout });
+    return null;
+  },
+
+  async waitURL(request) {
+    await find(request).page.waitForURL(new RegExp(request.url), { timeout: request.timeout });
+    return null;
+  },
+
+  async text(request) {
+    return find(request).page.locator(request.selector).first().innerText({ timeout: request.timeout });
+  },
+
+  async count(request) {
+    return find(request).page.locator(request.selector).count();
+  },
+
+  async attribute(request) {
+    return find(request).page.locator(request.selector).first().getAttribute(request.name, { timeout: request.timeout });
+  },
+
+  async url(request) {
+    return find(request).page.url();
+  },
+
+  // The value of a JavaScript expression in the page; promises are awaited.
+  async evaluate(request) {
+    return (await find(request).page.evaluate(request.expression)) ?? null;
+  },
+
+  async resize(request) {
+    await find(request).page.setViewportSize({ width: request.width, height: request.height });
+    return null;
+  },
+
+  async scheme(request) {
+    await find(request).page.emulateMedia({ colorScheme: request.scheme });
+    return null;
+  },
+
+  async screenshot(request) {
+    await find(request).page.screenshot({ path: request.path, fullPage: request.fullPage ?? false, animations: "disabled" });
+    return null;
+  },
+
+  // What axe finds wrong, one line a node.
+  async axe(request) {
+    const { page } = find(request);
+    await page.evaluate(axeSource);
+    return page.evaluate(async () => {
+      const result = await window.axe.run(document, { resultTypes: ["violations"] });
+      return result.violations.flatMap((violation) =>
+        violation.nodes.map((node) => `${violation.id} (${violation.impact}) ${node.target.join(" ")}: ${node.failureSummary}`),
+      );
+    });
+  },
+
+  // Everything that must not happen and did since the last call.
+  async troubles(request) {
+    return find(request).troubles.splice(0);
+  },
+
+  // Any method of the WebAuthn domain, on the context's authenticator.
+  async webauthn(request) {
+    const { cdp, authenticator } = find(request);
+    if (!authenticator) throw new Error("this context has no authenticator");
+    return cdp.send(`WebAuthn.${request.method}`, { authenticatorId: authenticator, ...request.parameters });
+  },
+
+  async cookies(request) {
+    return find(request).context.cookies();
+  },
+};
+
+// Requests of one context run one after another; contexts do not wait for each other.
+const queues = new Map();
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line);
+  const before = queues.get(request.context) ?? Promise.resolve();
+  queues.set(
+    request.context,
+    before.then(async () => {
+      let answer;
+      try {
+        const operation = Object.hasOwn(operations, request.op) ? operations[request.op] : null;
+        if (!operation) throw new Error(`there is no operation ${request.op}`);
+        answer = { id: request.id, value: await operation(request) };
+      } catch (error) {
+        answer = { id: request.id, error: String(error?.message ?? error) };
+      }
+      process.stdout.write(`${JSON.stringify(answer)}\n`);
+    }),
+  );
+}
+await Promise.allSettled(queues.values());
+await browser.close();

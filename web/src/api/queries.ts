@@ -1,0 +1,117 @@
+/**
+ * What the pages read, and how long it stays true. Every page is live: what can change behind the reader's back is
+ * asked for again every few seconds while the page is visible, and at once when the window gets the focus.
+ */
+import { infiniteQueryOptions, QueryCache, QueryClient, queryOptions } from '@tanstack/react-query'
+import { api, body } from './client'
+import { asProblem } from './problem'
+
+const live = 4000
+
+export const queryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError(thrown) {
+      // The session ended elsewhere: who is signed in must be asked again, and the shell then shows the sign-in page.
+      if (asProblem(thrown).kind === 'signed-out') queryClient.setQueryData(me.queryKey, null)
+    },
+  }),
+  defaultOptions: {
+    queries: {
+      staleTime: 2000,
+      retry(count, thrown) {
+        const { kind } = asProblem(thrown)
+        return (kind === 'offline' || kind === 'unavailable' || kind === 'busy') && count < 3
+      },
+      retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 8000),
+    },
+    mutations: { retry: false },
+  },
+})
+
+/** Who is signed in; null for nobody. */
+export const me = queryOptions({
+  queryKey: ['me'],
+  queryFn: async () => {
+    try {
+      return await body(api.GET('/api/me'))
+    } catch (thrown) {
+      if (asProblem(thrown).kind === 'signed-out') return null
+      throw thrown
+    }
+  },
+  staleTime: 30_000,
+  refetchInterval: 60_000,
+})
+
+export const roles = queryOptions({
+  queryKey: ['roles'],
+  queryFn: () => body(api.GET('/api/roles')),
+  staleTime: 30_000,
+})
+
+export type View = 'mine' | 'to-approve' | 'all'
+
+export type RequestState = 'pending' | 'approved' | 'active' | 'denied' | 'withdrawn' | 'expired' | 'ended'
+
+export const requests = (view: View, state: readonly RequestState[] = []) =>
+  infiniteQueryOptions({
+    queryKey: ['requests', view, state],
+    queryFn: ({ pageParam }) =>
+      body(
+        api.GET('/api/requests', {
+          params: { query: { view, limit: 50, ...(state.length > 0 ? { state: [...state] } : {}), ...(pageParam ? { cursor: pageParam } : {}) } },
+        }),
+      ),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.cursor || undefined,
+    refetchInterval: live,
+  })
+
+export const request = (id: string) =>
+  queryOptions({
+    queryKey: ['request', id],
+    queryFn: () => body(api.GET('/api/requests/{id}', { params: { path: { id } } })),
+    refetchInterval: live,
+  })
+
+export const passkeys = queryOptions({
+  queryKey: ['passkeys'],
+  queryFn: () => body(api.GET('/api/passkeys')),
+  refetchInterval: live,
+})
+
+export const enrolments = queryOptions({
+  queryKey: ['enrolments'],
+  queryFn: () => body(api.GET('/api/enrolments')),
+  refetchInterval: live,
+})
+
+export const sessions = (filter: { live: boolean }) =>
+  infiniteQueryOptions({
+    queryKey: ['sessions', filter],
+    queryFn: ({ pageParam }) =>
+      body(api.GET('/api/sessions', { params: { query: { limit: 50, ...(filter.live ? { live: true } : {}), ...(pageParam ? { cursor: pageParam } : {}) } } })),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.cursor || undefined,
+    refetchInterval: live,
+  })
+
+export const session = (id: string) =>
+  queryOptions({
+    queryKey: ['session', id],
+    queryFn: () => body(api.GET('/api/sessions/{session}', { params: { path: { session: id } } })),
+    refetchInterval: live,
+  })
+
+export const audit = infiniteQueryOptions({
+  queryKey: ['audit'],
+  queryFn: ({ pageParam }) => body(api.GET('/api/audit', { params: { query: { limit: 100, ...(pageParam ? { cursor: pageParam } : {}) } } })),
+  initialPageParam: '',
+  getNextPageParam: (page) => page.cursor || undefined,
+  refetchInterval: live,
+})
+
+/** After a write: everything that may show it is asked for again; but no text to sign, since a new one voids the one before. */
+export async function refresh(): Promise<void> {
+  await queryClient.invalidateQueries({ predicate: ({ queryKey }) => !queryKey.includes('challenge') })
+}

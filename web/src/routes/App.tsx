@@ -1,0 +1,140 @@
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { Link, Outlet, useRouterState, type ErrorComponentProps } from '@tanstack/react-router'
+import { lazy, Suspense, useEffect, useState } from 'react'
+import { api, body } from '../api/client'
+import { asProblem } from '../api/problem'
+import { me as meQuery, queryClient, requests } from '../api/queries'
+import { MeContext } from '../me'
+import { Button, buttonClass } from '../ui/Button'
+import { EmptyState, Loading } from '../ui/EmptyState'
+import { ErrorNotice, Notice } from '../ui/ErrorNotice'
+import { PageHead } from '../ui/Page'
+import { Shell } from '../ui/Shell'
+import { notify } from '../ui/Toasts'
+import styles from './App.module.css'
+import { SignIn } from './SignIn'
+import { useNews } from './news'
+
+// Loaded at the first Ctrl-K: most visits never open it.
+const Palette = lazy(async () => ({ default: (await import('./Palette')).Palette }))
+
+/** Asks who is here, then shows the frame with the page in it, or the sign-in page in its place. */
+export function App() {
+  const { data: me, error, refetch } = useQuery(meQuery)
+  if (me) return <Inside />
+  if (me === null) return <SignIn />
+  return (
+    <main className={styles.alone}>
+      {error ? <ErrorNotice problem={asProblem(error)} retry={() => void refetch()} /> : <Loading what="who is signed in" lines={0} />}
+    </main>
+  )
+}
+
+function Inside() {
+  const me = useQuery(meQuery).data!
+  const [searching, setSearching] = useState(false)
+  const waiting = useInfiniteQuery(requests('to-approve', ['pending']))
+  const count = waiting.data?.pages.reduce((sum, page) => sum + page.items.filter((item) => item.may.includes('approve')).length, 0) ?? 0
+  useNews()
+  useShortcut('k', () => setSearching(true))
+  useFocusOnNavigation()
+
+  return (
+    <MeContext value={me}>
+      <Shell me={me} waiting={count} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banner />}>
+        <Outlet />
+      </Shell>
+      {searching && (
+        <Suspense>
+          <Palette onClose={() => setSearching(false)} />
+        </Suspense>
+      )}
+    </MeContext>
+  )
+}
+
+function Banner() {
+  const me = useQuery(meQuery).data
+  const path = useRouterState({ select: (state) => state.location.pathname })
+  if (me?.policy_warning) {
+    return (
+      <Notice tone="wait" title="The broker and the signer decide by different policies">
+        {me.policy_warning}
+      </Notice>
+    )
+  }
+  if (me?.bootstrap_open && path !== '/bootstrap') {
+    return (
+      <Notice title="Stint has no administrator yet">
+        Whoever started it was shown a one-time code. With that code, <Link to="/bootstrap">make the first administrator’s passkey</Link>; until then nobody can approve anything.
+      </Notice>
+    )
+  }
+  return null
+}
+
+async function signOut() {
+  try {
+    await body(api.POST('/api/logout'))
+    queryClient.setQueryData(meQuery.queryKey, null)
+    queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== meQuery.queryKey[0] })
+  } catch (thrown) {
+    notify.failed(thrown)
+  }
+}
+
+/** Ctrl or ⌘ with a key, anywhere. */
+function useShortcut(key: string, act: () => void) {
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === key) {
+        event.preventDefault()
+        act()
+      }
+    }
+    addEventListener('keydown', press)
+    return () => removeEventListener('keydown', press)
+  })
+}
+
+/** After going to another page, the keyboard and the screen reader start at that page and not at a link that is gone. */
+function useFocusOnNavigation() {
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname })
+  const [first, setFirst] = useState(path)
+  useEffect(() => {
+    if (path === first) return
+    setFirst(undefined)
+    const content = document.getElementById('content')
+    if (content && !content.contains(document.activeElement)) content.focus({ preventScroll: true })
+  }, [path, first])
+}
+
+export function NotFound() {
+  return (
+    <>
+      <PageHead title="There is no such page" tab="Not found" />
+      <EmptyState
+        title="The address leads nowhere"
+        action={
+          <Link to="/" className={buttonClass('primary')}>
+            Go to my access
+          </Link>
+        }
+      >
+        It may be mistyped, or belong to something that you may not see.
+      </EmptyState>
+    </>
+  )
+}
+
+/** A page that failed to render, or whose code did not load: a newer version may have replaced it on the server. */
+export function Lost({ error }: ErrorComponentProps) {
+  return (
+    <main className={styles.alone}>
+      <ErrorNotice problem={asProblem(error)} />
+      <Button icon="again" onClick={() => location.reload()}>
+        Reload the page
+      </Button>
+    </main>
+  )
+}

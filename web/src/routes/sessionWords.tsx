@@ -1,0 +1,27 @@
+/** Words and badges that the session pages share. */
+import type { Session } from '../api/client'
+import { clockFace } from '../duration'
+import { StateBadge } from '../ui/StateBadge'
+
+export function lengthWords(session: Session): string {
+  if (!session.ended) return 'going on'
+  return clockFace((Date.parse(session.ended) - Date.parse(session.started)) / 1000)
+}
+
+const words: Record<string, readonly [state: string, words: string]> = {
+  verified: ['verified', 'Verified'],
+  cut: ['cut', 'Cut short'],
+  broken: ['unverified', 'Altered'],
+  live: ['live', 'Recording'],
+  unchecked: ['unchecked', 'Not read yet'],
+}
+
+/** What the chain of seals says about the recording. */
+export function RecordingBadge({ session }: { session: Session }) {
+  const [state, said] = words[session.chain_verified] ?? [session.chain_verified, session.chain_verified]
+  return (
+    <StateBadge state={state} bare>
+      {said}
+    </StateBadge>
+  )
+}

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { hmacSha256, readApproval, readGroups, readStatement, sha256Hex } from './statement'
+import { fromBase64url, toBase64url, toHex, utf8 } from './bytes'
+import { clockFace, durationWords, formatDuration, parseDuration } from './duration'
+import { parseBootstrapCode } from './bootstrap'
+import { quoted } from './words'
+
+const request = `stint request 1
+instance: k3f9x2mq
+request: req-7h2kq9wz4t
+revision: 1
+requester: CgVhbGljZQ @ http://localhost:5556/dex
+requester-name: "Alice \\"Al\\" Ahrens"
+role: database-admin
+target: db1-prod
+login: postgres
+duration: 1h
+reason: "a: b \\\\ c"
+policy: sha256:${'a'.repeat(64)}
+issued: 2026-11-22T21:45:38Z
+expires: 2026-11-22T22:45:38Z
+nonce: 0f9a3c5577d1e2b84a6c90d1f2e3a4b5
+`
+
+async function approval(change: (text: string) => string = (text) => text): Promise<string> {
+  return change(`stint approval 1
+instance: k3f9x2mq
+request: req-7h2kq9wz4t
+revision: 1
+request-digest: sha256:${await sha256Hex(request)}
+requester: CgVhbGljZQ @ http://localhost:5556/dex
+requester-name: "Alice \\"Al\\" Ahrens"
+role: database-admin
+target: db1-prod
+login: postgres
+duration: 30m
+reason: "a: b \\\\ c"
+approver: CgNib2I @ http://localhost:5556/dex
+approver-name: "Bob"
+policy: sha256:${'a'.repeat(64)}
+issued: 2026-11-22T21:50:00Z
+nonce: 00112233445566778899aabbccddeeff
+`)
+}
+
+const bob = { issuer: 'http://localhost:5556/dex', subject: 'CgNib2I' }
+
+test('free text is unquoted, and only what is quoted exactly', () => {
+  const read = readStatement(request, 'request')
+  assert.equal(read['requester-name'], 'Alice "Al" Ahrens')
+  assert.equal(read.reason, 'a: b \\ c')
+  for (const bad of ['"open', 'bare', '"a"b"', '"a\\n"', '"a\\"']) {
+    assert.throws(() => readStatement(request.replace('"a: b \\\\ c"', bad), 'request'), bad)
+  }
+})
+
+test('a statement of another kind, order or number of fields is refused', () => {
+  const lines = request.split('\n')
+  const swapped = [...lines]
+  ;[swapped[6], swapped[7]] = [lines[7]!, lines[6]!]
+  for (const bad of [
+    request.replace('stint request 1', 'stint request 2'),
+    request.replace('stint request 1', 'stint approval 1'),
+    request.replace('role: database-admin\n', ''),
+    request + 'extra: 1\n',
+    request.slice(0, -1),
+    swapped.join('\n'),
+    request.replace('role: ', 'role:'),
+  ]) {
+    assert.throws(() => readStatement(bad, 'request'), JSON.stringify(bad.slice(0, 60)))
+  }
+})
+
+test('an approval must repeat the request, for this approver and this long', async () => {
+  const good = await readApproval(await approval(), { request, approver: bob, seconds: 1800 })
+  assert.equal(good.target, 'db1-prod')
+  const wrong: [string, (text: string) => string][] = [
+    ['target', (text) => text.replace('db1-prod', 'db2-prod')],
+    ['login', (text) => text.replace('login: postgres', 'login: root')],
+    ['reason', (text) => text.replace('a: b', 'a: x')],
+    ['digest', (text) => text.replace(/request-digest: sha256:../, 'request-digest: sha256:00')],
+    ['approver', (text) => text.replace('CgNib2I @', 'CgREYW5h @')],
+    ['duration', (text) => text.replace('duration: 30m', 'duration: 1h')],
+    ['spelling of the duration', (text) => text.replace('duration: 30m', 'duration: 1800s')],
+  ]
+  for (const [what, change] of wrong) {
+    await assert.rejects(async () => readApproval(await approval(change), { request, approver: bob, seconds: 1800 }), what)
+  }
+})
+
+test('longer than asked is refused even where text and choice agree', async () => {
+  const text = await approval((text) => text.replace('duration: 30m', 'duration: 2h'))
+  await assert.rejects(readApproval(text, { request, approver: bob, seconds: 7200 }))
+})
+
+test('groups', () => {
+  assert.deepEqual(readGroups('none'), [])
+  assert.deepEqual(readGroups('"administrators", "a, \\"b\\""'), ['administrators', 'a, "b"'])
+  for (const bad of ['', '"a","b"', '"a", ', 'a', '"a" "b"']) assert.throws(() => readGroups(bad), bad)
+})
+
+test('SHA-256 and HMAC-SHA256 give the published values', async () => {
+  assert.equal(await sha256Hex('abc'), 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
+  // RFC 4231, test case 2.
+  assert.equal(toHex(await hmacSha256('Jefe', 'what do ya want for nothing?')), '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843')
+})
+
+test('base64url has one spelling', () => {
+  for (const bytes of [[], [0], [255, 254], [251, 255, 191, 3]]) {
+    const raw = Uint8Array.from(bytes)
+    assert.deepEqual(fromBase64url(toBase64url(raw)), raw)
+  }
+  assert.equal(toBase64url(utf8('??>')), 'Pz8-')
+  for (const bad of ['A', 'AB', 'AA==', 'A+A', 'A A']) assert.throws(() => fromBase64url(bad), bad)
+})
+
+test('durations', () => {
+  assert.equal(parseDuration('1h30m'), 5400)
+  assert.equal(parseDuration(' 90 M'), 5400)
+  for (const bad of ['', '90', '1d', '0s', 'm', '1m1h', '-1h']) assert.equal(parseDuration(bad), null, bad)
+  for (const seconds of [1, 59, 60, 3600, 5400, 86400, 3661]) assert.equal(parseDuration(formatDuration(seconds)), seconds)
+  assert.equal(durationWords(5400), '1 hour 30 minutes')
+  assert.equal(clockFace(3849), '1:04:09')
+  assert.equal(clockFace(7), '0:07')
+})
+
+test('the one-time code', () => {
+  assert.deepEqual(parseBootstrapCode(' admin:abcde-fghij-12345 '), { id: 'admin', secret: 'ABCDE-FGHIJ-12345' })
+  for (const bad of ['', 'admin', 'admin:', ':abcde-fghij', 'admin:short', 'a b:abcde-fghij']) assert.equal(parseBootstrapCode(bad), null, bad)
+})
+
+test('a reason is one word for a shell', () => {
+  assert.equal(quoted("it's $(reboot)"), `'it'\\''s $(reboot)'`)
+  assert.equal(quoted('db1-prod'), 'db1-prod')
+})

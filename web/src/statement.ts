@@ -1,0 +1,102 @@
+/**
+ * Statements: the short texts that people sign. docs/formats/evidence.md describes them; server/evidence encodes and checks them.
+ *
+ * The portal never makes a statement. It shows the server's text byte for byte, reads from that text (and from nothing
+ * beside it) what the signing person is told, and signs the SHA-256 that it computed itself.
+ */
+import { toHex, utf8, type Bytes } from './bytes'
+import { formatDuration, parseDuration } from './duration'
+
+const ask = ['role', 'target', 'login', 'duration', 'reason'] as const
+
+/** Every field of each kind, in its one order. */
+const fieldsOf = {
+  request: ['instance', 'request', 'revision', 'requester', 'requester-name', ...ask, 'policy', 'issued', 'expires', 'nonce'],
+  approval: ['instance', 'request', 'revision', 'request-digest', 'requester', 'requester-name', ...ask, 'approver', 'approver-name', 'policy', 'issued', 'nonce'],
+  login: ['instance', 'person', 'login-key', 'issued', 'expires', 'nonce'],
+  enrolment: ['instance', 'person', 'name', 'email', 'groups', 'credential', 'public-key', 'aaguid', 'passkey-name', 'issued', 'expires', 'nonce'],
+} as const
+
+export type StatementKind = keyof typeof fieldsOf
+export type Fields<K extends StatementKind> = Record<(typeof fieldsOf)[K][number], string>
+
+const free = new Set(['requester-name', 'reason', 'approver-name', 'name', 'email', 'passkey-name'])
+
+/**
+ * Reads a statement of one kind; free text comes without its quotation marks. Throws on everything else: another kind or
+ * version, a field missing, added or out of its place, quotation that is not exact. It reads what a person must be told
+ * and leaves the bounds of single values to the signer, which checks all of them.
+ */
+export function readStatement<K extends StatementKind>(text: string, kind: K): Fields<K> {
+  const lines = text.split('\n')
+  if (lines.shift() !== `stint ${kind} 1`) throw new TypeError(`not a statement of kind ${kind}`)
+  if (lines.pop() !== '') throw new TypeError('the last line has no end')
+  const names: readonly string[] = fieldsOf[kind]
+  if (lines.length !== names.length) throw new TypeError('a field is missing or added')
+  const fields: Record<string, string> = {}
+  for (const [place, name] of names.entries()) {
+    const line = lines[place]!
+    if (!line.startsWith(`${name}: `)) throw new TypeError(`${name} is not in its place`)
+    const value = line.slice(name.length + 2)
+    fields[name] = free.has(name) ? unquote(value) : value
+  }
+  return fields as Fields<K>
+}
+
+/** The text between quotation marks; in it only a quotation mark and a backslash stand behind a backslash. */
+function unquote(text: string): string {
+  if (!/^"(?:[^"\\]|\\["\\])*"$/.test(text)) throw new TypeError('not quoted as it must be')
+  return text.slice(1, -1).replace(/\\(["\\])/g, '$1')
+}
+
+/** The groups of an enrolment; none is an empty list. */
+export function readGroups(text: string): string[] {
+  if (text === 'none') return []
+  const found = text.match(/"(?:[^"\\]|\\["\\])*"/g) ?? []
+  if (found.length === 0 || found.join(', ') !== text) throw new TypeError('not a list of groups')
+  return found.map(unquote)
+}
+
+/** An identity as statements write it. */
+export function subjectOf(person: { issuer: string; subject: string }): string {
+  return `${person.subject} @ ${person.issuer}`
+}
+
+/** The duration of a statement, in seconds. Throws where it is not written in its one form. */
+export function secondsOf(text: string): number {
+  const seconds = parseDuration(text)
+  if (seconds === null || formatDuration(seconds) !== text) throw new TypeError('not a duration')
+  return seconds
+}
+
+/**
+ * Reads an approval and makes sure that it repeats the request word for word, and is by this approver for this long.
+ * Throws where it does not: then the card and the text say different things, and nothing may be signed.
+ */
+export async function readApproval(text: string, of: { request: string; approver: { issuer: string; subject: string }; seconds: number }): Promise<Fields<'approval'>> {
+  const approval = readStatement(text, 'approval')
+  const request = readStatement(of.request, 'request')
+  for (const name of ['instance', 'request', 'revision', 'requester', 'requester-name', 'role', 'target', 'login', 'reason', 'policy'] as const) {
+    if (approval[name] !== request[name]) throw new TypeError(`${name} is not what was asked for`)
+  }
+  if (approval['request-digest'] !== `sha256:${await sha256Hex(of.request)}`) throw new TypeError('it is about another request')
+  if (approval.approver !== subjectOf(of.approver)) throw new TypeError('it is for another approver')
+  if (secondsOf(approval.duration) !== of.seconds) throw new TypeError('it is for another duration')
+  if (of.seconds > secondsOf(request.duration)) throw new TypeError('it is for longer than was asked')
+  return approval
+}
+
+export async function sha256(bytes: Bytes): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+}
+
+/** The digest of a statement's text, in lower-case hex. */
+export async function sha256Hex(text: string): Promise<string> {
+  return toHex(await sha256(utf8(text)))
+}
+
+/** HMAC-SHA256 of a text under a secret: the proof of a one-time code, which itself never leaves the page. */
+export async function hmacSha256(secret: string, text: string): Promise<Bytes> {
+  const key = await crypto.subtle.importKey('raw', utf8(secret), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+  return new Uint8Array(await crypto.subtle.sign('HMAC', key, utf8(text)))
+}
