@@ -1,0 +1,72 @@
+# Two commands matter to a newcomer: `make run` and `make test`. Each does its
+# own set-up on a machine with Go, a C compiler, Node 20 (with npm), make and git.
+
+GO     ?= go
+NPM    ?= npm
+BUILD  := .build
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# One set of flags for everything that is tested, so that the race detector's
+# build of every package is made once: vet, the binaries that e2e runs, and the
+# tests themselves all come out of the same cache.
+TEST_FLAGS := -race -tags e2e
+
+WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -o -name e2e -prune -o -name .test -prune -o -name schema.d.ts -prune -o -type f -print 2>/dev/null)
+
+.PHONY: run test lint build bench soak web setup clean
+
+## run: build everything and start Stint on this machine (ctrl-c stops it). RUN="--no-demo" passes flags on.
+run: build
+	@.ci/packages run
+	@exec $(BUILD)/bin/stint-dev $(RUN)
+
+## test: everything that must hold, end to end tests included.
+test: setup web
+	.ci/gofmt
+	$(GO) vet $(TEST_FLAGS) ./...
+	$(NPM) --prefix web run test
+	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
+	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -parallel 4 -timeout 12m ./...
+
+## lint: formatting, vet, the web's types, staticcheck.
+lint: web
+	.ci/gofmt
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./...
+	$(GO) run $(STATICCHECK) -tags e2e ./...
+	$(NPM) --prefix web run check
+
+## build: static binaries with the web embedded, in .build/bin.
+build: web
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BUILD)/bin/ ./cmd/...
+
+## bench: throughput and handshakes through the proxy as a ratio to a direct sshd, in one run.
+bench: setup build
+	STINT_BIN=$(CURDIR)/$(BUILD)/bin CGO_ENABLED=0 $(GO) test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 20m ./cmd/e2e
+
+## soak: the end to end path again and again, for SOAK (default 30m), under the race detector.
+SOAK ?= 30m
+soak: setup web
+	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
+	STINT_BIN=$(CURDIR)/$(BUILD)/race STINT_SOAK=$(SOAK) $(GO) test $(TEST_FLAGS) -run '^TestSoak$$' -timeout 0 -v ./cmd/e2e
+
+## web: the portal, built into web/dist (which the binaries embed).
+web: $(BUILD)/web.stamp
+
+$(BUILD)/npm.stamp: web/package.json web/package-lock.json
+	@.ci/packages node
+	$(NPM) --prefix web ci --no-audit --no-fund
+	@mkdir -p $(BUILD) && touch $@
+
+$(BUILD)/web.stamp: $(BUILD)/npm.stamp $(WEB_SOURCES)
+	$(NPM) --prefix web run generate
+	$(NPM) --prefix web run build
+	@mkdir -p $(BUILD) && touch $@
+
+## setup: the system packages that the end to end tests need.
+setup:
+	@.ci/packages test
+
+clean:
+	rm -rf $(BUILD)

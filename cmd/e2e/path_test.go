@@ -1,0 +1,434 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"stint/server/api"
+)
+
+// TestPath is the main job from end to end, once on each database.
+func TestPath(t *testing.T) {
+	t.Parallel()
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		walkPath(t, "--no-demo")
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		walkPath(t, "--no-demo", "--database", startPostgreSQL(t))
+	})
+}
+
+func walkPath(t *testing.T, flags ...string) {
+	began := time.Now()
+	step := func(what string) { t.Logf("%5.1f s: %s", time.Since(began).Seconds(), what) }
+	s := beginStory(t, flags...)
+	carol := s.openTerminal()
+	carol.signIn("carol")
+
+	step("alice asks in the portal, bob approves")
+	portal := s.signIn("alice", "/", nil)
+	first := s.askInPortal(portal, "web-1", "1 hour", "Restart the stuck worker")
+	s.approve(first)
+	portal.open(s.Portal + "/")
+	portal.see("role=timer")
+	portal.accessible()
+
+	step("alice works")
+	config := s.alice.useConfig()
+	s.useCommands(config)
+	step("alice copies files")
+	s.copyFiles(config)
+	step("alice works at a terminal")
+	session, said := s.workInShell(config)
+
+	step("carol watches it")
+	s.replay(session, said)
+	step("carol plays and exports it")
+	s.playAndExport(carol, session, said)
+
+	step("alice gives it back and asks once more, bob revokes it")
+	s.alice.must("stint", "drop", first)
+	s.alice.refused([]string{"you hold no grant for web-1"}, "stint", "ssh", "web-1", "true")
+	second := s.askAndWait()
+	s.revokeLive(second, config)
+
+	step("everybody checks")
+	s.verifyEvidence(second)
+	if out := carol.must("stint", "audit", "verify"); !strings.Contains(out, "The audit log is whole") {
+		t.Errorf("stint audit verify says:\n%s", out)
+	}
+	step("the other pages")
+	s.otherPages()
+	step("the device flow")
+	s.deviceFlow(portal)
+	step("done")
+}
+
+// useCommands runs commands by stint ssh and by plain ssh, in one hop and
+// through the proxy as a jump host.
+func (s *story) useCommands(config string) {
+	s.t.Helper()
+	const command = `printf 'out\000put'; printf complaint >&2; exit 7`
+	here := s.Login + "\n"
+	s.alice.exits(7, "out\x00put", "complaint", "stint", "ssh", "web-1", command)
+	s.alice.exits(0, here, "", "stint", "ssh", s.Login+"@web-1", "id", "-un")
+	s.alice.exits(7, "out\x00put", "complaint", "ssh", "-F", config, s.Login+"@web-1", command)
+	s.alice.exits(0, here, "", "ssh", "-F", config, "-J", "stint", s.Login+"@web-1", "id", "-un")
+}
+
+// copyFiles takes a file there and back with each program that copies.
+func (s *story) copyFiles(config string) {
+	s.t.Helper()
+	c, there := s.alice, s.Login+"@web-1:"
+	directory := strings.TrimSpace(c.must("ssh", "-F", config, s.Login+"@web-1", "mktemp -d"))
+	here, content := c.randomFile("content", 3<<20+17)
+
+	c.must("scp", "-F", config, here, there+directory+"/scp")
+	c.must("scp", "-F", config, there+directory+"/scp", c.home+"/by-scp")
+	c.same(c.home+"/by-scp", content)
+	c.must("scp", "-O", "-F", config, there+directory+"/scp", c.home+"/by-old-scp")
+	c.same(c.home+"/by-old-scp", content)
+
+	batch := filepath.Join(c.home, "batch")
+	lines := fmt.Sprintf("put %s %s/sftp\nget %s/sftp %s/by-sftp\n", here, directory, directory, c.home)
+	if err := os.WriteFile(batch, []byte(lines), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	c.must("sftp", "-F", config, "-b", batch, s.Login+"@web-1")
+	c.same(c.home+"/by-sftp", content)
+
+	c.must("rsync", "-a", "-e", "ssh -F "+config, here, there+directory+"/rsync")
+	c.must("rsync", "-a", "-e", "ssh -F "+config, there+directory+"/rsync", c.home+"/by-rsync")
+	c.same(c.home+"/by-rsync", content)
+
+	c.must("ssh", "-F", config, s.Login+"@web-1", "git init --quiet --bare "+directory+"/repository && rm -rf "+directory+"/[rs]*sync "+directory+"/s*p")
+	c.must("git", "-c", "core.sshCommand=ssh -F "+config, "clone", "--quiet", "ssh://"+there[:len(there)-1]+directory+"/repository", c.home+"/clone")
+	c.must("ssh", "-F", config, s.Login+"@web-1", "rm -rf "+directory)
+}
+
+// spoken is a text on a terminal, with when the person saw it.
+type spoken struct {
+	text string
+	at   time.Time
+}
+
+// workInShell works at a terminal on the target: two texts more than a second
+// apart. It returns the session, and what was on the screen when.
+func (s *story) workInShell(config string) (api.Session, [2]spoken) {
+	s.t.Helper()
+	shell := s.alice.open("ssh", "-F", config, s.Login+"@web-1")
+	shell.enter(`PS1='$ '; stty size`)
+	shell.sees("30 100")
+	// What is typed is not what is printed.
+	shell.enter(`echo "first"-words; sleep 1.5; echo "second"-words`)
+	said := [2]spoken{{"first-words", shell.sees("first-words")}, {"second-words", shell.sees("second-words")}}
+	shell.enter("exit 3")
+	if code := shell.wait(); code != 3 {
+		s.t.Errorf("ssh ended with %d, the shell with 3:\n%s", code, shell.screen)
+	}
+	var session api.Session
+	s.eventually("the session is over and its recording whole", func() error {
+		if session = s.alice.lastSession("web-1"); session.Live || session.ChainVerified != "verified" {
+			return fmt.Errorf("it is %+v", session)
+		}
+		return nil
+	})
+	if session.EndReason != "completed" {
+		s.t.Errorf("the session ended because of %q", session.EndReason)
+	}
+	return session, said
+}
+
+// screenAt is the text of the player's screen, read out when it stands still.
+const screenAt = `pre[aria-label^="Screen at"]`
+
+// replay has carol find the session in the portal and seek to what alice saw.
+func (s *story) replay(session api.Session, said [2]spoken) {
+	s.t.Helper()
+	carol := s.signIn("carol", "/sessions", nil)
+	carol.see("role=table")
+	carol.accessible()
+	carol.click(fmt.Sprintf(`a[href="/sessions/%s"]`, session.ID))
+	carol.see("text=Whole and unaltered")
+	carol.see(`role=slider[name="Moment"]`)
+	carol.accessible()
+
+	const margin = 500 * time.Millisecond // the way from the screen to the test
+	for i, words := range said {
+		moment := words.at.Sub(session.Started)
+		carol.seek(moment - margin)
+		carol.see(fmt.Sprintf(`%s:not(:has-text("%s"))`, screenAt, words.text))
+		if i > 0 {
+			carol.see(fmt.Sprintf(`%s:has-text("%s")`, screenAt, said[i-1].text))
+		}
+		carol.seek(moment + margin)
+		carol.see(fmt.Sprintf(`%s:has-text("%s")`, screenAt, words.text))
+	}
+	// And it plays to its end by itself.
+	carol.seek(0)
+	carol.click(`role=button[name="Play"]`)
+	carol.see(`role=button[name="Play again"]`)
+	carol.see(fmt.Sprintf(`%s:has-text("%s")`, screenAt, said[1].text))
+	if os.Getenv("STINT_SCREENSHOTS") != "" {
+		carol.seek(said[1].at.Sub(session.Started))
+	}
+}
+
+// seek moves the player's slider.
+func (b *tab) seek(to time.Duration) {
+	b.t.Helper()
+	slider := `role=slider[name="Moment"]`
+	number := func(name string) int64 {
+		n, err := strconv.ParseInt(get[string](b, "attribute", arguments{"selector": slider, "name": name}), 10, 64)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		return n
+	}
+	step := number("step")
+	value := min(max(to.Milliseconds(), 0), number("max")) / step * step
+	b.fill(slider, strconv.FormatInt(value, 10))
+}
+
+// playAndExport reads the same session at carol's command line.
+func (s *story) playAndExport(carol *terminal, session api.Session, said [2]spoken) {
+	s.t.Helper()
+	plays := carol.must("stint", "play", session.ID, "--speed", "100")
+	text := carol.must("stint", "export", session.ID, "--format", "text")
+	for _, words := range said {
+		for what, shown := range map[string]string{"stint play": plays, "the text export": text} {
+			if !strings.Contains(shown, words.text) {
+				s.t.Errorf("%s does not show %q:\n%s", what, words.text, shown)
+			}
+		}
+		s.inAsciicast(carol.must("stint", "export", session.ID, "--format", "asciicast-v2"), 2, words, session.Started)
+		s.inAsciicast(carol.must("stint", "export", session.ID, "--format", "asciicast-v3"), 3, words, session.Started)
+	}
+	recording := filepath.Join(carol.home, "recording")
+	if err := os.WriteFile(recording, []byte(carol.must("stint", "export", session.ID, "--format", "recording")), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	if again := carol.must("stint", "export", recording, "--format", "text"); again != text {
+		s.t.Error("the text of the exported recording is not that of the session")
+	}
+}
+
+// inAsciicast finds a text in an export, at the moment it was seen.
+func (s *story) inAsciicast(cast string, version int, words spoken, started time.Time) {
+	s.t.Helper()
+	lines := strings.Split(strings.TrimSpace(cast), "\n")
+	var header struct{ Version int }
+	if err := json.Unmarshal([]byte(lines[0]), &header); err != nil || header.Version != version {
+		s.t.Fatalf("asciicast of version %d begins with %s (%v)", version, lines[0], err)
+	}
+	var at float64 // seconds; from the event before in version 3
+	for _, line := range lines[1:] {
+		var event []any
+		if err := json.Unmarshal([]byte(line), &event); err != nil || len(event) < 3 {
+			s.t.Fatalf("asciicast of version %d has the line %s (%v)", version, line, err)
+		}
+		if version == 3 {
+			at += event[0].(float64)
+		} else {
+			at = event[0].(float64)
+		}
+		if event[1] == "o" && strings.Contains(event[2].(string), words.text) {
+			if off := words.at.Sub(started.Add(time.Duration(at * float64(time.Second)))); off.Abs() > 500*time.Millisecond {
+				s.t.Errorf("asciicast of version %d has %q %s beside when it was seen", version, words.text, off)
+			}
+			return
+		}
+	}
+	s.t.Errorf("asciicast of version %d does not hold %q:\n%s", version, words.text, cast)
+}
+
+// askAndWait has alice ask at the command line and wait for bob, and returns
+// the id of the approved request.
+func (s *story) askAndWait() string {
+	s.t.Helper()
+	waiting := s.alice.open("sh", "-c", `stint request production-shell --target web-1 --duration 30m --reason "Finish what I began" --wait -o json >answer`)
+	waiting.sees("req-")
+	id := regexp.MustCompile(`req-[0-9a-z]+`).FindString(waiting.screen.String())
+	s.approve(id)
+	if code := waiting.wait(); code != 0 {
+		s.t.Fatalf("stint request --wait ended with %d:\n%s", code, waiting.screen)
+	}
+	var answer api.Request
+	text, err := os.ReadFile(filepath.Join(s.alice.home, "answer"))
+	if err == nil {
+		err = json.Unmarshal(text, &answer)
+	}
+	if err != nil || answer.ID != id || answer.State != "approved" {
+		s.t.Fatalf("stint request --wait -o json printed (%v):\n%s", err, text)
+	}
+	return id
+}
+
+// revokeLive has bob revoke a grant in the portal while alice works with it.
+func (s *story) revokeLive(id, config string) {
+	s.t.Helper()
+	shell := s.alice.open("stint", "ssh", "web-1")
+	shell.enter(`echo "at"-work`)
+	shell.sees("at-work")
+	plain := s.alice.open("ssh", "-F", config, s.Login+"@web-1", "echo 'at'-work; cat")
+	plain.sees("at-work")
+
+	s.bob.open(s.Portal + "/requests/" + id)
+	s.bob.see("text=2 sessions")
+	s.bob.accessible()
+	s.bob.click(`role=button[name=/^Revoke .* and close 2 sessions$/]`)
+	s.bob.fill("role=alertdialog >> textarea", "The incident is over")
+	s.bob.accessible()
+	s.bob.do("evaluate", arguments{"expression": "addEventListener('click', () => { window.revokedAt = Date.now() }, true)"})
+	s.bob.click(`role=alertdialog >> role=button[name=/^Revoke/]`)
+	for _, each := range []shellOf{{"stint ssh", shell}, {"plain ssh", plain}} {
+		each.wait()
+		revoked := time.UnixMilli(get[int64](s.bob, "evaluate", arguments{"expression": "window.revokedAt"}))
+		if took := each.endedAt.Sub(revoked); took >= time.Second || took < 0 {
+			s.t.Errorf("%s ended %s after the click", each.name, took)
+		} else {
+			s.t.Logf("%s ended %s after the click", each.name, took)
+		}
+		if text := each.screen.String(); !strings.Contains(text, "stint: access revoked by ") {
+			s.t.Errorf("%s does not say why it ended:\n%s", each.name, text)
+		}
+	}
+	s.bob.see("text=Revoked")
+
+	s.alice.refused([]string{"you hold no grant for web-1"}, "stint", "ssh", "web-1", "true")
+	// The agent still holds the certificate, which has half an hour to go.
+	s.alice.refused([]string{"you hold no grant for web-1", "stint: "}, "ssh", "-F", config, s.Login+"@web-1", "true")
+	request := s.alice.request(id)
+	if request.State != "ended" || request.EndReason != "revoked" {
+		s.t.Errorf("the revoked request is %s, %s", request.State, request.EndReason)
+	}
+}
+
+type shellOf struct {
+	name string
+	*shell
+}
+
+// verifyEvidence exports a request's evidence and checks it where no network is.
+func (s *story) verifyEvidence(id string) {
+	s.t.Helper()
+	c := s.alice
+	write := func(name, text string) string {
+		path := filepath.Join(c.home, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+		return path
+	}
+	trust := write("trust.json", c.must("stint", "trust", "export"))
+	text := c.must("stint", "evidence", "export", id)
+	verify := func(file string) (string, string, error) {
+		command := []string{"stint", "evidence", "verify", file, "--trust", trust}
+		if runtime.GOOS == "linux" {
+			command = append([]string{"unshare", "--map-root-user", "--net"}, command...)
+		}
+		return c.run(command[0], command[1:]...)
+	}
+	out, complaints, err := verify(write("evidence.json", text))
+	if err != nil || !strings.Contains(out, "Finish what I began") || !strings.Contains(out, "agreed with a passkey") || !strings.Contains(out, "Certificate ") {
+		s.t.Errorf("stint evidence verify: %v\n%s%s", err, out, complaints)
+	}
+	// Each altered in one byte: the reason, the approval's duration, a signature, the ledger's entry.
+	for _, change := range [][2]string{{"Finish what", "Finish That"}, {"duration: 30m", "duration: 40m"}, {`\"signature\":\"M`, `\"signature\":\"N`}, {"web-1", "web-2"}} {
+		altered := strings.Replace(text, change[0], change[1], 1)
+		if altered == text {
+			s.t.Errorf("the evidence holds no %q to alter:\n%s", change[0], text)
+			continue
+		}
+		if out, complaints, err := verify(write("altered.json", altered)); err == nil || complaints == "" {
+			s.t.Errorf("with %q altered to %q, stint evidence verify says: %v\n%s", change[0], change[1], err, out)
+		}
+	}
+}
+
+// otherPages opens the pages that the path has not come by.
+func (s *story) otherPages() {
+	s.t.Helper()
+	s.dana.open(s.Portal + "/audit")
+	s.dana.see("text=revoked")
+	s.dana.accessible()
+	for _, page := range []string{"/requests?view=mine", "/sessions?live=true", "/approvals", "/ask", "/nowhere"} {
+		s.bob.open(s.Portal + page)
+		s.bob.see("role=heading[level=1]")
+		s.bob.accessible()
+	}
+	// The same on a phone in the dark.
+	s.bob.do("scheme", arguments{"scheme": "dark"})
+	s.bob.do("resize", arguments{"width": 390, "height": 844})
+	for _, page := range []string{"/", "/requests", "/approvals", "/passkeys"} {
+		s.bob.open(s.Portal + page)
+		s.bob.see("role=heading[level=1]")
+		s.bob.accessible()
+		if wide := get[int](s.bob, "evaluate", arguments{"expression": "document.documentElement.scrollWidth"}); wide > 390 {
+			s.t.Errorf("%s is %d pixels wide on a phone of 390", page, wide)
+		}
+	}
+	s.bob.do("resize", arguments{"width": 1280, "height": 800})
+	s.bob.do("scheme", arguments{"scheme": "light"})
+}
+
+// deviceFlow has alice sign in on a machine without a browser, confirm it by
+// her own passkey, and use a grant from there.
+func (s *story) deviceFlow(portal *tab) {
+	s.t.Helper()
+	s.enrolPasskey(portal, "alice")
+	away := s.openTerminal()
+	signIn := away.open("stint", "login", "--no-browser")
+	b := openTab(s.t, "alice-device", nil)
+	signIn.sees("check that it shows the code")
+	link := regexp.MustCompile(`http://\S+`)
+	b.open(link.FindString(signIn.screen.String()))
+	b.click("#submit-login")
+	s.fillSignIn(b, "alice")
+	b.see("text=Go back to the terminal")
+
+	signIn.sees("It shows the key")
+	links := link.FindAllString(signIn.screen.String(), -1)
+	portal.open(links[len(links)-1])
+	portal.see("text=Was it you")
+	portal.accessible()
+	portal.click(`role=button[name=/^It was me/]`)
+	portal.see("text=Confirmed")
+	portal.accessible()
+	if code := signIn.wait(); code != 0 {
+		s.t.Fatalf("stint login --no-browser ended with %d:\n%s", code, signIn.screen)
+	}
+
+	var request api.Request
+	away.json(&request, "request", "production-shell", "--target", "web-1", "--duration", "15m", "--reason", "From elsewhere")
+	s.approve(request.ID)
+	away.exits(0, "here\n", "", "stint", "ssh", "web-1", "echo here")
+	away.must("stint", "drop", request.ID)
+	s.verifyDevice(away, request.ID)
+}
+
+// verifyDevice checks evidence that rests on the requester's passkey instead of
+// a nonce.
+func (s *story) verifyDevice(c *terminal, id string) {
+	s.t.Helper()
+	c.must("stint", "trust", "export")
+	path := filepath.Join(c.home, "evidence.json")
+	if err := os.WriteFile(path, []byte(c.must("stint", "evidence", "export", id)), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	if out := c.must("stint", "evidence", "verify", path); !strings.Contains(out, "From elsewhere") {
+		s.t.Errorf("stint evidence verify says:\n%s", out)
+	}
+}

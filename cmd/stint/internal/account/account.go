@@ -1,0 +1,178 @@
+// Package account keeps who is signed in on this machine: the broker, the bearer
+// token, the login key and what ties the key to the person. One directory holds
+// it, readable by its owner alone.
+package account
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"stint/server/api"
+	"stint/server/evidence"
+)
+
+// ErrSignedOut is returned where nobody is signed in, or no longer.
+var ErrSignedOut = errors.New("you are not signed in; run: stint login")
+
+// Account is one person's sign-in at one broker.
+type Account struct {
+	URL     string                `json:"url"`
+	Person  api.Person            `json:"person"`
+	Token   string                `json:"token"`   // asks and takes away; activates nothing
+	Expires time.Time             `json:"expires"` // of the token
+	Key     []byte                `json:"key"`     // Ed25519 seed of the login key
+	Login   evidence.LoginBinding `json:"login"`
+	// Log pins the ledger key of the first sign-in, so that a broker cannot
+	// later pass off another signer as the same one.
+	Log string `json:"log"`
+}
+
+// Directory is where the account and what belongs to it are kept: $STINT_HOME,
+// or stint in the user's configuration directory. It is made if missing.
+func Directory() (string, error) {
+	dir := os.Getenv("STINT_HOME")
+	if dir == "" {
+		base, err := os.UserConfigDir()
+		if err != nil {
+			return "", fmt.Errorf("no home for the sign-in (set STINT_HOME): %w", err)
+		}
+		dir = filepath.Join(base, "stint")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("making the directory of the sign-in: %w", err)
+	}
+	return dir, nil
+}
+
+func file() (string, error) {
+	dir, err := Directory()
+	return filepath.Join(dir, "account.json"), err
+}
+
+// Load reads the account. It returns ErrSignedOut where there is none or its
+// token has ended by now.
+func Load(now time.Time) (*Account, error) {
+	path, err := file()
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrSignedOut
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the sign-in: %w", err)
+	}
+	account := new(Account)
+	if err := json.Unmarshal(data, account); err != nil || len(account.Key) != ed25519.SeedSize {
+		return nil, fmt.Errorf("the sign-in in %s is damaged; run: stint login", path)
+	}
+	if !now.Before(account.Expires) {
+		return nil, ErrSignedOut
+	}
+	return account, nil
+}
+
+// Save writes the account, replacing the one before in one step.
+func (a *Account) Save() error {
+	path, err := file()
+	if err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		return err
+	}
+	return WriteFile(path, append(data, '\n'), 0o600)
+}
+
+// Remove forgets the account and everything that was derived from it.
+func Remove() error {
+	path, err := file()
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the sign-in: %w", err)
+	}
+	return nil
+}
+
+// WriteFile replaces a file in one step, so that a reader sees the old or the
+// new one, whole.
+func WriteFile(path string, data []byte, mode fs.FileMode) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.Write(data)
+	err = errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close())
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return os.Rename(temp.Name(), path)
+}
+
+// Client is a client of the account's broker.
+func (a *Account) Client() (*api.Client, error) {
+	return api.NewClient(a.URL, a.Token, nil)
+}
+
+// Sign signs a statement with the login key.
+func (a *Account) Sign(statement string) evidence.SignedByKey {
+	return evidence.SignWithKey(statement, ed25519.NewKeyFromSeed(a.Key))
+}
+
+// Trust fetches whom to believe, refuses a ledger key that is not the pinned
+// one, and keeps known_hosts beside the account up to date. It returns the
+// evidence.Trust too.
+func (a *Account) Trust(ctx context.Context) (api.Trust, evidence.Trust, error) {
+	client, err := a.Client()
+	if err != nil {
+		return api.Trust{}, evidence.Trust{}, err
+	}
+	answer, err := client.Trust(ctx)
+	if err != nil {
+		return api.Trust{}, evidence.Trust{}, err
+	}
+	var trust evidence.Trust
+	if err := json.Unmarshal(answer.Trust, &trust); err != nil {
+		return api.Trust{}, evidence.Trust{}, fmt.Errorf("reading the signer's trust: %w", err)
+	}
+	if a.Log != "" && a.Log != trust.Log {
+		return api.Trust{}, evidence.Trust{}, errors.New("the signer behind this broker is not the one you first signed in to; ask your platform team, and if it was replaced on purpose run: stint logout && stint login")
+	}
+	if err := writeKnownHosts(trust.HostCA); err != nil {
+		return api.Trust{}, evidence.Trust{}, err
+	}
+	return answer, trust, nil
+}
+
+// KnownHosts is the path of the known_hosts file that trusts the host CA.
+func KnownHosts() (string, error) {
+	dir, err := Directory()
+	return filepath.Join(dir, "known_hosts"), err
+}
+
+func writeKnownHosts(authorities []string) error {
+	path, err := KnownHosts()
+	if err != nil {
+		return err
+	}
+	var text []byte
+	for _, authority := range authorities {
+		text = append(text, "@cert-authority * "+authority+"\n"...)
+	}
+	if old, err := os.ReadFile(path); err == nil && string(old) == string(text) {
+		return nil
+	}
+	return WriteFile(path, text, 0o600)
+}

@@ -1,0 +1,170 @@
+// Package openssh turns a grant into something OpenSSH can use: it activates the
+// grant for a fresh session key, puts key and certificate into an agent, and
+// writes the configuration that plain ssh, scp, sftp, rsync and git need.
+package openssh
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"stint/cmd/stint/internal/account"
+	"stint/cmd/stint/internal/login"
+	"stint/policies"
+	"stint/server/api"
+	"stint/server/evidence"
+)
+
+// Destination is what a person types: [login@]target.
+type Destination struct {
+	Login  string // empty: the grant's
+	Target string
+}
+
+// ParseDestination splits at the last @, as ssh does.
+func ParseDestination(text string) (Destination, error) {
+	login, target := "", text
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		login, target = text[:at], text[at+1:]
+	}
+	if target == "" || strings.HasPrefix(text, "-") {
+		return Destination{}, fmt.Errorf("%q is not [login@]target", text)
+	}
+	return Destination{Login: login, Target: target}, nil
+}
+
+// NoGrantError says that nothing the person holds opens a destination.
+type NoGrantError struct {
+	Destination Destination
+	Pending     string // id of a request that waits, if there is one
+	WaitsFor    string
+}
+
+// Error tells what to do next.
+func (e *NoGrantError) Error() string {
+	if e.Pending != "" {
+		return fmt.Sprintf("request %s for %s is not approved yet: %s", e.Pending, e.Destination.Target, e.WaitsFor)
+	}
+	return fmt.Sprintf("you hold no grant for %s; ask with: stint request ROLE --target %s --reason \"…\" (roles: stint roles)", e.Destination.Target, e.Destination.Target)
+}
+
+// FindGrant returns the caller's live grant for a destination: of several the
+// one that ends last.
+func FindGrant(ctx context.Context, client *api.Client, to Destination) (api.RequestSummary, error) {
+	var best *api.RequestSummary
+	missing := &NoGrantError{Destination: to}
+	for _, state := range []string{"active", "approved", "pending"} {
+		for cursor := ""; ; {
+			page, err := client.Requests(ctx, api.RequestsQuery{View: "mine", State: state, Limit: 100, Cursor: cursor})
+			if err != nil {
+				return api.RequestSummary{}, err
+			}
+			for _, item := range page.Items {
+				if item.Target != to.Target || (to.Login != "" && item.Login != to.Login) {
+					continue
+				}
+				if state == "pending" {
+					missing.Pending, missing.WaitsFor = item.ID, item.WaitsFor
+				} else if item.Ends != nil && (best == nil || item.Ends.After(*best.Ends)) {
+					best = &item
+				}
+			}
+			if cursor = page.Cursor; cursor == "" {
+				break
+			}
+		}
+	}
+	if best == nil {
+		return api.RequestSummary{}, missing
+	}
+	return *best, nil
+}
+
+// Credential is a session key with its certificate, good for one grant.
+type Credential struct {
+	Key         ed25519.PrivateKey
+	Certificate *ssh.Certificate
+	Request     string
+	Login       string
+	Target      string
+	Ends        time.Time
+	Proxy       api.Proxy
+}
+
+// Activate makes a fresh session key and has the signer certify it under a
+// grant. The request's text is read here, so that the login key signs only for
+// what the person holds.
+func Activate(ctx context.Context, who *account.Account, client *api.Client, id string, random io.Reader, now func() time.Time) (Credential, error) {
+	// 1. Read what was asked, from the text that approvers signed.
+	request, err := client.Request(ctx, id)
+	if err != nil {
+		return Credential{}, err
+	}
+	asked, err := evidence.DecodeAs[*evidence.Request](request.Statement)
+	if err != nil {
+		return Credential{}, fmt.Errorf("reading the request's statement: %w", err)
+	}
+	self := policies.Subject{Issuer: who.Person.Issuer, Subject: who.Person.Subject}
+	if asked.Requester != self || asked.Request != id {
+		return Credential{}, errors.New("the broker answered with somebody else's request; nothing was signed")
+	}
+
+	// 2. Bind a fresh key to it with the login key.
+	public, private, err := ed25519.GenerateKey(random)
+	if err != nil {
+		return Credential{}, err
+	}
+	var nonce [16]byte
+	if _, err := io.ReadFull(random, nonce[:]); err != nil {
+		return Credential{}, err
+	}
+	activation, err := evidence.ActivationOf(request.Statement, evidence.FormatKey(public), now().UTC().Truncate(time.Second), evidence.NewNonce(nonce))
+	if err != nil {
+		return Credential{}, fmt.Errorf("writing the activation: %w", err)
+	}
+	text, err := evidence.Encode(activation)
+	if err != nil {
+		return Credential{}, fmt.Errorf("writing the activation: %w", err)
+	}
+
+	// 3. Have it certified, and take only a certificate for exactly this.
+	answer, err := client.Activate(ctx, id, api.Activation{Statement: text, Signature: who.Sign(text).Signature, Login: login.Binding(who.Login)})
+	if err != nil {
+		return Credential{}, err
+	}
+	certificate, err := checked(answer.Certificate, public, asked)
+	if err != nil {
+		return Credential{}, err
+	}
+	if len(answer.Proxies) == 0 {
+		return Credential{}, errors.New("the broker names no proxy to connect to; ask your platform team to configure one")
+	}
+	return Credential{
+		Key: private, Certificate: certificate, Request: id, Login: asked.Ask.Login, Target: asked.Ask.Target,
+		Ends: answer.Ends, Proxy: answer.Proxies[0],
+	}, nil
+}
+
+// checked parses a certificate and refuses one for another key or principal.
+func checked(line string, key ed25519.PublicKey, asked *evidence.Request) (*ssh.Certificate, error) {
+	public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificate: %w", err)
+	}
+	certificate, ok := public.(*ssh.Certificate)
+	mine, err := ssh.NewPublicKey(key)
+	if err != nil || !ok || string(certificate.Key.Marshal()) != string(mine.Marshal()) || certificate.CertType != ssh.UserCert {
+		return nil, errors.New("the certificate that came back is not for this machine's key; it was not used")
+	}
+	principal := asked.Ask.Login + "@" + asked.Ask.Target
+	if len(certificate.ValidPrincipals) != 1 || certificate.ValidPrincipals[0] != principal || certificate.KeyId != asked.Request {
+		return nil, fmt.Errorf("the certificate that came back is not for %s; it was not used", principal)
+	}
+	return certificate, nil
+}

@@ -1,0 +1,114 @@
+package openssh
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	sshagent "golang.org/x/crypto/ssh/agent"
+
+	"stint/cmd/stint/internal/account"
+)
+
+// comment marks an agent's key as ours, for one grant.
+func comment(login, target string) string { return "stint " + login + "@" + target }
+
+// Add puts a credential into an agent until the grant ends, in place of what the
+// agent held for the same login and target.
+func Add(agent sshagent.ExtendedAgent, c Credential, now time.Time) error {
+	left := c.Ends.Sub(now)
+	if left <= 0 {
+		return errors.New("the grant has just ended")
+	}
+	if err := removeOld(agent, comment(c.Login, c.Target)); err != nil {
+		return err
+	}
+	// As ssh-add does, the key goes in by itself and with its certificate: ssh shows
+	// the certificate and asks the agent to sign with the plain key.
+	for _, certificate := range []*ssh.Certificate{nil, c.Certificate} {
+		err := agent.Add(sshagent.AddedKey{
+			PrivateKey: c.Key, Certificate: certificate, Comment: comment(c.Login, c.Target),
+			LifetimeSecs: uint32(left/time.Second) + 1, // rounded up: the certificate itself is exact
+		})
+		if err != nil {
+			return fmt.Errorf("the SSH agent did not take the key: %w", err)
+		}
+	}
+	return nil
+}
+
+func removeOld(agent sshagent.ExtendedAgent, name string) error {
+	keys, err := agent.List()
+	if err != nil {
+		return fmt.Errorf("asking the SSH agent for its keys: %w", err)
+	}
+	for _, key := range keys {
+		if key.Comment == name {
+			if err := agent.Remove(key); err != nil {
+				return fmt.Errorf("removing an old key from the SSH agent: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Holds says whether an agent already has a certificate for this grant that is
+// still good, so that a second ssh needs no second certificate.
+func Holds(agent sshagent.ExtendedAgent, request, login, target string, now time.Time) bool {
+	keys, err := agent.List()
+	if err != nil {
+		return false
+	}
+	for _, key := range keys {
+		if key.Comment != comment(login, target) {
+			continue
+		}
+		public, err := ssh.ParsePublicKey(key.Blob)
+		if err != nil {
+			continue
+		}
+		certificate, ok := public.(*ssh.Certificate)
+		if ok && certificate.KeyId == request && uint64(now.Unix()) < certificate.ValidBefore {
+			return true
+		}
+	}
+	return false
+}
+
+// Files are the public halves that let ssh pick the right key of an agent.
+type Files struct {
+	Public      string
+	Certificate string
+}
+
+// FilesFor names the files of a login and target. Neither is secret.
+func FilesFor(login, target string) (Files, error) {
+	if !plainName.MatchString(login) || !plainName.MatchString(target) {
+		return Files{}, fmt.Errorf("%q is not a login and target that ssh's files can be named after", login+"@"+target)
+	}
+	dir, err := account.Directory()
+	if err != nil {
+		return Files{}, err
+	}
+	dir = filepath.Join(dir, "ssh")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Files{}, err
+	}
+	name := filepath.Join(dir, login+"@"+target)
+	return Files{Public: name + ".pub", Certificate: name + "-cert.pub"}, nil
+}
+
+// WriteFiles writes a credential's public key and certificate for ssh to read.
+func WriteFiles(c Credential) (Files, error) {
+	files, err := FilesFor(c.Login, c.Target)
+	if err != nil {
+		return Files{}, err
+	}
+	if err := account.WriteFile(files.Public, ssh.MarshalAuthorizedKey(c.Certificate.Key), 0o600); err != nil {
+		return Files{}, err
+	}
+	return files, account.WriteFile(files.Certificate, ssh.MarshalAuthorizedKey(c.Certificate), 0o600)
+}

@@ -1,0 +1,226 @@
+package openssh
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	sshagent "golang.org/x/crypto/ssh/agent"
+
+	"stint/server/api"
+	"stint/server/evidence"
+)
+
+func TestParseDestination(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		text string
+		want Destination
+		ok   bool
+	}{
+		{"db1", Destination{"", "db1"}, true},
+		{"postgres@db1", Destination{"postgres", "db1"}, true},
+		{"a@b@db1", Destination{"a@b", "db1"}, true},
+		{"postgres@", Destination{}, false},
+		{"", Destination{}, false},
+		{"-oProxyCommand=true", Destination{}, false},
+	}
+	for _, test := range tests {
+		got, err := ParseDestination(test.text)
+		if (err == nil) != test.ok || got != test.want {
+			t.Errorf("ParseDestination(%q) = %+v, %v; want %+v, ok %v", test.text, got, err, test.want, test.ok)
+		}
+	}
+}
+
+// certify makes a certificate as the signer would, with one thing changed.
+func certify(t *testing.T, key ed25519.PublicKey, change func(*ssh.Certificate)) string {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := ssh.NewPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := &ssh.Certificate{
+		Key: public, CertType: ssh.UserCert, KeyId: "req-1", ValidPrincipals: []string{"demo@db1"},
+		ValidAfter: 0, ValidBefore: uint64(time.Now().Add(time.Hour).Unix()),
+	}
+	change(certificate)
+	if err := certificate.SignCert(rand.Reader, authority); err != nil {
+		t.Fatal(err)
+	}
+	return string(ssh.MarshalAuthorizedKey(certificate))
+}
+
+func TestACertificateForSomethingElseIsNotUsed(t *testing.T) {
+	t.Parallel()
+	mine, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := &evidence.Request{Request: "req-1"}
+	asked.Ask.Login, asked.Ask.Target = "demo", "db1"
+	tests := []struct {
+		name string
+		line string
+		ok   bool
+	}{
+		{"right", certify(t, mine, func(*ssh.Certificate) {}), true},
+		{"another key", certify(t, other, func(*ssh.Certificate) {}), false},
+		{"a host certificate", certify(t, mine, func(c *ssh.Certificate) { c.CertType = ssh.HostCert }), false},
+		{"another target", certify(t, mine, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"demo@db2"} }), false},
+		{"two principals", certify(t, mine, func(c *ssh.Certificate) { c.ValidPrincipals = append(c.ValidPrincipals, "root@db1") }), false},
+		{"no principal", certify(t, mine, func(c *ssh.Certificate) { c.ValidPrincipals = nil }), false},
+		{"another grant", certify(t, mine, func(c *ssh.Certificate) { c.KeyId = "req-2" }), false},
+		{"no certificate", evidence.FormatKey(mine), false},
+		{"rubbish", "hello", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := checked(test.line, mine, asked); (err == nil) != test.ok {
+				t.Fatalf("checked: %v; want ok %v", err, test.ok)
+			}
+		})
+	}
+}
+
+// credential is one that an agent can take.
+func credential(t *testing.T, ends time.Time) Credential {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := certify(t, public, func(c *ssh.Certificate) { c.ValidBefore = uint64(ends.Unix()) })
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Credential{Key: private, Certificate: key.(*ssh.Certificate), Request: "req-1", Login: "demo", Target: "db1", Ends: ends, Proxy: api.Proxy{Name: "p", Address: "localhost:2222"}}
+}
+
+func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
+	t.Parallel()
+	agent := sshagent.NewKeyring().(sshagent.ExtendedAgent)
+	now := time.Now()
+	if Holds(agent, "req-1", "demo", "db1", now) {
+		t.Fatal("an empty agent holds nothing")
+	}
+	for range 3 {
+		if err := Add(agent, credential(t, now.Add(time.Hour)), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys, err := agent.List()
+	if err != nil || len(keys) != 2 {
+		t.Fatalf("the agent holds %d keys (%v), want the plain one and the certificate", len(keys), err)
+	}
+	if !Holds(agent, "req-1", "demo", "db1", now) || Holds(agent, "req-2", "demo", "db1", now) {
+		t.Fatal("the agent's key is for req-1 alone")
+	}
+	if Holds(agent, "req-1", "demo", "db1", now.Add(2*time.Hour)) {
+		t.Fatal("a certificate that has ended counts as held")
+	}
+	if err := Add(agent, credential(t, now.Add(-time.Second)), now); err == nil {
+		t.Fatal("an ended grant was added")
+	}
+}
+
+func TestFindGrantTakesTheOneThatEndsLast(t *testing.T) {
+	t.Parallel()
+	soon, late := time.Now().Add(time.Minute).UTC(), time.Now().Add(time.Hour).UTC()
+	pages := map[string][]api.RequestSummary{
+		"active":   {{ID: "req-a", Target: "db1", Login: "demo", Ends: &soon}, {ID: "req-b", Target: "db2", Login: "demo", Ends: &late}},
+		"approved": {{ID: "req-c", Target: "db1", Login: "demo", Ends: &late}, {ID: "req-d", Target: "db1", Login: "root", Ends: &late}},
+		"pending":  {{ID: "req-e", Target: "web", Login: "demo", WaitsFor: "Waits for Bob."}},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(api.Requests{Items: pages[r.URL.Query().Get("state")]})
+	}))
+	defer server.Close()
+	client, err := api.NewClient(server.URL, "token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := FindGrant(context.Background(), client, Destination{"demo", "db1"})
+	if err != nil || got.ID != "req-c" {
+		t.Fatalf("FindGrant = %s, %v; want req-c", got.ID, err)
+	}
+	_, err = FindGrant(context.Background(), client, Destination{"", "web"})
+	if err == nil || !strings.Contains(err.Error(), "Waits for Bob.") {
+		t.Fatalf("a pending request is not named: %v", err)
+	}
+	_, err = FindGrant(context.Background(), client, Destination{"", "db9"})
+	if err == nil || !strings.Contains(err.Error(), "stint request") {
+		t.Fatalf("the next step is not named: %v", err)
+	}
+}
+
+func TestConfigRefusesWhatItCannotWrite(t *testing.T) {
+	t.Setenv("STINT_HOME", t.TempDir())
+	proxies := []api.Proxy{{Name: "p", Address: "localhost:2222"}}
+	targets := []api.Target{{Name: "db1"}}
+	if _, err := Config(api.Trust{Targets: targets}, "/bin/stint"); err == nil {
+		t.Error("a configuration without a proxy was written")
+	}
+	if _, err := Config(api.Trust{Proxies: proxies}, "/bin/stint"); err == nil {
+		t.Error("a configuration without targets was written")
+	}
+	for _, hostile := range []string{"db1\n    ProxyCommand sh", "*", "a b", "!db1", "a,b", ""} {
+		if _, err := Config(api.Trust{Proxies: proxies, Targets: []api.Target{{Name: hostile}}}, "/bin/stint"); err == nil {
+			t.Errorf("a target named %q was written into ssh_config", hostile)
+		}
+	}
+	for _, hostile := range []string{"localhost\n x:22", "-oProxyCommand=x:22", "host:ssh", "a b:22"} {
+		if _, err := Config(api.Trust{Proxies: []api.Proxy{{Address: hostile}}, Targets: targets}, "/bin/stint"); err == nil {
+			t.Errorf("a proxy at %q was written into ssh_config", hostile)
+		}
+		c := credential(t, time.Now().Add(time.Hour))
+		c.Proxy.Address = hostile
+		if _, err := Options(c, Files{}, "/s"); err == nil {
+			t.Errorf("a proxy at %q was given to ssh", hostile)
+		}
+	}
+}
+
+func TestFilesStayInTheirDirectory(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("STINT_HOME", dir)
+	for _, name := range []string{"../x", "a/b", "", "."} {
+		if _, err := FilesFor(name, "db1"); err == nil {
+			t.Errorf("files for login %q", name)
+		}
+		if _, err := FilesFor("demo", name); err == nil {
+			t.Errorf("files for target %q", name)
+		}
+	}
+	files, err := FilesFor("demo", "db1")
+	if err != nil || filepath.Dir(files.Public) != filepath.Join(dir, "ssh") {
+		t.Fatalf("FilesFor = %+v, %v", files, err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "ssh")); err != nil || info.Mode().Perm() != 0o700 {
+		t.Fatalf("the directory is %v, %v; want 0700", info.Mode(), err)
+	}
+}

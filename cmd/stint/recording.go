@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stint/recorder/cast"
+	"stint/server/api"
+)
+
+func sessionsCommand(e *environment) *cobra.Command {
+	var query api.SessionsQuery
+	var output format
+	command := &cobra.Command{
+		Use:   "sessions",
+		Short: "Recorded sessions that you may see",
+		Args:  nothing,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			_, client, err := signedIn(e)
+			if err != nil {
+				return err
+			}
+			page, err := client.Sessions(command.Context(), query)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return printJSON(e.out, page)
+			}
+			if len(page.Items) == 0 {
+				fmt.Fprintln(e.out, "No session yet. One begins with: stint ssh TARGET")
+				return nil
+			}
+			var rows [][]string
+			for _, s := range page.Items {
+				state := "live"
+				if !s.Live {
+					state = s.EndReason
+				}
+				rows = append(rows, []string{s.ID, clock(s.Started), s.Person.Name, s.Login + "@" + s.Target, state, s.ChainVerified})
+			}
+			if err := table(e.out, []string{"ID", "STARTED", "WHO", "WHERE", "STATE", "RECORDING"}, rows); err != nil {
+				return err
+			}
+			if page.Cursor != "" {
+				fmt.Fprintf(e.out, "More: stint sessions --cursor %s\n", page.Cursor)
+			}
+			return nil
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&query.Request, "request", "", "only sessions of this request")
+	flags.StringVar(&query.Target, "target", "", "only sessions on this target")
+	flags.BoolVar(&query.Live, "live", false, "only live ones")
+	flags.IntVar(&query.Limit, "limit", 50, "rows a page")
+	flags.StringVar(&query.Cursor, "cursor", "", "the page after this")
+	formatFlag(command, &output)
+	return command
+}
+
+// sessionOf takes a session id, or a request id with exactly one session.
+func sessionOf(ctx context.Context, client *api.Client, id string) (string, error) {
+	if !strings.HasPrefix(id, "req-") {
+		return id, nil
+	}
+	page, err := client.Sessions(ctx, api.SessionsQuery{Request: id, Limit: 2})
+	if err != nil {
+		return "", err
+	}
+	switch len(page.Items) {
+	case 0:
+		return "", fmt.Errorf("request %s has no session that you may see", id)
+	case 1:
+		return page.Items[0].ID, nil
+	default:
+		return "", fmt.Errorf("request %s has several sessions; name one of: stint sessions --request %s", id, id)
+	}
+}
+
+// openRecording streams a recording from the broker, or from a file where the
+// argument names one.
+func openRecording(ctx context.Context, e *environment, what string) (io.ReadCloser, error) {
+	if file, err := os.Open(what); err == nil {
+		return file, nil
+	}
+	_, client, err := signedIn(e)
+	if err != nil {
+		return nil, err
+	}
+	session, err := sessionOf(ctx, client, what)
+	if err != nil {
+		return nil, err
+	}
+	return client.Recording(ctx, session)
+}
+
+func playCommand(e *environment) *cobra.Command {
+	var speed float64
+	var idle time.Duration
+	command := &cobra.Command{
+		Use:   "play ID",
+		Short: "Replay a recorded session in this terminal",
+		Long:  "Replay a recorded session in this terminal. ID is a session, a request with one session, or a file. What could act on your terminal is left out.",
+		Args:  exactly(1, "name the session; see: stint sessions"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			if speed <= 0 || idle < 0 {
+				return &usageError{errors.New("--speed is above 0 and --idle not negative")}
+			}
+			recording, err := openRecording(command.Context(), e, arguments[0])
+			if err != nil {
+				return err
+			}
+			defer recording.Close()
+			return play(command.Context(), e, recording, speed, idle)
+		},
+	}
+	command.Flags().Float64Var(&speed, "speed", 1, "how many times as fast")
+	command.Flags().DurationVar(&idle, "idle", 2*time.Second, "longest pause to sit through; 0 for all of it")
+	return command
+}
+
+// play writes a recording's output at the pace it came, made inert.
+func play(ctx context.Context, e *environment, recording io.Reader, speed float64, idle time.Duration) error {
+	reader, err := cast.NewReader(recording)
+	if err != nil {
+		return &unprovenError{err}
+	}
+	screen := cast.NewInertWriter(e.out)
+	defer screen.Close()
+	var last time.Duration
+	for {
+		event, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return &unprovenError{err}
+		}
+		var data []byte
+		switch body := event.Body.(type) {
+		case cast.Output:
+			data = body
+		case cast.ErrorOutput:
+			data = body
+		default:
+			continue
+		}
+		pause := event.Offset - last
+		last = event.Offset
+		if idle > 0 {
+			pause = min(pause, idle)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Duration(float64(pause) / speed)):
+		}
+		if _, err := screen.Write(data); err != nil {
+			return err
+		}
+	}
+}
+
+func exportCommand(e *environment) *cobra.Command {
+	var kind string
+	var options cast.ExportOptions
+	command := &cobra.Command{
+		Use:   "export ID --format asciicast-v2|asciicast-v3|text|recording",
+		Short: "Write a recorded session to standard output in another format",
+		Args:  exactly(1, "name the session; see: stint sessions"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			export := map[string]func(io.Writer, io.Reader, cast.ExportOptions) error{
+				"asciicast-v2": cast.Asciicast2,
+				"asciicast-v3": cast.Asciicast3,
+				"text":         cast.Text,
+				"recording": func(w io.Writer, r io.Reader, _ cast.ExportOptions) error {
+					_, err := io.Copy(w, r)
+					return err
+				},
+			}[kind]
+			if export == nil {
+				return &usageError{fmt.Errorf("--format is asciicast-v2, asciicast-v3, text or recording, not %q", kind)}
+			}
+			recording, err := openRecording(command.Context(), e, arguments[0])
+			if err != nil {
+				return err
+			}
+			defer recording.Close()
+			err = export(e.out, recording, options)
+			if errors.Is(err, cast.ErrCut) || errors.Is(err, cast.ErrCorrupt) {
+				return &unprovenError{err}
+			}
+			return err
+		},
+	}
+	command.Flags().StringVar(&kind, "format", "asciicast-v2", "asciicast-v2, asciicast-v3, text or recording (as it was recorded)")
+	command.Flags().BoolVar(&options.Input, "input", false, "also what was typed, passwords included")
+	return command
+}

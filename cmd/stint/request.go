@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stint/server/api"
+)
+
+func rolesCommand(e *environment) *cobra.Command {
+	var output format
+	command := &cobra.Command{
+		Use:   "roles",
+		Short: "What you may ask for",
+		Args:  nothing,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			_, client, err := signedIn(e)
+			if err != nil {
+				return err
+			}
+			roles, err := client.Roles(command.Context())
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return printJSON(e.out, roles)
+			}
+			if len(roles.Items) == 0 {
+				fmt.Fprintln(e.out, "No role names a group of yours; ask your platform team which one you need.")
+				return nil
+			}
+			var rows [][]string
+			for _, role := range roles.Items {
+				var targets []string
+				for _, target := range role.Targets {
+					targets = append(targets, target.Name)
+				}
+				rows = append(rows, []string{role.Name, strings.Join(targets, " "), strings.Join(role.Logins, " "), seconds(role.LongestSeconds), role.Description})
+			}
+			return table(e.out, []string{"ROLE", "TARGETS", "LOGINS", "LONGEST", "FOR"}, rows)
+		},
+	}
+	formatFlag(command, &output)
+	return command
+}
+
+func requestCommand(e *environment) *cobra.Command {
+	var ask api.Ask
+	var duration string
+	var wait bool
+	var output format
+	command := &cobra.Command{
+		Use:     "request ROLE --target TARGET [--login LOGIN] [--duration 1h] --reason REASON",
+		Short:   "Ask for access",
+		Example: `  stint request production-shell --target db1 --duration 1h --reason "index rebuild, INC-4711" --wait`,
+		Args:    exactly(1, "name the role to ask for; see: stint roles"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			if duration != "" {
+				asked, err := time.ParseDuration(duration)
+				if err != nil || asked < time.Second || asked%time.Second != 0 {
+					return &usageError{fmt.Errorf("--duration %q is not a duration such as 45m or 1h30m", duration)}
+				}
+				ask.DurationSeconds = int64(asked / time.Second)
+			}
+			if ask.Target == "" {
+				return &usageError{errors.New("which host? Add --target TARGET; see: stint roles")}
+			}
+			ask.Role = arguments[0]
+			_, client, err := signedIn(e)
+			if err != nil {
+				return err
+			}
+			request, err := client.Ask(command.Context(), ask)
+			if err != nil {
+				return err
+			}
+			if wait {
+				if request, err = awaitAnswer(command.Context(), e, client, request); err != nil {
+					return err
+				}
+			}
+			if output == "json" {
+				err = printJSON(e.out, request)
+			} else {
+				printRequest(e, request)
+			}
+			if err == nil && wait && request.State != "approved" && request.State != "active" {
+				return &exitStatus{exitRefused}
+			}
+			return err
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&ask.Target, "target", "", "the host to reach")
+	flags.StringVar(&ask.Login, "login", "", "the login there (default: the role's first)")
+	flags.StringVar(&duration, "duration", "", "for how long, such as 45m (default: the role's)")
+	flags.StringVar(&ask.Reason, "reason", "", "why, in your words; approvers read it")
+	flags.BoolVar(&wait, "wait", false, "wait until it is answered")
+	formatFlag(command, &output)
+	return command
+}
+
+// awaitAnswer polls a request until somebody has answered it, with a line on the
+// terminal that says whom it waits for.
+func awaitAnswer(ctx context.Context, e *environment, client *api.Client, request api.Request) (api.Request, error) {
+	shown := ""
+	for request.State == "pending" {
+		line := fmt.Sprintf("%s: %s", request.ID, request.Decision.Summary)
+		if line != shown {
+			fmt.Fprintln(e.err, plain(line))
+			shown = line
+		}
+		select {
+		case <-ctx.Done():
+			return request, fmt.Errorf("stopped waiting; the request goes on: stint show %s", request.ID)
+		case <-time.After(time.Second):
+		}
+		next, err := client.Request(ctx, request.ID)
+		if err != nil {
+			// A broker that restarts must not end the wait; what it will not say later
+			// either ends it.
+			if exitCode(err) == exitAway && ctx.Err() == nil {
+				continue
+			}
+			return request, err
+		}
+		request = next
+	}
+	return request, nil
+}
+
+// printRequest says in words what became of a request, and what to do next.
+func printRequest(e *environment, r api.Request) {
+	fmt.Fprintf(e.out, "%s  %s\n", r.ID, plain(r.Summary))
+	state := r.State
+	if r.EndReason != "" {
+		state += ", " + r.EndReason
+	}
+	fmt.Fprintf(e.out, "State: %s\n", state)
+	switch r.State {
+	case "pending":
+		fmt.Fprintf(e.out, "%s It is void after %s.\n", plain(r.Decision.Summary), clock(r.Expires))
+	case "approved", "active":
+		if r.Ends != nil {
+			fmt.Fprintf(e.out, "Until %s (%s)\n", clock(*r.Ends), left(*r.Ends, e.now()))
+		}
+		fmt.Fprintf(e.out, "Use it with: stint ssh %s@%s\n", r.Login, r.Target)
+	}
+}
+
+func requestsCommand(e *environment) *cobra.Command {
+	var query api.RequestsQuery
+	var output format
+	command := &cobra.Command{
+		Use:   "requests",
+		Short: "Requests: yours, or those that wait for you",
+		Args:  nothing,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			_, client, err := signedIn(e)
+			if err != nil {
+				return err
+			}
+			page, err := client.Requests(command.Context(), query)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return printJSON(e.out, page)
+			}
+			if len(page.Items) == 0 {
+				fmt.Fprintln(e.out, `Nothing here. Ask with: stint request ROLE --target TARGET --reason "…"`)
+				return nil
+			}
+			var rows [][]string
+			for _, item := range page.Items {
+				state := item.State
+				if item.EndReason != "" {
+					state = item.EndReason
+				} else if item.Ends != nil && (state == "approved" || state == "active") {
+					state += ", " + left(*item.Ends, e.now())
+				}
+				rows = append(rows, []string{item.ID, state, item.Requester.Name, item.Role, item.Login + "@" + item.Target, item.Reason})
+			}
+			if err := table(e.out, []string{"ID", "STATE", "WHO", "ROLE", "WHERE", "REASON"}, rows); err != nil {
+				return err
+			}
+			if page.Cursor != "" {
+				fmt.Fprintf(e.out, "More: stint requests --view %s --cursor %s\n", query.View, page.Cursor)
+			}
+			return nil
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&query.View, "view", "mine", "mine, to-approve or all")
+	flags.StringVar(&query.State, "state", "", "only this state: pending, approved, active, denied, withdrawn, expired or ended")
+	flags.IntVar(&query.Limit, "limit", 50, "rows a page")
+	flags.StringVar(&query.Cursor, "cursor", "", "the page after this")
+	formatFlag(command, &output)
+	return command
+}
+
+func showCommand(e *environment) *cobra.Command {
+	var output format
+	command := &cobra.Command{
+		Use:   "show ID",
+		Short: "A request with all that became of it",
+		Args:  exactly(1, "name the request; see: stint requests"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			if err := output.check(); err != nil {
+				return err
+			}
+			_, client, err := signedIn(e)
+			if err != nil {
+				return err
+			}
+			request, err := client.Request(command.Context(), arguments[0])
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return printJSON(e.out, request)
+			}
+			printRequest(e, request)
+			fmt.Fprintf(e.out, "Reason: %s\n", plain(request.Reason))
+			for _, reason := range request.Decision.Reasons {
+				mark := "no "
+				if reason.Met {
+					mark = "yes"
+				}
+				fmt.Fprintf(e.out, "  %s  %s\n", mark, plain(reason.Text))
+			}
+			for _, entry := range request.Timeline {
+				fmt.Fprintf(e.out, "%s  %s\n", clock(entry.Time), plain(entry.Text))
+			}
+			return nil
+		},
+	}
+	formatFlag(command, &output)
+	return command
+}
+
+// takingCommand is a command that takes access away: it needs no proof.
+func takingCommand(e *environment, name, short string, take func(*api.Client, context.Context, string, api.Taking) (api.Request, error)) *cobra.Command {
+	var taking api.Taking
+	command := &cobra.Command{
+		Use:   name + " ID",
+		Short: short,
+		Args:  exactly(1, "name the request; see: stint requests"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			_, client, err := signedIn(e)
+			if err != nil {
+				return err
+			}
+			request, err := take(client, command.Context(), arguments[0], taking)
+			if err != nil {
+				return err
+			}
+			printRequest(e, request)
+			return nil
+		},
+	}
+	command.Flags().StringVar(&taking.Reason, "reason", "", "why, for the record")
+	return command
+}
+
+// exactly wants n arguments and says what is missing.
+func exactly(n int, hint string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, arguments []string) error {
+		if len(arguments) != n {
+			return &usageError{fmt.Errorf("%s", hint)}
+		}
+		return nil
+	}
+}
+
+// nothing wants no arguments.
+var nothing = exactly(0, "this command takes no arguments; see its --help")
