@@ -64,11 +64,18 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	if err != nil {
 		return err
 	}
-	files, err := openssh.WriteFiles(credential)
+	// A directory of its own, closed to others and short enough for a socket's
+	// path: the shared one belongs to the keys in Stint's agent.
+	dir, err := os.MkdirTemp("", "stint-")
 	if err != nil {
 		return err
 	}
-	socket, stop, err := keyHolder(ctx, e, credential)
+	defer os.RemoveAll(dir)
+	files, err := openssh.WriteFiles(dir, credential)
+	if err != nil {
+		return err
+	}
+	socket, stop, err := keyHolder(ctx, e, dir, credential)
 	if err != nil {
 		return err
 	}
@@ -84,8 +91,8 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 }
 
 // keyHolder puts the key into the person's ssh-agent, or into one of our own
-// that lives as long as this process, and returns the socket to use.
-func keyHolder(ctx context.Context, e *environment, credential openssh.Credential) (socket string, stop func(), err error) {
+// below dir that lives as long as this process, and returns the socket to use.
+func keyHolder(ctx context.Context, e *environment, dir string, credential openssh.Credential) (socket string, stop func(), err error) {
 	if socket := os.Getenv("SSH_AUTH_SOCK"); socket != "" {
 		if connection, err := net.Dial("unix", socket); err == nil {
 			defer connection.Close()
@@ -94,22 +101,14 @@ func keyHolder(ctx context.Context, e *environment, credential openssh.Credentia
 			}
 		}
 	}
-	// A directory of its own, short enough for a socket's path and closed to others.
-	dir, err := os.MkdirTemp("", "stint-")
-	if err != nil {
+	keyring := sshagent.NewKeyring().(sshagent.ExtendedAgent)
+	if err := openssh.Add(keyring, credential, e.now()); err != nil {
 		return "", nil, err
 	}
 	socket = filepath.Join(dir, "agent")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
-		os.RemoveAll(dir)
 		return "", nil, fmt.Errorf("opening a socket for the session key: %w", err)
-	}
-	keyring := sshagent.NewKeyring()
-	if err := openssh.Add(keyring.(sshagent.ExtendedAgent), credential, e.now()); err != nil {
-		listener.Close()
-		os.RemoveAll(dir)
-		return "", nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var served sync.WaitGroup
@@ -118,7 +117,6 @@ func keyHolder(ctx context.Context, e *environment, credential openssh.Credentia
 		cancel()
 		listener.Close()
 		served.Wait()
-		os.RemoveAll(dir)
 	}, nil
 }
 
@@ -238,7 +236,11 @@ func addKey(ctx context.Context, e *environment, who *account.Account, client *a
 	if err != nil {
 		return err
 	}
-	if _, err := openssh.WriteFiles(credential); err != nil {
+	dir, err := openssh.SharedDirectory()
+	if err != nil {
+		return err
+	}
+	if _, err := openssh.WriteFiles(dir, credential); err != nil {
 		return err
 	}
 	return openssh.Add(keys, credential, e.now())

@@ -78,35 +78,32 @@ func Holds(agent sshagent.ExtendedAgent, request, login, target string, now time
 	return false
 }
 
-// Files are the public halves that let ssh pick the right key of an agent.
+// Files are the public halves that let ssh pick the right key of an agent. They
+// are no secret.
 type Files struct {
 	Public      string
 	Certificate string
 }
 
-// FilesFor names the files of a login and target. Neither is secret.
-func FilesFor(login, target string) (Files, error) {
-	if !plainName.MatchString(login) || !plainName.MatchString(target) {
-		return Files{}, fmt.Errorf("%q is not a login and target that ssh's files can be named after", login+"@"+target)
-	}
+// SharedDirectory is where plain ssh finds the files of every login and target
+// that stint activate has opened.
+func SharedDirectory() (string, error) {
 	dir, err := account.Directory()
 	if err != nil {
-		return Files{}, err
+		return "", err
 	}
 	dir = filepath.Join(dir, "ssh")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Files{}, err
-	}
-	name := filepath.Join(dir, login+"@"+target)
-	return Files{Public: name + ".pub", Certificate: name + "-cert.pub"}, nil
+	return dir, os.MkdirAll(dir, 0o700)
 }
 
-// WriteFiles writes a credential's public key and certificate for ssh to read.
-func WriteFiles(c Credential) (Files, error) {
-	files, err := FilesFor(c.Login, c.Target)
-	if err != nil {
-		return Files{}, err
+// WriteFiles writes a credential's public key and certificate below dir, named
+// after login and target, for ssh to read.
+func WriteFiles(dir string, c Credential) (Files, error) {
+	if !plainName.MatchString(c.Login) || !plainName.MatchString(c.Target) {
+		return Files{}, fmt.Errorf("%q is not a login and target that ssh's files can be named after", c.Login+"@"+c.Target)
 	}
+	name := filepath.Join(dir, c.Login+"@"+c.Target)
+	files := Files{Public: name + ".pub", Certificate: name + "-cert.pub"}
 	if err := account.WriteFile(files.Public, ssh.MarshalAuthorizedKey(c.Certificate.Key), 0o600); err != nil {
 		return Files{}, err
 	}

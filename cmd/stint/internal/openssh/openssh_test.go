@@ -206,21 +206,29 @@ func TestConfigRefusesWhatItCannotWrite(t *testing.T) {
 }
 
 func TestFilesStayInTheirDirectory(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv("STINT_HOME", dir)
+	t.Setenv("STINT_HOME", t.TempDir())
+	dir, err := SharedDirectory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Fatalf("the directory is %v, %v; want 0700", info.Mode(), err)
+	}
+	c := credential(t, time.Now().Add(time.Hour))
 	for _, name := range []string{"../x", "a/b", "", "."} {
-		if _, err := FilesFor(name, "db1"); err == nil {
+		other := c
+		other.Login = name
+		if _, err := WriteFiles(dir, other); err == nil {
 			t.Errorf("files for login %q", name)
 		}
-		if _, err := FilesFor("demo", name); err == nil {
+		other = c
+		other.Target = name
+		if _, err := WriteFiles(dir, other); err == nil {
 			t.Errorf("files for target %q", name)
 		}
 	}
-	files, err := FilesFor("demo", "db1")
-	if err != nil || filepath.Dir(files.Public) != filepath.Join(dir, "ssh") {
-		t.Fatalf("FilesFor = %+v, %v", files, err)
-	}
-	if info, err := os.Stat(filepath.Join(dir, "ssh")); err != nil || info.Mode().Perm() != 0o700 {
-		t.Fatalf("the directory is %v, %v; want 0700", info.Mode(), err)
+	files, err := WriteFiles(dir, c)
+	if err != nil || filepath.Dir(files.Public) != dir || filepath.Dir(files.Certificate) != dir {
+		t.Fatalf("WriteFiles = %+v, %v", files, err)
 	}
 }
