@@ -14,6 +14,14 @@ TEST_FLAGS := -race -tags e2e
 
 WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -o -name e2e -prune -o -name .test -prune -o -name schema.d.ts -prune -o -type f -print 2>/dev/null)
 
+# A stamp without what it stands for counts for nothing.
+ifeq ($(wildcard web/node_modules),)
+  $(shell rm -f $(BUILD)/npm.stamp)
+endif
+ifeq ($(wildcard web/dist/index.html),)
+  $(shell rm -f $(BUILD)/web.stamp)
+endif
+
 .PHONY: run test lint build bench soak web setup clean
 
 ## run: build everything and start Stint on this machine (ctrl-c stops it). RUN="--no-demo" passes flags on.
@@ -43,7 +51,7 @@ build: web
 
 ## bench: throughput and handshakes through the proxy as a ratio to a direct sshd, in one run.
 bench: setup build
-	STINT_BIN=$(CURDIR)/$(BUILD)/bin CGO_ENABLED=0 $(GO) test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 20m ./cmd/e2e
+	STINT_BIN=$(CURDIR)/$(BUILD)/bin CGO_ENABLED=0 $(GO) test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 20m ./recorder
 
 ## soak: the end to end path again and again, for SOAK (default 30m), under the race detector.
 SOAK ?= 30m

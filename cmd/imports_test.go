@@ -104,10 +104,6 @@ var neverImports = []struct {
 // clockless packages are handed the time; they never read it.
 var clockless = []string{"policies", "server/evidence", "server/ledger", "server/access"}
 
-// memoryFS is the standard library's file system in memory (fstest.MapFS). It is
-// test code by its address only: it does not link package testing.
-const memoryFS = "testing/fstest"
-
 // pkgInfo is the part of `go list -json` that matters here.
 type pkgInfo struct {
 	ImportPath string
@@ -206,7 +202,7 @@ func TestEachPackageImportsOnlyWhatItsRowAllows(t *testing.T) {
 		for _, imported := range p.Imports {
 			own, isOurs := strings.CutPrefix(imported, module+"/")
 			switch {
-			case isOurs && isTestCode(own), fits("testing/...", imported) && imported != memoryFS, imported == "net/http/httptest":
+			case isOurs && isTestCode(own), fits("testing/...", imported), imported == "net/http/httptest":
 				t.Errorf("%s is product code and imports test code: %s", name, imported)
 			case isOurs && !fitsAny(allowed, own):
 				t.Errorf("%s may not import %s (its row allows %v)", name, own, allowed)

@@ -46,29 +46,47 @@ func Load(fsys fs.FS) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the policy folder: %w", err)
 	}
-	l := loader{bundle: &Bundle{files: map[string]string{}}}
-	total := 0
+	files := map[string]string{}
 	for _, entry := range entries {
 		name := entry.Name()
-		switch {
-		case strings.HasPrefix(name, "."):
-			continue
-		case path.Ext(name) == ".yml":
-			// Whoever wrote it believes that it counts.
-			l.fault(name, 1, "Policy files end in .yaml; rename this one.")
-			continue
-		case path.Ext(name) != ".yaml":
+		if !takesPart(name) {
 			continue
 		}
 		text, err := readBounded(fsys, name)
 		if err != nil {
 			return nil, err
 		}
+		files[name] = string(text)
+	}
+	return Parse(files)
+}
+
+// takesPart says whether a file of the folder is policy, or claims to be.
+func takesPart(name string) bool {
+	return !strings.HasPrefix(name, ".") && (path.Ext(name) == ".yaml" || path.Ext(name) == ".yml")
+}
+
+// Parse is Load for texts by their file names, as Bundle.Files gives them.
+func Parse(files map[string]string) (*Bundle, error) {
+	l := loader{bundle: &Bundle{files: map[string]string{}}}
+	total := 0
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		text := files[name]
+		switch {
+		case !takesPart(name):
+			continue
+		case path.Ext(name) == ".yml":
+			// Whoever wrote it believes that it counts.
+			l.fault(name, 1, "Policy files end in .yaml; rename this one.")
+			continue
+		case len(text) > mostFile:
+			return nil, fmt.Errorf("%s holds more than %d bytes", name, mostFile)
+		}
 		if total += len(text); total > mostBundle {
 			return nil, fmt.Errorf("the policy folder holds more than %d bytes", mostBundle)
 		}
-		l.bundle.files[name] = string(text)
-		l.read(name, text)
+		l.bundle.files[name] = text
+		l.read(name, []byte(text))
 	}
 	if len(l.bundle.files) == 0 && len(l.faults) == 0 {
 		return nil, errors.New("the policy folder holds no .yaml file")

@@ -251,13 +251,9 @@ func recordedReason(file *os.File, seals []cast.Seal) (string, error) {
 	return reported(summary.End.Reason), nil
 }
 
-// reported is a reason as the broker knows it. What failed between proxy and
-// target is over as far as the broker goes; the recording says more.
+// reported is a reason as the broker knows it; the recording says more.
 func reported(reason cast.Reason) string {
-	switch reason {
-	case cast.Failed:
-		return string(cast.Completed)
-	case cast.DiskFull:
+	if reason == cast.DiskFull {
 		return "recorder-failed"
 	}
 	return string(reason)

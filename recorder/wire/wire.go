@@ -90,7 +90,7 @@ type Ending struct {
 
 // SessionEnd reports that a session is over.
 type SessionEnd struct {
-	Reason string    `json:"reason"` // completed, dropped, revoked, expired, killed, lease-lost, recorder-failed, cut, proxy-stopped
+	Reason string    `json:"reason"` // completed, dropped, revoked, expired, killed, lease-lost, recorder-failed, cut, proxy-stopped, failed (the target was not reached, or went away)
 	Ended  time.Time `json:"ended"`
 	Bytes  int64     `json:"bytes"` // size of the whole recording
 }

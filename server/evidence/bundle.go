@@ -88,6 +88,23 @@ type Trust struct {
 	UserCA       []string          `json:"user_ca"`
 	TargetCA     []string          `json:"target_ca"`
 	HostCA       []string          `json:"host_ca"`
+
+	loaded *policies.Bundle // of Policy, where WithPolicy set both
+}
+
+// WithPolicy is the same trust with a policy that is loaded already, so that
+// verifying need not read its text again.
+func (t Trust) WithPolicy(bundle *policies.Bundle) Trust {
+	t.Policy, t.loaded = bundle.Files(), bundle
+	return t
+}
+
+// policy is the policy that t holds.
+func (t Trust) policy() (*policies.Bundle, error) {
+	if t.loaded != nil {
+		return t.loaded, nil
+	}
+	return policies.Parse(t.Policy)
 }
 
 // Issuer is the identity provider with its keys as the signer fetched them.

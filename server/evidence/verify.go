@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing/fstest"
 	"time"
 
 	"stint/policies"
@@ -91,7 +90,7 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 	if b.Login == nil || b.Activation == nil {
 		return Verified{}, fail("bundle", "the bundle holds no login or no activation")
 	}
-	bundle, err := LoadPolicy(trust)
+	bundle, err := trust.policy()
 	if err != nil {
 		return Verified{}, fail("trust", "the trusted policy cannot be loaded: %v", err)
 	}
@@ -199,15 +198,6 @@ func VerifyApprovals(b Bundle, trust Trust, c Circumstances) (Agreed, error) {
 		found.counting = append(found.counting, counting)
 	}
 	return Agreed{found}, nil
-}
-
-// LoadPolicy loads the policy that trust holds.
-func LoadPolicy(trust Trust) (*policies.Bundle, error) {
-	files := fstest.MapFS{}
-	for name, text := range trust.Policy {
-		files[name] = &fstest.MapFile{Data: []byte(text)}
-	}
-	return policies.Load(files)
 }
 
 // openRequest reads the request of a bundle and checks what it says by itself.

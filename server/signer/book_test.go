@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/mod/sumdb/note"
 
 	"stint/policies"
@@ -69,7 +70,7 @@ func TestARestartKeepsEverything(t *testing.T) {
 		}
 		again, err := w.signer.trust(context.Background())
 		must(t, err)
-		if diff := cmp.Diff(trust, again); diff != "" || w.entries() != size {
+		if diff := cmp.Diff(trust, again, cmpopts.IgnoreUnexported(evidence.Trust{})); diff != "" || w.entries() != size {
 			t.Fatalf("the signer says otherwise after a restart:\n%s", diff)
 		}
 	}
@@ -274,6 +275,24 @@ func TestLimiter(t *testing.T) {
 	now = now.Add(10 * time.Second)
 	if !l.allow("d", now) || !l.allow("a", now) {
 		t.Error("it does not refill, or does not forget")
+	}
+}
+
+func TestSentence(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                      "",
+		"the end":               "The end.",
+		"élan\n  and more!":     "Élan and more!",
+		"sign in `stint login`": "Sign in `stint login`",
+		"broken \xff bytes.":    "Broken ? bytes.",
+	} {
+		if got := sentence(text); got != want {
+			t.Errorf("sentence(%q) = %q, want %q", text, got, want)
+		}
+	}
+	if long := sentence(strings.Repeat("ä", 1000)); len([]rune(long)) > 401 {
+		t.Error("a sentence has no bound")
 	}
 }
 

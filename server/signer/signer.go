@@ -199,24 +199,23 @@ func (s *signer) believe() (b belief) {
 
 // beliefOf is believe for who holds the book's mutex.
 func (s *signer) beliefOf(state *state) belief {
-	return belief{
-		version: state.version,
-		policy:  state.bundle,
-		digest:  state.policy.Digest,
-		trust: evidence.Trust{
-			Version:      1,
-			Instance:     s.config.Instance,
-			RelyingParty: s.config.RelyingParty,
-			Origins:      s.config.Origins,
-			Issuer:       evidence.Issuer{URL: s.config.Issuer.URL, ClientID: s.config.Issuer.ClientID, Keys: state.inUse},
-			Roster:       state.roster,
-			Policy:       state.policy.Files,
-			Log:          state.keys.Log,
-			UserCA:       state.keys.UserCA,
-			TargetCA:     state.keys.TargetCA,
-			HostCA:       state.keys.HostCA,
-		},
+	trust := evidence.Trust{
+		Version:      1,
+		Instance:     s.config.Instance,
+		RelyingParty: s.config.RelyingParty,
+		Origins:      s.config.Origins,
+		Issuer:       evidence.Issuer{URL: s.config.Issuer.URL, ClientID: s.config.Issuer.ClientID, Keys: state.inUse},
+		Roster:       state.roster,
+		Policy:       state.policy.Files,
+		Log:          state.keys.Log,
+		UserCA:       state.keys.UserCA,
+		TargetCA:     state.keys.TargetCA,
+		HostCA:       state.keys.HostCA,
 	}
+	if state.bundle != nil {
+		trust = trust.WithPolicy(state.bundle)
+	}
+	return belief{version: state.version, policy: state.bundle, digest: state.policy.Digest, trust: trust}
 }
 
 // needKeys sees to it that the provider's key of this id is known if the provider

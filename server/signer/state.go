@@ -224,7 +224,7 @@ func (s *state) foldKeys(e *evidence.KeysEntry) func() {
 // foldPolicy loads the policy. One that this version refuses is in force all the
 // same, and allows nothing, until the policy directory has a better one.
 func (s *state) foldPolicy(e *evidence.PolicyEntry) func() {
-	bundle, err := evidence.LoadPolicy(evidence.Trust{Policy: e.Files})
+	bundle, err := policies.Parse(e.Files)
 	if err != nil || bundle.Digest() != e.Digest {
 		bundle = nil
 	}

@@ -3,6 +3,7 @@ package signer
 import (
 	"context"
 
+	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
 
@@ -21,7 +22,9 @@ func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
 	s.book.view(func(state *state) {
 		beliefs := s.beliefOf(state)
 		result.Trust, result.PolicyDigest = beliefs.trust, beliefs.digest
-		result.Trust.Issuer.Keys = state.issued
+		// Lists, even where they are empty.
+		result.Trust.Issuer.Keys = append([]evidence.IssuerKey{}, state.issued...)
+		result.Trust.Roster.People = append([]evidence.RosterPerson{}, state.roster.People...)
 		result.BootstrapOpen = openCode(codes, state.used)
 		entries = state.entries
 	})

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"testing/fstest"
 	"time"
 
 	"stint/policies"
@@ -115,11 +114,7 @@ func (c *Client) bundleOf(result wire.TrustResult) (*policies.Bundle, error) {
 	if known != nil && known.Digest() == result.PolicyDigest {
 		return known, nil
 	}
-	files := fstest.MapFS{}
-	for name, text := range result.Trust.Policy {
-		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o444}
-	}
-	bundle, err := policies.Load(files)
+	bundle, err := policies.Parse(result.Trust.Policy)
 	if err != nil {
 		return nil, fmt.Errorf("loading the signer's policy: %w", err)
 	}

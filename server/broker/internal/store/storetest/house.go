@@ -85,7 +85,7 @@ func (h *House) Policy() *policies.Bundle {
 // SetPolicy changes it.
 func (h *House) SetPolicy(t testing.TB, text string) {
 	t.Helper()
-	bundle, err := evidence.LoadPolicy(evidence.Trust{Policy: map[string]string{"policy.yaml": text}})
+	bundle, err := policies.Parse(map[string]string{"policy.yaml": text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ type Signer struct {
 	// Down, while set, is what every call answers; Unheard hides the trust too.
 	down    error
 	unheard bool
-	// Before, if set, runs in the middle of SignSession.
+	// Before, if set, runs in the middle of SignSession and Enrol.
 	Before func()
 }
 
@@ -279,6 +279,11 @@ func (s *Signer) Enrol(_ context.Context, e evidence.EnrolmentEvidence) error {
 		return &access.Error{Problem: access.SignerRefused, Code: access.CodeSignerRefused, Message: err.Error()}
 	}
 	s.trust.Roster = s.trust.Roster.Enrol(v)
+	if s.Before != nil {
+		s.mu.Unlock()
+		s.Before()
+		s.mu.Lock()
+	}
 	return nil
 }
 
