@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -158,7 +159,7 @@ func (s *Service) Approve(ctx context.Context, by policies.Person, id string, si
 		if q.Decision.Outcome == policies.Allowed {
 			return c.grant(&q, a.Approver, "All approvals are given")
 		}
-		return c.MoveRequest(q, Pending) // the decision, for lists
+		return c.lost(q, ToApprove, c.MoveRequest(q, Pending)) // the decision, for lists
 	})
 	if err != nil {
 		return RequestView{}, err
@@ -167,7 +168,7 @@ func (s *Service) Approve(ctx context.Context, by policies.Person, id string, si
 }
 
 func (c *change) addApproval(q Request, a Approval) error {
-	if err := c.AddApproval(a); err == ErrRowExists {
+	if err := c.AddApproval(a); errors.Is(err, ErrRowExists) {
 		return fail(Conflict, CodeAlreadyApproved, "You have approved this already; it waits for somebody else.")
 	} else if err != nil {
 		return err
@@ -193,7 +194,7 @@ func (s *Service) takeChallenge(ctx context.Context, purpose, about string, pers
 		taken, err = c.TakeChallenge(purpose, about, person)
 		return err
 	})
-	if err == ErrNoRow {
+	if errors.Is(err, ErrNoRow) {
 		return statementUnknown()
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -85,13 +86,13 @@ type sessionData struct {
 // certified finds grant and certificate, and refuses what does not fit together.
 func (c *change) certified(start SessionStart) (Request, Certificate, error) {
 	q, err := c.Request(start.Request)
-	if err == ErrNoRow {
+	if errors.Is(err, ErrNoRow) {
 		return Request{}, Certificate{}, sessionRefused("The certificate names a grant that does not exist.")
 	} else if err != nil {
 		return Request{}, Certificate{}, err
 	}
 	certificate, err := c.Certificate(start.Serial)
-	if err == ErrNoRow {
+	if errors.Is(err, ErrNoRow) {
 		return Request{}, Certificate{}, sessionRefused("The certificate is not one that was issued here. Connect again with stint ssh.")
 	} else if err != nil {
 		return Request{}, Certificate{}, err

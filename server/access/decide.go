@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -70,7 +71,7 @@ func (m moment) approverOf(a Approval) (policies.Person, bool) {
 // since asking counts no more.
 func lastKnown(r PeopleReader, p policies.Person) (policies.Person, error) {
 	known, err := r.Person(p.Subject)
-	if err == ErrNoRow {
+	if errors.Is(err, ErrNoRow) {
 		return p, nil
 	}
 	return known.Person, err

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -50,7 +51,7 @@ func (s *Service) StartEnrolment(ctx context.Context, by policies.Person, k NewP
 			return invalid("name", "This passkey cannot be put into a statement: %v.", err).because(err)
 		}
 		passkey := Passkey{Credential: k.Credential, Owner: by.Subject, Name: e.Passkey, Groups: groups, Record: k.Record, Created: c.now}
-		if err := c.AddPasskey(passkey); err == ErrRowExists {
+		if err := c.AddPasskey(passkey); errors.Is(err, ErrRowExists) {
 			return fail(Conflict, CodePasskeyExists, "This passkey is registered already. Make a new one.")
 		} else if err != nil {
 			return err
@@ -128,7 +129,7 @@ func (m moment) pinned(credential string) bool {
 // seenEnrolment reads one that this person may see: their own, or any for an administrator.
 func (m moment) seenEnrolment(r PeopleReader, by policies.Person, id string) (EnrolmentView, error) {
 	e, err := r.Enrolment(id)
-	if err == ErrNoRow || err == nil && e.Person.Subject != by.Subject && !m.isAdministrator(by.Subject) {
+	if errors.Is(err, ErrNoRow) || err == nil && e.Person.Subject != by.Subject && !m.isAdministrator(by.Subject) {
 		return EnrolmentView{}, fail(NotFound, CodeEnrolmentNotFound, "There is no enrolment %q that you may see.", clip(id))
 	}
 	if err != nil {
@@ -202,7 +203,7 @@ func (s *Service) ProvePossession(ctx context.Context, by policies.Person, id st
 		}
 		e := view.Enrolment
 		e.State, e.Possession = NeedsAuthority, &signed.Assertion
-		if err := c.MoveEnrolment(e, NeedsPossession); err == ErrRaced {
+		if err := c.MoveEnrolment(e, NeedsPossession); errors.Is(err, ErrRaced) {
 			return wrongStep(view)
 		} else if err != nil {
 			return err
@@ -269,22 +270,32 @@ func (s *Service) AuthoriseEnrolment(ctx context.Context, by policies.Person, id
 		if err != nil {
 			return err
 		}
-		defer func() { view = c.viewEnrolment(by, e) }()
-		if !e.open() {
-			return nil // another call was faster
+		if !e.open() { // another call was faster
+			view = c.viewEnrolment(by, e)
+			return nil
 		}
 		from := e.State
 		e.State = EnrolmentPinned
 		if err := c.MoveEnrolment(e, from); err != nil {
 			return err
 		}
+		view = c.viewEnrolment(by, e)
 		_, err = c.record(AuditEvent{
 			Kind: EventEnrolmentPinned, Actor: ActorOf(by),
 			Text: "The passkey " + e.Passkey + " of " + e.Person.Name + " is in the signer's roster.",
 		}, enrolmentData{ID: id, Credential: e.Credential})
 		return err
 	})
-	return view, err
+	if err != nil || view.State != EnrolmentRejected {
+		return view, err
+	}
+	// 4. It was rejected while the signer worked: the rejection stands.
+	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), signerPatience)
+	defer cancel()
+	if err := s.config.Signer.RemovePasskey(calling, view.Credential, by.Subject); err != nil {
+		return EnrolmentView{}, err
+	}
+	return EnrolmentView{}, wrongStep(view)
 }
 
 // RejectEnrolment ends an enrolment: by an administrator, or by its own person.

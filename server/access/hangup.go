@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,13 +17,13 @@ const (
 )
 
 var sessionReasons = []string{
-	"completed", "dropped", "revoked", "expired", killed, leaseLost, "recorder-failed", "cut", "proxy-stopped",
+	"completed", "dropped", "revoked", "expired", killed, leaseLost, "recorder-failed", "cut", "proxy-stopped", "failed",
 }
 
 // ofProxy reads a session that this proxy holds.
 func ofProxy(r SessionReader, proxy, id string) (Session, error) {
 	session, err := r.Session(id)
-	if err == ErrNoRow || err == nil && session.Proxy != proxy {
+	if errors.Is(err, ErrNoRow) || err == nil && session.Proxy != proxy {
 		return Session{}, fail(NotFound, CodeSessionNotFound, "There is no session %q of this proxy.", clip(id))
 	}
 	return session, err
@@ -68,7 +69,7 @@ func (c *change) finish(session Session, end SessionEnd) error {
 	before := session.Ended
 	session.Ended = clampTime(end.Ended.UTC().Truncate(time.Microsecond), session.Started, c.now)
 	session.EndReason, session.Size = end.Reason, max(end.Bytes, session.Size)
-	if err := c.FinishSession(session, before); err == ErrRaced {
+	if err := c.FinishSession(session, before); errors.Is(err, ErrRaced) {
 		return nil // another report was faster, and says the same
 	} else if err != nil {
 		return err
@@ -178,7 +179,7 @@ func (s *Service) Kill(ctx context.Context, by policies.Person, id, reason strin
 			return fail(Forbidden, CodeForbidden, "You cannot end this session.")
 		}
 		session.KillReason, session.KilledBy = killed, by
-		if err := c.KillSession(id, killed, by); err == ErrRaced {
+		if err := c.KillSession(id, killed, by); errors.Is(err, ErrRaced) {
 			return fail(Conflict, CodeSessionEnded, "The session has ended already.")
 		} else if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"time"
 
 	"stint/policies"
@@ -31,13 +32,7 @@ func (c *change) move(q *Request, by movement) error {
 	if step.State.Final() {
 		q.EndedAt, q.EndedBy = c.now, by.actor
 	}
-	if err := c.MoveRequest(*q, from); err == ErrRaced {
-		present, err := c.Request(q.ID)
-		if err != nil {
-			return err
-		}
-		return present.at(c.now).stuck(by.by)
-	} else if err != nil {
+	if err := c.lost(*q, by.by, c.MoveRequest(*q, from)); err != nil {
 		return err
 	}
 	// 3. The audit event.
@@ -65,6 +60,19 @@ func (c *change) move(q *Request, by movement) error {
 		c.notices = append(c.notices, Notice{Request: q.ID, Reason: q.noticeReason(), By: by.actor.Name, At: c.now})
 	}
 	return nil
+}
+
+// lost turns a lost race into a sentence about who won. The store lets writers
+// run one after the other, so that this is the second line of defence.
+func (c *change) lost(q Request, by Transition, err error) error {
+	if !errors.Is(err, ErrRaced) {
+		return err
+	}
+	present, err := c.Request(q.ID)
+	if err != nil {
+		return err
+	}
+	return present.at(c.now).stuck(by)
 }
 
 // at is the request as time has made it, written down or not.

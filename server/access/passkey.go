@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"stint/policies"
@@ -21,7 +22,7 @@ func (s *Service) Passkeys(ctx context.Context, by policies.Person) (passkeys []
 
 func ownPasskey(r PeopleReader, by policies.Person, credential string) (Passkey, error) {
 	p, err := r.Passkey(credential)
-	if err == ErrNoRow || err == nil && p.Owner != by.Subject {
+	if errors.Is(err, ErrNoRow) || err == nil && p.Owner != by.Subject {
 		return Passkey{}, fail(NotFound, CodePasskeyNotFound, "You have no such passkey.")
 	}
 	return p, err

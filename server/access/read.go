@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"stint/policies"
@@ -35,7 +36,7 @@ type RequestItem struct {
 // is as one that does not exist.
 func (m moment) visible(r RequestReader, by policies.Person, id string) (Request, error) {
 	q, err := r.Request(id)
-	if err == ErrNoRow || err == nil && !m.maySee(by, q) {
+	if errors.Is(err, ErrNoRow) || err == nil && !m.maySee(by, q) {
 		return Request{}, fail(NotFound, CodeRequestNotFound, "There is no request %q that you may see.", clip(id))
 	}
 	return q, err

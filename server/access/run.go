@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -87,7 +88,7 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 			return err
 		}
 		next, err := r.NextDue()
-		if err == ErrNoRow {
+		if errors.Is(err, ErrNoRow) {
 			return nil
 		}
 		rest = next.Sub(m.now)
@@ -171,7 +172,7 @@ func (s *Service) deliver(ctx context.Context) (time.Duration, error) {
 			return err
 		}
 		next, err := r.NextEnding()
-		if err == ErrNoRow {
+		if errors.Is(err, ErrNoRow) {
 			return nil
 		}
 		rest = next.Sub(m.now)
@@ -207,7 +208,7 @@ func (s *Service) deliverOne(ctx context.Context, e Ending) error {
 			e.Attempts, e.Next = e.Attempts+1, c.now.Add(backOff(e.Attempts))
 			return c.DelayEnding(e)
 		}
-		if err := c.SettleEnding(e.Request, c.now); err == ErrRaced {
+		if err := c.SettleEnding(e.Request, c.now); errors.Is(err, ErrRaced) {
 			return nil
 		} else if err != nil {
 			return err

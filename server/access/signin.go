@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -56,7 +57,7 @@ func (s *Service) Authenticate(ctx context.Context, token [32]byte, kind SignInK
 	var in SignIn
 	err := s.read(ctx, func(r Reader, m moment) (err error) {
 		in, err = r.SignIn(token)
-		if err == ErrNoRow || err == nil && (in.Kind != kind || !m.now.Before(in.Ends)) {
+		if errors.Is(err, ErrNoRow) || err == nil && (in.Kind != kind || !m.now.Before(in.Ends)) {
 			in = SignIn{}
 			return fail(Unauthenticated, CodeSignInNeeded, "You are not signed in, or your sign-in is over. Sign in again.")
 		}
@@ -69,7 +70,7 @@ func (s *Service) Authenticate(ctx context.Context, token [32]byte, kind SignInK
 func (s *Service) SignOut(ctx context.Context, token [32]byte) error {
 	return s.write(ctx, func(c *change) error {
 		in, err := c.SignIn(token)
-		if err == ErrNoRow {
+		if errors.Is(err, ErrNoRow) {
 			return nil
 		} else if err != nil {
 			return err
@@ -90,7 +91,7 @@ func (s *Service) Person(ctx context.Context, subject policies.Subject) (known K
 		known, err = r.Person(subject)
 		return err
 	})
-	if err == ErrNoRow {
+	if errors.Is(err, ErrNoRow) {
 		err = fail(NotFound, "person.not-found", "Nobody with this identity has signed in.")
 	}
 	return known, err
@@ -159,7 +160,7 @@ type confirmationData struct {
 // ownConfirmation reads one that is this person's.
 func (m moment) ownConfirmation(r PeopleReader, by policies.Person, code string) (Confirmation, error) {
 	c, err := r.Confirmation(code)
-	if err == ErrNoRow || err == nil && (c.Person.Subject != by.Subject || c.Signed == nil && !m.now.Before(c.Expires)) {
+	if errors.Is(err, ErrNoRow) || err == nil && (c.Person.Subject != by.Subject || c.Signed == nil && !m.now.Before(c.Expires)) {
 		return Confirmation{}, fail(NotFound, CodeConfirmation,
 			"There is no login %q of yours that waits for confirmation. It may have waited too long: run stint login again.", clip(code))
 	}
@@ -231,7 +232,7 @@ func (s *Service) Confirm(ctx context.Context, by policies.Person, code string, 
 			return err
 		}
 		confirmation.Signed = &signed
-		if err := c.ConfirmLogin(confirmation); err == ErrRaced {
+		if err := c.ConfirmLogin(confirmation); errors.Is(err, ErrRaced) {
 			return fail(Conflict, CodeConfirmed, "This login is confirmed already.")
 		} else if err != nil {
 			return err

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 
 	"stint/policies"
 )
@@ -18,7 +19,7 @@ func (m moment) seenSession(r Reader, by policies.Person, id string) (Session, R
 		return fail(NotFound, CodeSessionNotFound, "There is no session %q that you may see.", clip(id))
 	}
 	session, err := r.Session(id)
-	if err == ErrNoRow {
+	if errors.Is(err, ErrNoRow) {
 		return Session{}, Request{}, unseen()
 	} else if err != nil {
 		return Session{}, Request{}, err
