@@ -72,15 +72,16 @@ CREATE TABLE approvals (
     PRIMARY KEY (request, revision, approver_issuer, approver_subject)
 );
 
--- The one text that a person may sign next for a purpose.
+-- Texts that a person may sign, each once: one for every page that is open.
 CREATE TABLE challenges (
     purpose   TEXT NOT NULL,
     about     TEXT NOT NULL,
     issuer    TEXT NOT NULL,
     subject   TEXT NOT NULL,
+    digest    TEXT NOT NULL,  -- evidence.Digest of the statement
     statement TEXT NOT NULL,
     expires   BIGINT NOT NULL,
-    PRIMARY KEY (purpose, about, issuer, subject)
+    PRIMARY KEY (purpose, about, issuer, subject, digest)
 );
 CREATE INDEX challenges_by_expiry ON challenges (expires);
 

@@ -184,14 +184,14 @@ func (c *change) addApproval(q Request, a Approval) error {
 	return err
 }
 
-// takeChallenge uses up the one text that the person may sign, in a transaction
-// of its own: an attempt that fails has used it too.
+// takeChallenge uses up a text that was handed out for the person to sign, in a
+// transaction of its own: an attempt that fails has used it too.
 func (s *Service) takeChallenge(ctx context.Context, purpose, about string, person policies.Subject, statement string) error {
 	var taken Challenge
 	var now time.Time
 	err := s.write(ctx, func(c *change) (err error) {
 		now = c.now
-		taken, err = c.TakeChallenge(purpose, about, person)
+		taken, err = c.TakeChallenge(purpose, about, person, statement)
 		return err
 	})
 	if errors.Is(err, ErrNoRow) {

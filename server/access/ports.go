@@ -124,10 +124,10 @@ type RequestWriter interface {
 	// AddApproval fails with ErrRowExists for a second one by the same approver.
 	AddApproval(a Approval) error
 	AddCertificate(c Certificate) error
-	// PutChallenge replaces an earlier one for the same purpose, thing and person.
+	// PutChallenge keeps the newest MostChallenges for a purpose, thing and person.
 	PutChallenge(c Challenge) error
-	// TakeChallenge reads and removes it.
-	TakeChallenge(purpose, about string, person policies.Subject) (Challenge, error)
+	// TakeChallenge reads and removes the one with this very statement.
+	TakeChallenge(purpose, about string, person policies.Subject, statement string) (Challenge, error)
 	AddEnding(e Ending) error
 	// DelayEnding stores attempts and next attempt.
 	DelayEnding(e Ending) error

@@ -122,8 +122,9 @@ type Certificate struct {
 	Withheld bool
 }
 
-// Challenge is the one text that a person may sign next for a purpose. It is
-// used up by the attempt, whatever comes of it.
+// Challenge is a text that a person may sign for a purpose, once: the attempt
+// uses it up, whatever comes of it. A person may have several, since a phone and
+// a laptop may show the same request.
 type Challenge struct {
 	Purpose   string // "approval", "enrolment" or "login"
 	About     string // request id, enrolment id or confirmation code
@@ -134,6 +135,9 @@ type Challenge struct {
 
 // ChallengeLife is how long a person has to sign.
 const ChallengeLife = 5 * time.Minute
+
+// MostChallenges is how many texts for the same thing a person may have open.
+const MostChallenges = 8
 
 // Ending is a request's end on its way to the signer and the proxies.
 type Ending struct {

@@ -119,7 +119,10 @@ export function exactWords(at: number): string {
 
 /** "2026-11-22 20:45:38 UTC": the same words for everybody, and what logs say. */
 export function universalWords(at: number): string {
-  return new Date(at).toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC')
+  return new Date(at)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, ' UTC')
 }
 
 const clockTime = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })

@@ -72,7 +72,8 @@ const requests = createRoute({
   validateSearch: (search: Record<string, unknown>): RequestsSearch =>
     onlySet({
       view: search['view'] === 'all' || search['view'] === 'mine' ? search['view'] : undefined,
-      state: search['state'] === 'pending' || search['state'] === 'held' || search['state'] === 'over' ? search['state'] : undefined,
+      state:
+        search['state'] === 'pending' || search['state'] === 'held' || search['state'] === 'over' ? search['state'] : undefined,
     }),
   component: lazyRouteComponent(() => import('./routes/Requests'), 'Requests'),
 })
@@ -121,7 +122,21 @@ const sessionPage = createRoute({
 })
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, signIn, ask, approvals, approval, requests, request, passkeys, bootstrap, confirm, sessions, sessionPage, audit]),
+  routeTree: root.addChildren([
+    home,
+    signIn,
+    ask,
+    approvals,
+    approval,
+    requests,
+    request,
+    passkeys,
+    bootstrap,
+    confirm,
+    sessions,
+    sessionPage,
+    audit,
+  ]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 })

@@ -103,7 +103,10 @@ test('groups', () => {
 test('SHA-256 and HMAC-SHA256 give the published values', async () => {
   assert.equal(await sha256Hex('abc'), 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
   // RFC 4231, test case 2.
-  assert.equal(toHex(await hmacSha256('Jefe', 'what do ya want for nothing?')), '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843')
+  assert.equal(
+    toHex(await hmacSha256('Jefe', 'what do ya want for nothing?')),
+    '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843',
+  )
 })
 
 test('base64url has one spelling', () => {
@@ -127,7 +130,8 @@ test('durations', () => {
 
 test('the one-time code', () => {
   assert.deepEqual(parseBootstrapCode(' admin:abcde-fghij-12345 '), { id: 'admin', secret: 'ABCDE-FGHIJ-12345' })
-  for (const bad of ['', 'admin', 'admin:', ':abcde-fghij', 'admin:short', 'a b:abcde-fghij']) assert.equal(parseBootstrapCode(bad), null, bad)
+  for (const bad of ['', 'admin', 'admin:', ':abcde-fghij', 'admin:short', 'a b:abcde-fghij'])
+    assert.equal(parseBootstrapCode(bad), null, bad)
 })
 
 test('a reason is one word for a shell', () => {

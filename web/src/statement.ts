@@ -12,9 +12,35 @@ const ask = ['role', 'target', 'login', 'duration', 'reason'] as const
 /** Every field of each kind, in its one order. */
 const fieldsOf = {
   request: ['instance', 'request', 'revision', 'requester', 'requester-name', ...ask, 'policy', 'issued', 'expires', 'nonce'],
-  approval: ['instance', 'request', 'revision', 'request-digest', 'requester', 'requester-name', ...ask, 'approver', 'approver-name', 'policy', 'issued', 'nonce'],
+  approval: [
+    'instance',
+    'request',
+    'revision',
+    'request-digest',
+    'requester',
+    'requester-name',
+    ...ask,
+    'approver',
+    'approver-name',
+    'policy',
+    'issued',
+    'nonce',
+  ],
   login: ['instance', 'person', 'login-key', 'issued', 'expires', 'nonce'],
-  enrolment: ['instance', 'person', 'name', 'email', 'groups', 'credential', 'public-key', 'aaguid', 'passkey-name', 'issued', 'expires', 'nonce'],
+  enrolment: [
+    'instance',
+    'person',
+    'name',
+    'email',
+    'groups',
+    'credential',
+    'public-key',
+    'aaguid',
+    'passkey-name',
+    'issued',
+    'expires',
+    'nonce',
+  ],
 } as const
 
 export type StatementKind = keyof typeof fieldsOf
@@ -73,10 +99,24 @@ export function secondsOf(text: string): number {
  * Reads an approval and makes sure that it repeats the request word for word, and is by this approver for this long.
  * Throws where it does not: then the card and the text say different things, and nothing may be signed.
  */
-export async function readApproval(text: string, of: { request: string; approver: { issuer: string; subject: string }; seconds: number }): Promise<Fields<'approval'>> {
+export async function readApproval(
+  text: string,
+  of: { request: string; approver: { issuer: string; subject: string }; seconds: number },
+): Promise<Fields<'approval'>> {
   const approval = readStatement(text, 'approval')
   const request = readStatement(of.request, 'request')
-  for (const name of ['instance', 'request', 'revision', 'requester', 'requester-name', 'role', 'target', 'login', 'reason', 'policy'] as const) {
+  for (const name of [
+    'instance',
+    'request',
+    'revision',
+    'requester',
+    'requester-name',
+    'role',
+    'target',
+    'login',
+    'reason',
+    'policy',
+  ] as const) {
     if (approval[name] !== request[name]) throw new TypeError(`${name} is not what was asked for`)
   }
   if (approval['request-digest'] !== `sha256:${await sha256Hex(of.request)}`) throw new TypeError('it is about another request')

@@ -19,7 +19,9 @@ export function passkeysWork(): boolean {
  * Must be called from a click: some browsers refuse otherwise.
  */
 export async function createPasskey(options: unknown): Promise<RegistrationResponseJSON> {
-  const credential = await ceremony(() => navigator.credentials.create({ publicKey: creationOptions(options as PublicKeyCredentialCreationOptionsJSON) }))
+  const credential = await ceremony(() =>
+    navigator.credentials.create({ publicKey: creationOptions(options as PublicKeyCredentialCreationOptionsJSON) }),
+  )
   return registrationJSON(credential)
 }
 
@@ -27,7 +29,13 @@ export async function createPasskey(options: unknown): Promise<RegistrationRespo
  * Signs the challenge's statement with one of its passkeys. The digest is computed here, over exactly this text; if the
  * server named another one, nothing is signed.
  */
-export async function signStatement({ statement, digest, relying_party, credentials, valid_seconds }: SigningChallenge): Promise<SignedStatement> {
+export async function signStatement({
+  statement,
+  digest,
+  relying_party,
+  credentials,
+  valid_seconds,
+}: SigningChallenge): Promise<SignedStatement> {
   const challenge = await sha256(utf8(statement))
   if (toHex(challenge) !== digest.replace(/^sha256:/, '')) {
     throw new Problem({
@@ -65,7 +73,8 @@ async function ceremony(run: () => Promise<Credential | null>): Promise<PublicKe
     throw new Problem({
       kind: 'passkey',
       code: 'portal.no-passkeys',
-      title: 'This browser cannot use passkeys here. Open the portal under its own host name, over https or on localhost, in a current browser.',
+      title:
+        'This browser cannot use passkeys here. Open the portal under its own host name, over https or on localhost, in a current browser.',
     })
   }
   let credential: Credential | null
@@ -82,7 +91,8 @@ async function ceremony(run: () => Promise<Credential | null>): Promise<PublicKe
 function passkeyProblem(thrown: unknown): Problem {
   const name = thrown instanceof DOMException ? thrown.name : ''
   const titles: Record<string, string> = {
-    NotAllowedError: 'The passkey was not used: the prompt was closed, ran out of time, or no passkey of yours is on this device. Try again, or use the device that has it.',
+    NotAllowedError:
+      'The passkey was not used: the prompt was closed, ran out of time, or no passkey of yours is on this device. Try again, or use the device that has it.',
     InvalidStateError: 'This device already holds a passkey of yours for Stint. Use that one, or take another device.',
     SecurityError: 'The browser refuses passkeys under this address. Open the portal under its own host name.',
     NotSupportedError: 'This authenticator cannot make the kind of passkey that Stint needs. Take another one.',
@@ -91,7 +101,12 @@ function passkeyProblem(thrown: unknown): Problem {
   }
   return new Problem({
     kind: 'passkey',
-    code: name ? `passkey.${name.replace(/Error$/, '').replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()}` : 'passkey.failed',
+    code: name
+      ? `passkey.${name
+          .replace(/Error$/, '')
+          .replace(/(?<=[a-z])(?=[A-Z])/g, '-')
+          .toLowerCase()}`
+      : 'passkey.failed',
     title: titles[name] ?? 'The passkey could not be used. Try again, or take another device.',
     detail: name ? '' : String(thrown),
     cause: thrown,

@@ -46,7 +46,13 @@ export function obstacles(reasons: readonly Reason[]): Reason[] {
 }
 
 /** The same ask at the command line. */
-export function askCommand(ask: { role: string; target: string; login?: string | undefined; duration?: string | undefined; reason?: string | undefined }): string {
+export function askCommand(ask: {
+  role: string
+  target: string
+  login?: string | undefined
+  duration?: string | undefined
+  reason?: string | undefined
+}): string {
   return [
     'stint request',
     quoted(ask.role || 'ROLE'),

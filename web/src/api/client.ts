@@ -37,7 +37,9 @@ async function send(request: globalThis.Request): Promise<Response> {
   const started = performance.now()
   const deadline = AbortSignal.timeout(patience)
   try {
-    const answer = await fetch(new Request(request, { signal: AbortSignal.any([request.signal, deadline]), credentials: 'same-origin' }))
+    const answer = await fetch(
+      new Request(request, { signal: AbortSignal.any([request.signal, deadline]), credentials: 'same-origin' }),
+    )
     correctClock(answer.headers.get('date'), performance.now() - started)
     return answer
   } catch (thrown) {
@@ -45,7 +47,8 @@ async function send(request: globalThis.Request): Promise<Response> {
       throw new Problem({
         kind: 'offline',
         code: 'portal.no-answer',
-        title: 'The broker did not answer in time. What you sent may or may not have arrived: look at the list before you send it again.',
+        title:
+          'The broker did not answer in time. What you sent may or may not have arrived: look at the list before you send it again.',
         cause: thrown,
       })
     }

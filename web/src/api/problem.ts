@@ -34,7 +34,15 @@ export class Problem extends Error {
   readonly fields: readonly FieldProblem[]
   readonly status: number
 
-  constructor(parts: { kind: ProblemKind; code: string; title: string; detail?: string; fields?: readonly FieldProblem[]; status?: number; cause?: unknown }) {
+  constructor(parts: {
+    kind: ProblemKind
+    code: string
+    title: string
+    detail?: string
+    fields?: readonly FieldProblem[]
+    status?: number
+    cause?: unknown
+  }) {
     super(`${parts.code}: ${parts.title}`, { cause: parts.cause })
     this.kind = parts.kind
     this.code = parts.code
@@ -82,7 +90,9 @@ export function problemFrom(status: number, body: unknown): Problem {
     kind: kindOf(status),
     status,
     code: text(document['code']) || `http.${status}`,
-    title: text(document['title']) || `The server answered with status ${status}. Try again; if it stays, ask whoever runs Stint here.`,
+    title:
+      text(document['title']) ||
+      `The server answered with status ${status}. Try again; if it stays, ask whoever runs Stint here.`,
     detail: text(document['detail']),
     fields: fields.flatMap((field: unknown) => {
       const entry = typeof field === 'object' && field !== null ? (field as Record<string, unknown>) : {}

@@ -59,7 +59,14 @@ export const requests = (view: View, state: readonly RequestState[] = []) =>
     queryFn: ({ pageParam }) =>
       body(
         api.GET('/api/requests', {
-          params: { query: { view, limit: 50, ...(state.length > 0 ? { state: [...state] } : {}), ...(pageParam ? { cursor: pageParam } : {}) } },
+          params: {
+            query: {
+              view,
+              limit: 50,
+              ...(state.length > 0 ? { state: [...state] } : {}),
+              ...(pageParam ? { cursor: pageParam } : {}),
+            },
+          },
         }),
       ),
     initialPageParam: '',
@@ -90,7 +97,11 @@ export const sessions = (filter: { live: boolean }) =>
   infiniteQueryOptions({
     queryKey: ['sessions', filter],
     queryFn: ({ pageParam }) =>
-      body(api.GET('/api/sessions', { params: { query: { limit: 50, ...(filter.live ? { live: true } : {}), ...(pageParam ? { cursor: pageParam } : {}) } } })),
+      body(
+        api.GET('/api/sessions', {
+          params: { query: { limit: 50, ...(filter.live ? { live: true } : {}), ...(pageParam ? { cursor: pageParam } : {}) } },
+        }),
+      ),
     initialPageParam: '',
     getNextPageParam: (page) => page.cursor || undefined,
     refetchInterval: live,
@@ -105,13 +116,14 @@ export const session = (id: string) =>
 
 export const audit = infiniteQueryOptions({
   queryKey: ['audit'],
-  queryFn: ({ pageParam }) => body(api.GET('/api/audit', { params: { query: { limit: 100, ...(pageParam ? { cursor: pageParam } : {}) } } })),
+  queryFn: ({ pageParam }) =>
+    body(api.GET('/api/audit', { params: { query: { limit: 100, ...(pageParam ? { cursor: pageParam } : {}) } } })),
   initialPageParam: '',
   getNextPageParam: (page) => page.cursor || undefined,
   refetchInterval: live,
 })
 
-/** After a write: everything that may show it is asked for again; but no text to sign, since a new one voids the one before. */
+/** After a write: everything that may show it is asked for again; but no text to sign, which must stay what is shown. */
 export async function refresh(): Promise<void> {
   await queryClient.invalidateQueries({ predicate: ({ queryKey }) => !queryKey.includes('challenge') })
 }

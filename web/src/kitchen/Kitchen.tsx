@@ -23,8 +23,27 @@ import { notify } from '../ui/Toasts'
 
 const ago = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString()
 const alice = { issuer: 'http://localhost:5556/dex', subject: 'CgVhbGljZQ', name: 'Alice Ahrens', email: 'alice@example.test' }
-const rashid = { issuer: 'http://localhost:5556/dex', subject: 'CgVyYXNoaWQ', name: 'راشد المنصوري', email: 'rashid@example.test' }
-const states = ['pending', 'approved', 'active', 'completed', 'expired', 'dropped', 'withdrawn', 'denied', 'revoked', 'live', 'sealed', 'verified', 'unverified']
+const rashid = {
+  issuer: 'http://localhost:5556/dex',
+  subject: 'CgVyYXNoaWQ',
+  name: 'راشد المنصوري',
+  email: 'rashid@example.test',
+}
+const states = [
+  'pending',
+  'approved',
+  'active',
+  'completed',
+  'expired',
+  'dropped',
+  'withdrawn',
+  'denied',
+  'revoked',
+  'live',
+  'sealed',
+  'verified',
+  'unverified',
+]
 const kinds: [ButtonKind, string][] = [
   ['primary', 'Approve with passkey'],
   ['plain', 'Copy link'],
@@ -32,7 +51,13 @@ const kinds: [ButtonKind, string][] = [
   ['destructive', 'Revoke postgres on db1.prod'],
   ['final', 'Revoke now'],
 ]
-const targets = ['db1.prod', 'db2.prod', 'web1.staging', 'bastion.eu-west', 'ledger-replica-with-a-rather-long-name.internal'].map((value) => ({
+const targets = [
+  'db1.prod',
+  'db2.prod',
+  'web1.staging',
+  'bastion.eu-west',
+  'ledger-replica-with-a-rather-long-name.internal',
+].map((value) => ({
   value,
   label: value,
   hint: value.includes('prod') ? 'env=prod · team=payments' : 'env=staging',
@@ -58,7 +83,16 @@ export function Kitchen() {
   const [open, setOpen] = useState(false)
   return (
     <Shell
-      me={{ person: alice, groups: [], roster_groups: [], approver: true, administrator: false, reviewer: true, bootstrap_open: false, instance: 'k' }}
+      me={{
+        person: alice,
+        groups: [],
+        roster_groups: [],
+        approver: true,
+        administrator: false,
+        reviewer: true,
+        bootstrap_open: false,
+        instance: 'k',
+      }}
       waiting={3}
       onSearch={() => notify.news('Bob approved your request', 'postgres on db1.prod, until 15:04')}
       onSignOut={() => notify.done('Signed out')}
@@ -72,7 +106,8 @@ export function Kitchen() {
           <Countdown from={ago(60)} until={ago(1)} what="Access ends" />
           <Countdown from={ago(10)} until={ago(-20)} what="Request expires" size={44} />
           <span>
-            <TimeLeft until={ago(-14)} /> · asked <Moment at={ago(4)} /> by <Person person={alice} /> and <Person person={rashid} />, <Moment at={ago(3000)} clock />
+            <TimeLeft until={ago(-14)} /> · asked <Moment at={ago(4)} /> by <Person person={alice} /> and{' '}
+            <Person person={rashid} />, <Moment at={ago(3000)} clock />
           </span>
         </div>
         <CopyLine text="ssh -J stint@localhost:2222 postgres@db1.prod" what="the ssh line" />
@@ -96,10 +131,24 @@ export function Kitchen() {
       <Section title="Fields" aside="as on the ask page">
         <Card>
           <Field label="Target" hint="Type a part of its name or of a label.">
-            <Combobox options={targets} value={target} onChange={setTarget} placeholder="db1.prod" empty="No target you may ask for has this in its name. Try a label, such as env=prod." />
+            <Combobox
+              options={targets}
+              value={target}
+              onChange={setTarget}
+              placeholder="db1.prod"
+              empty="No target you may ask for has this in its name. Try a label, such as env=prod."
+            />
           </Field>
           <Field label="Login">
-            <Select options={[{ value: 'postgres', label: 'postgres' }, { value: 'root', label: 'root', hint: 'needs two approvers' }]} value={login} onChange={setLogin} placeholder="Choose" />
+            <Select
+              options={[
+                { value: 'postgres', label: 'postgres' },
+                { value: 'root', label: 'root', hint: 'needs two approvers' },
+              ]}
+              value={login}
+              onChange={setLogin}
+              placeholder="Choose"
+            />
           </Field>
           <DurationChips label="For how long" value={duration} onChange={setDuration} most={14400} bound="the role's longest" />
           <Field label="Reason" error={reason ? undefined : 'Say why: approvers read it, and it stays in the record.'}>
@@ -112,11 +161,24 @@ export function Kitchen() {
       </Section>
       <Statement text={text} label="The statement" />
       <Statement text={text} digest={'0'.repeat(64)} label="The statement, tampered" />
-      <Facts rows={[['Who', <Person key="p" person={alice} />], ['Gets', 'postgres on db1.prod'], ['For', '1 hour']]} />
+      <Facts
+        rows={[
+          ['Who', <Person key="p" person={alice} />],
+          ['Gets', 'postgres on db1.prod'],
+          ['For', '1 hour'],
+        ]}
+      />
       <Timeline
         label="What happened"
         items={[
-          { key: 1, time: ago(30), text: 'Alice asked for postgres on db1.prod for 1 hour', tone: 'wait', shape: 'half', below: 'audit leaf 41' },
+          {
+            key: 1,
+            time: ago(30),
+            text: 'Alice asked for postgres on db1.prod for 1 hour',
+            tone: 'wait',
+            shape: 'half',
+            below: 'audit leaf 41',
+          },
           { key: 2, time: ago(28), text: 'Bob approved with “Bob’s phone”', tone: 'accent', shape: 'tick' },
           { key: 3, time: ago(27), text: 'A certificate was issued', tone: 'live', shape: 'dot' },
           { key: 4, time: ago(2), text: 'Bob revoked it; 1 session closed', tone: 'bad', shape: 'square' },
@@ -134,14 +196,25 @@ export function Kitchen() {
         ]}
       />
       <ErrorNotice
-        problem={new Problem({ kind: 'conflict', code: 'request.not-pending', title: 'Dana has already approved this request. Nothing is left to do.', detail: 'The request became active at 14:02.' })}
+        problem={
+          new Problem({
+            kind: 'conflict',
+            code: 'request.not-pending',
+            title: 'Dana has already approved this request. Nothing is left to do.',
+            detail: 'The request became active at 14:02.',
+          })
+        }
         kept="Your shortened duration was not stored."
         retry={() => undefined}
       />
       <Notice title="The broker and the signer decide by different policies" tone="wait">
         What you ask for is decided by the signer’s.
       </Notice>
-      <EmptyState title="You hold no access now" command="stint request database-admin --target db1.prod --duration 1h --reason '…'" action={<Button kind="primary">Ask for access</Button>}>
+      <EmptyState
+        title="You hold no access now"
+        command="stint request database-admin --target db1.prod --duration 1h --reason '…'"
+        action={<Button kind="primary">Ask for access</Button>}
+      >
         Ask here or in a terminal; when it is approved, the ssh line appears in this place.
       </EmptyState>
       <Loading what="requests" />
@@ -153,7 +226,9 @@ export function Kitchen() {
         confirm="Revoke it and close 2 sessions"
         busy="Revoking…"
         keep="Keep it"
-        act={() => Promise.reject(new Problem({ kind: 'conflict', code: 'request.not-active', title: 'It ended by itself a moment ago.' }))}
+        act={() =>
+          Promise.reject(new Problem({ kind: 'conflict', code: 'request.not-active', title: 'It ended by itself a moment ago.' }))
+        }
       />
     </Shell>
   )

@@ -59,7 +59,13 @@ export function AddPasskey({ open, onClose, first }: { open: boolean; onClose: (
       actions={
         <>
           <Button onClick={close}>Cancel</Button>
-          <Button kind="primary" icon="passkey" busy={submit.running && 'Waiting for your device…'} unavailable={(!passkeysWork() && 'This browser cannot use passkeys here') || (name.trim() === '' && 'Name it first')} onClick={() => void go()}>
+          <Button
+            kind="primary"
+            icon="passkey"
+            busy={submit.running && 'Waiting for your device…'}
+            unavailable={(!passkeysWork() && 'This browser cannot use passkeys here') || (name.trim() === '' && 'Name it first')}
+            onClick={() => void go()}
+          >
             {made ? 'Prove it' : 'Make the passkey'}
           </Button>
         </>
@@ -76,12 +82,16 @@ export function AddPasskey({ open, onClose, first }: { open: boolean; onClose: (
             <Input value={name} maxLength={64} onValueChange={(value) => setName(value)} />
           </Field>
           <GroupChoice chosen={groups} onChange={setGroups} />
-          {groups.length > 0 && <p className={styles.meta}>An administrator must then sign for it{first ? '' : ', with their own passkey'}.</p>}
+          {groups.length > 0 && (
+            <p className={styles.meta}>An administrator must then sign for it{first ? '' : ', with their own passkey'}.</p>
+          )}
         </>
       ) : (
         <Steps now={step - 1} words={['Make it: answer your browser’s prompt', 'Prove it: answer the second prompt']} />
       )}
-      {submit.problem && <ErrorNotice problem={submit.problem} kept={made ? 'The passkey is made; it only has to prove itself.' : ''} />}
+      {submit.problem && (
+        <ErrorNotice problem={submit.problem} kept={made ? 'The passkey is made; it only has to prove itself.' : ''} />
+      )}
     </Dialog>
   )
 }
@@ -106,6 +116,16 @@ export function Steps({ now, words }: { now: number; words: readonly string[] })
 /** "Bob's Mac", as people call their devices. */
 export function suggestedName(person: string): string {
   const agent = navigator.userAgent
-  const device = /iPhone/.test(agent) ? 'iPhone' : /iPad/.test(agent) ? 'iPad' : /Android/.test(agent) ? 'phone' : /Macintosh/.test(agent) ? 'Mac' : /Windows/.test(agent) ? 'PC' : 'computer'
+  const device = /iPhone/.test(agent)
+    ? 'iPhone'
+    : /iPad/.test(agent)
+      ? 'iPad'
+      : /Android/.test(agent)
+        ? 'phone'
+        : /Macintosh/.test(agent)
+          ? 'Mac'
+          : /Windows/.test(agent)
+            ? 'PC'
+            : 'computer'
   return `${person.split(/[\s@]/)[0] || 'My'}’s ${device}`.slice(0, 64)
 }

@@ -25,7 +25,11 @@ export function App() {
   if (me === null) return <SignIn />
   return (
     <main className={styles.alone}>
-      {error ? <ErrorNotice problem={asProblem(error)} retry={() => void refetch()} /> : <Loading what="who is signed in" lines={0} />}
+      {error ? (
+        <ErrorNotice problem={asProblem(error)} retry={() => void refetch()} />
+      ) : (
+        <Loading what="who is signed in" lines={0} />
+      )}
     </main>
   )
 }
@@ -34,7 +38,8 @@ function Inside() {
   const me = useQuery(meQuery).data!
   const [searching, setSearching] = useState(false)
   const waiting = useInfiniteQuery(requests('to-approve', ['pending']))
-  const count = waiting.data?.pages.reduce((sum, page) => sum + page.items.filter((item) => item.may.includes('approve')).length, 0) ?? 0
+  const count =
+    waiting.data?.pages.reduce((sum, page) => sum + page.items.filter((item) => item.may.includes('approve')).length, 0) ?? 0
   useNews()
   useShortcut('k', () => setSearching(true))
   useFocusOnNavigation()
@@ -66,7 +71,8 @@ function Banner() {
   if (me?.bootstrap_open && path !== '/bootstrap') {
     return (
       <Notice title="Stint has no administrator yet">
-        Whoever started it was shown a one-time code. With that code, <Link to="/bootstrap">make the first administrator’s passkey</Link>; until then nobody can approve anything.
+        Whoever started it was shown a one-time code. With that code,{' '}
+        <Link to="/bootstrap">make the first administrator’s passkey</Link>; until then nobody can approve anything.
       </Notice>
     )
   }

@@ -64,12 +64,17 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
     submit.run(async () => {
       if (!challenge.data) throw asProblem(challenge.error ?? new Error('the text to sign is not there yet'))
       const signed = await signStatement(challenge.data)
-      const after = await body(api.POST('/api/requests/{id}/approvals', { params: { path: { id: request.id } }, body: signed })).catch(async (thrown: unknown) => {
+      const after = await body(
+        api.POST('/api/requests/{id}/approvals', { params: { path: { id: request.id } }, body: signed }),
+      ).catch(async (thrown: unknown) => {
         // A text is good for one attempt: the next one needs a new one.
         await challenge.refetch()
         throw thrown
       })
-      notify.done(after.state === 'pending' ? 'You agreed; others must agree as well' : 'Approved', `${asked.who} · ${asked.what}`)
+      notify.done(
+        after.state === 'pending' ? 'You agreed; others must agree as well' : 'Approved',
+        `${asked.who} · ${asked.what}`,
+      )
       await refresh()
       onDecided()
     })
@@ -90,7 +95,8 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
           <strong>
             <bdi>{asked.who}</bdi>
           </strong>{' '}
-          wants <strong>{asked.login}</strong> on <strong>{asked.target}</strong> for <strong>{durationWords(asked.seconds)}</strong>
+          wants <strong>{asked.login}</strong> on <strong>{asked.target}</strong> for{' '}
+          <strong>{durationWords(asked.seconds)}</strong>
         </h2>
         {asked.reason ? (
           <blockquote className={styles.reason} dir="auto">
@@ -111,7 +117,13 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
           ]}
         />
         {mayApprove && asked.seconds > 60 && (
-          <DurationChips label="Agree to" value={seconds} onChange={setSeconds} most={asked.seconds} bound="what was asked; you may shorten it" />
+          <DurationChips
+            label="Agree to"
+            value={seconds}
+            onChange={setSeconds}
+            most={asked.seconds}
+            bound="what was asked; you may shorten it"
+          />
         )}
         <Disclosure summary={mayApprove ? 'The exact text that you sign' : 'The exact text of the request'}>
           {mayApprove ? (
@@ -126,7 +138,9 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
         </Disclosure>
       </div>
       <div className={styles.actions}>
-        {challenge.error && mayApprove && <ErrorNotice problem={asProblem(challenge.error)} retry={() => void challenge.refetch()} />}
+        {challenge.error && mayApprove && (
+          <ErrorNotice problem={asProblem(challenge.error)} retry={() => void challenge.refetch()} />
+        )}
         {submit.problem && <ErrorNotice problem={submit.problem} kept="Nothing was approved." />}
         {mayApprove || request.may.includes('deny') ? (
           <div className={styles.buttons}>
@@ -135,8 +149,17 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
                 Deny
               </Button>
             )}
-            <Button kind="primary" icon="passkey" hint="A" busy={submit.running && 'Waiting for your passkey…'} unavailable={whyNot(mayApprove, over, seconds, challenge.data !== undefined)} onClick={() => void approve()}>
-              {seconds !== null && seconds < asked.seconds ? `Approve ${durationWords(seconds)} with passkey` : 'Approve with passkey'}
+            <Button
+              kind="primary"
+              icon="passkey"
+              hint="A"
+              busy={submit.running && 'Waiting for your passkey…'}
+              unavailable={whyNot(mayApprove, over, seconds, challenge.data !== undefined)}
+              onClick={() => void approve()}
+            >
+              {seconds !== null && seconds < asked.seconds
+                ? `Approve ${durationWords(seconds)} with passkey`
+                : 'Approve with passkey'}
             </Button>
           </div>
         ) : (
@@ -145,7 +168,14 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
           </p>
         )}
       </div>
-      <Deny request={request} who={asked.who} what={asked.what} open={denying} onClose={() => setDenying(false)} onDecided={onDecided} />
+      <Deny
+        request={request}
+        who={asked.who}
+        what={asked.what}
+        open={denying}
+        onClose={() => setDenying(false)}
+        onDecided={onDecided}
+      />
     </Card>
   )
 }
@@ -173,7 +203,21 @@ function Cautions({ request }: { request: Request }) {
   )
 }
 
-function Deny({ request, who, what, open, onClose, onDecided }: { request: Request; who: string; what: string; open: boolean; onClose: () => void; onDecided: () => void }) {
+function Deny({
+  request,
+  who,
+  what,
+  open,
+  onClose,
+  onDecided,
+}: {
+  request: Request
+  who: string
+  what: string
+  open: boolean
+  onClose: () => void
+  onDecided: () => void
+}) {
   const [reason, setReason] = useState('')
   return (
     <Confirm
@@ -185,7 +229,12 @@ function Deny({ request, who, what, open, onClose, onDecided }: { request: Reque
       busy="Denying…"
       keep="Leave it open"
       act={async () => {
-        await body(api.POST('/api/requests/{id}/deny', { params: { path: { id: request.id } }, body: reason.trim() ? { reason: reason.trim() } : {} }))
+        await body(
+          api.POST('/api/requests/{id}/deny', {
+            params: { path: { id: request.id } },
+            body: reason.trim() ? { reason: reason.trim() } : {},
+          }),
+        )
         notify.done('Denied', `${called(request.requester)} · ${what}`)
         await refresh()
         onDecided()
@@ -229,15 +278,17 @@ function unreadable(thrown: unknown): Problem {
 
 /**
  * The text to sign for this duration, fetched ahead so that the passkey prompt comes with the click, and renewed before it is
- * too old. A new text voids the one before, so nothing may fetch one while the passkey prompt is open: no interval, and not
- * the window getting its focus back from that very prompt.
+ * too old. What is shown must stay what is signed, so nothing may fetch another while the passkey prompt is open: no interval,
+ * and not the window getting its focus back from that very prompt.
  */
 function useChallenge(request: Request, seconds: number | null, signing: boolean) {
   const me = useMe()
   return useQuery({
     queryKey: ['challenge', request.id, request.revision, seconds],
     queryFn: async () => {
-      const challenge = await body(api.POST('/api/requests/{id}/challenge', { params: { path: { id: request.id } }, body: { duration_seconds: seconds! } }))
+      const challenge = await body(
+        api.POST('/api/requests/{id}/challenge', { params: { path: { id: request.id } }, body: { duration_seconds: seconds! } }),
+      )
       try {
         await readApproval(challenge.statement, { request: request.statement, approver: me.person, seconds: seconds! })
       } catch (thrown) {

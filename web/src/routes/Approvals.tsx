@@ -29,7 +29,15 @@ export function Approvals() {
   }
   useStepKeys(go)
 
-  const head = <PageHead title="Approvals" tab={items.length > 0 ? `(${items.length}) Approvals` : 'Approvals'} words={items.length > 0 ? `${counted(items.length, 'request')} ${items.length === 1 ? 'waits' : 'wait'} for you.` : undefined} />
+  const head = (
+    <PageHead
+      title="Approvals"
+      tab={items.length > 0 ? `(${items.length}) Approvals` : 'Approvals'}
+      words={
+        items.length > 0 ? `${counted(items.length, 'request')} ${items.length === 1 ? 'waits' : 'wait'} for you.` : undefined
+      }
+    />
+  )
   if (list.error && items.length === 0) {
     return (
       <>
@@ -63,9 +71,7 @@ export function Approvals() {
           <Button small kind="quiet" icon="back" unavailable={place <= 0 && 'This is the first'} onClick={() => go(-1)}>
             Before
           </Button>
-          <span>
-            {place < 0 ? 'not in the queue' : `${place + 1} of ${items.length}`}
-          </span>
+          <span>{place < 0 ? 'not in the queue' : `${place + 1} of ${items.length}`}</span>
           <Button small kind="quiet" unavailable={place >= items.length - 1 && 'This is the last'} onClick={() => go(1)}>
             Next
           </Button>
@@ -78,7 +84,12 @@ export function Approvals() {
               <Entry key={item.id} item={item} current={item.id === shown} />
             ))}
             {list.hasNextPage && (
-              <Button small kind="quiet" busy={list.isFetchingNextPage && 'Loading more…'} onClick={() => void list.fetchNextPage()}>
+              <Button
+                small
+                kind="quiet"
+                busy={list.isFetchingNextPage && 'Loading more…'}
+                onClick={() => void list.fetchNextPage()}
+              >
                 Show more
               </Button>
             )}
@@ -89,7 +100,9 @@ export function Approvals() {
           id={shown}
           onDecided={() => {
             const next = items[place + 1] ?? items[place - 1]
-            void navigate(next ? { to: '/approvals/$id', params: { id: next.id }, replace: true } : { to: '/approvals', replace: true })
+            void navigate(
+              next ? { to: '/approvals/$id', params: { id: next.id }, replace: true } : { to: '/approvals', replace: true },
+            )
           }}
         />
       </div>
@@ -99,7 +112,13 @@ export function Approvals() {
 
 function Entry({ item, current }: { item: RequestSummary; current: boolean }) {
   return (
-    <Link to="/approvals/$id" params={{ id: item.id }} replace className={styles.entry} aria-current={current ? 'true' : undefined}>
+    <Link
+      to="/approvals/$id"
+      params={{ id: item.id }}
+      replace
+      className={styles.entry}
+      aria-current={current ? 'true' : undefined}
+    >
       <span className={styles.entryWho}>
         <bdi>{called(item.requester)}</bdi>
         <span className={styles.entryLeft}>
@@ -116,7 +135,11 @@ function Entry({ item, current }: { item: RequestSummary; current: boolean }) {
 function NothingWaits() {
   const me = useMe()
   if (me.approver) {
-    return <EmptyState title="Nothing waits for you">When somebody asks for a role that you may approve, it appears here at once. You can leave this page open.</EmptyState>
+    return (
+      <EmptyState title="Nothing waits for you">
+        When somebody asks for a role that you may approve, it appears here at once. You can leave this page open.
+      </EmptyState>
+    )
   }
   return (
     <EmptyState
@@ -148,5 +171,12 @@ function useStepKeys(go: (step: number) => void) {
 /** A key pressed for the page: not into a field, not with a modifier, not while a dialog is open. */
 export function plainKey(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null
-  return !(event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || event.repeat || target?.closest('input, textarea, select, [contenteditable], [role=dialog], [role=alertdialog], [role=menu]'))
+  return !(
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    event.defaultPrevented ||
+    event.repeat ||
+    target?.closest('input, textarea, select, [contenteditable], [role=dialog], [role=alertdialog], [role=menu]')
+  )
 }

@@ -30,13 +30,19 @@ export function AskPage() {
   const roles = useQuery(rolesQuery)
   return (
     <>
-      <PageHead title="Ask for access" tab="Ask" words="It begins when everybody who must agree has agreed, and ends by itself." />
+      <PageHead
+        title="Ask for access"
+        tab="Ask"
+        words="It begins when everybody who must agree has agreed, and ends by itself."
+      />
       {roles.error ? (
         <ErrorNotice problem={asProblem(roles.error)} retry={() => void roles.refetch()} />
       ) : !roles.data ? (
         <Loading what="what you may ask for" />
       ) : roles.data.items.length === 0 ? (
-        <EmptyState title="No role is open to you">Roles name the groups that may ask for them, and you are in none of those. Ask whoever keeps the policies here.</EmptyState>
+        <EmptyState title="No role is open to you">
+          Roles name the groups that may ask for them, and you are in none of those. Ask whoever keeps the policies here.
+        </EmptyState>
       ) : (
         <AskForm roles={roles.data.items} />
       )}
@@ -49,23 +55,51 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
   const navigate = useNavigate()
   const submit = useSubmit()
   const named = roles.find((role) => role.name === search.role)
-  const [target, setTarget] = useState<string | null>(search.target ?? (named?.targets.length === 1 ? named.targets[0]!.name : null))
+  const [target, setTarget] = useState<string | null>(
+    search.target ?? (named?.targets.length === 1 ? named.targets[0]!.name : null),
+  )
   const [chosenRole, setRole] = useState<string | undefined>(search.role)
   const [chosenLogin, setLogin] = useState<string | null>(search.login ?? null)
-  const [chosenDuration, setDuration] = useState<number | null | undefined>(search.duration === undefined ? undefined : parseDuration(search.duration))
+  const [chosenDuration, setDuration] = useState<number | null | undefined>(
+    search.duration === undefined ? undefined : parseDuration(search.duration),
+  )
   const [reason, setReason] = useState(search.reason ?? '')
 
-  const reaching = target === null ? (named ? [named] : []) : roles.filter((role) => role.targets.some(({ name }) => name === target))
+  const reaching =
+    target === null ? (named ? [named] : []) : roles.filter((role) => role.targets.some(({ name }) => name === target))
   const role = reaching.find(({ name }) => name === chosenRole) ?? (reaching.length === 1 ? reaching[0] : undefined)
   const login = role ? (role.logins.find((name) => name === chosenLogin) ?? role.logins[0] ?? '') : ''
-  const seconds = !role ? null : chosenDuration === undefined ? role.default_seconds : chosenDuration === null ? null : Math.min(chosenDuration, role.longest_seconds)
+  const seconds = !role
+    ? null
+    : chosenDuration === undefined
+      ? role.default_seconds
+      : chosenDuration === null
+        ? null
+        : Math.min(chosenDuration, role.longest_seconds)
   const duration = seconds === null ? undefined : formatDuration(seconds)
 
   const draft: Draft | undefined =
-    role && target !== null && seconds !== null ? { role: role.name, target, login, duration_seconds: seconds, reason: reason.trim() } : undefined
-  useShareableAddress(role || target || reason ? { role: role?.name, target: target ?? undefined, login: chosenLogin ?? undefined, duration, reason: reason || undefined } : undefined)
+    role && target !== null && seconds !== null
+      ? { role: role.name, target, login, duration_seconds: seconds, reason: reason.trim() }
+      : undefined
+  // Not while the ask is sent: the page then goes to the request, and must not be called back.
+  useShareableAddress(
+    !submit.running && (role || target || reason)
+      ? { role: role?.name, target: target ?? undefined, login: chosenLogin ?? undefined, duration, reason: reason || undefined }
+      : undefined,
+  )
 
-  const missing = !target ? 'Choose a target first' : !role ? 'Choose a role first' : seconds === null ? 'Say for how long' : role.reason_required && reason.trim() === '' ? 'Say why first' : [...reason].length > mostReason ? 'The reason is too long' : undefined
+  const missing = !target
+    ? 'Choose a target first'
+    : !role
+      ? 'Choose a role first'
+      : seconds === null
+        ? 'Say for how long'
+        : role.reason_required && reason.trim() === ''
+          ? 'Say why first'
+          : [...reason].length > mostReason
+            ? 'The reason is too long'
+            : undefined
 
   const send = () =>
     submit.run(async () => {
@@ -112,7 +146,12 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
         )}
         {role && role.logins.length > 1 && (
           <Field label="Login" name="login" error={submit.problem?.field('login')}>
-            <Select options={role.logins.map((name) => ({ value: name, label: name }))} value={login} onChange={setLogin} placeholder="Choose" />
+            <Select
+              options={role.logins.map((name) => ({ value: name, label: name }))}
+              value={login}
+              onChange={setLogin}
+              placeholder="Choose"
+            />
           </Field>
         )}
         {role && (
@@ -126,7 +165,13 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
             error={submit.problem?.field('duration_seconds')}
           />
         )}
-        <Field label="Reason" name="reason" optional={role ? !role.reason_required : false} error={submit.problem?.field('reason')} hint="Approvers read it first. It stays in the record.">
+        <Field
+          label="Reason"
+          name="reason"
+          optional={role ? !role.reason_required : false}
+          error={submit.problem?.field('reason')}
+          hint="Approvers read it first. It stays in the record."
+        >
           <Area value={reason} onChange={setReason} most={mostReason} placeholder="What you will do, and why now" />
         </Field>
       </div>
@@ -141,7 +186,16 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
       {draft && (
         <div className={styles.terminal}>
           <span>The same at a terminal</span>
-          <CopyLine text={askCommand({ role: draft.role, target: draft.target, login: role!.logins.length > 1 ? draft.login : undefined, duration, reason: reason.trim() })} what="the command" />
+          <CopyLine
+            text={askCommand({
+              role: draft.role,
+              target: draft.target,
+              login: role!.logins.length > 1 ? draft.login : undefined,
+              duration,
+              reason: reason.trim(),
+            })}
+            what="the command"
+          />
         </div>
       )}
     </form>

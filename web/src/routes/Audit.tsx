@@ -29,14 +29,25 @@ export function Audit() {
   const checkpoint = list.data?.pages[0]?.checkpoint
   return (
     <>
-      <PageHead title="Audit" tab="Audit" words="Every change, in one append-only log. Leaves are numbered; nothing between two numbers can be missing." />
+      <PageHead
+        title="Audit"
+        tab="Audit"
+        words="Every change, in one append-only log. Leaves are numbered; nothing between two numbers can be missing."
+      />
       {list.error && <ErrorNotice problem={asProblem(list.error)} retry={() => void list.refetch()} />}
       {list.isPending ? (
         <Loading what="the audit log" lines={8} />
       ) : events.length === 0 && !list.error ? (
         <EmptyState title="Nothing has happened yet">The first sign-in writes the first leaf.</EmptyState>
       ) : (
-        <Table label="Audit events" columns={columns} rows={events} rowKey={(event) => event.index} more={list.hasNextPage ? () => void list.fetchNextPage() : undefined} loadingMore={list.isFetchingNextPage} />
+        <Table
+          label="Audit events"
+          columns={columns}
+          rows={events}
+          rowKey={(event) => event.index}
+          more={list.hasNextPage ? () => void list.fetchNextPage() : undefined}
+          loadingMore={list.isFetchingNextPage}
+        />
       )}
       {checkpoint && (
         <Section title="Checkpoint" aside="signed by the broker over the whole log">
@@ -58,8 +69,22 @@ function What({ event }: { event: AuditEvent }) {
       <div className={styles.detail}>
         <Facts
           rows={[
-            ['Request', event.request && <Link to="/requests/$id" params={{ id: event.request }}>{event.request}</Link>],
-            ['Session', event.session && <Link to="/sessions/$session" params={{ session: event.session }}>{event.session}</Link>],
+            [
+              'Request',
+              event.request && (
+                <Link to="/requests/$id" params={{ id: event.request }}>
+                  {event.request}
+                </Link>
+              ),
+            ],
+            [
+              'Session',
+              event.session && (
+                <Link to="/sessions/$session" params={{ session: event.session }}>
+                  {event.session}
+                </Link>
+              ),
+            ],
             ['Leaf hash', <code key="hash">{event.hash}</code>],
           ]}
         />

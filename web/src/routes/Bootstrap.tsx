@@ -56,7 +56,14 @@ export function Bootstrap() {
     return (
       <>
         <PageHead title="The first administrator" tab="First administrator" />
-        <EmptyState title="There is nothing to begin here" action={<Link to="/passkeys" className={buttonClass('primary')}>Go to my passkeys</Link>}>
+        <EmptyState
+          title="There is nothing to begin here"
+          action={
+            <Link to="/passkeys" className={buttonClass('primary')}>
+              Go to my passkeys
+            </Link>
+          }
+        >
           The one-time code has been used, or there was none. Further passkeys are signed for by an administrator.
         </EmptyState>
       </>
@@ -64,7 +71,11 @@ export function Bootstrap() {
   }
   return (
     <>
-      <PageHead title="The first administrator" tab="First administrator" words={`You are signed in as ${called(me.person)}. Your passkey becomes the first that the signer trusts; it then signs for everybody else’s.`} />
+      <PageHead
+        title="The first administrator"
+        tab="First administrator"
+        words={`You are signed in as ${called(me.person)}. Your passkey becomes the first that the signer trusts; it then signs for everybody else’s.`}
+      />
       <form
         className={styles.form}
         onSubmit={(event) => {
@@ -72,8 +83,20 @@ export function Bootstrap() {
           if (parsed) void go()
         }}
       >
-        <Field label="One-time code" hint="It stays in this page: only a proof of it is sent." error={code !== '' && !parsed ? 'It looks like admin:XXXXX-XXXXX-…, as it was printed.' : undefined}>
-          <Input value={code} onValueChange={(value) => setCode(value)} type="text" autoComplete="off" autoCapitalize="characters" spellCheck={false} placeholder="admin:XXXXX-XXXXX-XXXXX" />
+        <Field
+          label="One-time code"
+          hint="It stays in this page: only a proof of it is sent."
+          error={code !== '' && !parsed ? 'It looks like admin:XXXXX-XXXXX-…, as it was printed.' : undefined}
+        >
+          <Input
+            value={code}
+            onValueChange={(value) => setCode(value)}
+            type="text"
+            autoComplete="off"
+            autoCapitalize="characters"
+            spellCheck={false}
+            placeholder="admin:XXXXX-XXXXX-XXXXX"
+          />
         </Field>
         {made === undefined && (
           <>
@@ -83,15 +106,33 @@ export function Bootstrap() {
             <GroupChoice chosen={groups} onChange={setGroups} />
           </>
         )}
-        {step >= 0 && <Steps now={step} words={['Make it: answer your browser’s prompt', 'Prove it: answer the second prompt', 'The signer checks the code’s proof']} />}
-        {submit.problem && <ErrorNotice problem={submit.problem} kept={made ? 'The passkey is made; going on continues from here.' : 'Nothing was stored.'} />}
+        {step >= 0 && (
+          <Steps
+            now={step}
+            words={[
+              'Make it: answer your browser’s prompt',
+              'Prove it: answer the second prompt',
+              'The signer checks the code’s proof',
+            ]}
+          />
+        )}
+        {submit.problem && (
+          <ErrorNotice
+            problem={submit.problem}
+            kept={made ? 'The passkey is made; going on continues from here.' : 'Nothing was stored.'}
+          />
+        )}
         <div className={styles.actions}>
           <Button
             kind="primary"
             icon="passkey"
             type="submit"
             busy={submit.running && 'Waiting for your device…'}
-            unavailable={(!parsed && 'The one-time code is missing') || (name.trim() === '' && 'Name the passkey first') || (groups.length === 0 && 'Choose what it shall count for')}
+            unavailable={
+              (!parsed && 'The one-time code is missing') ||
+              (name.trim() === '' && 'Name the passkey first') ||
+              (groups.length === 0 && 'Choose what it shall count for')
+            }
           >
             {made ? 'Go on' : 'Make my passkey'}
           </Button>
@@ -113,7 +154,11 @@ function Done({ enrolment }: { enrolment: Enrolment }) {
   taken = undefined
   return (
     <>
-      <PageHead title="Done: the roster has its first administrator" tab="First administrator" words={`“${enrolment.passkey}” counts for ${enrolment.groups.join(', ')}.`} />
+      <PageHead
+        title="Done: the roster has its first administrator"
+        tab="First administrator"
+        words={`“${enrolment.passkey}” counts for ${enrolment.groups.join(', ')}.`}
+      />
       <Card>
         <p>Next: let approvers add their passkeys. Each appears under Passkeys, for you to sign.</p>
         <div className={styles.actions}>

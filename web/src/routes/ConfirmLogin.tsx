@@ -41,15 +41,34 @@ export function ConfirmLogin() {
   const { data, error, refetch } = useQuery(confirmation(code))
   return (
     <>
-      <PageHead title="Confirm your sign-in" tab="Confirm sign-in" words="A command line signed in as you without a browser. Until you confirm it here, it can ask for access but not use any." />
-      {error && !data ? <ErrorNotice problem={asProblem(error)} retry={() => void refetch()} /> : !data ? <Loading what="the sign-in" /> : data.confirmed ? <Confirmed /> : <ToConfirm waiting={data} />}
+      <PageHead
+        title="Confirm your sign-in"
+        tab="Confirm sign-in"
+        words="A command line signed in as you without a browser. Until you confirm it here, it can ask for access but not use any."
+      />
+      {error && !data ? (
+        <ErrorNotice problem={asProblem(error)} retry={() => void refetch()} />
+      ) : !data ? (
+        <Loading what="the sign-in" />
+      ) : data.confirmed ? (
+        <Confirmed />
+      ) : (
+        <ToConfirm waiting={data} />
+      )}
     </>
   )
 }
 
 function Confirmed() {
   return (
-    <EmptyState title="Confirmed" action={<Link to="/" className={buttonClass('primary')}>Go to my access</Link>}>
+    <EmptyState
+      title="Confirmed"
+      action={
+        <Link to="/" className={buttonClass('primary')}>
+          Go to my access
+        </Link>
+      }
+    >
       Go back to the terminal; it goes on by itself.
     </EmptyState>
   )
@@ -64,10 +83,16 @@ function ToConfirm({ waiting }: { waiting: LoginConfirmation }) {
       const toSign = text.data!
       const says = readStatement(toSign.statement, 'login')
       if (says.person !== subjectOf(me.person) || says['login-key'] !== waiting.login_key) {
-        throw new Problem({ kind: 'fault', code: 'portal.statement-differs', title: 'The text to sign is about another person or key. Nothing was signed; tell whoever runs Stint here.' })
+        throw new Problem({
+          kind: 'fault',
+          code: 'portal.statement-differs',
+          title: 'The text to sign is about another person or key. Nothing was signed; tell whoever runs Stint here.',
+        })
       }
       const signed = await signStatement(toSign)
-      await body(api.POST('/api/login/confirmations/{code}/confirm', { params: { path: { code: waiting.code } }, body: signed })).catch(async (thrown: unknown) => {
+      await body(
+        api.POST('/api/login/confirmations/{code}/confirm', { params: { path: { code: waiting.code } }, body: signed }),
+      ).catch(async (thrown: unknown) => {
         // A text is good for one attempt: the next one needs a new one.
         await text.refetch()
         throw thrown
@@ -94,7 +119,13 @@ function ToConfirm({ waiting }: { waiting: LoginConfirmation }) {
       {text.error && <ErrorNotice problem={asProblem(text.error)} retry={() => void text.refetch()} />}
       {submit.problem && <ErrorNotice problem={submit.problem} kept="Nothing was confirmed." />}
       <div className={styles.actions}>
-        <Button kind="primary" icon="passkey" busy={submit.running && 'Waiting for your passkey…'} unavailable={!text.data && 'The text to sign is being fetched'} onClick={() => void confirm()}>
+        <Button
+          kind="primary"
+          icon="passkey"
+          busy={submit.running && 'Waiting for your passkey…'}
+          unavailable={!text.data && 'The text to sign is being fetched'}
+          onClick={() => void confirm()}
+        >
           It was me: confirm with passkey
         </Button>
       </div>

@@ -47,7 +47,13 @@ export function EnrolmentCard({ enrolment, own }: { enrolment: Enrolment; own?: 
   return (
     <article ref={card} className={styles.enrolment} id={enrolment.id} aria-label={`Passkey of ${text.name}`}>
       <div className={styles.head}>
-        <StateBadge state="needed">{enrolment.state === 'needs-possession' ? 'Must prove itself' : own && !may('authorise') ? 'Waits for an administrator' : 'Needs a signature'}</StateBadge>
+        <StateBadge state="needed">
+          {enrolment.state === 'needs-possession'
+            ? 'Must prove itself'
+            : own && !may('authorise')
+              ? 'Waits for an administrator'
+              : 'Needs a signature'}
+        </StateBadge>
         <span>
           asked <Moment at={enrolment.created} />, void <Moment at={enrolment.expires} />
         </span>

@@ -14,7 +14,15 @@ export function GroupChoice({ chosen, onChange }: { chosen: readonly string[]; o
   const roles = useQuery(rolesQuery)
   const [other, setOther] = useState('')
   const approving = new Set((roles.data?.items ?? []).flatMap((role) => role.stages.flatMap((stage) => stage.groups)))
-  const offered = [...new Set([administrators, ...me.roster_groups, ...me.groups.filter((group) => approving.has(group)), ...approving, ...me.groups])]
+  const offered = [
+    ...new Set([
+      administrators,
+      ...me.roster_groups,
+      ...me.groups.filter((group) => approving.has(group)),
+      ...approving,
+      ...me.groups,
+    ]),
+  ]
   const toggle = (group: string) => onChange(chosen.includes(group) ? chosen.filter((one) => one !== group) : [...chosen, group])
   const custom = chosen.find((group) => !offered.includes(group))
   return (

@@ -32,7 +32,13 @@ export function Home() {
           Ask for access
         </Link>
       </PageHead>
-      {list.error && <ErrorNotice problem={asProblem(list.error)} kept={items.length > 0 ? 'What you see below is from before.' : ''} retry={() => void list.refetch()} />}
+      {list.error && (
+        <ErrorNotice
+          problem={asProblem(list.error)}
+          kept={items.length > 0 ? 'What you see below is from before.' : ''}
+          retry={() => void list.refetch()}
+        />
+      )}
       {list.isPending ? (
         <Loading what="what you hold" />
       ) : (
@@ -46,7 +52,8 @@ export function Home() {
               </div>
             ) : (
               <EmptyState title="Nothing" command="stint request ROLE --target TARGET --duration 1h --reason 'why'">
-                That is how it should be while you do not need it. Ask here or at a terminal; once it is approved, the line to connect with appears in this place.
+                That is how it should be while you do not need it. Ask here or at a terminal; once it is approved, the line to
+                connect with appears in this place.
               </EmptyState>
             )}
           </Section>
@@ -82,7 +89,9 @@ function Grant({ grant }: { grant: RequestSummary }) {
   const what = `${grant.login} on ${grant.target}`
   return (
     <Card className={styles.grant} label={what}>
-      {grant.ends && <Countdown from={new Date(grant.ends).getTime() - grant.duration_seconds * 1000} until={grant.ends} what="Access ends" />}
+      {grant.ends && (
+        <Countdown from={new Date(grant.ends).getTime() - grant.duration_seconds * 1000} until={grant.ends} what="Access ends" />
+      )}
       <div>
         <p className={styles.what}>{what}</p>
         <p className={styles.sub}>
@@ -176,7 +185,13 @@ function Withdraw({ request }: { request: RequestSummary }) {
 }
 
 function Again({ request }: { request: RequestSummary }) {
-  const search = { role: request.role, target: request.target, login: request.login, duration: formatDuration(request.duration_seconds), reason: request.reason }
+  const search = {
+    role: request.role,
+    target: request.target,
+    login: request.login,
+    duration: formatDuration(request.duration_seconds),
+    reason: request.reason,
+  }
   return (
     <li className={styles.row}>
       <div>
@@ -204,7 +219,9 @@ function MayAsk() {
   return (
     <Section title="What you may ask for">
       {roles.data.items.length === 0 ? (
-        <EmptyState title="No role is open to you">Roles name the groups that may ask for them, and you are in none of those. Ask whoever keeps the policies here.</EmptyState>
+        <EmptyState title="No role is open to you">
+          Roles name the groups that may ask for them, and you are in none of those. Ask whoever keeps the policies here.
+        </EmptyState>
       ) : (
         <ul className={styles.list}>
           {roles.data.items.map((role) => (
@@ -218,12 +235,20 @@ function MayAsk() {
                 </div>
                 <div className={styles.meta}>
                   <span>
-                    {role.targets.length === 1 ? role.targets[0]!.name : `${role.targets.length} targets`} · up to {durationWords(role.longest_seconds)} ·{' '}
-                    {role.stages.length === 0 ? 'granted at once' : `${role.stages.reduce((sum, stage) => sum + stage.count, 0)} must agree`}
+                    {role.targets.length === 1 ? role.targets[0]!.name : `${role.targets.length} targets`} · up to{' '}
+                    {durationWords(role.longest_seconds)} ·{' '}
+                    {role.stages.length === 0
+                      ? 'granted at once'
+                      : `${role.stages.reduce((sum, stage) => sum + stage.count, 0)} must agree`}
                   </span>
                 </div>
               </div>
-              <Link to="/ask" search={{ role: role.name }} className={buttonClass('plain', { small: true })} aria-label={`Ask for ${role.name}`}>
+              <Link
+                to="/ask"
+                search={{ role: role.name }}
+                className={buttonClass('plain', { small: true })}
+                aria-label={`Ask for ${role.name}`}
+              >
                 Ask
               </Link>
             </li>

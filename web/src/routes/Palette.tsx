@@ -85,7 +85,13 @@ function useEntries(query: string): Entry[] {
   const mine = useInfiniteQuery(requests('mine'))
   const toApprove = useInfiniteQuery(requests('to-approve', ['pending']))
 
-  const page = (to: string, label: string, icon: IconName): Entry => ({ value: to, label, hint: 'page', icon, go: () => void navigate({ to }) })
+  const page = (to: string, label: string, icon: IconName): Entry => ({
+    value: to,
+    label,
+    hint: 'page',
+    icon,
+    go: () => void navigate({ to }),
+  })
   const pages = [
     page('/', 'My access', 'home'),
     page('/ask', 'Ask for access', 'ask'),
@@ -96,22 +102,50 @@ function useEntries(query: string): Entry[] {
     ...(me.reviewer || me.administrator ? [page('/audit', 'Audit', 'audit')] : []),
   ]
   const approvals = (toApprove.data?.pages ?? []).flatMap(({ items }) =>
-    items.map((item): Entry => ({ value: `approve ${item.id}`, label: item.summary, hint: 'approve', icon: 'approve', go: () => void navigate({ to: '/approvals/$id', params: { id: item.id } }) })),
+    items.map((item): Entry => ({
+      value: `approve ${item.id}`,
+      label: item.summary,
+      hint: 'approve',
+      icon: 'approve',
+      go: () => void navigate({ to: '/approvals/$id', params: { id: item.id } }),
+    })),
   )
   const asks = (roles.data?.items ?? []).flatMap((role) =>
     role.targets.map((target): Entry => {
       const search = { role: role.name, target: target.name }
-      return { value: `ask ${role.name} ${target.name}`, label: `Ask for ${role.name} on ${target.name}`, hint: 'ask', icon: 'ask', go: () => void navigate({ to: '/ask', search }) }
+      return {
+        value: `ask ${role.name} ${target.name}`,
+        label: `Ask for ${role.name} on ${target.name}`,
+        hint: 'ask',
+        icon: 'ask',
+        go: () => void navigate({ to: '/ask', search }),
+      }
     }),
   )
   const own = (mine.data?.pages ?? []).flatMap(({ items }) =>
-    items.map((item): Entry => ({ value: item.id, label: item.summary, hint: item.id, icon: 'clock', go: () => void navigate({ to: '/requests/$id', params: { id: item.id } }) })),
+    items.map((item): Entry => ({
+      value: item.id,
+      label: item.summary,
+      hint: item.id,
+      icon: 'clock',
+      go: () => void navigate({ to: '/requests/$id', params: { id: item.id } }),
+    })),
   )
   // An id from a chat or a log opens its page even if it is in none of the lists.
   const id = query.trim()
   const byId = /^req-[0-9a-z]{4,}$/.test(id) && !own.some((entry) => entry.value === id)
   return [
-    ...(byId ? [{ value: id, label: `Open request ${id}`, hint: 'request', icon: 'right', go: () => void navigate({ to: '/requests/$id', params: { id } }) } satisfies Entry] : []),
+    ...(byId
+      ? [
+          {
+            value: id,
+            label: `Open request ${id}`,
+            hint: 'request',
+            icon: 'right',
+            go: () => void navigate({ to: '/requests/$id', params: { id } }),
+          } satisfies Entry,
+        ]
+      : []),
     ...pages,
     ...approvals,
     ...asks,

@@ -35,8 +35,16 @@ export function Passkeys() {
 
   return (
     <>
-      <PageHead title="Passkeys" tab="Passkeys" words="A passkey signs what you agree to. It stays on your device; the signer knows whose it is and what it counts for.">
-        <Button kind={settled.length === 0 && toSign.length === 0 ? 'primary' : 'plain'} icon="ask" onClick={() => setAdding(true)}>
+      <PageHead
+        title="Passkeys"
+        tab="Passkeys"
+        words="A passkey signs what you agree to. It stays on your device; the signer knows whose it is and what it counts for."
+      >
+        <Button
+          kind={settled.length === 0 && toSign.length === 0 ? 'primary' : 'plain'}
+          icon="ask"
+          onClick={() => setAdding(true)}
+        >
           Add a passkey
         </Button>
       </PageHead>
@@ -65,7 +73,8 @@ export function Passkeys() {
           <Loading what="your passkeys" />
         ) : settled.length === 0 ? (
           <EmptyState title={onTheirWay.length > 0 ? 'None yet that counts' : 'You have no passkey'}>
-            You need one to approve requests, and to confirm a sign-in of your own from a machine without a browser. Asking for access needs none.
+            You need one to approve requests, and to confirm a sign-in of your own from a machine without a browser. Asking for
+            access needs none.
           </EmptyState>
         ) : (
           <div className={styles.list}>
@@ -93,7 +102,15 @@ function PasskeyRow({ passkey, last }: { passkey: Passkey; last: boolean }) {
           <bdi>{passkey.name}</bdi>
         </p>
         <p className={styles.for}>
-          {passkey.pinned ? <StateBadge state="verified" bare>Pinned in the roster</StateBadge> : <StateBadge state="unverified" bare>Counts for nothing</StateBadge>}
+          {passkey.pinned ? (
+            <StateBadge state="verified" bare>
+              Pinned in the roster
+            </StateBadge>
+          ) : (
+            <StateBadge state="unverified" bare>
+              Counts for nothing
+            </StateBadge>
+          )}
           <span>{passkey.groups.length > 0 ? `counts for ${passkey.groups.join(', ')}` : 'confirms your own sign-ins'}</span>
         </p>
         <p className={styles.meta}>
@@ -144,7 +161,12 @@ function Rename({ passkey, onDone }: { passkey: Passkey; onDone: () => void }) {
         event.preventDefault()
         void submit
           .run(async () => {
-            await body(api.PATCH('/api/passkeys/{credential}', { params: { path: { credential: passkey.credential } }, body: { name: name.trim() } }))
+            await body(
+              api.PATCH('/api/passkeys/{credential}', {
+                params: { path: { credential: passkey.credential } },
+                body: { name: name.trim() },
+              }),
+            )
             await refresh()
           })
           .then((done) => done && onDone())
@@ -154,7 +176,12 @@ function Rename({ passkey, onDone }: { passkey: Passkey; onDone: () => void }) {
         <Input value={name} maxLength={64} autoFocus onValueChange={(value) => setName(value)} />
       </Field>
       <Button onClick={onDone}>Cancel</Button>
-      <Button kind="primary" type="submit" busy={submit.running && 'Saving…'} unavailable={name.trim() === '' && 'A name is needed'}>
+      <Button
+        kind="primary"
+        type="submit"
+        busy={submit.running && 'Saving…'}
+        unavailable={name.trim() === '' && 'A name is needed'}
+      >
         Save
       </Button>
     </form>

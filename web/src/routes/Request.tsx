@@ -30,7 +30,14 @@ export function RequestPage() {
     return problem.kind === 'not-found' ? (
       <>
         <PageHead title="There is no such request" tab="Not found" />
-        <EmptyState title={id} action={<Link to="/requests" className={buttonClass()}>Look at the list</Link>}>
+        <EmptyState
+          title={id}
+          action={
+            <Link to="/requests" className={buttonClass()}>
+              Look at the list
+            </Link>
+          }
+        >
           The id may be mistyped, or it is somebody else’s and you may not see it.
         </EmptyState>
       </>
@@ -60,7 +67,11 @@ function Whole({ request }: { request: Request }) {
       )}
       {held && request.ends && (
         <Card className={styles.held} label="What it gives">
-          <Countdown from={request.begins ?? new Date(request.ends).getTime() - request.duration_seconds * 1000} until={request.ends} what="Access ends" />
+          <Countdown
+            from={request.begins ?? new Date(request.ends).getTime() - request.duration_seconds * 1000}
+            until={request.ends}
+            what="Access ends"
+          />
           <div className={styles.use}>
             {request.ssh && <CopyLine text={request.ssh} what="the line to connect with" />}
             <RequestActions request={request} />
@@ -71,7 +82,10 @@ function Whole({ request }: { request: Request }) {
       <div className={styles.columns}>
         <div className={styles.column}>
           <Section title="What happened">
-            <Timeline label="What happened" items={request.timeline.map((entry) => timelineItem(entry, request.end_reason === 'revoked'))} />
+            <Timeline
+              label="What happened"
+              items={request.timeline.map((entry) => timelineItem(entry, request.end_reason === 'revoked'))}
+            />
           </Section>
           <Reasons request={request} />
           <Section title="The request as it was asked">
@@ -99,7 +113,11 @@ function Whole({ request }: { request: Request }) {
           <Section title="Proof">
             <div className={styles.proof}>
               <p className={styles.meta}>Every text that was signed, with the signatures: anybody can check it offline.</p>
-              <a className={buttonClass('plain', { small: true })} href={`/api/requests/${encodeURIComponent(request.id)}/evidence`} download={`${request.id}.evidence.json`}>
+              <a
+                className={buttonClass('plain', { small: true })}
+                href={`/api/requests/${encodeURIComponent(request.id)}/evidence`}
+                download={`${request.id}.evidence.json`}
+              >
                 Download the evidence
               </a>
               <CopyLine text={`stint evidence verify ${request.id}.evidence.json`} what="the command that checks it" />
@@ -113,7 +131,13 @@ function Whole({ request }: { request: Request }) {
 
 /** The state in one sentence. */
 function State({ request }: { request: Request }) {
-  const again = { role: request.role, target: request.target, login: request.login, duration: formatDuration(request.duration_seconds), reason: request.reason }
+  const again = {
+    role: request.role,
+    target: request.target,
+    login: request.login,
+    duration: formatDuration(request.duration_seconds),
+    reason: request.reason,
+  }
   switch (request.state) {
     case 'pending':
       return (

@@ -53,7 +53,16 @@ export function RequestActions({ request }: { request: Request }) {
         </Button>
       ))}
       {words && (
-        <Confirm open onClose={() => setTaking(undefined)} title={words.title} words={words.words} confirm={words.button} busy={words.busy} keep={words.keep} act={act}>
+        <Confirm
+          open
+          onClose={() => setTaking(undefined)}
+          title={words.title}
+          words={words.words}
+          confirm={words.button}
+          busy={words.busy}
+          keep={words.keep}
+          act={act}
+        >
           {words.asksWhy && (
             <Field label="Reason" optional>
               <Area value={reason} onChange={setReason} most={500} placeholder="They read it, and it stays in the record" />

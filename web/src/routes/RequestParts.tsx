@@ -22,8 +22,12 @@ export function Reasons({ request }: { request: Request }) {
             <li key={reason.rule + reason.text} className={styles.why}>
               <Verdict reason={reason} open={stage !== undefined && request.state === 'pending'} />
               <span>{reason.text}</span>
-              {stage && !reason.met && stage.approvers.length > 0 && <span className={styles.who}>could agree: {anyOf(stage.approvers.map(called), 8)}</span>}
-              {stage && !reason.met && stage.approvers.length === 0 && <span className={styles.who}>nobody has a passkey enrolled for {anyOf(stage.groups)}</span>}
+              {stage && !reason.met && stage.approvers.length > 0 && (
+                <span className={styles.who}>could agree: {anyOf(stage.approvers.map(called), 8)}</span>
+              )}
+              {stage && !reason.met && stage.approvers.length === 0 && (
+                <span className={styles.who}>nobody has a passkey enrolled for {anyOf(stage.groups)}</span>
+              )}
             </li>
           )
         })}
@@ -33,7 +37,11 @@ export function Reasons({ request }: { request: Request }) {
 }
 
 function Verdict({ reason, open }: { reason: Reason; open: boolean }) {
-  const [look, words, shape] = reason.met ? ([styles.met, 'Met:', 'tick'] as const) : open ? ([styles.open, 'Open:', 'half'] as const) : ([styles.unmet, 'Not met:', 'cross'] as const)
+  const [look, words, shape] = reason.met
+    ? ([styles.met, 'Met:', 'tick'] as const)
+    : open
+      ? ([styles.open, 'Open:', 'half'] as const)
+      : ([styles.unmet, 'Not met:', 'cross'] as const)
   return (
     <span className={look}>
       <Mark shape={shape} />
@@ -48,7 +56,11 @@ export function Approvals({ request }: { request: Request }) {
     <Section title="Who agreed">
       <ul>
         {request.approvals.map((approval) => (
-          <ApprovalItem key={approval.digest} approval={approval} shorter={approval.duration_seconds < request.duration_seconds} />
+          <ApprovalItem
+            key={approval.digest}
+            approval={approval}
+            shorter={approval.duration_seconds < request.duration_seconds}
+          />
         ))}
       </ul>
     </Section>
@@ -60,10 +72,17 @@ function ApprovalItem({ approval, shorter }: { approval: Approval; shorter: bool
     <li className={styles.item}>
       <div className={styles.itemHead}>
         <Person person={approval.approver} />
-        {approval.counts ? <StateBadge state="approved" bare /> : <StateBadge state="refused" bare>Does not count now</StateBadge>}
+        {approval.counts ? (
+          <StateBadge state="approved" bare />
+        ) : (
+          <StateBadge state="refused" bare>
+            Does not count now
+          </StateBadge>
+        )}
       </div>
       <span className={styles.meta}>
-        {shorter && `for ${durationWords(approval.duration_seconds)}, `}with <bdi>“{approval.passkey_name}”</bdi>, <Moment at={approval.issued} />
+        {shorter && `for ${durationWords(approval.duration_seconds)}, `}with <bdi>“{approval.passkey_name}”</bdi>,{' '}
+        <Moment at={approval.issued} />
       </span>
       <Disclosure small summary="What was signed">
         <Statement text={approval.statement} digest={approval.digest} label="The text that was signed" />
@@ -89,7 +108,9 @@ export function Sessions({ request }: { request: Request }) {
             </div>
             <span className={styles.meta}>
               <Moment at={session.started} />, from <code>{session.client_address}</code>
-              {session.ended && <>, {durationWords((new Date(session.ended).getTime() - new Date(session.started).getTime()) / 1000)}</>}
+              {session.ended && (
+                <>, {durationWords((new Date(session.ended).getTime() - new Date(session.started).getTime()) / 1000)}</>
+              )}
             </span>
           </li>
         ))}
@@ -110,7 +131,8 @@ export function Certificates({ request }: { request: Request }) {
               <span className={styles.meta}>ledger leaf {certificate.ledger_index}</span>
             </div>
             <span className={styles.meta}>
-              for <code>{certificate.principal}</code>, issued <Moment at={certificate.issued} />, ends <Moment at={certificate.ends} />
+              for <code>{certificate.principal}</code>, issued <Moment at={certificate.issued} />, ends{' '}
+              <Moment at={certificate.ends} />
             </span>
           </li>
         ))}

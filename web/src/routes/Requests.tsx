@@ -73,7 +73,13 @@ export function Requests() {
           <Tabs
             label="State"
             value={search.state ?? 'any'}
-            onChange={(next) => void navigate({ to: '/requests', search: { ...(search.view ? { view: search.view } : {}), ...(next === 'any' ? {} : { state: next }) }, replace: true })}
+            onChange={(next) =>
+              void navigate({
+                to: '/requests',
+                search: { ...(search.view ? { view: search.view } : {}), ...(next === 'any' ? {} : { state: next }) },
+                replace: true,
+              })
+            }
             options={[
               ['any', 'All'],
               ['pending', 'Waiting'],
@@ -87,11 +93,23 @@ export function Requests() {
       {list.isPending ? (
         <Loading what="requests" lines={6} />
       ) : items.length === 0 && !list.error ? (
-        <EmptyState title={search.state ? 'None in this state' : 'No requests yet'} command="stint request ROLE --target TARGET --duration 1h --reason 'why'">
-          {search.state ? 'Look at all of them, or ask for something.' : 'Every ask appears here, with what became of it. Ask in the portal or at a terminal.'}
+        <EmptyState
+          title={search.state ? 'None in this state' : 'No requests yet'}
+          command="stint request ROLE --target TARGET --duration 1h --reason 'why'"
+        >
+          {search.state
+            ? 'Look at all of them, or ask for something.'
+            : 'Every ask appears here, with what became of it. Ask in the portal or at a terminal.'}
         </EmptyState>
       ) : (
-        <Table label="Requests" columns={columns} rows={items} rowKey={(item) => item.id} more={list.hasNextPage ? () => void list.fetchNextPage() : undefined} loadingMore={list.isFetchingNextPage} />
+        <Table
+          label="Requests"
+          columns={columns}
+          rows={items}
+          rowKey={(item) => item.id}
+          more={list.hasNextPage ? () => void list.fetchNextPage() : undefined}
+          loadingMore={list.isFetchingNextPage}
+        />
       )}
     </>
   )

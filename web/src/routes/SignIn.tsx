@@ -30,7 +30,12 @@ export function SignIn() {
         <h1>Access for as long as the work takes.</h1>
         {code && <ErrorNotice problem={new Problem({ kind: 'fault', code, title: failures[code]! })} />}
         <p>Ask for a host, have somebody agree, work. When the time is up it is gone. Sessions are recorded.</p>
-        <a className={buttonClass('primary')} href={`/auth/login?return_to=${encodeURIComponent(returnTo)}`} onClick={keepBootstrapCode} autoFocus>
+        <a
+          className={buttonClass('primary')}
+          href={`/auth/login?return_to=${encodeURIComponent(returnTo)}`}
+          onClick={keepBootstrapCode}
+          autoFocus
+        >
           Sign in with your organisation’s account
         </a>
         <p className={styles.foot}>

@@ -44,13 +44,29 @@ export function Verdict({ draft }: { draft: Draft | undefined }) {
   }
   const nobody = unreachable(stages)
   return (
-    <Sentence look={styles.waits} shape="half" why={nobody.map(({ groups }) => `Too few people have a passkey enrolled for ${groups.join(' or ')}: it would wait until more do.`)}>
+    <Sentence
+      look={styles.waits}
+      shape="half"
+      why={nobody.map(
+        ({ groups }) => `Too few people have a passkey enrolled for ${groups.join(' or ')}: it would wait until more do.`,
+      )}
+    >
       {neededWords(stages)}
     </Sentence>
   )
 }
 
-function Sentence({ look, shape, why = [], children }: { look?: string | undefined; shape: 'half' | 'tick' | 'cross'; why?: string[]; children: string }) {
+function Sentence({
+  look,
+  shape,
+  why = [],
+  children,
+}: {
+  look?: string | undefined
+  shape: 'half' | 'tick' | 'cross'
+  why?: string[]
+  children: string
+}) {
   return (
     <div className={classes(styles.verdict, look)} aria-live="polite">
       {why.length > 0 && shape === 'half' ? <Icon name="alert" /> : <Mark shape={shape} size={14} />}

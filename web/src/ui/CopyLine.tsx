@@ -4,7 +4,15 @@ import styles from './CopyLine.module.css'
 import { Icon } from './Icon'
 
 /** One line to type elsewhere, with a button that copies it. A click into the line selects all of it. */
-export function CopyLine({ text, what, prompt = true }: { text: string; /** What is copied, for the button's name. */ what: string; prompt?: boolean }) {
+export function CopyLine({
+  text,
+  what,
+  prompt = true,
+}: {
+  text: string
+  /** What is copied, for the button's name. */ what: string
+  prompt?: boolean
+}) {
   const [state, setState] = useState<'ready' | 'copied' | 'failed'>('ready')
   useEffect(() => {
     if (state === 'ready') return
@@ -32,7 +40,12 @@ export function CopyLine({ text, what, prompt = true }: { text: string; /** What
           </Fragment>
         ))}
       </code>
-      <button type="button" className={classes(styles.copy, state === 'copied' && styles.copied)} onClick={copy} aria-label={`Copy ${what}`}>
+      <button
+        type="button"
+        className={classes(styles.copy, state === 'copied' && styles.copied)}
+        onClick={copy}
+        aria-label={`Copy ${what}`}
+      >
         <Icon name={state === 'copied' ? 'check' : 'copy'} size={14} />
         <span aria-live="polite">{state === 'copied' ? 'Copied' : state === 'failed' ? 'Select it' : 'Copy'}</span>
       </button>

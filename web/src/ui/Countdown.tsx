@@ -66,7 +66,11 @@ export function TimeLeft({ until }: { until: string | number }) {
 export function MinutesLeft({ until }: { until: string | number }) {
   const now = useMinute()
   const left = new Date(until).getTime() - now
-  return <span>{left <= 0 ? 'over' : left < 3_600_000 ? `${Math.ceil(left / 60_000)} min left` : `${Math.round(left / 3_600_000)} h left`}</span>
+  return (
+    <span>
+      {left <= 0 ? 'over' : left < 3_600_000 ? `${Math.ceil(left / 60_000)} min left` : `${Math.round(left / 3_600_000)} h left`}
+    </span>
+  )
 }
 
 function face(size: number, left: number): string {

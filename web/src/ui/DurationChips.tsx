@@ -26,6 +26,7 @@ export function DurationChips({ label, value, onChange, most, bound, least = 60,
   const name = useId()
   const choices = [...usual.filter((seconds) => seconds < most), most]
   const [typing, setTyping] = useState(() => value !== null && !choices.includes(value))
+  const [asked, setAsked] = useState(false)
   const [typed, setTyped] = useState(() => (value === null ? '' : formatDuration(value)))
   const seconds = parseDuration(typed)
   const wrong = !typing ? undefined : complaint(typed, seconds, least, most, bound)
@@ -57,6 +58,7 @@ export function DurationChips({ label, value, onChange, most, bound, least = 60,
             checked={typing}
             onChange={() => {
               setTyping(true)
+              setAsked(true)
               onChange(within(seconds, least, most))
             }}
           />
@@ -69,7 +71,8 @@ export function DurationChips({ label, value, onChange, most, bound, least = 60,
             aria-invalid={wrong ? true : undefined}
             placeholder="1h30m"
             value={typed}
-            autoFocus
+            // Only for who has just chosen it: a page that opens filled in must not jump here.
+            autoFocus={asked}
             onChange={(event) => {
               setTyped(event.target.value)
               onChange(within(parseDuration(event.target.value), least, most))

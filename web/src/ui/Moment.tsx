@@ -5,7 +5,13 @@ import styles from './Moment.module.css'
 const exactTime = Popover.createHandle<number>()
 
 /** A time: relative in the text, and exact with its zone on hover, tap or Enter. */
-export function Moment({ at, clock }: { at: string | number | Date; /** Show the clock time instead of the distance. */ clock?: boolean }) {
+export function Moment({
+  at,
+  clock,
+}: {
+  at: string | number | Date
+  /** Show the clock time instead of the distance. */ clock?: boolean
+}) {
   const now = useMinute()
   const moment = new Date(at).getTime()
   if (Number.isNaN(moment)) return <span>at an unknown time</span>

@@ -3,7 +3,17 @@ import styles from './Page.module.css'
 import { classes } from './classes'
 
 /** The head of a page; it names the tab as well. */
-export function PageHead({ title, tab, words, children }: { title: ReactNode; tab: string; words?: ReactNode; children?: ReactNode }) {
+export function PageHead({
+  title,
+  tab,
+  words,
+  children,
+}: {
+  title: ReactNode
+  tab: string
+  words?: ReactNode
+  children?: ReactNode
+}) {
   useTab(tab)
   return (
     <div className={styles.head}>

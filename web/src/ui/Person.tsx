@@ -13,7 +13,15 @@ const who = Popover.createHandle<PersonLike>()
 /** A person by name; on hover or tap, who that is by the identity provider, which is what counts. */
 export function Person({ person }: { person: PersonLike }) {
   return (
-    <Popover.Trigger handle={who} payload={person} openOnHover delay={250} className={styles.moment} nativeButton={false} render={<bdi />}>
+    <Popover.Trigger
+      handle={who}
+      payload={person}
+      openOnHover
+      delay={250}
+      className={styles.moment}
+      nativeButton={false}
+      render={<bdi />}
+    >
       {person.name || person.subject}
     </Popover.Trigger>
   )

@@ -108,7 +108,9 @@ interface AccountProps {
 
 function Account({ me, onSignOut, compact, places = [], onSearch }: AccountProps) {
   const theme = useTheme()
-  const roles = [me.administrator && 'administrator', me.approver && 'approver', me.reviewer && 'reviewer'].filter(Boolean).join(', ')
+  const roles = [me.administrator && 'administrator', me.approver && 'approver', me.reviewer && 'reviewer']
+    .filter(Boolean)
+    .join(', ')
   const name = me.person.name || me.person.subject
   return (
     <Menu.Root>
@@ -122,7 +124,12 @@ function Account({ me, onSignOut, compact, places = [], onSearch }: AccountProps
         )}
       </Menu.Trigger>
       <Menu.Portal>
-        <Menu.Positioner className={styles.menu} side={compact ? 'bottom' : 'top'} align={compact ? 'end' : 'start'} sideOffset={6}>
+        <Menu.Positioner
+          className={styles.menu}
+          side={compact ? 'bottom' : 'top'}
+          align={compact ? 'end' : 'start'}
+          sideOffset={6}
+        >
           <Menu.Popup className={styles.popup}>
             {compact && (
               <>

@@ -64,5 +64,10 @@ export function Table<Row>({ label, columns, rows, rowKey, more, loadingMore }: 
 }
 
 function cellClass<Row>(column: Column<Row>): string {
-  return classes(column.main && styles.main, column.narrow && styles.narrow, column.end && styles.end, column.onlyWide && styles.onlyWide)
+  return classes(
+    column.main && styles.main,
+    column.narrow && styles.narrow,
+    column.end && styles.end,
+    column.onlyWide && styles.onlyWide,
+  )
 }

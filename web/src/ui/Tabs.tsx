@@ -2,7 +2,17 @@ import { useId } from 'react'
 import styles from './Tabs.module.css'
 
 /** One of a few views of the same list. Radio buttons underneath: arrow keys move between them. */
-export function Tabs<V extends string>({ label, value, onChange, options }: { label: string; value: V; onChange: (value: V) => void; options: readonly (readonly [V, string])[] }) {
+export function Tabs<V extends string>({
+  label,
+  value,
+  onChange,
+  options,
+}: {
+  label: string
+  value: V
+  onChange: (value: V) => void
+  options: readonly (readonly [V, string])[]
+}) {
   const name = useId()
   return (
     <div role="radiogroup" aria-label={label} className={styles.tabs}>

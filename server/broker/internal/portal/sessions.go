@@ -84,7 +84,7 @@ func (p *Portal) toSessions(ctx context.Context, sessions []access.Session) ([]a
 }
 
 func (p *Portal) toSession(ctx context.Context, s access.Session, brief bool) (api.Session, error) {
-	verdict, err := p.config.Recordings.Check(s, func() ([]access.Seal, error) { return p.sealsOf(ctx, s) }, brief)
+	verdict, err := p.config.Recordings.Check(ctx, s, func() ([]access.Seal, error) { return p.sealsOf(ctx, s) }, brief)
 	if err != nil {
 		return api.Session{}, err
 	}

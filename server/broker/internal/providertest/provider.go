@@ -53,7 +53,7 @@ var People = map[string][]string{
 const directory = "providertest"
 
 func init() {
-	server.ConnectorsConfig[directory] = func() server.ConnectorConfig { return people{} }
+	server.ConnectorsConfig[directory] = func() server.ConnectorConfig { return &people{} }
 }
 
 // people is the connector, and its configuration.

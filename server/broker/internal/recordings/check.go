@@ -1,6 +1,7 @@
 package recordings
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ func newChecks() checks {
 // audit log. A verdict is remembered as long as size and seals stay the same; in
 // brief, as long as their number does, and a long recording that was not read
 // before is left Unchecked.
-func (k *Keeper) Check(session access.Session, load func() ([]access.Seal, error), brief bool) (Verdict, error) {
+func (k *Keeper) Check(ctx context.Context, session access.Session, load func() ([]access.Seal, error), brief bool) (Verdict, error) {
 	if session.Live() {
 		return Verdict{Chain: Live}, nil
 	}
@@ -77,8 +78,12 @@ func (k *Keeper) Check(session access.Session, load func() ([]access.Seal, error
 	if ok && slices.Equal(known.seals, seals) {
 		return known.verdict, nil
 	}
-	k.checks.slots <- struct{}{}
-	defer func() { <-k.checks.slots }()
+	select {
+	case k.checks.slots <- struct{}{}:
+		defer func() { <-k.checks.slots }()
+	case <-ctx.Done():
+		return Verdict{}, ctx.Err()
+	}
 	verdict, err := k.read(session, size, seals)
 	if err != nil {
 		return Verdict{}, err

@@ -167,7 +167,7 @@ func TestCheck(t *testing.T) {
 			loads := 0
 			load := func() ([]access.Seal, error) { loads++; return c.seals, nil }
 			for range 2 { // the second is remembered
-				if got, err := k.Check(session, load, true); err != nil || got.Chain != c.want || (got.Detail == "") != (c.want == Verified || c.want == Live) {
+				if got, err := k.Check(t.Context(), session, load, true); err != nil || got.Chain != c.want || (got.Detail == "") != (c.want == Verified || c.want == Live) {
 					t.Errorf("found %+v, %v", got, err)
 				}
 			}
@@ -183,7 +183,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, theirs := recorded(t, "session-2")
-		got, err := k.Check(access.Session{ID: "session-1", Request: "req-1", Ended: ended}, func() ([]access.Seal, error) { return theirs, nil }, false)
+		got, err := k.Check(t.Context(), access.Session{ID: "session-1", Request: "req-1", Ended: ended}, func() ([]access.Seal, error) { return theirs, nil }, false)
 		if err != nil || got.Chain != Broken {
 			t.Errorf("found %+v, %v", got, err)
 		}

@@ -3,10 +3,12 @@ package store
 import (
 	"time"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"stint/policies"
 	"stint/server/access"
+	"stint/server/evidence"
 )
 
 type endingRow struct {
@@ -61,6 +63,7 @@ type challengeRow struct {
 	About     string `gorm:"primaryKey"`
 	Issuer    string `gorm:"primaryKey"`
 	Subject   string `gorm:"primaryKey"`
+	Digest    string `gorm:"primaryKey"`
 	Statement string
 	Expires   int64
 }
@@ -70,19 +73,28 @@ func (challengeRow) TableName() string { return "challenges" }
 func (t *tx) PutChallenge(c access.Challenge) error {
 	row := challengeRow{
 		Purpose: c.Purpose, About: c.About, Issuer: c.Person.Issuer, Subject: c.Person.Subject,
-		Statement: c.Statement, Expires: micros(c.Expires),
+		Digest: evidence.Digest(c.Statement), Statement: c.Statement, Expires: micros(c.Expires),
 	}
-	return t.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error
+	if err := t.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error; err != nil {
+		return err
+	}
+	newest := t.challengesOf(c.Purpose, c.About, c.Person).Model(&challengeRow{}).Select("digest").
+		Order("expires DESC, digest").Limit(access.MostChallenges)
+	return t.challengesOf(c.Purpose, c.About, c.Person).Where("digest NOT IN (?)", newest).Delete(&challengeRow{}).Error
 }
 
-func (t *tx) TakeChallenge(purpose, about string, person policies.Subject) (access.Challenge, error) {
-	this := t.db.Where("purpose = ? AND about = ? AND issuer = ? AND subject = ?", purpose, about, person.Issuer, person.Subject)
-	row, err := first[challengeRow](this)
+// challengesOf selects what a person may sign for a thing.
+func (t *tx) challengesOf(purpose, about string, person policies.Subject) *gorm.DB {
+	return t.db.Where("purpose = ? AND about = ? AND issuer = ? AND subject = ?", purpose, about, person.Issuer, person.Subject)
+}
+
+func (t *tx) TakeChallenge(purpose, about string, person policies.Subject, statement string) (access.Challenge, error) {
+	digest := evidence.Digest(statement)
+	row, err := first[challengeRow](t.challengesOf(purpose, about, person).Where("digest = ?", digest))
 	if err != nil {
 		return access.Challenge{}, err
 	}
-	err = changed(t.db.Where("purpose = ? AND about = ? AND issuer = ? AND subject = ?", purpose, about, person.Issuer, person.Subject).
-		Delete(&challengeRow{}))
+	err = changed(t.challengesOf(purpose, about, person).Where("digest = ?", digest).Delete(&challengeRow{}))
 	return access.Challenge{
 		Purpose: row.Purpose, About: row.About, Person: person, Statement: row.Statement, Expires: moment(row.Expires),
 	}, err

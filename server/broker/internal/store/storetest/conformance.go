@@ -270,23 +270,42 @@ func challenges(t *testing.T, st *store.Store) {
 	c := access.Challenge{Purpose: "approval", About: "req-1", Person: bob, Statement: "first", Expires: start}
 	second := c
 	second.Statement = "second"
-	take := func(purpose, about string, who policies.Subject) (got access.Challenge, err error) {
+	take := func(purpose, about string, who policies.Subject, statement string) (got access.Challenge, err error) {
 		err = st.Write(t.Context(), func(tx access.Tx) (err error) {
-			got, err = tx.TakeChallenge(purpose, about, who)
+			got, err = tx.TakeChallenge(purpose, about, who, statement)
 			return err
 		})
 		return got, err
 	}
 	write(t, st, func(tx access.Tx) error { return errors.Join(tx.PutChallenge(c), tx.PutChallenge(second)) })
 	for _, other := range []access.Challenge{{Purpose: "login", About: "req-1", Person: bob}, {Purpose: "approval", About: "req-2", Person: bob}, {Purpose: "approval", About: "req-1", Person: carol}} {
-		_, err := take(other.Purpose, other.About, other.Person)
+		_, err := take(other.Purpose, other.About, other.Person, "second")
 		wantError(t, access.ErrNoRow, err)
 	}
-	got, err := take("approval", "req-1", bob)
-	wantError(t, nil, err)
-	same(t, "challenge", second, got)
-	_, err = take("approval", "req-1", bob)
+	_, err := take("approval", "req-1", bob, "third")
 	wantError(t, access.ErrNoRow, err)
+	for _, want := range []access.Challenge{second, c} {
+		got, err := take("approval", "req-1", bob, want.Statement)
+		wantError(t, nil, err)
+		same(t, "challenge", want, got)
+		_, err = take("approval", "req-1", bob, want.Statement)
+		wantError(t, access.ErrNoRow, err)
+	}
+	// The newest are kept, and other things' challenges with them.
+	elsewhere := c
+	elsewhere.About = "req-2"
+	write(t, st, func(tx access.Tx) error { return tx.PutChallenge(elsewhere) })
+	for i := range access.MostChallenges + 1 {
+		many := c
+		many.Statement, many.Expires = fmt.Sprint(i), start.Add(time.Duration(i)*time.Second)
+		write(t, st, func(tx access.Tx) error { return tx.PutChallenge(many) })
+	}
+	_, err = take("approval", "req-1", bob, "0")
+	wantError(t, access.ErrNoRow, err)
+	_, err = take("approval", "req-1", bob, "1")
+	wantError(t, nil, err)
+	_, err = take("approval", "req-2", bob, "first")
+	wantError(t, nil, err)
 }
 
 func endings(t *testing.T, st *store.Store) {

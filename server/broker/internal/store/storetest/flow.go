@@ -295,19 +295,14 @@ func challengeOnce(t *testing.T, h *House) {
 	wantCode(t, access.CodeStatementUnknown, err)
 	_, err = h.Approve(ctx, h.World.Carol.Person, v.ID, signed)
 	wantCode(t, access.CodeStatementUnknown, err)
-	// An older text, after a newer one was handed out; which is used up by that.
-	newer := h.Sign(t, bob, v.ID, 0)
-	_, err = h.Approve(ctx, bob.Person, v.ID, signed)
-	wantCode(t, access.CodeStatementUnknown, err)
-	_, err = h.Approve(ctx, bob.Person, v.ID, newer)
-	wantCode(t, access.CodeStatementUnknown, err)
 	// Too late.
 	late := h.Sign(t, bob, v.ID, 0)
 	h.Clock.Move(access.ChallengeLife)
 	_, err = h.Approve(ctx, bob.Person, v.ID, late)
 	wantCode(t, access.CodeStatementUnknown, err)
-	// In time, and once.
+	// In time, once, and though another page of the same person shows a newer text.
 	good := h.Sign(t, bob, v.ID, 0)
+	_ = h.Sign(t, bob, v.ID, 0)
 	_, err = h.Approve(ctx, bob.Person, v.ID, good)
 	wantError(t, nil, err)
 	_, err = h.Approve(ctx, bob.Person, v.ID, good)
