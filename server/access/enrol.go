@@ -280,6 +280,11 @@ func (s *Service) AuthoriseEnrolment(ctx context.Context, by policies.Person, id
 			return err
 		}
 		view = c.viewEnrolment(by, e)
+		if authority.Passkey != nil {
+			if err := c.notePasskey(authority.Passkey.Credential); err != nil {
+				return err
+			}
+		}
 		_, err = c.record(AuditEvent{
 			Kind: EventEnrolmentPinned, Actor: ActorOf(by),
 			Text: "The passkey " + e.Passkey + " of " + e.Person.Name + " is in the signer's roster.",
