@@ -22,7 +22,7 @@ ifeq ($(wildcard web/dist/index.html),)
   $(shell rm -f $(BUILD)/web.stamp)
 endif
 
-.PHONY: run test lint build bench soak web setup clean
+.PHONY: run test lint build bench soak screenshots web setup clean
 
 ## run: build everything and start Stint on this machine (ctrl-c stops it). RUN="--no-demo" passes flags on.
 run: build
@@ -53,11 +53,16 @@ build: web
 bench: setup build
 	STINT_BIN=$(CURDIR)/$(BUILD)/bin CGO_ENABLED=0 $(GO) test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 20m ./recorder
 
-## soak: the end to end path again and again, for SOAK (default 30m), under the race detector.
-SOAK ?= 30m
+## soak: kill -9 of every process in the middle of the path, SOAK times over (default 50), under the race detector.
+SOAK ?= 50
 soak: setup web
 	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
-	STINT_BIN=$(CURDIR)/$(BUILD)/race STINT_SOAK=$(SOAK) $(GO) test $(TEST_FLAGS) -run '^TestSoak$$' -timeout 0 -v ./cmd/e2e
+	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -run 'TestPathGoesOnAfterKills|TestNothingAcknowledgedIsLost' -count $(SOAK) -failfast -timeout 0 ./cmd/e2e
+
+## screenshots: the pictures of the README, taken at the end of the path.
+screenshots: setup web
+	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
+	STINT_SCREENSHOTS=1 STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -count 1 -run 'TestPath/SQLite' -timeout 10m ./cmd/e2e
 
 ## web: the portal, built into web/dist (which the binaries embed).
 web: $(BUILD)/web.stamp

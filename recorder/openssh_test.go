@@ -181,7 +181,7 @@ func TestOpenSSHCopies(t *testing.T) {
 				return r.run(t, strings.NewReader(batch), "sftp", "-b", "-", way)
 			},
 		} {
-			if name == "rsync" && !installed("rsync") || name == "legacy scp" && way == "db1" {
+			if name == "legacy scp" && way == "db1" {
 				continue
 			}
 			remote := filepath.Join(r.sshd.Home, strings.ReplaceAll(name, " ", "-")+way)
@@ -201,7 +201,6 @@ func TestOpenSSHCopies(t *testing.T) {
 	}
 }
 
-func installed(program string) bool { _, err := exec.LookPath(program); return err == nil }
 
 func TestOpenSSHManyBytes(t *testing.T) {
 	t.Parallel()
