@@ -55,9 +55,10 @@ var mayImport = []struct {
 
 	// Commands.
 	{"cmd/stint/...", []string{"cmd/stint/...", "server/api", "server/evidence", "policies", "server/ledger", "recorder/cast"}},
-	{"cmd/stint-broker", []string{"server/broker"}},
-	{"cmd/stint-signer", []string{"server/signer"}},
-	{"cmd/stint-proxy", []string{"recorder"}},
+	{"cmd/stint-broker", []string{"cmd/internal/process", "server/broker"}},
+	{"cmd/stint-signer", []string{"cmd/internal/process", "server/signer"}},
+	{"cmd/stint-proxy", []string{"cmd/internal/process", "recorder"}},
+	{"cmd/internal/process", nil},
 	// It starts the other binaries and links none of them. The default policies
 	// are YAML in an embed.FS of their own.
 	{"cmd/stint-dev/...", []string{"cmd/stint-dev/...", "server/api", "server/evidence", "policies/bundle"}},

@@ -50,6 +50,9 @@ type Facts struct {
 	Ask       Ask        `json:"ask"`
 	Approvals []Approval `json:"approvals"`
 	Held      []Held     `json:"held"` // the requester's other live grants, under any of their identities
+	// Known are identities that may show that two others are one person's: an alias
+	// of the first that has the e-mail address of the second.
+	Known []Person `json:"known,omitempty"`
 }
 
 // Outcome says what a decision comes to.

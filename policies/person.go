@@ -61,6 +61,29 @@ func (b *Bundle) SamePerson(p, q Person) bool {
 	})
 }
 
+// linked tells whether two identities belong to one person, also by way of others
+// that are known. Approvals link nothing by themselves: none may take away from
+// another.
+func (b *Bundle) linked(p, q Person, known []Person) bool {
+	if b.SamePerson(p, q) {
+		return true
+	}
+	others := slices.Clone(known)
+	for reached := []Person{p}; len(reached) > 0; reached = reached[1:] {
+		if b.SamePerson(reached[0], q) {
+			return true
+		}
+		others = slices.DeleteFunc(others, func(other Person) bool {
+			same := b.SamePerson(reached[0], other)
+			if same {
+				reached = append(reached, other)
+			}
+			return same
+		})
+	}
+	return false
+}
+
 // IsReviewer tells whether a person may see every request, session and audit
 // event, and replay recordings.
 func (b *Bundle) IsReviewer(p Person) bool { return p.inAny(b.organization.Reviewers) }

@@ -201,7 +201,6 @@ func TestOpenSSHCopies(t *testing.T) {
 	}
 }
 
-
 func TestOpenSSHManyBytes(t *testing.T) {
 	t.Parallel()
 	r := newReal(t)

@@ -5,6 +5,9 @@ import { defineConfig, type Plugin } from 'vite'
 /** The committed page that lets the Go side compile and explain itself without a web build. */
 const placeholder = 'placeholder.html'
 
+/** Where `vite dev` finds a broker. */
+const portal = process.env['STINT_PORTAL_URL'] ?? 'http://localhost:8420'
+
 /** Empties dist before a build and keeps the placeholder, which Vite's own emptyOutDir would delete. */
 function emptyDist(): Plugin {
   return {
@@ -39,12 +42,10 @@ export default defineConfig({
     },
   },
   server: {
-    // `vite dev` beside a running stint-dev: STINT_PORTAL_URL says where its portal listens.
+    // `vite dev` beside a running stint-dev: STINT_PORTAL_URL says where its portal listens. Host and Origin are made the
+    // broker's own, which refuses all others.
     proxy: Object.fromEntries(
-      ['/api', '/login', '/auth'].map((path) => [
-        path,
-        { target: process.env['STINT_PORTAL_URL'] ?? 'http://localhost:8420', changeOrigin: true },
-      ]),
+      ['/api', '/auth', '/healthz'].map((path) => [path, { target: portal, changeOrigin: true, headers: { origin: portal } }]),
     ),
   },
 })

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -241,7 +242,24 @@ func (w *world) openTerminal() *terminal {
 			env = append(env, name+"="+value)
 		}
 	}
+	w.t.Cleanup(func() { endProcessesOf(home) })
 	return &terminal{w: w, home: home, env: env}
+}
+
+// endProcessesOf ends what a terminal left running: the command line's agent
+// stays after the command that started it. Elsewhere than on Linux it ends with
+// its keys.
+func endProcessesOf(home string) {
+	environments, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range environments {
+		text, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(text, []byte("STINT_HOME="+filepath.Join(home, ".stint")+"\x00")) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+			syscall.Kill(pid, syscall.SIGTERM)
+		}
+	}
 }
 
 // browserScript is the person's browser as far as the command line knows: it

@@ -3,10 +3,13 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 )
 
@@ -36,6 +39,13 @@ func run(m *testing.M) (int, error) {
 		build.Dir, build.Stdout, build.Stderr = root, os.Stderr, os.Stderr
 		if err := build.Run(); err != nil {
 			return 0, fmt.Errorf("building the binaries: %w", err)
+		}
+	}
+	// The tests wait for browsers and clocks more than they compute.
+	flag.Parse()
+	if at := flag.Lookup("test.parallel"); at != nil && at.Value.String() == at.DefValue {
+		if err := flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)+2)); err != nil {
+			return 0, err
 		}
 	}
 	defer stopDriver()

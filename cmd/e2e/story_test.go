@@ -8,49 +8,71 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 
 	"stint/server/api"
 )
 
 // story is a world with the people of the path in it: dana, whose passkey signs
-// enrolments; bob, who approves; alice, who asks. Each does what they do in the
-// portal's pages and at a command line, and each page they come by is checked
-// for accessibility.
+// enrolments; bob, who approves; alice, who asks; carol, who reviews. Each does
+// what they do in the portal's pages or at a command line.
 type story struct {
 	*world
-	dana, bob *tab
-	alice     *terminal
+	dana, bob    *tab
+	alice, carol *terminal
+	// looking has axe look at every page on the way. Once in a run is enough.
+	looking bool
+	// danaApprovesFor are groups for which dana's passkey counts as well.
+	danaApprovesFor []string
 }
 
-// beginStory starts a world in which bob can approve and alice is signed in at
-// her command line.
+// beginStory starts a world in which bob can approve, and alice and carol are
+// signed in at their command lines.
 func beginStory(t *testing.T, flags ...string) *story {
 	t.Helper()
 	s := &story{world: startWorld(t, flags...)}
-	s.dana = s.makeFirstAdministrator("dana")
-	s.bob = s.signIn("bob", "/", nil)
-	s.enrolPasskey(s.bob, "bob", "sre-leads")
-	s.alice = s.openTerminal()
-	s.alice.signIn("alice")
+	s.begin()
 	return s
 }
 
+func (s *story) begin() {
+	s.t.Helper()
+	s.dana = s.makeFirstAdministrator("dana", s.danaApprovesFor...)
+	s.bob = s.signIn("bob", "/", nil)
+	s.enrolPasskey(s.bob, "bob", "sre-leads")
+	s.alice, s.carol = s.openTerminal(), s.openTerminal()
+	s.alice.signIn("alice")
+	s.carol.signIn("carol")
+}
+
+// accessible fails the test for everything that axe finds on a tab's page.
+func (s *story) accessible(b *tab) {
+	s.t.Helper()
+	if s.looking {
+		b.accessible()
+	}
+}
+
 // makeFirstAdministrator opens the link that stint-dev printed, as somebody who
-// is not signed in yet, and makes the passkey.
-func (s *story) makeFirstAdministrator(name string) *tab {
+// is not signed in yet, and makes the passkey. It counts for more groups than
+// administrators where they are given.
+func (s *story) makeFirstAdministrator(name string, groups ...string) *tab {
 	s.t.Helper()
 	b := openTab(s.t, name, nil)
 	b.open(s.Bootstrap)
 	b.see("text=Sign in with your organisation")
-	b.accessible()
+	s.accessible(b)
 	b.click("text=Sign in with your organisation")
 	s.fillSignIn(b, name)
 	b.waitURL("/bootstrap$") // the code is out of the address
 	b.see(`role=heading[name="The first administrator"]`)
-	b.accessible()
+	s.accessible(b)
+	for _, group := range groups {
+		b.click(fmt.Sprintf(`role=checkbox[name=/^%s/]`, group))
+	}
 	b.click(`role=button[name="Make my passkey"]`)
 	b.see("text=the roster has its first administrator")
-	b.accessible()
+	s.accessible(b)
 	return b
 }
 
@@ -60,22 +82,22 @@ func (s *story) enrolPasskey(person *tab, name string, groups ...string) {
 	person.open(s.Portal + "/passkeys")
 	person.click(`role=button[name="Add a passkey"]`)
 	person.see("role=dialog")
-	person.accessible()
+	s.accessible(person)
 	for _, group := range groups {
 		person.click(fmt.Sprintf(`role=dialog >> role=checkbox[name=/^%s/]`, group))
 	}
 	person.click(`role=dialog >> role=button[name="Make the passkey"]`)
 	person.see("text=Waits for an administrator")
-	person.accessible()
+	s.accessible(person)
 
 	s.dana.open(s.Portal + "/passkeys")
 	sign := fmt.Sprintf(`role=article[name="Passkey of %s"] >> role=button[name="Sign with my passkey"]`, name)
 	s.dana.see(sign)
-	s.dana.accessible()
+	s.accessible(s.dana)
 	s.dana.click(sign)
 	s.dana.see("text=Signed: it is in the roster")
 	person.see("text=Pinned in the roster")
-	person.accessible()
+	s.accessible(person)
 }
 
 // askInPortal fills in the page for asking and returns the new request's id.
@@ -83,18 +105,18 @@ func (s *story) askInPortal(b *tab, target, duration, reason string) string {
 	s.t.Helper()
 	b.open(s.Portal + "/")
 	b.see("text=What you may ask for")
-	b.accessible()
+	s.accessible(b)
 	b.click(`role=main >> role=link[name="Ask for access"] >> nth=0`)
 	b.fill(`role=combobox`, target)
 	b.press("Enter")
 	b.click(fmt.Sprintf(`label:has-text("%s")`, duration))
 	b.fill(`textarea`, reason)
 	b.see("text=/^Needs /") // policy's sentence: who must agree
-	b.accessible()
+	s.accessible(b)
 	b.click(`role=button[name=/^Ask for .* on ` + target + `/]`)
 	b.waitURL("/requests/req-")
 	b.see("text=" + reason)
-	b.accessible()
+	s.accessible(b)
 	return path.Base(b.url())
 }
 
@@ -107,7 +129,7 @@ func (s *story) approve(id string) {
 	if text := s.bob.see(`[aria-label="The text that you sign"]`); !strings.Contains(text, id) {
 		s.t.Errorf("the text that bob signs does not name %s:\n%s", id, text)
 	}
-	s.bob.accessible()
+	s.accessible(s.bob)
 	s.bob.click(`role=button[name=/^Approve with passkey/]`)
 	s.bob.see("text=/^Approved$/")
 }
@@ -152,4 +174,16 @@ func (c *terminal) json(into any, arguments ...string) {
 	if err := json.Unmarshal([]byte(out), into); err != nil {
 		c.w.t.Fatalf("stint %s: %v\n%s", strings.Join(arguments, " "), err, out)
 	}
+}
+
+// within waits at most so long until check returns nil.
+func (w *world) within(limit time.Duration, what string, check func() error) {
+	w.t.Helper()
+	var err error
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if err = check(); err == nil {
+			return
+		}
+	}
+	w.t.Fatalf("after %s, still not: %s: %v", limit, what, err)
 }

@@ -135,15 +135,13 @@ func (w *world) shower(name string) func(line string) {
 	var mu sync.Mutex
 	shown := map[string]time.Time{}
 	return func(line string) {
-		var entry struct{ Level, Msg, Err, Error string }
+		var entry struct{ Level, Msg, Error string }
 		if json.Unmarshal([]byte(line), &entry) != nil || (entry.Level != "WARN" && entry.Level != "ERROR") {
 			return
 		}
 		text := entry.Msg
-		for _, cause := range []string{entry.Err, entry.Error} {
-			if cause != "" {
-				text += ": " + cause
-			}
+		if entry.Error != "" {
+			text += ": " + entry.Error
 		}
 		mu.Lock()
 		defer mu.Unlock()

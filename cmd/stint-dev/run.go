@@ -150,7 +150,7 @@ func (w *world) startDemo() {
 		switch err := w.demo.Run(ctx); {
 		case ctx.Err() != nil: // the next start goes on
 		case err != nil:
-			w.log.Warn("the demo scenario did not come to its end; the next start tries again", "err", err)
+			w.log.Warn("the demo scenario did not come to its end; the next start tries again", "error", err)
 		default:
 			fmt.Println("The demo session is recorded. Sign in as carol to replay it.")
 		}
@@ -201,7 +201,7 @@ func (w *world) open() error {
 		LogDir: w.path("log"), Log: w.log,
 		Changed: func(map[string]int) {
 			if err := w.rewriteReady(); err != nil {
-				w.log.Error("the ready file could not be written", "err", err)
+				w.log.Error("the ready file could not be written", "error", err)
 			}
 		},
 	})

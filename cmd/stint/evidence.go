@@ -144,12 +144,12 @@ func verifyIssued(e *environment, bundle evidence.Bundle, proofText string, trus
 	if err != nil {
 		return err
 	}
-	principal := verified.Request().Ask.Login + "@" + verified.Request().Ask.Target
+	principal := verified.Principal()
 	if principal != entry.Session.Principal || !verified.Ends().Equal(entry.Session.Ends) {
 		return errors.New("the certificate in the ledger says something else than the evidence")
 	}
 	printAgreement(e, verified.Request(), verified.Approvals())
-	fmt.Fprintf(e.out, "Certificate %d for %s was issued on %s and ended on %s; it is entry %d of the ledger.\n",
+	fmt.Fprintf(e.out, "Certificate %d for %s was issued on %s, good until %s; it is entry %d of the ledger.\n",
 		entry.Session.Serial, principal, entry.Time.UTC().Format(time.RFC3339), entry.Session.Ends.UTC().Format(time.RFC3339), proof.Inclusion.Index)
 	return nil
 }

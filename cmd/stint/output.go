@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"stint/policies"
+	"stint/server/api"
 )
 
 func isTerminal(file *os.File) bool { return term.IsTerminal(int(file.Fd())) }
@@ -48,6 +50,31 @@ func (f format) check() error {
 	return nil
 }
 
+// reading completes a command that shows what the broker answers: signed in, it
+// fetches, and prints the API's own JSON or what show makes of it.
+func reading[T any](e *environment, command *cobra.Command, fetch func(context.Context, *api.Client, []string) (T, error), show func(T) error) *cobra.Command {
+	var output format
+	formatFlag(command, &output)
+	command.RunE = func(command *cobra.Command, arguments []string) error {
+		if err := output.check(); err != nil {
+			return err
+		}
+		_, client, err := signedIn(e)
+		if err != nil {
+			return err
+		}
+		answer, err := fetch(command.Context(), client, arguments)
+		if err != nil {
+			return err
+		}
+		if output == "json" {
+			return printJSON(e.out, answer)
+		}
+		return show(answer)
+	}
+	return command
+}
+
 // printJSON writes a value as indented JSON.
 func printJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
@@ -67,6 +94,17 @@ func table(w io.Writer, head []string, rows [][]string) error {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	return t.Flush()
+}
+
+// tablePage is table for one page of a list; cursor leads to the next.
+func tablePage(w io.Writer, head []string, rows [][]string, cursor string) error {
+	if err := table(w, head, rows); err != nil {
+		return err
+	}
+	if cursor != "" {
+		fmt.Fprintf(w, "There are more: give the same command with --cursor %s\n", plain(cursor))
+	}
+	return nil
 }
 
 // seconds shows a length of time as people type it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -17,54 +18,33 @@ import (
 
 func sessionsCommand(e *environment) *cobra.Command {
 	var query api.SessionsQuery
-	var output format
-	command := &cobra.Command{
+	command := reading(e, &cobra.Command{
 		Use:   "sessions",
 		Short: "Recorded sessions that you may see",
 		Args:  nothing,
-		RunE: func(command *cobra.Command, _ []string) error {
-			if err := output.check(); err != nil {
-				return err
-			}
-			_, client, err := signedIn(e)
-			if err != nil {
-				return err
-			}
-			page, err := client.Sessions(command.Context(), query)
-			if err != nil {
-				return err
-			}
-			if output == "json" {
-				return printJSON(e.out, page)
-			}
-			if len(page.Items) == 0 {
-				fmt.Fprintln(e.out, "No session yet. One begins with: stint ssh TARGET")
-				return nil
-			}
-			var rows [][]string
-			for _, s := range page.Items {
-				state := "live"
-				if !s.Live {
-					state = s.EndReason
-				}
-				rows = append(rows, []string{s.ID, clock(s.Started), s.Person.Name, s.Login + "@" + s.Target, state, s.ChainVerified})
-			}
-			if err := table(e.out, []string{"ID", "STARTED", "WHO", "WHERE", "STATE", "RECORDING"}, rows); err != nil {
-				return err
-			}
-			if page.Cursor != "" {
-				fmt.Fprintf(e.out, "More: stint sessions --cursor %s\n", page.Cursor)
-			}
+	}, func(ctx context.Context, client *api.Client, _ []string) (api.Sessions, error) {
+		return client.Sessions(ctx, query)
+	}, func(page api.Sessions) error {
+		if len(page.Items) == 0 {
+			fmt.Fprintln(e.out, "No session yet. One begins with: stint ssh TARGET")
 			return nil
-		},
-	}
+		}
+		var rows [][]string
+		for _, s := range page.Items {
+			state := "live"
+			if !s.Live {
+				state = s.EndReason
+			}
+			rows = append(rows, []string{s.ID, clock(s.Started), s.Person.Name, s.Login + "@" + s.Target, state, s.ChainVerified})
+		}
+		return tablePage(e.out, []string{"ID", "STARTED", "WHO", "WHERE", "STATE", "RECORDING"}, rows, page.Cursor)
+	})
 	flags := command.Flags()
 	flags.StringVar(&query.Request, "request", "", "only sessions of this request")
 	flags.StringVar(&query.Target, "target", "", "only sessions on this target")
 	flags.BoolVar(&query.Live, "live", false, "only live ones")
 	flags.IntVar(&query.Limit, "limit", 50, "rows a page")
 	flags.StringVar(&query.Cursor, "cursor", "", "the page after this")
-	formatFlag(command, &output)
 	return command
 }
 
@@ -87,11 +67,17 @@ func sessionOf(ctx context.Context, client *api.Client, id string) (string, erro
 	}
 }
 
+// idPattern is how sessions and requests are named.
+var idPattern = regexp.MustCompile(`^([0-9a-f]{32}|req-[A-Za-z0-9_-]+)$`)
+
 // openRecording streams a recording from the broker, or from a file where the
 // argument names one.
 func openRecording(ctx context.Context, e *environment, what string) (io.ReadCloser, error) {
-	if file, err := os.Open(what); err == nil {
-		return file, nil
+	// What is written like an id is one, whatever files lie about here.
+	if !idPattern.MatchString(what) {
+		if file, err := os.Open(what); err == nil {
+			return file, nil
+		}
 	}
 	_, client, err := signedIn(e)
 	if err != nil {
@@ -129,14 +115,29 @@ func playCommand(e *environment) *cobra.Command {
 	return command
 }
 
+// stream is one stream of one channel.
+type stream struct {
+	channel uint32
+	kind    cast.Kind
+}
+
+// maxStreams bounds the streams that are kept apart.
+const maxStreams = 1024
+
 // play writes a recording's output at the pace it came, made inert.
 func play(ctx context.Context, e *environment, recording io.Reader, speed float64, idle time.Duration) error {
 	reader, err := cast.NewReader(recording)
 	if err != nil {
 		return &unprovenError{err}
 	}
-	screen := cast.NewInertWriter(e.out)
-	defer screen.Close()
+	// A filter for each stream: one alone would take what a stream says in the midst
+	// of another's control string for a part of that, and show nothing of it.
+	screens := make(map[stream]*cast.InertWriter)
+	defer func() {
+		for _, screen := range screens {
+			screen.Close()
+		}
+	}()
 	var last time.Duration
 	for {
 		event, err := reader.Next()
@@ -165,7 +166,14 @@ func play(ctx context.Context, e *environment, recording io.Reader, speed float6
 			return nil
 		case <-time.After(time.Duration(float64(pause) / speed)):
 		}
-		if _, err := screen.Write(data); err != nil {
+		from := stream{event.Channel, event.Body.Kind()}
+		if len(screens) >= maxStreams && screens[from] == nil {
+			from = stream{} // beyond the bound they share one
+		}
+		if screens[from] == nil {
+			screens[from] = cast.NewInertWriter(e.out)
+		}
+		if _, err := screens[from].Write(data); err != nil {
 			return err
 		}
 	}

@@ -13,43 +13,27 @@ import (
 )
 
 func rolesCommand(e *environment) *cobra.Command {
-	var output format
-	command := &cobra.Command{
+	return reading(e, &cobra.Command{
 		Use:   "roles",
 		Short: "What you may ask for",
 		Args:  nothing,
-		RunE: func(command *cobra.Command, _ []string) error {
-			if err := output.check(); err != nil {
-				return err
+	}, func(ctx context.Context, client *api.Client, _ []string) (api.Roles, error) {
+		return client.Roles(ctx)
+	}, func(roles api.Roles) error {
+		if len(roles.Items) == 0 {
+			fmt.Fprintln(e.out, "No role names a group of yours; ask your platform team which one you need.")
+			return nil
+		}
+		var rows [][]string
+		for _, role := range roles.Items {
+			var targets []string
+			for _, target := range role.Targets {
+				targets = append(targets, target.Name)
 			}
-			_, client, err := signedIn(e)
-			if err != nil {
-				return err
-			}
-			roles, err := client.Roles(command.Context())
-			if err != nil {
-				return err
-			}
-			if output == "json" {
-				return printJSON(e.out, roles)
-			}
-			if len(roles.Items) == 0 {
-				fmt.Fprintln(e.out, "No role names a group of yours; ask your platform team which one you need.")
-				return nil
-			}
-			var rows [][]string
-			for _, role := range roles.Items {
-				var targets []string
-				for _, target := range role.Targets {
-					targets = append(targets, target.Name)
-				}
-				rows = append(rows, []string{role.Name, strings.Join(targets, " "), strings.Join(role.Logins, " "), seconds(role.LongestSeconds), role.Description})
-			}
-			return table(e.out, []string{"ROLE", "TARGETS", "LOGINS", "LONGEST", "FOR"}, rows)
-		},
-	}
-	formatFlag(command, &output)
-	return command
+			rows = append(rows, []string{role.Name, strings.Join(targets, " "), strings.Join(role.Logins, " "), seconds(role.LongestSeconds), role.Description})
+		}
+		return table(e.out, []string{"ROLE", "TARGETS", "LOGINS", "LONGEST", "FOR"}, rows)
+	})
 }
 
 func requestCommand(e *environment) *cobra.Command {
@@ -142,12 +126,12 @@ func awaitAnswer(ctx context.Context, e *environment, client *api.Client, reques
 
 // printRequest says in words what became of a request, and what to do next.
 func printRequest(e *environment, r api.Request) {
-	fmt.Fprintf(e.out, "%s  %s\n", r.ID, plain(r.Summary))
+	fmt.Fprintf(e.out, "%s  %s\n", plain(r.ID), plain(r.Summary))
 	state := r.State
 	if r.EndReason != "" {
 		state += ", " + r.EndReason
 	}
-	fmt.Fprintf(e.out, "State: %s\n", state)
+	fmt.Fprintf(e.out, "State: %s\n", plain(state))
 	switch r.State {
 	case "pending":
 		fmt.Fprintf(e.out, "%s It is void after %s.\n", plain(r.Decision.Summary), clock(r.Expires))
@@ -155,102 +139,65 @@ func printRequest(e *environment, r api.Request) {
 		if r.Ends != nil {
 			fmt.Fprintf(e.out, "Until %s (%s)\n", clock(*r.Ends), left(*r.Ends, e.now()))
 		}
-		fmt.Fprintf(e.out, "Use it with: stint ssh %s@%s\n", r.Login, r.Target)
+		fmt.Fprintf(e.out, "Use it with: stint ssh %s@%s\n", plain(r.Login), plain(r.Target))
 	}
 }
 
 func requestsCommand(e *environment) *cobra.Command {
 	var query api.RequestsQuery
-	var output format
-	command := &cobra.Command{
+	command := reading(e, &cobra.Command{
 		Use:   "requests",
 		Short: "Requests: yours, or those that wait for you",
 		Args:  nothing,
-		RunE: func(command *cobra.Command, _ []string) error {
-			if err := output.check(); err != nil {
-				return err
-			}
-			_, client, err := signedIn(e)
-			if err != nil {
-				return err
-			}
-			page, err := client.Requests(command.Context(), query)
-			if err != nil {
-				return err
-			}
-			if output == "json" {
-				return printJSON(e.out, page)
-			}
-			if len(page.Items) == 0 {
-				fmt.Fprintln(e.out, `Nothing here. Ask with: stint request ROLE --target TARGET --reason "…"`)
-				return nil
-			}
-			var rows [][]string
-			for _, item := range page.Items {
-				state := item.State
-				if item.EndReason != "" {
-					state = item.EndReason
-				} else if item.Ends != nil && (state == "approved" || state == "active") {
-					state += ", " + left(*item.Ends, e.now())
-				}
-				rows = append(rows, []string{item.ID, state, item.Requester.Name, item.Role, item.Login + "@" + item.Target, item.Reason})
-			}
-			if err := table(e.out, []string{"ID", "STATE", "WHO", "ROLE", "WHERE", "REASON"}, rows); err != nil {
-				return err
-			}
-			if page.Cursor != "" {
-				fmt.Fprintf(e.out, "More: stint requests --view %s --cursor %s\n", query.View, page.Cursor)
-			}
+	}, func(ctx context.Context, client *api.Client, _ []string) (api.Requests, error) {
+		return client.Requests(ctx, query)
+	}, func(page api.Requests) error {
+		if len(page.Items) == 0 {
+			fmt.Fprintln(e.out, `Nothing here. Ask with: stint request ROLE --target TARGET --reason "…"`)
 			return nil
-		},
-	}
+		}
+		var rows [][]string
+		for _, item := range page.Items {
+			state := item.State
+			if item.EndReason != "" {
+				state = item.EndReason
+			} else if item.Ends != nil && (state == "approved" || state == "active") {
+				state += ", " + left(*item.Ends, e.now())
+			}
+			rows = append(rows, []string{item.ID, state, item.Requester.Name, item.Role, item.Login + "@" + item.Target, item.Reason})
+		}
+		return tablePage(e.out, []string{"ID", "STATE", "WHO", "ROLE", "WHERE", "REASON"}, rows, page.Cursor)
+	})
 	flags := command.Flags()
 	flags.StringVar(&query.View, "view", "mine", "mine, to-approve or all")
 	flags.StringVar(&query.State, "state", "", "only this state: pending, approved, active, denied, withdrawn, expired or ended")
 	flags.IntVar(&query.Limit, "limit", 50, "rows a page")
 	flags.StringVar(&query.Cursor, "cursor", "", "the page after this")
-	formatFlag(command, &output)
 	return command
 }
 
 func showCommand(e *environment) *cobra.Command {
-	var output format
-	command := &cobra.Command{
+	return reading(e, &cobra.Command{
 		Use:   "show ID",
 		Short: "A request with all that became of it",
 		Args:  exactly(1, "name the request; see: stint requests"),
-		RunE: func(command *cobra.Command, arguments []string) error {
-			if err := output.check(); err != nil {
-				return err
+	}, func(ctx context.Context, client *api.Client, arguments []string) (api.Request, error) {
+		return client.Request(ctx, arguments[0])
+	}, func(request api.Request) error {
+		printRequest(e, request)
+		fmt.Fprintf(e.out, "Reason: %s\n", plain(request.Reason))
+		for _, reason := range request.Decision.Reasons {
+			mark := "no "
+			if reason.Met {
+				mark = "yes"
 			}
-			_, client, err := signedIn(e)
-			if err != nil {
-				return err
-			}
-			request, err := client.Request(command.Context(), arguments[0])
-			if err != nil {
-				return err
-			}
-			if output == "json" {
-				return printJSON(e.out, request)
-			}
-			printRequest(e, request)
-			fmt.Fprintf(e.out, "Reason: %s\n", plain(request.Reason))
-			for _, reason := range request.Decision.Reasons {
-				mark := "no "
-				if reason.Met {
-					mark = "yes"
-				}
-				fmt.Fprintf(e.out, "  %s  %s\n", mark, plain(reason.Text))
-			}
-			for _, entry := range request.Timeline {
-				fmt.Fprintf(e.out, "%s  %s\n", clock(entry.Time), plain(entry.Text))
-			}
-			return nil
-		},
-	}
-	formatFlag(command, &output)
-	return command
+			fmt.Fprintf(e.out, "  %s  %s\n", mark, plain(reason.Text))
+		}
+		for _, entry := range request.Timeline {
+			fmt.Fprintf(e.out, "%s  %s\n", clock(entry.Time), plain(entry.Text))
+		}
+		return nil
+	})
 }
 
 // takingCommand is a command that takes access away: it needs no proof.

@@ -60,7 +60,7 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	if err != nil {
 		return err
 	}
-	credential, err := openssh.Activate(ctx, who, client, grant.ID, e.random, e.now)
+	credential, err := openssh.Activate(ctx, who, client, grant, e.random, e.now)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func activateCommand(e *environment) *cobra.Command {
 				return err
 			}
 			if !quiet {
-				fmt.Fprintln(e.out, ends)
+				fmt.Fprintln(e.out, plain(ends))
 			}
 			return nil
 		},
@@ -232,7 +232,7 @@ func addKey(ctx context.Context, e *environment, who *account.Account, client *a
 	if _, _, err := who.Trust(ctx); err != nil {
 		return err
 	}
-	credential, err := openssh.Activate(ctx, who, client, grant.ID, e.random, e.now)
+	credential, err := openssh.Activate(ctx, who, client, grant, e.random, e.now)
 	if err != nil {
 		return err
 	}

@@ -115,10 +115,13 @@ const (
 	Expired   Reason = "expired"    // the grant ran out
 	Dropped   Reason = "dropped"    // its holder gave it back
 	Revoked   Reason = "revoked"    // somebody took it away
+	Killed    Reason = "killed"     // somebody ended this session; the grant went on
 	LeaseLost Reason = "lease-lost" // the proxy could not renew its lease
-	DiskFull  Reason = "disk-full"  // it could no longer be recorded
-	Failed    Reason = "failed"     // the proxy or the connection to the target failed
+	Failed    Reason = "failed"     // the target could not be reached, or went away
 	Cut       Reason = "cut"        // the proxy died; written afterwards by Resume
+
+	RecorderFailed Reason = "recorder-failed" // it could no longer be recorded
+	ProxyStopped   Reason = "proxy-stopped"   // the proxy was told to stop
 )
 
 // End is the last event of every finished recording, on channel 0. [Writer.Close]

@@ -57,6 +57,7 @@ type inert struct {
 	osc     bool   // the control string is an OSC
 	pending []byte // of a sequence or control string, without its introducer
 	runes   []byte // of a character that is not complete
+	hidden  int64  // bytes of control strings that were not shown
 
 	alternate, region, origin bool // what reset has to undo
 }
@@ -181,12 +182,11 @@ func (f *inert) sequence(dst []byte, b byte) []byte {
 }
 
 // string takes a byte of an OSC, DCS, APC, PM or SOS. Its end is ST, or BEL for an
-// OSC; then nothing of it is shown, as no terminal shows it.
+// OSC; then nothing of it is shown, as no terminal shows it; in plain text see ended.
 func (f *inert) string(dst []byte, b byte) []byte {
 	if f.state == controlStringEscape {
 		if b == '\\' {
-			f.state, f.pending = ground, f.pending[:0]
-			return dst
+			return f.ended(dst)
 		}
 		dst = f.abort(dst)
 		f.state = escape
@@ -197,13 +197,26 @@ func (f *inert) string(dst []byte, b byte) []byte {
 	case b == esc:
 		f.state = controlStringEscape
 		return dst
-	case b == bel && f.osc,
-		b == 0x9c && last >= 0 && f.pending[last] == 0xc2: // ST as the character U+009C
-		f.state, f.pending = ground, f.pending[:0]
-		return dst
+	case b == bel && f.osc:
+		return f.ended(dst)
+	case b == 0x9c && last >= 0 && f.pending[last] == 0xc2: // ST as the character U+009C
+		f.pending = f.pending[:last]
+		return f.ended(dst)
 	case b == can, b == sub, f.osc && b < ' ', len(f.pending) == maxString:
 		return f.step(f.abort(dst), b)
 	}
 	f.pending = append(f.pending, b)
+	return dst
+}
+
+// ended leaves a control string that has its end. Whoever reads plain text has to
+// see it all the same, since a client that is no terminal did; but for an OSC, of
+// which every prompt holds one: what those held is counted.
+func (f *inert) ended(dst []byte) []byte {
+	if f.plain && !f.osc {
+		return f.abort(dst)
+	}
+	f.hidden += int64(len(f.pending))
+	f.state, f.pending = ground, f.pending[:0]
 	return dst
 }

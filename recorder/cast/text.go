@@ -18,7 +18,7 @@ import (
 // that is time since the start (of the line's first byte), channel, a mark, and
 // the text. The mark is | for output, ! for error output, < for input and * for a
 // remark of the recorder's, so that no output can pass for a remark. Control
-// sequences are left out; a carriage return begins a new line, so that nothing
+// sequences are left out, and how much an OSC held is told at the end; a carriage return begins a new line, so that nothing
 // overwritten is hidden. It writes all that can be read and then returns [ErrCut]
 // or [ErrCorrupt] if the recording is not whole.
 func Text(w io.Writer, stream io.Reader, o ExportOptions) error {
@@ -157,6 +157,9 @@ func (t *text) flush(channel uint32, last bool) {
 		}
 		if len(l.text) > 0 {
 			_ = t.end(l, l.began)
+		}
+		if last && l.filter.hidden > 0 {
+			_ = t.write(l.began, l.channel, '*', fmt.Appendf(nil, "%d bytes of titles and other commands to the terminal are not shown", l.filter.hidden))
 		}
 	}
 }

@@ -361,7 +361,7 @@ func TestFailureIsSticky(t *testing.T) {
 	_, sealErr := rec.Seal()
 	for name, err := range map[string]error{
 		"Write": rec.Write(1, Output("x")), "Flush": rec.Flush(), "Seal": sealErr,
-		"Close": rec.Close(End{Reason: DiskFull}), "Err": rec.Err(),
+		"Close": rec.Close(End{Reason: RecorderFailed}), "Err": rec.Err(),
 	} {
 		if !errors.Is(err, errDisk) {
 			t.Errorf("%s: %v", name, err)

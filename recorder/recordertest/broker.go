@@ -27,7 +27,6 @@ type Broker struct {
 	ended    map[string]wire.Ending // by request
 	streams  map[chan wire.Ending]bool
 	lease    time.Duration
-	silent   bool
 }
 
 // Session is what the broker knows of a session.

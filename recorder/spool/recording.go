@@ -80,7 +80,7 @@ func (r *Recording) End(reason, detail string) error {
 		r.transfer.repair(end)
 		return fmt.Errorf("closing the recording: %w", err)
 	}
-	r.transfer.finish(wire.SessionEnd{Reason: reported(end.Reason), Ended: r.transfer.spool.options.Now().UTC(), Bytes: r.writer.Size()})
+	r.transfer.finish(wire.SessionEnd{Reason: reason, Ended: r.transfer.spool.options.Now().UTC(), Bytes: r.writer.Size()})
 	return nil
 }
 

@@ -248,15 +248,7 @@ func recordedReason(file *os.File, seals []cast.Seal) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return reported(summary.End.Reason), nil
-}
-
-// reported is a reason as the broker knows it; the recording says more.
-func reported(reason cast.Reason) string {
-	if reason == cast.DiskFull {
-		return "recorder-failed"
-	}
-	return string(reason)
+	return string(summary.End.Reason), nil
 }
 
 func (t *transfer) tellEnd(ctx context.Context, end wire.SessionEnd) error {

@@ -15,10 +15,10 @@ const (
 	reasonDropped        = string(cast.Dropped)
 	reasonRevoked        = string(cast.Revoked)
 	reasonExpired        = string(cast.Expired)
-	reasonKilled         = "killed"
+	reasonKilled         = string(cast.Killed)
 	reasonLeaseLost      = string(cast.LeaseLost)
-	reasonRecorderFailed = "recorder-failed"
-	reasonProxyStopped   = "proxy-stopped"
+	reasonRecorderFailed = string(cast.RecorderFailed)
+	reasonProxyStopped   = string(cast.ProxyStopped)
 	reasonFailed         = string(cast.Failed) // the target could not be reached, or went away
 )
 

@@ -103,6 +103,16 @@ type connection struct {
 	pass     pass
 }
 
+// cut ends the connection without the other side's help: one inside another ends
+// with the outer one, and everything in that.
+func (c *connection) cut() {
+	if inner, ok := c.raw.(*channelConn); ok {
+		_ = inner.outer.raw.Close()
+		return
+	}
+	_ = c.raw.Close()
+}
+
 // refusals gathers why a client's keys did not count.
 type refusals struct {
 	mu   sync.Mutex

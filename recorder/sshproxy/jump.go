@@ -29,8 +29,32 @@ func (p *Proxy) serveJump(ctx context.Context, outer *connection) {
 	defer inner.Wait()
 	inner.Go(func() { refuseRequests(outer.requests) })
 	slots := make(chan struct{}, maxInner)
-	for opened := range outer.channels {
+	// What is inside goes by certificates of its own; nothing more comes in once
+	// the outer one has ended, and the last that leaves takes the connection along.
+	ends := time.NewTimer(outer.pass.Ends.Sub(p.now()))
+	defer ends.Stop()
+	for ended := false; ; {
+		var opened ssh.NewChannel
+		select {
+		case <-ends.C:
+			ended = true
+			inner.Go(func() {
+				for range maxInner {
+					slots <- struct{}{}
+				}
+				outer.Close()
+			})
+			continue
+		case next, ok := <-outer.channels:
+			if !ok {
+				return
+			}
+			opened = next
+		}
 		name, refusal := p.jumpTarget(opened)
+		if ended {
+			refusal = "stint: the certificate of this connection has ended. Connect again"
+		}
 		if refusal != "" {
 			_ = opened.Reject(ssh.Prohibited, refusal)
 			continue
@@ -85,14 +109,11 @@ func (p *Proxy) serveInner(ctx context.Context, raw net.Conn, target string) {
 }
 
 // channelConn makes a connection of a channel. Closing it needs the other side's
-// answer before a pending Read returns; Cut does not wait for that.
+// answer before a pending Read returns; connection.cut does not wait for that.
 type channelConn struct {
 	ssh.Channel
 	outer *connection
 }
-
-// Cut closes the outer connection, with everything in it.
-func (c *channelConn) Cut() { c.outer.Close() }
 
 // LocalAddr is the outer connection's.
 func (c *channelConn) LocalAddr() net.Addr { return c.outer.LocalAddr() }

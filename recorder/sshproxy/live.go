@@ -28,11 +28,15 @@ const (
 	// up to streamRetryMost.
 	streamRetry     = 100 * time.Millisecond
 	streamRetryMost = 500 * time.Millisecond
+	// maxSessions bounds the sessions of one grant at once: nobody takes the
+	// proxy's files and memory away from everybody else.
+	maxSessions = 128
 )
 
 var (
 	errNoBroker = errors.New("the broker cannot be reached")
 	errStopping = errors.New("the proxy is stopping")
+	errTooMany  = errors.New("the grant has too many sessions")
 )
 
 // live knows the sessions of this proxy, from before the broker is asked about
@@ -65,6 +69,15 @@ func (l *live) add(s *session) error {
 	defer l.mu.Unlock()
 	if l.stopping {
 		return errStopping
+	}
+	same := 0
+	for _, other := range l.sessions {
+		if other.pass.Request == s.pass.Request {
+			same++
+		}
+	}
+	if same >= maxSessions {
+		return errTooMany
 	}
 	l.sessions[s.id] = s
 	return nil

@@ -130,9 +130,11 @@ func (c *channel) fromClient(request *ssh.Request) bool {
 	switch request.Type {
 	case "pty-req":
 		var want terminalRequest
-		if ssh.Unmarshal(request.Payload, &want) != nil || c.isStarted() {
+		if ssh.Unmarshal(request.Payload, &want) != nil || c.isStarted() || c.asksForTerminal() || !terminalPattern.MatchString(want.Terminal) {
 			return c.refuse(request.Type, whyUnknown)
 		}
+		want.Modes = plainModes(want.Modes)
+		request.Payload = ssh.Marshal(want)
 		if !c.forward(request) {
 			return false
 		}
@@ -151,6 +153,7 @@ func (c *channel) fromClient(request *ssh.Request) bool {
 		}
 		return c.session.record(c.number, cast.Environment(want)) && c.forward(request)
 	case "shell":
+		request.Payload = nil // the standard has none, so nothing would record it
 		return c.begin(request, cast.Shell, "")
 	case "exec":
 		var want commandRequest
@@ -173,8 +176,7 @@ func (c *channel) fromClient(request *ssh.Request) bool {
 			return c.refuse(request.Type, whyUnknown)
 		}
 		if !c.isStarted() {
-			c.setSize(cast.Size(want)) // recorded with what is started
-			return c.forward(request)
+			c.setSize(cast.Size(want)) // recorded again with what is started
 		}
 		return c.session.record(c.number, cast.WindowChange(want)) && c.forward(request)
 	case "signal":
@@ -184,6 +186,7 @@ func (c *channel) fromClient(request *ssh.Request) bool {
 		}
 		return c.session.record(c.number, cast.Signal(want.Signal)) && c.forward(request)
 	case "eow@openssh.com": // the client reads no more; it says nothing else
+		request.Payload = nil
 		return c.forward(request)
 	case "keepalive@openssh.com":
 		return true
@@ -194,6 +197,13 @@ func (c *channel) fromClient(request *ssh.Request) bool {
 	default:
 		return c.refuse(request.Type, whyUnknown)
 	}
+}
+
+// asksForTerminal tells whether the target granted a terminal already.
+func (c *channel) asksForTerminal() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hasTerminal
 }
 
 func (c *channel) setSize(size cast.Size) {
@@ -234,7 +244,7 @@ func (c *channel) serveTarget(requests <-chan *ssh.Request) {
 			default: // a second one; the first counts
 			}
 		case "eow@openssh.com": // the target reads no more input
-			_, _ = c.down.SendRequest(request.Type, false, request.Payload)
+			_, _ = c.down.SendRequest(request.Type, false, nil)
 		default: // keepalive@openssh.com among them: any answer will do
 			_ = request.Reply(false, nil)
 		}
@@ -251,6 +261,8 @@ func (c *channel) passExit(request *ssh.Request) {
 		body = cast.ExitStatus(status.Status)
 	case request.Type == "exit-signal" && ssh.Unmarshal(request.Payload, &signal) == nil:
 		body = cast.ExitSignal{Signal: signal.Signal, CoreDumped: signal.CoreDumped, Message: signal.Message}
+		signal.Language = "" // the recording has no place for it
+		request.Payload = ssh.Marshal(signal)
 	default:
 		return // the client sees that none came
 	}

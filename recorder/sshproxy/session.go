@@ -28,6 +28,9 @@ const (
 	// lingerTime is how long a client may take to hang up after the notice, so
 	// that closing the connection does not overtake it.
 	lingerTime = time.Second
+	// endTime is how long a session may take to end before its client is cut off,
+	// whatever it still reads or answers. It is more than the three above.
+	endTime = 4 * time.Second
 )
 
 // session is one authenticated connection to one login@target.
@@ -85,10 +88,13 @@ func (p *Proxy) serveSession(ctx context.Context, client *connection) {
 	defer s.cancel()
 	log := p.log.With("session", s.id, "request", s.pass.Request, "principal", s.pass.principal(), "client", client.RemoteAddr().String())
 
+	gone := make(chan struct{})
 	s.work.Go(func() {
 		_ = client.Wait()
+		close(gone)
 		s.end(ending{reason: reasonCompleted})
 	})
+	s.work.Go(func() { s.loseClient(gone) })
 	err := s.open()
 	if err == nil {
 		log.Info("a session started")
@@ -108,7 +114,9 @@ func (s *session) open() error {
 
 	// 1. Known here before the broker is asked, so that no ending is missed; and
 	// endings are being heard.
-	if err := p.live.add(s); err != nil {
+	if err := p.live.add(s); errors.Is(err, errTooMany) {
+		return &refusedSession{reasonFailed, fmt.Sprintf("this grant has %d sessions already. End some of them first", maxSessions), err}
+	} else if err != nil {
 		return &refusedSession{reasonProxyStopped, "the proxy is stopping. Connect again in a moment", err}
 	}
 	if err := p.live.awaitStream(s.context); err != nil {
@@ -227,6 +235,7 @@ func (s *session) end(e ending) {
 func (s *session) serve() {
 	s.work.Go(func() { s.serveRequests(s.client.requests) })
 	s.work.Go(s.watchTarget)
+	s.work.Go(s.letGo)
 	for {
 		select {
 		case <-s.over:
@@ -243,6 +252,26 @@ func (s *session) serve() {
 	}
 }
 
+// letGo lets go of the target the moment the session ends, whatever serve is
+// doing: a client that reads nothing holds up every answer to it.
+func (s *session) letGo() {
+	<-s.over
+	_ = s.target.Close()
+}
+
+// loseClient cuts off a client that is still there when a session had its time to
+// end. Whoever waits to write to it then goes on.
+func (s *session) loseClient(gone <-chan struct{}) {
+	<-s.over
+	timer := time.NewTimer(endTime)
+	defer timer.Stop()
+	select {
+	case <-gone:
+	case <-timer.C:
+		s.client.cut()
+	}
+}
+
 // watchTarget ends the session when the target goes away.
 func (s *session) watchTarget() {
 	_ = s.target.Wait()
@@ -256,6 +285,9 @@ func (s *session) refuse(err error) {
 		refused = &refusedSession{reasonFailed, "the session could not be started", err}
 	}
 	s.work.Go(func() { refuseRequests(s.client.requests) })
+	// It is over in the end even if the client does not take the sentence.
+	patience := time.AfterFunc(2*refuseWait, func() { s.end(ending{reason: refused.reason, detail: refused.sentence}) })
+	defer patience.Stop()
 	select {
 	case <-s.over:
 		// It ended while it was being opened; that says more than the failed step.
@@ -325,14 +357,10 @@ func (s *session) linger(channels []*channel) time.Duration {
 // only when the other side agrees, so one that does not is closed with the outer
 // one.
 func (s *session) hangUp() {
+	cut := time.AfterFunc(lingerTime, s.client.cut)
+	defer cut.Stop()
 	_ = s.client.Close()
-	inner, ok := s.client.raw.(interface{ Cut() })
-	if !ok {
-		return
-	}
-	cut := time.AfterFunc(lingerTime, inner.Cut)
 	_ = s.client.Wait()
-	cut.Stop()
 }
 
 func (s *session) disarm() {

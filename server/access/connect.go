@@ -112,7 +112,7 @@ func sessionRefused(message string) *Error {
 // explains: it may be forged.
 func (s *Service) alarm(ctx context.Context, start SessionStart, cause error) {
 	s.config.Log.Error("a certificate was refused", "proxy", start.Proxy, "request", start.Request,
-		"serial", start.Serial, "client", start.ClientAddress, "cause", cause)
+		"serial", start.Serial, "client", start.ClientAddress, "error", cause)
 	err := s.write(ctx, func(c *change) error {
 		_, err := c.record(AuditEvent{
 			Kind: EventSessionRefused, Actor: &Actor{Proxy: start.Proxy}, Session: start.Session,
@@ -124,7 +124,7 @@ func (s *Service) alarm(ctx context.Context, start SessionStart, cause error) {
 		return err
 	})
 	if err != nil {
-		s.config.Log.Error("the refusal could not be put into the audit log", "cause", err)
+		s.config.Log.Error("the refusal could not be put into the audit log", "error", err)
 	}
 }
 

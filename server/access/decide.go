@@ -23,7 +23,7 @@ func (m moment) evaluate(r Reader, q Request, extra ...Approval) (policies.Decis
 	if err != nil {
 		return policies.Decision{}, nil, err
 	}
-	facts := policies.Facts{Now: m.now, Asked: q.Revision.Asked, Requester: requester, Ask: q.Revision.Ask}
+	facts := policies.Facts{Now: m.now, Asked: q.Revision.Asked, Requester: requester, Ask: q.Revision.Ask, Known: m.trust.Roster.Known(m.now)}
 	if facts.Held, err = m.held(r, requester, q.ID); err != nil {
 		return policies.Decision{}, nil, err
 	}

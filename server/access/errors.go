@@ -45,7 +45,6 @@ const (
 	CodeNotPinned         = "passkey.not-pinned"
 	CodePasskeyNotFound   = "passkey.not-found"
 	CodePasskeyExists     = "passkey.exists"
-	CodeLoginUnconfirmed  = "login.unconfirmed"
 	CodeActivation        = "activation.evidence"  // the activation's evidence does not fit
 	CodeCertificateHeld   = "certificate.withheld" // issued, but the grant ended meanwhile
 	CodeSessionNotFound   = "session.not-found"

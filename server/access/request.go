@@ -22,7 +22,7 @@ const (
 )
 
 // Live says whether the state is that of a grant. A live state alone gives
-// nothing: the grant's end counts too, see Request.LiveAt.
+// nothing: the grant's end counts too, see Request.Due.
 func (s State) Live() bool { return s == Approved || s == Active }
 
 // Final says whether nothing can follow.
@@ -74,11 +74,6 @@ type Revision struct {
 	Digest    string // of the statement
 	Asked     time.Time
 	Expires   time.Time // pending no longer than this
-}
-
-// LiveAt says whether the grant gives access at that moment.
-func (r Request) LiveAt(now time.Time) bool {
-	return r.State.Live() && now.Before(r.Ends)
 }
 
 // Due says whether time has ended the request, though nobody may have written

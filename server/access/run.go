@@ -59,7 +59,7 @@ func (s *Service) loop(ctx context.Context, wake <-chan struct{}, pass func(cont
 			return
 		}
 		if err != nil {
-			s.config.Log.Error("keeping the store up to date", "cause", err)
+			s.config.Log.Error("keeping the store up to date", "error", err)
 			rest = longestRest
 		}
 		if rest > 0 {
@@ -204,7 +204,7 @@ func (s *Service) deliverOne(ctx context.Context, e Ending) error {
 	return s.writeDown(ctx, func(c *change) error {
 		if failed != nil {
 			s.config.Log.Warn("the signer has not taken an ending; it will be tried again",
-				"request", e.Request, "attempts", e.Attempts+1, "cause", failed)
+				"request", e.Request, "attempts", e.Attempts+1, "error", failed)
 			e.Attempts, e.Next = e.Attempts+1, c.now.Add(backOff(e.Attempts))
 			return c.DelayEnding(e)
 		}

@@ -159,7 +159,9 @@ func (w *world) startSigner(broker, own identity, url string) string {
 	must(w.t, os.MkdirAll(config.Data, 0o700))
 	ctx, cancel := context.WithCancel(context.Background())
 	address, ended := make(chan string, 1), make(chan error, 1)
-	go func() { ended <- signer.Run(ctx, config, func(listen string) error { address <- listen; return nil }) }()
+	go func() {
+		ended <- signer.Run(ctx, config, slog.Default(), func(ready signer.Ready) error { address <- ready.Listen; return nil })
+	}()
 	w.t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -233,7 +233,7 @@ type RemovalEntry struct {
 // EndingEntry records that the signer will sign nothing more for a request.
 type EndingEntry struct {
 	Request string           `json:"request"`
-	Reason  string           `json:"reason"` // denied, withdrawn, dropped, revoked, expired
+	Reason  string           `json:"reason"` // denied, withdrawn, dropped, revoked, expired, completed
 	By      policies.Subject `json:"by"`     // as the broker says; taking away needs no proof
 }
 

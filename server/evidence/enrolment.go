@@ -22,7 +22,6 @@ type VerifiedEnrolment struct{ held *verifiedEnrolment }
 
 type verifiedEnrolment struct {
 	enrolment Enrolment
-	at        time.Time
 	authority string
 	by        policies.Subject
 }
@@ -36,25 +35,6 @@ func (v VerifiedEnrolment) must() *verifiedEnrolment {
 
 // Enrolment is the statement.
 func (v VerifiedEnrolment) Enrolment() Enrolment { return v.must().enrolment }
-
-// Person is whom the roster is to hold, with the groups they are in from now on.
-func (v VerifiedEnrolment) Person() policies.Person {
-	e := v.must().enrolment
-	return policies.Person{Subject: e.Person, Name: e.Name, Email: e.Email, Groups: slices.Clone(e.Groups)}
-}
-
-// Passkey is the new passkey, enrolled at the moment that was verified for.
-func (v VerifiedEnrolment) Passkey() Passkey {
-	e := v.must().enrolment
-	return Passkey{
-		Credential: e.Credential,
-		PublicKey:  e.PublicKey,
-		AAGUID:     e.AAGUID,
-		Name:       e.PasskeyName,
-		Groups:     slices.Clone(e.Groups),
-		Enrolled:   v.must().at,
-	}
-}
 
 // Authority is who allowed it, in a word: see EnrolmentEntry.
 func (v VerifiedEnrolment) Authority() string { return v.must().authority }
@@ -102,7 +82,7 @@ func VerifyEnrolment(e EnrolmentEvidence, trust Trust, now time.Time, codes Code
 	}
 
 	// 4. One authority allows it.
-	v := &verifiedEnrolment{enrolment: *enrolment, at: now, by: enrolment.Person}
+	v := &verifiedEnrolment{enrolment: *enrolment, by: enrolment.Person}
 	switch {
 	case e.Passkey != nil && e.Bootstrap == nil && e.Login == nil:
 		v.authority, v.by, err = allowedByPasskey(e, enrolment, trust, now)

@@ -125,11 +125,11 @@ func TestVerifyEnrolmentAccepts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v.Authority() != c.authority || v.By().Subject != c.by || v.Person().Subject != w.statement.Person || !slices.Equal(v.Person().Groups, w.statement.Groups) {
-				t.Errorf("%q by %s: %+v", v.Authority(), v.By(), v.Person())
+			if v.Authority() != c.authority || v.By().Subject != c.by || v.Enrolment().Person != w.statement.Person || !slices.Equal(v.Enrolment().Groups, w.statement.Groups) {
+				t.Errorf("%q by %s: %+v", v.Authority(), v.By(), v.Enrolment())
 			}
 			before := len(w.Trust.Roster.People)
-			roster := w.Trust.Roster.Enrol(v)
+			roster := w.Trust.Roster.Enrol(v.Enrolment(), w.Now)
 			person, passkey, ok := roster.Holder(w.passkey.Credential, w.Now)
 			if !ok || person.Person.Subject != w.statement.Person || !slices.Equal(person.With(passkey).Groups, w.statement.Groups) {
 				t.Errorf("the roster has %+v", person)
@@ -299,7 +299,7 @@ func TestAPasskeyKeepsToWhatItWasEnrolledFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Trust.Roster = w.Trust.Roster.Enrol(confirming)
+	w.Trust.Roster = w.Trust.Roster.Enrol(confirming.Enrolment(), w.Now)
 	first := w.passkey
 
 	w.newPasskey(evidencetest.NewPasskey(t, "localhost", evidencetest.Origin))
@@ -309,7 +309,7 @@ func TestAPasskeyKeepsToWhatItWasEnrolledFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Trust.Roster = w.Trust.Roster.Enrol(approving)
+	w.Trust.Roster = w.Trust.Roster.Enrol(approving.Enrolment(), w.Now)
 	alice, ok := w.Trust.Roster.Find(w.Alice.Subject)
 	if !ok || len(alice.Passkeys) != 2 || !slices.Equal(alice.Person.Groups, []string{"sre-leads"}) {
 		t.Fatalf("the roster has %+v", alice)

@@ -119,6 +119,11 @@ var forgeries = []struct {
 		w.approve(0, &evidencetest.Member{Person: w.Member("alice-admin").Person, Passkey: w.Bob.Passkey}, nil)
 	}},
 	{"the requester approves by an e-mail address", "policy", func(w *world) { w.Member("bob").Person.Email = "Alice@Example.com" }},
+	{"the requester approves by an identity that another of theirs leads to", "policy", func(w *world) {
+		// The roster knows Alice under an address that her ID token no longer has.
+		old := w.Member("erin")
+		old.Person.Subject, old.Person.Email = w.Alice.Subject, w.Bob.Person.Email
+	}},
 	{"one approver for two", "policy", func(w *world) {
 		w.Member("bob").Person.Groups = []string{"sre-leads", "security"}
 		w.Member("bob").Passkeys[0].Groups = []string{"sre-leads", "security"}
@@ -301,6 +306,8 @@ var forgeries = []struct {
 		claims := w.Issuer.Claims(evidencetest.Person("mallory", "engineering"), w.Login.Nonce(w.t), w.Now)
 		w.bundle.Login.IDToken = w.Issuer.Token(w.t, claims)
 	}},
+	{"a nonce under another spelling", "id-token", func(w *world) { w.claim("Nonce", "x") }},
+	{"an audience under another spelling", "id-token", func(w *world) { w.claim("AUD", "stint-cli") }},
 	{"a token of nobody", "id-token", func(w *world) { w.claim("sub", "") }},
 	{"a requester who lost the group", "policy", func(w *world) { w.claim("groups", []string{"sales"}) }},
 
@@ -334,6 +341,11 @@ var forgeries = []struct {
 	}},
 	{"a confirmation that is over", "login-expires", func(w *world) {
 		w.confirmBy(w.Erin, func(l *evidence.Login) { l.Person, l.Expires = w.Alice.Subject, w.Now })
+	}},
+	{"a confirmation for longer than a day", "login-expires", func(w *world) {
+		w.confirmBy(w.Erin, func(l *evidence.Login) {
+			l.Person, l.Expires = w.Alice.Subject, l.Issued.Add(evidence.LongestLogin+time.Second)
+		})
 	}},
 	{"a confirmation from the future", "login-issued", func(w *world) {
 		w.confirmBy(w.Erin, func(l *evidence.Login) { l.Person, l.Issued = w.Alice.Subject, w.Now.Add(31*time.Second) })

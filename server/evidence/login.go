@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -72,6 +73,9 @@ func VerifyLogin(binding LoginBinding, trust Trust, now time.Time) (policies.Per
 	return person, nil
 }
 
+// LongestLogin is how long a confirmed login key may act at most.
+const LongestLogin = 24 * time.Hour
+
 // verifyConfirmation checks that the person's own passkey confirmed the key.
 func verifyConfirmation(signed SignedByPasskey, loginKey string, person policies.Person, trust Trust, now time.Time) error {
 	login, err := DecodeAs[*Login](signed.Statement)
@@ -86,6 +90,8 @@ func verifyConfirmation(signed SignedByPasskey, loginKey string, person policies
 		return fail("confirmed-key", "the confirmation is for another login key")
 	case login.Issued.After(now.Add(policies.Skew)):
 		return fail("issued", "the confirmation is dated in the future")
+	case login.Expires.Sub(login.Issued) > LongestLogin:
+		return fail("expires", "a confirmation holds for at most %s", policies.FormatDuration(LongestLogin))
 	case !now.Before(login.Expires):
 		return fail("expires", "the confirmation is over; sign in again with `stint login`")
 	}
@@ -142,6 +148,8 @@ func verifyIDToken(text string, issuer Issuer, now time.Time) (*oidc.IDToken, []
 		return nil, nil, fail("id-token", "the claims of the ID token cannot be read")
 	}
 	switch {
+	case checkClaimNames(claims) != nil:
+		return nil, nil, fail("id-token", "the claims of the ID token can be read in two ways")
 	case token.Issuer != issuer.URL:
 		return nil, nil, fail("id-token", "the ID token is by another provider")
 	case issuer.ClientID == "" || len(token.Audience) != 1 || token.Audience[0] != issuer.ClientID:
@@ -156,6 +164,24 @@ func verifyIDToken(text string, issuer Issuer, now time.Time) (*oidc.IDToken, []
 		return nil, nil, fail("id-token-issued", "the ID token does not say when it was issued, or is dated in the future")
 	}
 	return token, claims, nil
+}
+
+// checkClaimNames refuses claims that the library, which does not tell capitals
+// from small letters, would take for one of those that are checked: a provider may
+// let people fill claims of their own naming.
+func checkClaimNames(claims []byte) error {
+	members, err := exactMembers(claims)
+	if err != nil {
+		return err
+	}
+	for name := range members {
+		for _, checked := range []string{"iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "azp"} {
+			if name != checked && strings.EqualFold(name, checked) {
+				return fmt.Errorf("there is a claim %.20q", name)
+			}
+		}
+	}
+	return nil
 }
 
 // keySet are the provider's keys that count.
@@ -211,13 +237,20 @@ func (s keySet) VerifySignature(_ context.Context, token string) ([]byte, error)
 // e-mail address counts unless the provider says that it is not verified.
 func PersonOf(issuer string, claims []byte) (policies.Person, error) {
 	var c struct {
-		Subject  string          `json:"sub"`
-		Name     string          `json:"name"`
-		Email    string          `json:"email"`
-		Verified json.RawMessage `json:"email_verified"`
-		Groups   []string        `json:"groups"`
+		Subject, Name, Email string
+		Verified             json.RawMessage
+		Groups               []string
 	}
-	if err := json.Unmarshal(claims, &c); err != nil {
+	// The library would take "Groups" for "groups".
+	members, err := exactMembers(claims)
+	for name, into := range map[string]any{
+		"sub": &c.Subject, "name": &c.Name, "email": &c.Email, "email_verified": &c.Verified, "groups": &c.Groups,
+	} {
+		if raw, there := members[name]; there {
+			err = errors.Join(err, json.Unmarshal(raw, into))
+		}
+	}
+	if err != nil {
 		return policies.Person{}, errors.New("the claims of the ID token do not have the form that OpenID Connect gives them")
 	}
 	p := policies.Person{Subject: policies.Subject{Issuer: issuer, Subject: c.Subject}, Groups: c.Groups}

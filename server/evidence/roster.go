@@ -16,6 +16,18 @@ func (r Roster) Find(s policies.Subject) (RosterPerson, bool) {
 	return r.People[i], true
 }
 
+// Known are the people who were in the roster at a moment, whether or not their
+// passkeys may sign: policy links identities through them.
+func (r Roster) Known(now time.Time) []policies.Person {
+	var people []policies.Person
+	for _, p := range r.People {
+		if slices.ContainsFunc(p.Passkeys, func(k Passkey) bool { return !k.Enrolled.After(now) }) {
+			people = append(people, p.Person)
+		}
+	}
+	return people
+}
+
 // Holder is whose an active passkey is.
 func (r Roster) Holder(credential string, now time.Time) (RosterPerson, Passkey, bool) {
 	for _, p := range r.People {
@@ -55,15 +67,32 @@ func (k Passkey) Active(now time.Time) bool {
 	return !k.Enrolled.After(now) && (k.Removed == nil || now.Before(*k.Removed))
 }
 
-// Enrol is the roster after an enrolment. r stays as it was.
-func (r Roster) Enrol(v VerifiedEnrolment) Roster {
+// Enrol is the roster after an enrolment that took effect at a moment. It takes
+// the statement at its word: whether the enrolment may be is VerifyEnrolment's to
+// say, before it is in the ledger. r stays as it was.
+func (r Roster) Enrol(e Enrolment, at time.Time) Roster {
 	people := slices.Clone(r.People)
-	i := slices.IndexFunc(people, func(p RosterPerson) bool { return p.Person.Subject == v.Person().Subject })
+	i := slices.IndexFunc(people, func(p RosterPerson) bool { return p.Person.Subject == e.Person })
 	if i < 0 {
 		i, people = len(people), append(people, RosterPerson{})
 	}
-	people[i] = RosterPerson{Person: v.Person(), Passkeys: append(slices.Clone(people[i].Passkeys), v.Passkey())}
+	people[i] = RosterPerson{
+		Person: e.Enrolled(),
+		Passkeys: append(slices.Clone(people[i].Passkeys), Passkey{
+			Credential: e.Credential,
+			PublicKey:  e.PublicKey,
+			AAGUID:     e.AAGUID,
+			Name:       e.PasskeyName,
+			Groups:     slices.Clone(e.Groups),
+			Enrolled:   at,
+		}),
+	}
 	return Roster{People: people}
+}
+
+// Enrolled is whom the roster is to hold, with the groups they are in from then on.
+func (e Enrolment) Enrolled() policies.Person {
+	return policies.Person{Subject: e.Person, Name: e.Name, Email: e.Email, Groups: slices.Clone(e.Groups)}
 }
 
 // Remove is the roster after an active passkey was taken away at a moment, and

@@ -27,7 +27,6 @@ type verified struct {
 	agreed     Agreed
 	requester  policies.Person
 	activation *Activation
-	loginKey   string
 	target     policies.Target
 	decision   policies.Decision
 }
@@ -53,14 +52,8 @@ func (v Verified) Requester() policies.Person { return v.must().requester }
 // them counted.
 func (v Verified) Approvals() []Approval { return v.must().agreed.Approvals() }
 
-// Activation is the statement by which the requester's own key asked.
-func (v Verified) Activation() Activation { return *v.must().activation }
-
 // SessionKey is the key to certify, in authorized_keys form.
 func (v Verified) SessionKey() string { return v.must().activation.SessionKey }
-
-// LoginKey is the key that asked, in authorized_keys form.
-func (v Verified) LoginKey() string { return v.must().loginKey }
 
 // Target is where the access leads, as the policy has it.
 func (v Verified) Target() policies.Target { return v.must().target }
@@ -128,6 +121,7 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 		Ask:       request.Ask,
 		Approvals: agreed.Counting(),
 		Held:      c.Held,
+		Known:     trust.Roster.Known(c.Now),
 	})
 	if decision.Outcome != policies.Allowed {
 		return Verified{}, fail("policy", "%s", objections(decision))
@@ -140,7 +134,6 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 		agreed:     agreed,
 		requester:  requester,
 		activation: activation,
-		loginKey:   b.Login.LoginKey,
 		target:     target,
 		decision:   decision,
 	}}, nil

@@ -77,7 +77,7 @@ func TestVerifyProvesAGoodBundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v.Principal() != "app@web-1" || v.SessionKey() != w.Session.Public || v.LoginKey() != w.Login.Public || v.Target().Address != "127.0.0.1:2201" ||
+	if v.Principal() != "app@web-1" || v.SessionKey() != w.Session.Public || v.Target().Address != "127.0.0.1:2201" ||
 		v.Requester().Subject != w.Alice.Subject || v.Request() != w.Request || v.RequestDigest() != evidence.Digest(w.RequestText(t)) || len(v.Approvals()) != 2 {
 		t.Errorf("what was proven is %+v", v)
 	}
@@ -282,7 +282,7 @@ func TestWhatVerifyDidNotMakeIsUnusable(t *testing.T) {
 		"SessionKey": func() { v.SessionKey() },
 		"Ends":       func() { evidence.Verified{}.Ends() },
 		"Approvals":  func() { evidence.Agreed{}.Approvals() },
-		"Person":     func() { evidence.VerifiedEnrolment{}.Person() },
+		"Enrolment":  func() { evidence.VerifiedEnrolment{}.Enrolment() },
 	} {
 		func() {
 			defer func() {
@@ -304,6 +304,8 @@ func TestPersonOf(t *testing.T) {
 		`{"sub":"a","email":"a@b","email_verified":"false"}`: {Name: "a"},
 		`{"sub":"a","name":"Al\u202eice","email":"a@b"}`:     {Name: "a@b", Email: "a@b"},
 		`{"sub":"a","name":" "}`:                             {Name: "a"},
+		// Names of claims are told apart by their case (RFC 7519, section 4).
+		`{"sub":"a","SUB":"b","Name":"Bob","EMAIL":"b@b","Groups":["x"]}`: {Name: "a"},
 	} {
 		want.Subject = policies.Subject{Issuer: "https://id.example.com", Subject: "a"}
 		got, err := evidence.PersonOf("https://id.example.com", []byte(claims))
@@ -311,7 +313,7 @@ func TestPersonOf(t *testing.T) {
 			t.Errorf("%s: %+v, %v", claims, got, err)
 		}
 	}
-	for _, claims := range []string{``, `[]`, `{}`, `{"sub":""}`, `{"sub":"a b"}`, `{"sub":1}`, `{"sub":"a","groups":"x"}`} {
+	for _, claims := range []string{``, `[]`, `{}`, `{"sub":""}`, `{"sub":"a b"}`, `{"sub":1}`, `{"sub":"a","groups":"x"}`, `{"SUB":"a"}`, `{"sub":"a","sub":"b"}`} {
 		if p, err := evidence.PersonOf("https://id.example.com", []byte(claims)); err == nil {
 			t.Errorf("%s was read as %+v", claims, p)
 		}

@@ -48,11 +48,6 @@ func Append(size int64, leaf []byte, r HashReader) (hashes []Hash, first int64, 
 // LeafIndex is the index under which the hash of leaf number n is stored.
 func LeafIndex(n int64) int64 { return tlog.StoredHashIndex(0, n) }
 
-// HashCount is the number of hashes that a log of size leaves has stored: the
-// index at which the next [Append] writes. A store that holds more was cut
-// between hashes and leaf, and drops the surplus.
-func HashCount(size int64) int64 { return tlog.StoredHashCount(size) }
-
 // Root is the root of the tree over the first size leaves. The root of no leaves
 // is the hash of nothing, as RFC 6962 has it.
 func Root(size int64, r HashReader) (Hash, error) {

@@ -68,8 +68,8 @@ type IssuerConfig struct {
 	ClientID string `json:"client_id"`
 }
 
-// LoadConfig reads and checks a configuration file.
-func LoadConfig(path string) (Config, error) {
+// ReadConfig reads and checks a configuration file.
+func ReadConfig(path string) (Config, error) {
 	var c Config
 	data, err := os.ReadFile(path)
 	if err != nil {

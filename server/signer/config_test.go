@@ -13,7 +13,7 @@ func TestConfig(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "signer.json")
 	load := func(text string) (Config, error) {
 		write(t, path, text)
-		return LoadConfig(path)
+		return ReadConfig(path)
 	}
 	data, err := json.Marshal(good)
 	must(t, err)

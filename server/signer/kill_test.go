@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -32,11 +33,11 @@ func TestMain(m *testing.M) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	config, err := LoadConfig(path)
+	config, err := ReadConfig(path)
 	if err == nil {
-		err = Run(ctx, config, func(listen string) error {
+		err = Run(ctx, config, slog.Default(), func(ready Ready) error {
 			temporary := path + ".listen.new"
-			if err := os.WriteFile(temporary, []byte(listen), 0o600); err != nil {
+			if err := os.WriteFile(temporary, []byte(ready.Listen), 0o600); err != nil {
 				return err
 			}
 			return os.Rename(temporary, path+".listen")

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
-	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
@@ -20,27 +18,7 @@ func enrol(roster evidence.Roster, entry *evidence.EnrolmentEntry, at time.Time)
 	if err != nil {
 		return roster, "", fmt.Errorf("its enrolment statement: %w", err)
 	}
-	people := slices.Clone(roster.People)
-	i := slices.IndexFunc(people, func(p evidence.RosterPerson) bool { return p.Person.Subject == statement.Person })
-	if i < 0 {
-		i, people = len(people), append(people, evidence.RosterPerson{})
-	}
-	people[i] = evidence.RosterPerson{
-		Person: enrolledPerson(statement),
-		Passkeys: append(slices.Clone(people[i].Passkeys), evidence.Passkey{
-			Credential: statement.Credential,
-			PublicKey:  statement.PublicKey,
-			AAGUID:     statement.AAGUID,
-			Name:       statement.PasskeyName,
-			Groups:     slices.Clone(statement.Groups),
-			Enrolled:   at,
-		}),
-	}
-	return evidence.Roster{People: people}, statement.Credential, nil
-}
-
-func enrolledPerson(statement *evidence.Enrolment) policies.Person {
-	return policies.Person{Subject: statement.Person, Name: statement.Name, Email: statement.Email, Groups: slices.Clone(statement.Groups)}
+	return roster.Enrol(*statement, at), statement.Credential, nil
 }
 
 // pin takes a passkey into the roster.
@@ -70,7 +48,7 @@ func (s *signer) pin(ctx context.Context, in wire.EnrolRequest) (wire.EnrolResul
 	if err != nil {
 		return none, err
 	}
-	return wire.EnrolResult{Person: enrolledPerson(statement), Proof: entry.proof}, nil
+	return wire.EnrolResult{Person: statement.Enrolled(), Proof: entry.proof}, nil
 }
 
 func (s *signer) admitEnrolment(given evidence.EnrolmentEvidence, statement *evidence.Enrolment, codes []bootstrapCode) (int64, error) {

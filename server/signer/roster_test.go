@@ -95,7 +95,7 @@ func TestTheFoldIsWhatEvidenceSays(t *testing.T) {
 				return evidence.BootstrapSecret(adminCode), []string{"administrators", "leads"}, true
 			})
 		must(t, err)
-		roster = roster.Enrol(verified)
+		roster = roster.Enrol(verified.Enrolment(), e.entry.Time)
 	}
 	if diff := cmp.Diff(roster, w.signer.believe().trust.Roster); diff != "" || len(roster.People) != 2 {
 		t.Errorf("the state's roster is another than package evidence makes of the same entries:\n%s", diff)
@@ -264,7 +264,7 @@ func TestTakingAwayDuringAVerification(t *testing.T) {
 		"enrolment": func(w *world) func() (int64, error) {
 			dave := newPerson(w.t, "dave", "Dave Dunn")
 			w.enrolBy(w.carol, dave, "administrators")
-			w.bob, dave = dave, w.bob // the passkey that leaves is dave's
+			w.bob = dave // the passkey that leaves is dave's
 			statement := w.enrolment(w.mallory, "leads")
 			assertion := w.bob.sign(w.t, statement)
 			given := evidence.EnrolmentEvidence{Statement: statement, Possession: w.mallory.sign(w.t, statement), Passkey: &assertion}

@@ -22,15 +22,20 @@ const (
 	firstKeysEvery = 3 * time.Second // until the provider has answered once
 )
 
-// Run is the signer, from start to stop. It calls ready once, with the address on
-// which it listens. It returns nil when ctx ended and everything was brought to
+// Ready is what a signer says of itself when it takes calls.
+type Ready struct {
+	PID    int    `json:"pid"`
+	Listen string `json:"listen"` // with the real port
+}
+
+// Run is the signer, from start to stop. It calls ready once it takes calls. It
+// returns nil when ctx ended and everything was brought to
 // the disk, and an error when it could not start, or could not go on: after a
 // failed write nothing but a new start is safe. SIGHUP loads the policy anew.
-func Run(ctx context.Context, config Config, ready func(listen string) error) error {
+func Run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready) error) error {
 	if err := config.check(); err != nil {
 		return err
 	}
-	log := slog.Default()
 	// 1. No other process of this user, and no core file, gets at the keys.
 	if err := harden(); err != nil {
 		return err
@@ -51,7 +56,7 @@ func Run(ctx context.Context, config Config, ready func(listen string) error) er
 }
 
 // serve takes calls until ctx ends or the ledger fails.
-func (s *signer) serve(ctx context.Context, ready func(listen string) error) error {
+func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 	// 3. The door.
 	server, err := newServer(s, s.log).httpServer(s.config.TLS)
 	if err != nil {
@@ -72,7 +77,7 @@ func (s *signer) serve(ctx context.Context, ready func(listen string) error) err
 	stopped := make(chan error, 1)
 	running.Go(func() { stopped <- server.Serve(tls.NewListener(listener, server.TLSConfig)) })
 	s.log.Info("the signer is ready", "listen", listener.Addr().String(), "log", s.ring.Log().Name())
-	err = ready(listener.Addr().String())
+	err = ready(Ready{PID: os.Getpid(), Listen: listener.Addr().String()})
 	if err == nil {
 		select {
 		case <-ctx.Done():
@@ -84,7 +89,7 @@ func (s *signer) serve(ctx context.Context, ready func(listen string) error) err
 	calls, cancelCalls := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancelCalls()
 	if shutdownErr := server.Shutdown(calls); shutdownErr != nil {
-		s.log.Warn("calls that were under way are cut off", "cause", shutdownErr)
+		s.log.Warn("calls that were under way are cut off", "error", shutdownErr)
 		shutdownErr = server.Close()
 		err = errors.Join(err, shutdownErr)
 	}
@@ -101,7 +106,7 @@ func (s *signer) keepKeys(ctx context.Context) {
 		err := s.refreshKeys(ctx)
 		wait := issuerEvery
 		if err != nil && ctx.Err() == nil && !errors.Is(err, errTooSoon) {
-			s.log.Warn("the identity provider's keys cannot be fetched", "issuer", s.config.Issuer.URL, "cause", err)
+			s.log.Warn("the identity provider's keys cannot be fetched", "issuer", s.config.Issuer.URL, "error", err)
 		}
 		if err != nil {
 			if health, healthErr := s.healthy(); healthErr == nil && !health.IssuerKnown {
@@ -117,7 +122,7 @@ func (s *signer) keepKeys(ctx context.Context) {
 func (s *signer) keepRefusals(ctx context.Context) {
 	for sleep(ctx, refusalsEvery) {
 		if err := s.recordRefusals(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("refusals cannot be recorded", "cause", err)
+			s.log.Error("refusals cannot be recorded", "error", err)
 		}
 	}
 }
@@ -133,7 +138,7 @@ func (s *signer) keepPolicy(ctx context.Context) {
 			return
 		case <-hangups:
 			if err := s.reloadPolicy(ctx); err != nil {
-				s.log.Error("the policy is not taken over; the one in force stays", "cause", err)
+				s.log.Error("the policy is not taken over; the one in force stays", "error", err)
 			}
 		}
 	}

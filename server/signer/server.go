@@ -20,23 +20,32 @@ import (
 
 const (
 	callTimeout = 12 * time.Second // shorter than the client's, which then hears why
-	maxInFlight = 64               // calls that give, at a time
-	maxTaking   = 64               // calls that take away, at a time; their own, so that giving cannot crowd them out
+	maxGiving   = 64               // calls of one caller that give, at a time
+	maxTaking   = 64               // calls of one caller that take away; their own, so that giving cannot crowd them out
 )
 
-// caller is who a pinned key stands for.
+// caller is who a pinned key stands for. Each has slots of its own, so that a
+// stolen proxy that keeps calls waiting holds up nobody else.
 type caller struct {
-	name  string
-	proxy *ProxyConfig // nil for the broker
+	name   string
+	proxy  *ProxyConfig // nil for the broker
+	giving chan struct{}
+	taking chan struct{}
 }
+
+func newCaller(name string, proxy *ProxyConfig) caller {
+	return caller{name: name, proxy: proxy, giving: make(chan struct{}, maxGiving), taking: make(chan struct{}, maxTaking)}
+}
+
+// Which of a caller's slots a call takes.
+func giving(by caller) chan struct{} { return by.giving }
+func taking(by caller) chan struct{} { return by.taking }
 
 // server takes calls.
 type server struct {
 	signer  *signer
 	log     *slog.Logger
 	callers map[string]caller // by key
-	giving  chan struct{}
-	taking  chan struct{}
 }
 
 // Who may make a call.
@@ -49,12 +58,9 @@ const (
 )
 
 func newServer(s *signer, log *slog.Logger) *server {
-	server := &server{
-		signer: s, log: log, callers: map[string]caller{s.config.Broker: {name: "broker"}},
-		giving: make(chan struct{}, maxInFlight), taking: make(chan struct{}, maxTaking),
-	}
+	server := &server{signer: s, log: log, callers: map[string]caller{s.config.Broker: newCaller("broker", nil)}}
 	for _, proxy := range s.config.Proxies {
-		server.callers[proxy.Key] = caller{proxy.Name, &proxy}
+		server.callers[proxy.Key] = newCaller(proxy.Name, &proxy)
 	}
 	return server
 }
@@ -63,38 +69,38 @@ func newServer(s *signer, log *slog.Logger) *server {
 func (v *server) handler() http.Handler {
 	s := v.signer
 	mux := http.NewServeMux()
-	mux.Handle("POST "+wire.PathSignSession, v.call(brokerOnly, v.giving, body(func(ctx context.Context, _ caller, in wire.SessionRequest) (any, error) {
+	mux.Handle("POST "+wire.PathSignSession, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.SessionRequest) (any, error) {
 		return s.signSession(ctx, in)
 	})))
-	mux.Handle("POST "+wire.PathSignTarget, v.call(proxyOnly, v.giving, body(func(ctx context.Context, by caller, in wire.TargetRequest) (any, error) {
+	mux.Handle("POST "+wire.PathSignTarget, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.TargetRequest) (any, error) {
 		return s.signTarget(ctx, *by.proxy, in)
 	})))
-	mux.Handle("POST "+wire.PathSignHost, v.call(proxyOnly, v.giving, body(func(ctx context.Context, by caller, in wire.HostRequest) (any, error) {
+	mux.Handle("POST "+wire.PathSignHost, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.HostRequest) (any, error) {
 		return s.signHost(ctx, *by.proxy, in)
 	})))
-	mux.Handle("POST "+wire.PathEnrol, v.call(brokerOnly, v.giving, body(func(ctx context.Context, _ caller, in wire.EnrolRequest) (any, error) {
+	mux.Handle("POST "+wire.PathEnrol, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.EnrolRequest) (any, error) {
 		return s.pin(ctx, in)
 	})))
-	mux.Handle("POST "+wire.PathRemovePasskey, v.call(brokerOnly, v.taking, body(func(ctx context.Context, _ caller, in wire.RemovePasskeyRequest) (any, error) {
+	mux.Handle("POST "+wire.PathRemovePasskey, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.RemovePasskeyRequest) (any, error) {
 		return s.removePasskey(ctx, in)
 	})))
-	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, v.taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
+	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))
-	mux.Handle("GET "+wire.PathTrust, v.call(brokerOrProxy, v.giving, func(r *http.Request, _ caller) (any, error) {
+	mux.Handle("GET "+wire.PathTrust, v.call(brokerOrProxy, giving, func(r *http.Request, _ caller) (any, error) {
 		return s.trust(r.Context())
 	}))
-	mux.Handle("GET "+wire.PathLedger, v.call(brokerOnly, v.giving, func(r *http.Request, _ caller) (any, error) {
+	mux.Handle("GET "+wire.PathLedger, v.call(brokerOnly, giving, func(r *http.Request, _ caller) (any, error) {
 		from, limit, err := pageOf(r)
 		if err != nil {
 			return nil, err
 		}
 		return s.page(from, limit)
 	}))
-	mux.Handle("GET "+wire.PathHealth, v.call(brokerOrProxy, v.giving, func(*http.Request, caller) (any, error) {
+	mux.Handle("GET "+wire.PathHealth, v.call(brokerOrProxy, giving, func(*http.Request, caller) (any, error) {
 		return s.healthy()
 	}))
-	mux.Handle("/", v.call(brokerOrProxy, v.giving, func(*http.Request, caller) (any, error) {
+	mux.Handle("/", v.call(brokerOrProxy, giving, func(*http.Request, caller) (any, error) {
 		return nil, refuse(http.StatusNotFound, "no-such-call", "The signer has no such call. Are both of the same version?")
 	}))
 	return mux
@@ -102,7 +108,7 @@ func (v *server) handler() http.Handler {
 
 // call is the frame of every call: who calls, whether they may, how many at a
 // time, how long, and what becomes of a refusal.
-func (v *server) call(may callers, slots chan struct{}, act func(*http.Request, caller) (any, error)) http.Handler {
+func (v *server) call(may callers, slotsOf func(caller) chan struct{}, act func(*http.Request, caller) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
 		defer cancel()
@@ -111,6 +117,7 @@ func (v *server) call(may callers, slots chan struct{}, act func(*http.Request, 
 			v.refuse(w, r, by, err)
 			return
 		}
+		slots := slotsOf(by)
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
@@ -182,10 +189,10 @@ func pageOf(r *http.Request) (from int64, limit int, err error) {
 func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err error) {
 	no, ok := errors.AsType[*refusal](err)
 	if !ok {
-		v.log.Error("a call failed", "call", r.URL.Path, "caller", by.name, "cause", err)
+		v.log.Error("a call failed", "call", r.URL.Path, "caller", by.name, "error", err)
 		no = refuse(http.StatusInternalServerError, "internal", "The signer could not do this. Its log says why.")
 	} else if v.signer.refusals.add(by.name, callName(r), no.problem) {
-		v.log.Warn("a call is refused", "call", r.URL.Path, "caller", by.name, "code", no.problem.Code, "title", no.problem.Title, "cause", no.cause)
+		v.log.Warn("a call is refused", "call", r.URL.Path, "caller", by.name, "code", no.problem.Code, "title", no.problem.Title, "error", no.cause)
 	}
 	v.write(w, no.problem.Status, wire.ProblemType, no.problem)
 }
@@ -204,7 +211,7 @@ func callName(r *http.Request) string {
 func (v *server) write(w http.ResponseWriter, status int, kind string, answer any) {
 	data, err := json.Marshal(answer)
 	if err != nil {
-		v.log.Error("an answer cannot be encoded", "cause", err)
+		v.log.Error("an answer cannot be encoded", "error", err)
 		http.Error(w, "", http.StatusInternalServerError)
 		return
 	}
@@ -212,7 +219,7 @@ func (v *server) write(w http.ResponseWriter, status int, kind string, answer an
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	if _, err := w.Write(data); err != nil {
-		v.log.Debug("an answer did not arrive", "cause", err)
+		v.log.Debug("an answer did not arrive", "error", err)
 	}
 }
 

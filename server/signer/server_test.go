@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -24,7 +25,9 @@ func (w *world) start() (address string, stop func() error) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended, ready := make(chan error, 1), make(chan string, 1)
-	go func() { ended <- Run(ctx, w.config, func(listen string) error { ready <- listen; return nil }) }()
+	go func() {
+		ended <- Run(ctx, w.config, slog.Default(), func(r Ready) error { ready <- r.Listen; return nil })
+	}()
 	select {
 	case listen := <-ready:
 		return "https://" + listen, sync.OnceValue(func() error { cancel(); return <-ended })

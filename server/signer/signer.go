@@ -86,7 +86,7 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 	if err := s.reloadPolicy(ctx); err != nil && s.believe().policy == nil {
 		return nil, errors.Join(err, s.close())
 	} else if err != nil {
-		s.log.Error("the policy directory is not usable; the policy of the ledger's last entry stays in force", "cause", err)
+		s.log.Error("the policy directory is not usable; the policy of the ledger's last entry stays in force", "error", err)
 	}
 	return s, nil
 }
@@ -228,7 +228,7 @@ func (s *signer) needKeys(ctx context.Context, id string) error {
 	}
 	err := s.refreshKeys(ctx)
 	if err != nil && !errors.Is(err, errTooSoon) {
-		s.log.Warn("the identity provider's keys cannot be fetched", "issuer", s.config.Issuer.URL, "cause", err)
+		s.log.Warn("the identity provider's keys cannot be fetched", "issuer", s.config.Issuer.URL, "error", err)
 	}
 	s.book.view(func(state *state) { known = state.inUse })
 	if len(known) == 0 {

@@ -15,7 +15,7 @@ const maxPage = 8 << 20
 func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
 	codes, err := s.bootstrap.codes()
 	if err != nil {
-		s.log.Error("the bootstrap codes are not usable", "cause", err)
+		s.log.Error("the bootstrap codes are not usable", "error", err)
 	}
 	var result wire.TrustResult
 	var entries int64

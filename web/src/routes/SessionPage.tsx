@@ -20,7 +20,7 @@ import { StateBadge } from '../ui/StateBadge'
 import { Tabs } from '../ui/Tabs'
 import { notify } from '../ui/Toasts'
 import styles from './Session.module.css'
-import { lengthWords, RecordingBadge } from './sessionWords'
+import { endWords, lengthWords, RecordingBadge } from './sessionWords'
 
 /** One session: its replay, and everything around it. */
 export function SessionPage() {
@@ -44,7 +44,7 @@ export function SessionPage() {
         }
       >
         <div className={styles.badges}>
-          {session.live ? <StateBadge state="live" /> : <StateBadge state="ended">{session.end_reason}</StateBadge>}
+          {session.live ? <StateBadge state="live" /> : <StateBadge state="ended">{endWords(session)}</StateBadge>}
           <RecordingBadge session={session} />
           {session.may?.includes('kill') && <Kill session={session} />}
         </div>

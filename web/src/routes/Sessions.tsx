@@ -11,7 +11,7 @@ import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
 import { Table, type Column } from '../ui/Table'
 import { Tabs } from '../ui/Tabs'
-import { lengthWords, RecordingBadge } from './sessionWords'
+import { endWords, lengthWords, RecordingBadge } from './sessionWords'
 
 const columns: Column<Session>[] = [
   {
@@ -26,7 +26,7 @@ const columns: Column<Session>[] = [
   { name: 'Who', cell: (session) => <Person person={session.person} /> },
   { name: 'Started', narrow: true, cell: (session) => <Moment at={session.started} clock /> },
   { name: 'Length', narrow: true, end: true, cell: lengthWords },
-  { name: 'Ended', narrow: true, cell: (session) => (session.live ? <StateBadge state="live" bare /> : (session.end_reason ?? 'ended')) },
+  { name: 'Ended', narrow: true, cell: (session) => (session.live ? <StateBadge state="live" bare /> : endWords(session)) },
   { name: 'Recording', narrow: true, cell: (session) => <RecordingBadge session={session} /> },
   { name: 'Request', narrow: true, onlyWide: true, cell: (session) => <Link to="/requests/$id" params={{ id: session.request }}>{session.request}</Link> },
 ]

@@ -25,3 +25,17 @@ export function RecordingBadge({ session }: { session: Session }) {
     </StateBadge>
   )
 }
+
+const endings: Record<string, string> = {
+  'lease-lost': 'lease lost',
+  'recorder-failed': 'recorder failed',
+  'proxy-stopped': 'proxy stopped',
+  cut: 'cut short',
+  failed: 'target not reached',
+}
+
+/** Why a session ended, in words. */
+export function endWords(session: Session): string {
+  const reason = session.end_reason ?? 'ended'
+  return endings[reason] ?? reason
+}

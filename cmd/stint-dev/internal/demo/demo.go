@@ -271,10 +271,10 @@ func (d *Demo) cleanUp(ctx context.Context, approver *api.Client, key *passkey) 
 	}
 	// Both of these end by themselves; a failure here changes nothing that counts.
 	if _, err := d.terminal.run(ctx, "logout"); err != nil {
-		d.config.Log.Warn("the demo's engineer could not be signed out", "err", err)
+		d.config.Log.Warn("the demo's engineer could not be signed out", "error", err)
 	}
 	if err := approver.Logout(ctx); err != nil {
-		d.config.Log.Warn("the demo's approver could not be signed out", "err", err)
+		d.config.Log.Warn("the demo's approver could not be signed out", "error", err)
 	}
 	if err := os.RemoveAll(d.terminal.home); err != nil {
 		return err

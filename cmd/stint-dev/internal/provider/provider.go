@@ -119,7 +119,7 @@ func Start(ctx context.Context, config Config) (*Provider, error) {
 	}
 	p.serving.Go(func() {
 		if err := p.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			p.log.Error("the OpenID provider stopped serving", "err", err)
+			p.log.Error("the OpenID provider stopped serving", "error", err)
 		}
 	})
 	return p, nil

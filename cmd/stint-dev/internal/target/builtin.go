@@ -101,7 +101,7 @@ func (b *builtin) connection(raw net.Conn) {
 	raw.SetDeadline(time.Now().Add(30 * time.Second))
 	connection, channels, requests, err := ssh.NewServerConn(raw, b.config)
 	if err != nil {
-		b.log.Info("a connection was refused", "target", b.target.Name, "err", err)
+		b.log.Info("a connection was refused", "target", b.target.Name, "error", err)
 		return
 	}
 	raw.SetDeadline(time.Time{})
@@ -234,7 +234,7 @@ func (s *session) start(command *exec.Cmd) bool {
 
 	copied, err := s.connect(command)
 	if err != nil {
-		s.log.Warn("a command could not be run", "target", s.target.Name, "err", err)
+		s.log.Warn("a command could not be run", "target", s.target.Name, "error", err)
 		return false
 	}
 	s.mu.Lock()

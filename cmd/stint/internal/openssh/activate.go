@@ -100,8 +100,9 @@ type Credential struct {
 // Activate makes a fresh session key and has the signer certify it under a
 // grant. The request's text is read here, so that the login key signs only for
 // what the person holds.
-func Activate(ctx context.Context, who *account.Account, client *api.Client, id string, random io.Reader, now func() time.Time) (Credential, error) {
+func Activate(ctx context.Context, who *account.Account, client *api.Client, grant api.RequestSummary, random io.Reader, now func() time.Time) (Credential, error) {
 	// 1. Read what was asked, from the text that approvers signed.
+	id := grant.ID
 	request, err := client.Request(ctx, id)
 	if err != nil {
 		return Credential{}, err
@@ -113,6 +114,9 @@ func Activate(ctx context.Context, who *account.Account, client *api.Client, id 
 	self := policies.Subject{Issuer: who.Person.Issuer, Subject: who.Person.Subject}
 	if asked.Requester != self || asked.Request != id {
 		return Credential{}, errors.New("the broker answered with somebody else's request; nothing was signed")
+	}
+	if asked.Ask.Login != grant.Login || asked.Ask.Target != grant.Target {
+		return Credential{}, fmt.Errorf("the broker lists request %s for another host or login than its text says (%s@%s); nothing was signed", id, asked.Ask.Login, asked.Ask.Target)
 	}
 
 	// 2. Bind a fresh key to it with the login key.

@@ -105,8 +105,10 @@ func Config(trust api.Trust, executable string) (string, error) {
 	line("    IdentityAgent %s", socket)
 	line("    PreferredAuthentications publickey")
 	line("")
+	// The quotes keep a shell from reading what an address such as ssh://$(date)@db1
+	// names as a login; OpenSSH refuses such logins itself from 9.6 on.
 	line("# Activates the grant before ssh connects; says what to do where there is none.")
-	line("Match originalhost %s exec \"%s activate --quiet -- %%r@%%n\"", strings.Join(names, ","), shellWord(executable))
+	line("Match originalhost %s exec \"%s activate --quiet -- '%%r@%%n'\"", strings.Join(names, ","), shellWord(executable))
 	line("")
 	line("Host %s", strings.Join(names, " "))
 	line("    ProxyJump stint")

@@ -120,11 +120,6 @@ func created() option {
 	return func(op *huma.Operation, _ *bool) { op.DefaultStatus = http.StatusCreated }
 }
 
-// described adds a paragraph to the operation.
-func described(text string) option {
-	return func(op *huma.Operation, _ *bool) { op.Description = text }
-}
-
 // answersBytes documents an answer that is not JSON.
 func answersBytes(media, text string) option {
 	return func(op *huma.Operation, _ *bool) {

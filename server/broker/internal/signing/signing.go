@@ -27,6 +27,10 @@ const (
 	fetchTimeout = 5 * time.Second
 )
 
+// codeNoSuchPasskey is the signer's refusal to remove what its roster does not
+// hold.
+const codeNoSuchPasskey = "no-such-passkey"
+
 // Client implements access.Signer. It is safe for concurrent use.
 type Client struct {
 	wire *wire.Client
@@ -213,8 +217,8 @@ func (c *Client) Enrol(ctx context.Context, e evidence.EnrolmentEvidence) error 
 func (c *Client) RemovePasskey(ctx context.Context, credential string, by policies.Subject) error {
 	_, err := c.wire.RemovePasskey(ctx, wire.RemovePasskeyRequest{Credential: credential, By: by})
 	var refusal *wire.Error
-	if errors.As(err, &refusal) && refusal.Status == http.StatusNotFound {
-		err = nil
+	if errors.As(err, &refusal) && refusal.Code == codeNoSuchPasskey {
+		err = nil // it signs nothing already
 	}
 	if err != nil {
 		return translate(err)

@@ -278,7 +278,7 @@ func (s *Signer) Enrol(_ context.Context, e evidence.EnrolmentEvidence) error {
 	if err != nil {
 		return &access.Error{Problem: access.SignerRefused, Code: access.CodeSignerRefused, Message: err.Error()}
 	}
-	s.trust.Roster = s.trust.Roster.Enrol(v)
+	s.trust.Roster = s.trust.Roster.Enrol(v.Enrolment(), s.clock.Now())
 	if s.Before != nil {
 		s.mu.Unlock()
 		s.Before()

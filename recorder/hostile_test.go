@@ -1,0 +1,244 @@
+package recorder_test
+
+import (
+	"bytes"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"stint/recorder/cast"
+)
+
+// deafConn is a client's connection that can stop reading for good, as a client
+// does that wants to keep what it is losing.
+type deafConn struct {
+	net.Conn
+	once   sync.Once
+	deaf   chan struct{}
+	closed chan struct{}
+}
+
+func (c *deafConn) Read(p []byte) (int, error) {
+	n, err := 0, error(nil)
+	for {
+		select {
+		case <-c.deaf:
+			<-c.closed
+			return 0, net.ErrClosed
+		default:
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+		n, err = c.Conn.Read(p[:min(len(p), 4096)])
+	}
+}
+
+func (c *deafConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// deafClient connects in one hop; what it returns first makes it deaf.
+func (r *rig) deafClient(t *testing.T, user string) (deafen func(), client *ssh.Client) {
+	t.Helper()
+	var conn *deafConn
+	client, err := r.dialAs(t, user, "localhost:22", r.Signer.Identity(t, hour(grant)), func(name string, config *ssh.ClientConfig) (*ssh.Client, error) {
+		raw, err := net.Dial("tcp", r.address)
+		if err != nil {
+			return nil, err
+		}
+		_ = raw.(*net.TCPConn).SetReadBuffer(4096)
+		conn = &deafConn{Conn: raw, deaf: make(chan struct{}), closed: make(chan struct{})}
+		c, channels, requests, err := ssh.NewClientConn(conn, name, config)
+		if err != nil {
+			return nil, err
+		}
+		return ssh.NewClient(c, channels, requests), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { close(conn.deaf) }, client
+}
+
+// mustLetGo waits until the target lost its connection.
+func mustLetGo(t *testing.T, gone <-chan struct{}, within time.Duration) {
+	t.Helper()
+	select {
+	case <-gone:
+	case <-time.After(within):
+		t.Fatalf("%v after the revocation, what was started still runs at the target", within)
+	}
+}
+
+// A client that reads nothing makes every write to it wait, the refusal of a
+// channel among them. That must hold up neither the end of what runs at the
+// target nor the end of the recording.
+func TestClientThatReadsNothingLosesItsAccess(t *testing.T) {
+	t.Parallel()
+	pour, gone := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	r := newRig(t, func(channel ssh.Channel, requests <-chan *ssh.Request) {
+		rest := began(requests)
+		<-pour
+		go func() {
+			_, _ = channel.Write(bytes.Repeat([]byte("x"), 8<<20))
+		}()
+		for range rest {
+		}
+		once.Do(func() { close(gone) })
+	})
+	deafen, client := r.deafClient(t, "web@db1")
+	for range 8 {
+		session, err := client.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Start("pour"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deafen()
+	close(pour)
+	time.Sleep(time.Second)
+	for range 8 {
+		go func() { _, _, _ = client.OpenChannel("unknown", nil) }()
+	}
+	time.Sleep(200 * time.Millisecond)
+	r.Broker.Revoke("r-1", "Bob")
+	mustLetGo(t, gone, 2*time.Second)
+	if session := r.Broker.AwaitDelivered(t, "r-1"); session.End.Reason != "revoked" {
+		t.Errorf("it ended %+v", session.End)
+	}
+}
+
+// A connection inside another ends when both sides say so. One whose client says
+// nothing must end all the same.
+func TestInnerClientThatDoesNotHangUpIsHungUpOn(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{})
+	r := newRig(t, func(_ ssh.Channel, requests <-chan *ssh.Request) {
+		for range began(requests) {
+		}
+		close(gone)
+	})
+	deafen, outer := r.deafClient(t, "anybody")
+	inner, err := r.dialAs(t, "web", "db1:22", r.Signer.Identity(t, hour(grant)), func(name string, config *ssh.ClientConfig) (*ssh.Client, error) {
+		raw, err := outer.Dial("tcp", name)
+		if err != nil {
+			return nil, err
+		}
+		conn, channels, requests, err := ssh.NewClientConn(raw, name, config)
+		if err != nil {
+			return nil, err
+		}
+		return ssh.NewClient(conn, channels, requests), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := inner.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("wait"); err != nil {
+		t.Fatal(err)
+	}
+	deafen()
+	r.Broker.Revoke("r-1", "Bob")
+	mustLetGo(t, gone, 2*time.Second)
+	if session := r.Broker.AwaitDelivered(t, "r-1"); session.End.Reason != "revoked" {
+		t.Errorf("it ended %+v", session.End)
+	}
+}
+
+// What passes beside the streams must not carry anything that is not recorded.
+func TestRequestsCarryNothingUnrecorded(t *testing.T) {
+	t.Parallel()
+	const secret = "smuggled"
+	arrived := make(chan *ssh.Request, 16)
+	r := newRig(t, func(channel ssh.Channel, requests <-chan *ssh.Request) {
+		for request := range requests {
+			arrived <- request
+			_ = request.Reply(true, nil)
+			if request.Type == "eow@openssh.com" {
+				break
+			}
+		}
+		_, _ = channel.SendRequest("eow@openssh.com", false, []byte(secret))
+		_, _ = channel.SendRequest("exit-signal", false, ssh.Marshal(struct {
+			Signal     string
+			CoreDumped bool
+			Message    string
+			Language   string
+		}{"TERM", false, "", secret}))
+	})
+	client := r.connect(t)
+	channel, requests, err := client.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal := func(modes string) []byte {
+		return ssh.Marshal(struct {
+			Terminal                     string
+			Columns, Rows, Width, Height uint32
+			Modes                        string
+		}{"xterm", 80, 24, 0, 0, modes})
+	}
+	if ok, err := channel.SendRequest("pty-req", true, terminal("\x35\x00\x00\x00\x01\x00"+secret)); !ok {
+		t.Errorf("no terminal: %v", err)
+	}
+	if ok, _ := channel.SendRequest("pty-req", true, terminal("\x35\x00\x00\x00\x02\x00")); ok {
+		t.Error("a second terminal was passed on")
+	}
+	if ok, err := channel.SendRequest("shell", true, []byte(secret)); !ok {
+		t.Fatalf("no shell: %v", err)
+	}
+	if _, err := channel.SendRequest("eow@openssh.com", false, []byte(secret)); err != nil {
+		t.Fatal(err)
+	}
+	for request := range requests {
+		if bytes.Contains(request.Payload, []byte(secret)) {
+			t.Errorf("%s carried %q to the client", request.Type, request.Payload)
+		}
+	}
+	client.Close()
+	for len(arrived) > 0 {
+		if request := <-arrived; bytes.Contains(request.Payload, []byte(secret)) {
+			t.Errorf("%s carried %q to the target", request.Type, request.Payload)
+		}
+	}
+	if tr := read(t, r.Broker.AwaitDelivered(t, "r-1").Recording); !tr.holds(string(cast.Shell)) || strings.Contains(strings.Join(tr.events, " "), secret) {
+		t.Errorf("the recording holds %q", tr.events)
+	}
+}
+
+// The outer connection of -J asks no broker, so its certificate alone ends it.
+func TestOuterConnectionEndsWithItsCertificate(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	short := grant
+	short.Ends = time.Now().Add(3 * time.Second)
+	outer, err := r.client(t, "anybody", r.Signer.Identity(t, short))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	go func() {
+		_ = outer.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		if time.Now().Before(short.Ends.Add(-time.Second)) {
+			t.Error("it ended before its certificate")
+		}
+	case <-time.After(6 * time.Second):
+		t.Error("it outlives its certificate")
+	}
+}
