@@ -62,7 +62,7 @@ soak: setup web
 ## screenshots: the pictures of the README, taken at the end of the path.
 screenshots: setup web
 	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
-	STINT_SCREENSHOTS=1 STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -count 1 -run 'TestPath/SQLite' -timeout 10m ./cmd/e2e
+	STINT_SCREENSHOTS=1 STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -count 1 -run 'TestPath$$/SQLite' -timeout 10m ./cmd/e2e
 
 ## web: the portal, built into web/dist (which the binaries embed).
 web: $(BUILD)/web.stamp

@@ -116,23 +116,37 @@ func exitStatus(err error) int {
 func TestTargetGoesAway(t *testing.T) {
 	t.Parallel()
 	words := strings.Repeat("last words\n", 100_000)
-	said, hung := make(chan struct{}), make(chan struct{})
+	hung := make(chan struct{})
 	r := newRig(t, func(channel ssh.Channel, requests <-chan *ssh.Request) {
 		began(requests)
 		_, _ = channel.Write([]byte(words))
-		close(said)
 		<-hung
 	})
 	client := r.connect(t)
-	go func() {
-		<-said
-		time.Sleep(100 * time.Millisecond) // the connection, unlike the channel, loses what is on its way
-		r.target.HangUp()
-		close(hung)
-	}()
-	got := execute(t, client, "anything", "")
-	if got.stdout != words || !strings.Contains(got.stderr, "stint: the target closed the connection") {
-		t.Errorf("got %d bytes of %d, %q", len(got.stdout), len(words), got.stderr)
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	stdout, err := session.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	session.Stderr = &stderr
+	if err := session.Start("anything"); err != nil {
+		t.Fatal(err)
+	}
+	// What is on its way when a connection breaks is lost; so all comes first.
+	got := make([]byte, len(words))
+	if n, err := io.ReadFull(stdout, got); err != nil || string(got) != words {
+		t.Fatalf("got %d bytes of %d, %v", n, len(words), err)
+	}
+	r.target.HangUp()
+	close(hung)
+	_ = session.Wait()
+	if !strings.Contains(stderr.String(), "stint: the target closed the connection") {
+		t.Errorf("the client was told %q", stderr.String())
 	}
 	if err := client.Wait(); err == nil {
 		t.Error("the connection stayed open")

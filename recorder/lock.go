@@ -23,5 +23,9 @@ func lockDirectory(path string) (unlock func(), err error) {
 		file.Close()
 		return nil, fmt.Errorf("another proxy works in %s: %w", path, err)
 	}
-	return func() { file.Close() }, nil
+	return func() {
+		// Closing alone would leave the lock to a child that is just being forked.
+		_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
+		file.Close()
+	}, nil
 }

@@ -44,6 +44,8 @@ type Installation struct {
 
 	dir  string
 	lock *os.File
+	// aside are the ports of the listeners.
+	aside ports
 }
 
 // User is somebody who can sign in at the local provider.
@@ -128,7 +130,8 @@ func open(dir, listen string, fixed bool, targets []string) (*Installation, erro
 		return nil, fmt.Errorf("the installation in %s has its portal at %s, and passkeys and identities belong to that address; leave --listen out, or choose another --data for %s", dir, i.Portal, listen)
 	}
 	for name, port := range i.listeners() {
-		if err := free(port); err != nil {
+		if err := i.aside.reserve(port); err != nil {
+			i.aside.release()
 			return nil, fmt.Errorf("%s of the installation in %s listens on port %d, which is taken: %w; stop what uses it, or choose another --data", name, dir, port, err)
 		}
 	}
@@ -169,19 +172,18 @@ func choose(host string, port int, targets []string) (*Installation, error) {
 		Version: version, Instance: strings.ToLower(rand.Text()[:8]),
 		Ports: map[string]int{}, PortalSecret: rand.Text(), AdministratorCode: code(), DemoCode: code(),
 	}
-	chosen := map[int]bool{port: true}
 	if port == 0 {
 		var err error
-		if port, err = choosePort(chosen); err != nil {
+		if port, err = i.aside.choose(); err != nil {
 			return nil, err
 		}
-	} else if err := free(port); err != nil {
+	} else if err := i.aside.reserve(port); err != nil {
 		return nil, fmt.Errorf("port %d is taken: %w; choose another with --listen localhost:PORT (0 for any)", port, err)
 	}
 	i.Portal = net.JoinHostPort(host, strconv.Itoa(port))
 	for _, name := range append([]string{Provider, Signer, BrokerWire, Proxy}, prefixed(targets)...) {
 		var err error
-		if i.Ports[name], err = choosePort(chosen); err != nil {
+		if i.Ports[name], err = i.aside.choose(); err != nil {
 			return nil, err
 		}
 	}
@@ -250,8 +252,11 @@ func WriteFile(path string, data []byte) error {
 // Dir is the data directory.
 func (i *Installation) Dir() string { return i.dir }
 
-// Close gives the data directory free for another start.
-func (i *Installation) Close() error { return i.lock.Close() }
+// Close gives ports and data directory free for another start.
+func (i *Installation) Close() error {
+	i.aside.release()
+	return i.lock.Close()
+}
 
 // PortalURL is where people's browsers go, without a slash at the end.
 func (i *Installation) PortalURL() string { return "http://" + i.Portal }

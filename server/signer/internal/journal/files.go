@@ -177,7 +177,10 @@ func Acquire(dir string) (*Lock, error) {
 
 // Release gives the directory back. A journal that was opened with the lock does
 // it when it is closed.
-func (l *Lock) Release() error { return l.file.Close() }
+func (l *Lock) Release() error {
+	// Closing alone would leave the lock to a child that is just being forked.
+	return errors.Join(unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close())
+}
 
 // Begun reports whether the directory holds a log with at least one entry, or
 // something that once was one.
