@@ -123,18 +123,18 @@ func TestTargetGoesAway(t *testing.T) {
 		<-hung
 	})
 	client := r.connect(t)
-	session, err := client.NewSession()
+	running, err := client.NewSession()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer session.Close()
-	stdout, err := session.StdoutPipe()
+	defer running.Close()
+	stdout, err := running.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	session.Stderr = &stderr
-	if err := session.Start("anything"); err != nil {
+	running.Stderr = &stderr
+	if err := running.Start("anything"); err != nil {
 		t.Fatal(err)
 	}
 	// What is on its way when a connection breaks is lost; so all comes first.
@@ -144,7 +144,7 @@ func TestTargetGoesAway(t *testing.T) {
 	}
 	r.target.HangUp()
 	close(hung)
-	_ = session.Wait()
+	_ = running.Wait()
 	if !strings.Contains(stderr.String(), "stint: the target closed the connection") {
 		t.Errorf("the client was told %q", stderr.String())
 	}
