@@ -88,12 +88,13 @@ func TestBuiltinRunsCommands(t *testing.T) {
 	if err := session.WindowChange(50, 132); err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(stdin, "stty size; echo $TERM; exit 4\n")
+	// The new size and what is typed come by different ways; the shell waits for the one.
+	io.WriteString(stdin, `for i in $(seq 200); do [ "$(stty size)" = "50 132" ] && break; sleep 0.05; done; echo size $(stty size); echo $TERM; exit 4`+"\n")
 	err = session.Wait()
 	if !errors.As(err, &exit) || exit.ExitStatus() != 4 {
 		t.Errorf("the shell ended with %v: %s", err, &out)
 	}
-	for _, want := range []string{"50 132", "xterm"} {
+	for _, want := range []string{"size 50 132", "xterm"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in %q", want, &out)
 		}
