@@ -37,7 +37,7 @@ this machine in the portal.`,
 
 func signIn(ctx context.Context, e *environment, url string, noBrowser bool) error {
 	if url == "" {
-		if last, err := account.Load(e.now()); err == nil {
+		if last, err := account.Last(); err == nil {
 			url = last.URL
 		}
 	}
@@ -68,7 +68,7 @@ func signIn(ctx context.Context, e *environment, url string, noBrowser bool) err
 	if err != nil {
 		return err
 	}
-	if last, err := account.Load(e.now()); err == nil && last.URL == who.URL && last.Log != trust.Log {
+	if last, err := account.Last(); err == nil && last.URL == who.URL && last.Log != trust.Log {
 		return fmt.Errorf("the signer behind %s is not the one of your last sign-in; ask your platform team, and if it was replaced on purpose run: stint logout && stint login", who.URL)
 	}
 	who.Log = trust.Log

@@ -146,7 +146,7 @@ func FuzzOpen(f *testing.F) {
 			text, _, _ := bytes.Cut(data, []byte("\n\n"))
 			signed, err := note.Sign(&note.Note{Text: string(text) + "\n"}, own.Signer)
 			if err != nil {
-				t.Skip()
+				return // no text that a note can hold
 			}
 			data = signed
 		}

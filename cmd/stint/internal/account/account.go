@@ -59,6 +59,19 @@ func file() (string, error) {
 // Load reads the account. It returns ErrSignedOut where there is none or its
 // token has ended by now.
 func Load(now time.Time) (*Account, error) {
+	account, err := Last()
+	if err != nil {
+		return nil, err
+	}
+	if !now.Before(account.Expires) {
+		return nil, ErrSignedOut
+	}
+	return account, nil
+}
+
+// Last reads the account of the last sign-in, be its token over or not: what it
+// pins outlives the token. It returns ErrSignedOut where there is none.
+func Last() (*Account, error) {
 	path, err := file()
 	if err != nil {
 		return nil, err
@@ -73,9 +86,6 @@ func Load(now time.Time) (*Account, error) {
 	account := new(Account)
 	if err := json.Unmarshal(data, account); err != nil || len(account.Key) != ed25519.SeedSize {
 		return nil, fmt.Errorf("the sign-in in %s is damaged; run: stint login", path)
-	}
-	if !now.Before(account.Expires) {
-		return nil, ErrSignedOut
 	}
 	return account, nil
 }
