@@ -12,6 +12,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # tests themselves all come out of the same cache.
 TEST_FLAGS := -race -tags e2e
 
+# The race detector's runtime sleeps for a second before a process exits, to
+# catch races at exit; the path starts hundreds of processes.
+export GORACE := atexit_sleep_ms=0
+
 WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -o -name e2e -prune -o -name .test -prune -o -name schema.d.ts -prune -o -type f -print 2>/dev/null)
 
 # A stamp without what it stands for counts for nothing.

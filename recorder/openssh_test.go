@@ -140,10 +140,12 @@ func TestOpenSSHTerminal(t *testing.T) {
 		must(t, term.command.Process.Signal(os.Signal(windowChanged)))
 		term.typed(t, "sleep 0.3; stty size\r")
 		term.expect(t, "40 120\r\n")
-		term.typed(t, "sleep 100\r")
-		time.Sleep(100 * time.Millisecond)
-		term.typed(t, "\x03") // the terminal of the target makes it a signal
-		term.typed(t, "exit 7\r")
+		// One line, and what it prints is not what is typed: the terminal drops
+		// what is typed while it makes a signal of the key.
+		term.typed(t, `sh -c 'trap "echo cau""ght" INT; echo wait""ing; sleep 100'; exit 7`+"\r")
+		term.expect(t, "waiting\r\n")
+		term.typed(t, "\x03")
+		term.expect(t, "caught\r\n")
 		if err := term.wait(t); status(err) != 7 {
 			t.Errorf("%s: it ended with %v", way, err)
 		}

@@ -228,6 +228,9 @@ func TestRefusedSessionsAreToldWhy(t *testing.T) {
 				if strings.Contains(string(session.Recording), "never") {
 					t.Error("a command reached the recording of a session that was refused")
 				}
+				if s := r.Broker.Await(t, "over", func(s *recordertest.Session) bool { return s.End != nil }); s.End.Reason == "completed" {
+					t.Error("a session that was refused is said to be completed")
+				}
 			}
 		})
 	}
@@ -243,6 +246,15 @@ func TestBrokerComesBackForNewSessions(t *testing.T) {
 	r.Broker.Start()
 	if got := execute(t, r.connect(t), "echo again", ""); got.stdout != "again\n" {
 		t.Errorf("with the broker: %+v", got)
+	}
+}
+
+func TestBrokerIsAskedOnceMore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.Broker.BeSilent(1)
+	if got := execute(t, r.connect(t), "echo in", ""); got.stdout != "in\n" {
+		t.Errorf("after one lost answer: %+v", got)
 	}
 }
 

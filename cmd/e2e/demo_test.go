@@ -19,8 +19,9 @@ import (
 // The demo is real: its sessions are there to replay, and its approver can
 // approve nothing more.
 func TestDemoLeavesARecordingAndNoKey(t *testing.T) {
-	t.Parallel()
+	// Before the others: it takes its minutes while they run.
 	w := startWorld(t, "--no-demo=false")
+	t.Parallel()
 	var progress struct{ Done bool }
 	for deadline := time.Now().Add(6 * time.Minute); !progress.Done; time.Sleep(500 * time.Millisecond) {
 		if text, err := os.ReadFile(filepath.Join(w.data, "demo", "progress.json")); err == nil {

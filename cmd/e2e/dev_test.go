@@ -68,6 +68,7 @@ func startWorld(t *testing.T, flags ...string) *world {
 	w := &world{t: t, data: filepath.Join(t.TempDir(), "data"), flags: flags}
 	t.Cleanup(func() {
 		w.stop()
+		w.mustNotHaveRaced()
 		if t.Failed() {
 			w.showLogs()
 		}
@@ -192,6 +193,31 @@ func (w *world) user(name string) user {
 	return user{}
 }
 
+// mustNotHaveRaced looks for what the race detector reports, and for panics, in
+// everything that the processes wrote.
+func (w *world) mustNotHaveRaced() {
+	w.t.Helper()
+	logs, _ := filepath.Glob(filepath.Join(w.data, "log", "*.log"))
+	if len(logs) < 3 && w.Instance != "" {
+		w.t.Errorf("the processes left %d logs", len(logs))
+	}
+	said := map[string]string{"stint-dev": w.output.String()}
+	for _, path := range logs {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			w.t.Error(err)
+		}
+		said[filepath.Base(path)] = string(text)
+	}
+	for who, text := range said {
+		for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: "} {
+			if at := strings.Index(text, sign); at >= 0 {
+				w.t.Errorf("%s:\n%s", who, text[at:min(len(text), at+6000)])
+			}
+		}
+	}
+}
+
 // showLogs puts the end of every log into the test's.
 func (w *world) showLogs() {
 	w.t.Logf("stint-dev said:\n%s", w.output)
@@ -237,7 +263,7 @@ func (w *world) openTerminal() *terminal {
 	w.t.Helper()
 	home := w.t.TempDir()
 	env := []string{"HOME=" + home, "STINT_HOME=" + filepath.Join(home, ".stint"), "STINT_URL=" + w.Portal, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH"), "BROWSER=" + w.browserScript(home)}
-	for _, name := range []string{"LANG", "TMPDIR", "USER", "LOGNAME"} {
+	for _, name := range []string{"LANG", "TMPDIR", "USER", "LOGNAME", "GORACE"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}

@@ -239,7 +239,7 @@ func (w *world) startProvider(ctx context.Context) error {
 	w.onClose(func() { file.Close() })
 	var users []provider.User
 	for _, user := range w.installation.Users {
-		users = append(users, provider.User{Name: user.Name, Email: user.Email, Subject: user.Subject, PasswordHash: user.Hash, Groups: user.Groups})
+		users = append(users, provider.User{Name: user.Name, Email: user.Email, Subject: user.Subject, Password: user.Password, Groups: user.Groups})
 	}
 	running, err := provider.Start(ctx, provider.Config{
 		Issuer: w.installation.Issuer(), Listen: w.installation.Address(installation.Provider), Database: w.path("provider.db"),

@@ -27,6 +27,7 @@ type Broker struct {
 	ended    map[string]wire.Ending // by request
 	streams  map[chan wire.Ending]bool
 	lease    time.Duration
+	silences int
 }
 
 // Session is what the broker knows of a session.
@@ -68,6 +69,24 @@ func (b *Broker) SetLease(lease time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lease = lease
+}
+
+// BeSilent makes the broker answer nothing to the next so many starts of sessions.
+func (b *Broker) BeSilent(starts int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.silences = starts
+}
+
+// silent takes one of the silences, if any is left.
+func (b *Broker) silent() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.silences == 0 {
+		return false
+	}
+	b.silences--
+	return true
 }
 
 // Stop makes the broker unreachable; Start brings it back.
@@ -152,6 +171,10 @@ func (b *Broker) start(w http.ResponseWriter, r *http.Request) {
 	var start wire.SessionStart
 	if err := read(r, &start); err != nil {
 		refuse(w, http.StatusBadRequest, "body", err.Error())
+		return
+	}
+	if b.silent() {
+		<-r.Context().Done()
 		return
 	}
 	b.mu.Lock()

@@ -1,6 +1,7 @@
 package sshproxy
 
 import (
+	"errors"
 	"io"
 	"time"
 	"unicode"
@@ -18,6 +19,25 @@ const (
 
 // exitStatus is the payload of an exit-status request (RFC 4254, section 6.10).
 type exitStatus struct{ Status uint32 }
+
+// refuse tells a client that has authenticated why there is no session. The
+// session ends first: why is decided here, and not by a client that hangs up.
+func (s *session) refuse(err error) {
+	refused := &refusedSession{}
+	if !errors.As(err, &refused) {
+		refused = &refusedSession{reasonFailed, "the session could not be started", err}
+	}
+	sentence := "stint: " + refused.sentence
+	select {
+	case <-s.over:
+		// It ended while it was being opened; that says more than the failed step.
+		sentence = s.ending.notice()
+	default:
+		s.end(ending{reason: refused.reason, detail: refused.sentence})
+	}
+	s.work.Go(func() { refuseRequests(s.client.requests) })
+	refuseChannels(s.client.channels, sentence)
+}
 
 // refuseChannels tells a client why there is no session: on the standard error
 // of the first session channel that it opens, in the reason of every other.

@@ -124,11 +124,7 @@ func (s *session) open() error {
 	}
 
 	// 2. The broker says that the grant is live and policy still allows it.
-	asked := time.Now()
-	granted, err := p.options.Broker.StartSession(s.context, wire.SessionStart{
-		Session: s.id, Request: s.pass.Request, Serial: s.pass.Serial, Login: s.pass.Login, Target: s.pass.Target,
-		ClientAddress: s.client.RemoteAddr().String(), ClientVersion: printable(string(s.client.ClientVersion())),
-	})
+	asked, granted, err := s.askBroker()
 	if err != nil {
 		problem := &wire.Error{}
 		if errors.As(err, &problem) {
@@ -168,6 +164,24 @@ func (s *session) open() error {
 		return err
 	}
 	return nil
+}
+
+// askBroker announces the session, and once more if no answer came: one lost
+// connection, or a machine that stood still for a while, costs nobody a session.
+// It returns when the broker was asked, from which the lease counts.
+func (s *session) askBroker() (asked time.Time, granted wire.Session, err error) {
+	start := wire.SessionStart{
+		Session: s.id, Request: s.pass.Request, Serial: s.pass.Serial, Login: s.pass.Login, Target: s.pass.Target,
+		ClientAddress: s.client.RemoteAddr().String(), ClientVersion: printable(string(s.client.ClientVersion())),
+	}
+	for range 2 {
+		asked = time.Now()
+		granted, err = s.proxy.options.Broker.StartSession(s.context, start)
+		if problem := (*wire.Error)(nil); err == nil || errors.As(err, &problem) || s.context.Err() != nil {
+			break
+		}
+	}
+	return asked, granted, err
 }
 
 // arm starts the clocks of a session.
@@ -276,26 +290,6 @@ func (s *session) loseClient(gone <-chan struct{}) {
 func (s *session) watchTarget() {
 	_ = s.target.Wait()
 	s.end(ending{reason: reasonFailed, detail: "the target closed the connection"})
-}
-
-// refuse tells a client that has authenticated why there is no session.
-func (s *session) refuse(err error) {
-	refused := &refusedSession{}
-	if !errors.As(err, &refused) {
-		refused = &refusedSession{reasonFailed, "the session could not be started", err}
-	}
-	s.work.Go(func() { refuseRequests(s.client.requests) })
-	// It is over in the end even if the client does not take the sentence.
-	patience := time.AfterFunc(2*refuseWait, func() { s.end(ending{reason: refused.reason, detail: refused.sentence}) })
-	defer patience.Stop()
-	select {
-	case <-s.over:
-		// It ended while it was being opened; that says more than the failed step.
-		refuseChannels(s.client.channels, s.ending.notice())
-	default:
-		refuseChannels(s.client.channels, "stint: "+refused.sentence)
-		s.end(ending{reason: refused.reason, detail: refused.sentence})
-	}
 }
 
 // close ends what the session holds, in the order that lets nothing pass that

@@ -18,7 +18,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -44,17 +43,6 @@ const (
 // tokenLife is long for a provider, so that a day's work on a laptop is not
 // interrupted; what a token may do is bounded elsewhere.
 const tokenLife = 12 * time.Hour
-
-// User is one person who can sign in.
-type User struct {
-	Name  string // shown, and enough to sign in with
-	Email string
-	// Subject is the identity behind the subject claim; it never changes.
-	Subject string
-	// PasswordHash is a bcrypt hash.
-	PasswordHash []byte
-	Groups       []string
-}
 
 // Config is what a Provider needs; nothing in it has a default.
 type Config struct {
@@ -177,40 +165,17 @@ func newServer(ctx context.Context, config Config, kept storage.Storage) (*serve
 	})
 }
 
-// withGiven lays the clients, the people and the one connector over the storage.
+// withGiven lays the clients and the people over the storage.
 func withGiven(config Config, kept storage.Storage) (storage.Storage, error) {
 	given := storage.WithStaticClients(kept, []storage.Client{
 		{ID: PortalClient, Name: "the Stint portal", Secret: config.PortalSecret, RedirectURIs: []string{config.PortalRedirect}},
 		{ID: CLIClient, Name: "the stint command", Public: true},
 	})
-	var people []storage.Password
-	for _, user := range config.Users {
-		if strings.Contains(user.Name, "@") || !strings.Contains(user.Email, "@") {
-			return nil, fmt.Errorf("user %q with e-mail %q: a name has no @, an e-mail address has", user.Name, user.Email)
-		}
-		people = append(people, storage.Password{
-			Email: user.Email, Hash: user.PasswordHash, UserID: user.Subject,
-			Username: user.Name, PreferredUsername: user.Name, Groups: user.Groups,
-		})
+	one, err := people(config.Users).asConnector()
+	if err != nil {
+		return nil, err
 	}
-	given = storage.WithStaticPasswords(given, people, config.Log)
-	given = byName{given, config.Users}
-	return storage.WithStaticConnectors(given, []storage.Connector{{ID: "local", Type: server.LocalConnector, Name: "password"}}), nil
-}
-
-// byName lets people sign in with their short name as well.
-type byName struct {
-	storage.Storage
-	users []User
-}
-
-func (s byName) GetPassword(ctx context.Context, login string) (storage.Password, error) {
-	for _, user := range s.users {
-		if strings.EqualFold(user.Name, login) {
-			login = user.Email
-		}
-	}
-	return s.Storage.GetPassword(ctx, login)
+	return storage.WithStaticConnectors(given, []storage.Connector{one}), nil
 }
 
 // A device flow of a public client has neither a client secret nor a nonce, and

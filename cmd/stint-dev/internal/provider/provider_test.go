@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/oauth2"
 
 	"stint/cmd/stint-dev/internal/provider"
@@ -30,10 +29,6 @@ const password = "correct horse"
 func start(t *testing.T, config provider.Config) (provider.Config, *provider.Provider) {
 	t.Helper()
 	if config.Issuer == "" {
-		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
-		if err != nil {
-			t.Fatal(err)
-		}
 		listener, err := net.Listen("tcp", "localhost:0")
 		if err != nil {
 			t.Fatal(err)
@@ -44,8 +39,8 @@ func start(t *testing.T, config provider.Config) (provider.Config, *provider.Pro
 			Listen:   listener.Addr().String(),
 			Database: filepath.Join(t.TempDir(), "a name with spaces & more?.db"),
 			Users: []provider.User{
-				{Name: "alice", Email: "alice@example.com", Subject: "a1", PasswordHash: hash, Groups: []string{"engineering"}},
-				{Name: "bob", Email: "bob@example.com", Subject: "b2", PasswordHash: hash, Groups: []string{"engineering", "sre-leads"}},
+				{Name: "alice", Email: "alice@example.com", Subject: "a1", Password: password, Groups: []string{"engineering"}},
+				{Name: "bob", Email: "bob@example.com", Subject: "b2", Password: password, Groups: []string{"engineering", "sre-leads"}},
 			},
 			PortalSecret: "portal secret", PortalRedirect: "http://localhost:8420/callback",
 			Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
