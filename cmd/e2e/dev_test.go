@@ -68,7 +68,7 @@ func startWorld(t *testing.T, flags ...string) *world {
 	w := &world{t: t, data: filepath.Join(t.TempDir(), "data"), flags: flags}
 	t.Cleanup(func() {
 		w.stop()
-		w.mustNotHaveRaced()
+		w.mustHaveBehaved()
 		if t.Failed() {
 			w.showLogs()
 		}
@@ -193,9 +193,9 @@ func (w *world) user(name string) user {
 	return user{}
 }
 
-// mustNotHaveRaced looks for what the race detector reports, and for panics, in
-// everything that the processes wrote.
-func (w *world) mustNotHaveRaced() {
+// mustHaveBehaved looks for what the race detector reports, for panics and for
+// answers of 500 in everything that the processes wrote.
+func (w *world) mustHaveBehaved() {
 	w.t.Helper()
 	logs, _ := filepath.Glob(filepath.Join(w.data, "log", "*.log"))
 	if len(logs) < 3 && w.Instance != "" {
@@ -210,7 +210,7 @@ func (w *world) mustNotHaveRaced() {
 		said[filepath.Base(path)] = string(text)
 	}
 	for who, text := range said {
-		for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: "} {
+		for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: ", "panicked", `"status":500`} {
 			if at := strings.Index(text, sign); at >= 0 {
 				w.t.Errorf("%s:\n%s", who, text[at:min(len(text), at+6000)])
 			}

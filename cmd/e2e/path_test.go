@@ -442,7 +442,7 @@ func (s *story) deviceFlow(portal *tab) {
 	dropped := time.Now()
 	away.must("stint", "drop", request.ID)
 	shell.wait()
-	if took := shell.endedAt.Sub(dropped); took >= time.Second {
+	if took := shell.endedAt.Sub(dropped); took >= 3*time.Second { // the command's own start counts too
 		s.t.Errorf("the session ended %s after stint drop began", took)
 	}
 	if text := shell.screen.String(); !strings.Contains(text, "stint: access given back by alice") {

@@ -23,11 +23,19 @@ var statuses = map[access.Problem]int{
 	access.PolicyRefused: http.StatusForbidden, access.SignerRefused: http.StatusForbidden, access.Unavailable: http.StatusServiceUnavailable,
 }
 
+// statusClientGone is for the log alone: whoever asked did not wait for the
+// answer, as a page does not that is left. No RFC has a number for it; this one
+// is widely used.
+const statusClientGone = 499
+
 // problem turns any error of a handler into what the caller sees. What is no
 // refusal is logged, and told without its cause.
 func (p *Portal) problem(ctx context.Context, err error) *api.Error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return &api.Error{Status: statusClientGone, Code: "request.abandoned", Title: "The request was given up before it was answered."}
+	}
 	problem := problemOf(err)
-	if problem.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+	if problem.Status >= http.StatusInternalServerError {
 		p.log.Error("a request failed", "request_id", requestID(ctx), "code", problem.Code, "error", err)
 	} else {
 		p.log.Debug("a request was refused", "request_id", requestID(ctx), "code", problem.Code, "error", err)
