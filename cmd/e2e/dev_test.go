@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ type world struct {
 	t       *testing.T
 	data    string
 	flags   []string
+	inside  []string // a command that runs stint-dev, where it is not run as it is
 	command *exec.Cmd
 	ended   chan struct{} // closed when stint-dev has ended
 	output  *lockedBuffer
@@ -66,6 +68,14 @@ func startWorld(t *testing.T, flags ...string) *world {
 		flags = []string{"--no-demo"}
 	}
 	w := &world{t: t, data: filepath.Join(t.TempDir(), "data"), flags: flags}
+	w.startForTest()
+	return w
+}
+
+// startForTest starts the world and ends it with the test.
+func (w *world) startForTest() {
+	t := w.t
+	t.Helper()
 	t.Cleanup(func() {
 		w.stop()
 		w.mustHaveBehaved()
@@ -77,7 +87,6 @@ func startWorld(t *testing.T, flags ...string) *world {
 		}
 	})
 	w.start()
-	return w
 }
 
 // start runs stint-dev on the world's data and waits until it is ready.
@@ -86,9 +95,9 @@ func (w *world) start() {
 	ready := filepath.Join(filepath.Dir(w.data), "ready.json")
 	os.Remove(ready) // that of an earlier, killed run
 	w.output, w.ended = &lockedBuffer{}, make(chan struct{})
-	w.command = exec.Command(filepath.Join(bin, "stint-dev"), append([]string{
-		"--data", w.data, "--listen", "localhost:0", "--ready-file", ready, "--bin", bin,
-	}, w.flags...)...)
+	line := append(slices.Clone(w.inside), filepath.Join(bin, "stint-dev"), "--data", w.data, "--listen", "localhost:0", "--ready-file", ready, "--bin", bin)
+	line = append(line, w.flags...)
+	w.command = exec.Command(line[0], line[1:]...)
 	w.command.Stdout, w.command.Stderr = w.output, w.output
 	if err := w.command.Start(); err != nil {
 		w.t.Fatal(err)
@@ -348,6 +357,15 @@ func (c *terminal) signIn(name string) {
 	if err := command.Start(); err != nil {
 		c.w.t.Fatal(err)
 	}
+	c.signInByBrowser(name)
+	if err := command.Wait(); err != nil {
+		c.w.t.Fatalf("stint login as %s: %v\n%s", name, err, &said)
+	}
+}
+
+// signInByBrowser does what the person does in the browser that stint login opens.
+func (c *terminal) signInByBrowser(name string) {
+	c.w.t.Helper()
 	var address []byte
 	c.w.eventually("stint login opens a browser", func() (err error) {
 		address, err = os.ReadFile(filepath.Join(c.home, "address"))
@@ -356,7 +374,4 @@ func (c *terminal) signIn(name string) {
 	b := openTab(c.w.t, name, nil)
 	b.open(string(address))
 	c.w.fillSignIn(b, name)
-	if err := command.Wait(); err != nil {
-		c.w.t.Fatalf("stint login as %s: %v\n%s", name, err, &said)
-	}
 }

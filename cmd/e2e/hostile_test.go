@@ -5,7 +5,6 @@ package e2e
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
@@ -323,6 +322,20 @@ func TestHostileBroker(t *testing.T) {
 	stolen.Login = s.account().login()
 	refused("activation signed by another key", stolen, "evidence.activation-signature")
 
+	// The broker picks the nonce of a sign-in to its portal so that it commits to a
+	// key of its own. All of it is genuine, but the portal's tokens activate nothing.
+	salt := make([]byte, evidence.SaltSize)
+	rand.Read(salt)
+	picked, err := evidence.LoginNonce(evidence.FormatKey(public), salt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stolen.Login = &evidence.LoginBinding{
+		IDToken: s.tokenOfPortal("alice", picked), LoginKey: evidence.FormatKey(public),
+		NonceSalt: base64.RawURLEncoding.EncodeToString(salt),
+	}
+	refused("a token of the portal, with the broker's nonce", stolen, "evidence.id-token-audience")
+
 	if now := len(s.issued()); now != before {
 		t.Errorf("the signer issued %d certificates", now-before)
 	}
@@ -360,95 +373,4 @@ func (s *story) replaceIn(path, old, next string) {
 	if err := os.WriteFile(path, []byte(strings.Replace(string(text), old, next, 1)), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-// account is what alice's machine keeps of her sign-in, login key and all.
-type account struct {
-	Key   []byte
-	Login evidence.LoginBinding
-}
-
-func (a account) login() *evidence.LoginBinding { return &a.Login }
-
-func (s *story) account() (a account) {
-	s.t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.alice.home, ".stint", "account.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &a)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return a
-}
-
-// bundle is the evidence for a request that bob agrees to, whatever it says, and
-// that alice's own machine activates.
-func (s *story) bundle(request string) evidence.Bundle {
-	s.t.Helper()
-	var trust evidence.Trust
-	if err := json.Unmarshal([]byte(s.alice.must("stint", "trust", "export")), &trust); err != nil {
-		s.t.Fatal(err)
-	}
-	for _, one := range trust.Roster.People {
-		if one.Person.Name != "bob" {
-			continue
-		}
-		asked, err := evidence.DecodeAs[*evidence.Request](request)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		approval, err := evidence.ApprovalOf(request, one.Person, asked.Ask.Duration, now(), nonce())
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		a := s.account()
-		return evidence.Bundle{
-			Version: 1, Request: request, Login: a.login(), Activation: s.activation(request, ed25519.NewKeyFromSeed(a.Key)),
-			Approvals: []evidence.SignedByPasskey{s.bobSigns(encode(s.t, approval), one.Passkeys[0].Credential)},
-		}
-	}
-	s.t.Fatal("bob is not in the roster")
-	return evidence.Bundle{}
-}
-
-func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
-
-func nonce() string {
-	var random [16]byte
-	rand.Read(random[:])
-	return evidence.NewNonce(random)
-}
-
-// activation asks for a certificate for a fresh session key, signed by a login key.
-func (s *story) activation(request string, login ed25519.PrivateKey) *evidence.SignedByKey {
-	s.t.Helper()
-	session, _, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	activation, err := evidence.ActivationOf(request, evidence.FormatKey(session), now(), nonce())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	signed := evidence.SignWithKey(encode(s.t, activation), login)
-	return &signed
-}
-
-// bobSigns has bob's authenticator sign a text in his browser, as a page would
-// that a hostile broker sent.
-func (s *story) bobSigns(text, credential string) evidence.SignedByPasskey {
-	s.t.Helper()
-	s.bob.open(s.Portal + "/passkeys")
-	challenge := sha256.Sum256([]byte(text))
-	assertion := get[evidence.Assertion](s.bob, "evaluate", arguments{"expression": `(async () => {
-		const bytes = (text) => Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0))
-		const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
-		const made = await navigator.credentials.get({ publicKey: {
-			challenge: bytes('` + base64.RawURLEncoding.EncodeToString(challenge[:]) + `'), rpId: 'localhost', userVerification: 'required',
-			allowCredentials: [{ type: 'public-key', id: bytes('` + credential + `') }],
-		} })
-		return { credential: made.id, authenticator_data: text(made.response.authenticatorData), client_data: text(made.response.clientDataJSON), signature: text(made.response.signature) }
-	})()`})
-	return evidence.SignedByPasskey{Statement: text, Assertion: assertion}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -85,6 +86,19 @@ func (s *shell) sees(text string) time.Time {
 			s.w.t.Fatalf("the terminal does not show %q within 30 s:\n%s", text, s.screen)
 		}
 	}
+}
+
+// seesMatch waits until what the terminal showed after so many bytes has a match,
+// and returns it.
+func (s *shell) seesMatch(after int, pattern string) (found string) {
+	s.w.t.Helper()
+	s.w.eventually("the terminal shows "+pattern, func() error {
+		if found = regexp.MustCompile(pattern).FindString(s.screen.String()[after:]); found == "" {
+			return fmt.Errorf("it shows:\n%s", s.screen)
+		}
+		return nil
+	})
+	return found
 }
 
 // wait waits until the program has ended and returns its exit status.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	sshagent "golang.org/x/crypto/ssh/agent"
@@ -53,14 +54,11 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	if err != nil {
 		return err
 	}
-	if _, _, err := who.Trust(ctx); err != nil {
-		return err
-	}
-	grant, err := openssh.FindGrant(ctx, client, to)
+	trust, _, err := who.Trust(ctx)
 	if err != nil {
 		return err
 	}
-	credential, err := openssh.Activate(ctx, who, client, grant, e.random, e.now)
+	grant, err := openssh.FindGrant(ctx, client, to)
 	if err != nil {
 		return err
 	}
@@ -71,15 +69,26 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 		return err
 	}
 	defer os.RemoveAll(dir)
+	activate := func() (openssh.Credential, error) {
+		return openssh.Activate(ctx, who, client, grant, e.random, e.now)
+	}
+	socket := os.Getenv("SSH_AUTH_SOCK")
+	credential, ok, err := credentialFor(ctx, e, socket, grant, trust, activate)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		socket = filepath.Join(dir, "agent")
+		stop, err := serveKey(ctx, e, socket, credential)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	files, err := openssh.WriteFiles(dir, credential)
 	if err != nil {
 		return err
 	}
-	socket, stop, err := keyHolder(ctx, e, dir, credential)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	options, err := openssh.Options(credential, files, socket)
 	if err != nil {
 		return err
@@ -90,34 +99,75 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	return runSSH(append(append(options, "--", to.Target), words...))
 }
 
-// keyHolder puts the key into the person's ssh-agent, or into one of our own
-// below dir that lives as long as this process, and returns the socket to use.
-func keyHolder(ctx context.Context, e *environment, dir string, credential openssh.Credential) (socket string, stop func(), err error) {
-	if socket := os.Getenv("SSH_AUTH_SOCK"); socket != "" {
-		if connection, err := net.Dial("unix", socket); err == nil {
-			defer connection.Close()
-			if openssh.Add(sshagent.NewClient(connection), credential, e.now()) == nil {
-				return socket, func() {}, nil
-			}
-		}
+// credentialFor has the person's ssh-agent hold a key for the grant: the one that
+// it holds already, or a new one. It is not held where no agent runs, or none
+// that answers and takes the key.
+func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, trust api.Trust, activate func() (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
+	if socket == "" {
+		credential, err = activate()
+		return credential, false, err
 	}
+	dir, err := account.Directory()
+	if err != nil {
+		return credential, false, err
+	}
+	unlock, err := agent.Lock(ctx, dir)
+	if err != nil {
+		return credential, false, err
+	}
+	defer unlock()
+	connection, err := dialAgent(ctx, socket)
+	if err != nil {
+		credential, err = activate()
+		return credential, false, err
+	}
+	defer connection.Close()
+	keys := sshagent.NewClient(connection)
+	if certificate := openssh.Held(keys, grant.ID, grant.Login, grant.Target, e.now()); certificate != nil && len(trust.Proxies) > 0 {
+		return openssh.Credential{
+			Certificate: certificate, Request: grant.ID, Login: grant.Login, Target: grant.Target,
+			Ends: *grant.Ends, Proxy: trust.Proxies[0],
+		}, true, nil
+	}
+	if credential, err = activate(); err != nil {
+		return credential, false, err
+	}
+	_ = connection.SetDeadline(time.Now().Add(agentPatience)) // activating took time of its own
+	return credential, openssh.Add(keys, credential, e.now()) == nil, nil
+}
+
+// serveKey serves an agent of our own, with one key, on a socket until stop.
+func serveKey(ctx context.Context, e *environment, socket string, credential openssh.Credential) (stop func(), err error) {
 	keyring := sshagent.NewKeyring().(sshagent.ExtendedAgent)
 	if err := openssh.Add(keyring, credential, e.now()); err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	socket = filepath.Join(dir, "agent")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
-		return "", nil, fmt.Errorf("opening a socket for the session key: %w", err)
+		return nil, fmt.Errorf("opening a socket for the session key: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var served sync.WaitGroup
 	served.Go(func() { agent.ServeListener(ctx, listener, keyring) })
-	return socket, func() {
+	return func() {
 		cancel()
 		listener.Close()
 		served.Wait()
 	}, nil
+}
+
+// agentPatience is how long the person's ssh-agent may take: a forwarded one may
+// have lost its other end, and never answers.
+const agentPatience = 3 * time.Second
+
+func dialAgent(ctx context.Context, socket string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, agentPatience)
+	defer cancel()
+	connection, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	return connection, connection.SetDeadline(time.Now().Add(agentPatience))
 }
 
 // runSSH runs OpenSSH on this terminal and ends with its exit status. Signals of
@@ -215,12 +265,17 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 	if err != nil {
 		return "", err
 	}
+	unlock, err := agent.Lock(ctx, dir)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	keys, connection, err := agent.Connect(ctx, dir, executable)
 	if err != nil {
 		return "", err
 	}
 	defer connection.Close()
-	if !openssh.Holds(keys, grant.ID, grant.Login, grant.Target, e.now()) {
+	if openssh.Held(keys, grant.ID, grant.Login, grant.Target, e.now()) == nil {
 		if err := addKey(ctx, e, who, client, grant, keys); err != nil {
 			return "", err
 		}

@@ -96,6 +96,26 @@ func stopWhenIdle(ctx context.Context, cancel context.CancelFunc, keyring sshage
 	}
 }
 
+// Lock lets one process at a time look into an agent and add what it lacks, so
+// that several ssh started together share one key. It waits for the others, not
+// beyond ctx; unlock when done.
+func Lock(ctx context.Context, dir string) (unlock func(), err error) {
+	for {
+		file, err := lockFile(filepath.Join(dir, "activation.lock"))
+		if err != nil {
+			return nil, fmt.Errorf("locking %s: %w", dir, err)
+		}
+		if file != nil {
+			return func() { file.Close() }, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for another stint to activate: %w", ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 // lockFile takes an exclusive lock that ends with the process. It returns nil
 // where another process holds it.
 func lockFile(path string) (*os.File, error) {

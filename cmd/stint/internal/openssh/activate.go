@@ -59,7 +59,9 @@ func (e *NoGrantError) Error() string {
 func FindGrant(ctx context.Context, client *api.Client, to Destination) (api.RequestSummary, error) {
 	var best *api.RequestSummary
 	missing := &NoGrantError{Destination: to}
-	for _, state := range []string{"active", "approved", "pending"} {
+	// In the order of a request's life: one that moves on meanwhile is met again,
+	// and not missed.
+	for _, state := range []string{"pending", "approved", "active"} {
 		for cursor := ""; ; {
 			page, err := client.Requests(ctx, api.RequestsQuery{View: "mine", State: state, Limit: 100, Cursor: cursor})
 			if err != nil {
@@ -88,7 +90,7 @@ func FindGrant(ctx context.Context, client *api.Client, to Destination) (api.Req
 
 // Credential is a session key with its certificate, good for one grant.
 type Credential struct {
-	Key         ed25519.PrivateKey
+	Key         ed25519.PrivateKey // nil where an agent alone has it
 	Certificate *ssh.Certificate
 	Request     string
 	Login       string

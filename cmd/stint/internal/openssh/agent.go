@@ -55,12 +55,12 @@ func removeOld(agent sshagent.ExtendedAgent, name string) error {
 	return nil
 }
 
-// Holds says whether an agent already has a certificate for this grant that is
-// still good, so that a second ssh needs no second certificate.
-func Holds(agent sshagent.ExtendedAgent, request, login, target string, now time.Time) bool {
+// Held returns the certificate that an agent holds for this grant and that is
+// still good, or nil: a second ssh needs no second certificate.
+func Held(agent sshagent.ExtendedAgent, request, login, target string, now time.Time) *ssh.Certificate {
 	keys, err := agent.List()
 	if err != nil {
-		return false
+		return nil
 	}
 	for _, key := range keys {
 		if key.Comment != comment(login, target) {
@@ -72,10 +72,10 @@ func Holds(agent sshagent.ExtendedAgent, request, login, target string, now time
 		}
 		certificate, ok := public.(*ssh.Certificate)
 		if ok && certificate.KeyId == request && uint64(now.Unix()) < certificate.ValidBefore {
-			return true
+			return certificate
 		}
 	}
-	return false
+	return nil
 }
 
 // Files are the public halves that let ssh pick the right key of an agent. They

@@ -124,7 +124,7 @@ func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	t.Parallel()
 	agent := sshagent.NewKeyring().(sshagent.ExtendedAgent)
 	now := time.Now()
-	if Holds(agent, "req-1", "demo", "db1", now) {
+	if Held(agent, "req-1", "demo", "db1", now) != nil {
 		t.Fatal("an empty agent holds nothing")
 	}
 	for range 3 {
@@ -136,10 +136,10 @@ func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	if err != nil || len(keys) != 2 {
 		t.Fatalf("the agent holds %d keys (%v), want the plain one and the certificate", len(keys), err)
 	}
-	if !Holds(agent, "req-1", "demo", "db1", now) || Holds(agent, "req-2", "demo", "db1", now) {
+	if Held(agent, "req-1", "demo", "db1", now) == nil || Held(agent, "req-2", "demo", "db1", now) != nil {
 		t.Fatal("the agent's key is for req-1 alone")
 	}
-	if Holds(agent, "req-1", "demo", "db1", now.Add(2*time.Hour)) {
+	if Held(agent, "req-1", "demo", "db1", now.Add(2*time.Hour)) != nil {
 		t.Fatal("a certificate that has ended counts as held")
 	}
 	if err := Add(agent, credential(t, now.Add(-time.Second)), now); err == nil {
@@ -175,6 +175,31 @@ func TestFindGrantTakesTheOneThatEndsLast(t *testing.T) {
 	_, err = FindGrant(context.Background(), client, Destination{"", "db9"})
 	if err == nil || !strings.Contains(err.Error(), "stint request") {
 		t.Fatalf("the next step is not named: %v", err)
+	}
+}
+
+func TestFindGrantMissesNoneThatMoves(t *testing.T) {
+	t.Parallel()
+	late := time.Now().Add(time.Hour).UTC()
+	states := []string{"pending", "approved", "active"}
+	var asked int
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// With each answer the request moves on.
+		page := api.Requests{Items: []api.RequestSummary{}}
+		if asked < len(states) && r.URL.Query().Get("state") == states[asked] {
+			page.Items = append(page.Items, api.RequestSummary{ID: "req-a", Target: "db1", Login: "demo", Ends: &late})
+		}
+		asked++
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(page)
+	}))
+	defer server.Close()
+	client, err := api.NewClient(server.URL, "token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := FindGrant(t.Context(), client, Destination{"", "db1"}); err != nil || got.ID != "req-a" {
+		t.Errorf("FindGrant = %s, %v; want req-a", got.ID, err)
 	}
 }
 
