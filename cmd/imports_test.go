@@ -34,11 +34,12 @@ var mayImport = []struct {
 	{"server", nil},
 	{"server/api", nil},
 	{"server/ledger", nil},
+	{"server/border", nil},
 	{"server/evidence", []string{"policies", "server/ledger"}},
 	{"recorder/cast", []string{"server/evidence", "server/ledger"}},
 	// People are policies.Subject on every wire; that type is all they take from there.
-	{"server/signer/wire", []string{"server/evidence", "server/ledger", "policies"}},
-	{"recorder/wire", []string{"server/evidence", "server/ledger", "policies"}},
+	{"server/signer/wire", []string{"server/border", "server/evidence", "server/ledger", "policies"}},
+	{"recorder/wire", []string{"server/border", "server/evidence", "server/ledger", "policies"}},
 	{"migrations", nil},
 	{"web", nil},
 
@@ -46,10 +47,10 @@ var mayImport = []struct {
 	{"server/access", []string{"policies", "server/evidence"}},
 
 	// Processes.
-	{"server/signer/...", []string{"server/signer/...", "server/evidence", "policies", "server/ledger"}},
-	{"recorder/...", []string{"recorder/...", "server/signer/wire", "server/evidence", "server/ledger"}},
+	{"server/signer/...", []string{"server/signer/...", "server/border", "server/evidence", "policies", "server/ledger"}},
+	{"recorder/...", []string{"recorder/...", "server/border", "server/signer/wire", "server/evidence", "server/ledger"}},
 	{"server/broker/...", []string{
-		"server/broker/...", "server/access", "server/evidence", "policies", "server/ledger", "server/api",
+		"server/broker/...", "server/access", "server/border", "server/evidence", "policies", "server/ledger", "server/api",
 		"server/signer/wire", "recorder/cast", "recorder/wire", "web", "migrations",
 	}},
 

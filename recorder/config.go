@@ -1,9 +1,7 @@
 package recorder
 
 import (
-	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+
+	"stint/server/border"
 )
 
 // Config is what a proxy needs to run. Its JSON form is the configuration file.
@@ -74,40 +74,46 @@ func ParseConfig(text []byte) (Config, error) {
 		return Config{}, errors.New("the configuration is too long")
 	}
 	var config Config
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&config); err != nil {
-		return Config{}, err
-	}
-	if _, err := decoder.Token(); err != io.EOF {
+	if err := border.DecodeStrict(text, &config); errors.Is(err, border.ErrFollowed) {
 		return Config{}, errors.New("there is something after the configuration")
+	} else if err != nil {
+		return Config{}, err
 	}
 	return config, config.Check()
 }
 
-// Check refuses a configuration that cannot work, and names the field.
+// Check refuses a configuration that cannot work. It names every fault, always in
+// the same order.
 func (c Config) Check() error {
+	var faults []error
+	fault := func(format string, values ...any) { faults = append(faults, fmt.Errorf(format, values...)) }
+
 	if !namePattern.MatchString(c.Name) {
-		return fmt.Errorf("name: %q is not a name of lower-case letters, digits, dots and hyphens", c.Name)
+		fault("name: %q is not a name of lower-case letters, digits, dots and hyphens", c.Name)
 	}
 	if !namePattern.MatchString(c.Instance) {
-		return fmt.Errorf("instance: %q is not an id of lower-case letters, digits and hyphens", c.Instance)
+		fault("instance: %q is not an id of lower-case letters, digits and hyphens", c.Instance)
 	}
 	if host, port, err := net.SplitHostPort(c.Listen); err != nil || host == "" && port == "" {
-		return fmt.Errorf("listen: %q is not host:port", c.Listen)
+		fault("listen: %q is not host:port", c.Listen)
 	}
-	for field, path := range map[string]string{"data": c.Data, "tls.certificate": c.TLS.Certificate, "tls.key": c.TLS.Key} {
-		if !filepath.IsAbs(path) {
-			return fmt.Errorf("%s: %q is not an absolute path", field, path)
+	for _, file := range []struct{ field, path string }{
+		{"data", c.Data}, {"tls.certificate", c.TLS.Certificate}, {"tls.key", c.TLS.Key},
+	} {
+		if !filepath.IsAbs(file.path) {
+			fault("%s: %q is not an absolute path", file.field, file.path)
 		}
 	}
-	for field, peer := range map[string]Peer{"signer": c.Signer, "broker": c.Broker} {
-		if u, err := url.Parse(peer.URL); err != nil || u.Scheme != "https" || u.Host == "" {
-			return fmt.Errorf("%s.url: %q is not an https URL", field, peer.URL)
+	for _, called := range []struct {
+		field string
+		peer  Peer
+	}{{"signer", c.Signer}, {"broker", c.Broker}} {
+		if u, err := url.Parse(called.peer.URL); err != nil || u.Scheme != "https" || u.Host == "" {
+			fault("%s.url: %q is not an https URL", called.field, called.peer.URL)
 		}
-		if pin, err := hex.DecodeString(peer.Key); err != nil || len(pin) != 32 {
-			return fmt.Errorf("%s.key: %q is not the SHA-256 of a public key in hexadecimal", field, peer.Key)
+		if pin, err := hex.DecodeString(called.peer.Key); err != nil || len(pin) != 32 {
+			fault("%s.key: %q is not the SHA-256 of a public key in hexadecimal", called.field, called.peer.Key)
 		}
 	}
-	return nil
+	return errors.Join(faults...)
 }

@@ -2,6 +2,7 @@ package recorder_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,8 +44,27 @@ func TestParseConfig(t *testing.T) {
 			t.Errorf("%q for %q: %v, want %q named", test.new, test.old, err, test.names)
 		}
 	}
-	if _, err := recorder.ParseConfig([]byte(goodConfig + "{}")); err == nil {
-		t.Error("something after the configuration is accepted")
+	if _, err := recorder.ParseConfig([]byte(goodConfig + "{}")); err == nil || err.Error() != "there is something after the configuration" {
+		t.Errorf("something after the configuration: %v", err)
+	}
+}
+
+func TestEveryFaultIsNamedInOrder(t *testing.T) {
+	t.Parallel()
+	want := []string{
+		"name", "instance", "listen", "data", "tls.certificate", "tls.key", "signer.url", "signer.key", "broker.url", "broker.key",
+	}
+	_, err := recorder.ParseConfig([]byte(`{}`))
+	if err == nil {
+		t.Fatal("an empty configuration is accepted")
+	}
+	var named []string
+	for line := range strings.Lines(err.Error()) {
+		field, _, _ := strings.Cut(line, ":")
+		named = append(named, field)
+	}
+	if !slices.Equal(named, want) {
+		t.Errorf("named are %q, want %q", named, want)
 	}
 }
 

@@ -66,6 +66,7 @@
 //	server/api        the HTTP API's types
 //	server/broker     the process that people and proxies talk to; internal/store is its database
 //	server/signer     the process that holds the keys; Sign in numbered steps
+//	server/border     how one process knows another, for every wire between them
 //	recorder          the proxy; recorder/cast is the format of recordings
 //	cmd               one directory a program; cmd/imports_test.go says who may import whom
 //

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -35,7 +36,8 @@ type Target struct {
 
 // Write returns the text of every file of a policy folder, by name: the default
 // documents with login in the place of Placeholder, and targets.yaml. It does
-// not check what it is given; loading the policy does.
+// not check what it is given; loading the policy does. It fails if a default
+// document holds Placeholder in a form that it does not replace.
 func Write(login string, targets []Target) (map[string]string, error) {
 	names, err := fs.Glob(Files, "*.yaml")
 	if err != nil {
@@ -47,7 +49,9 @@ func Write(login string, targets []Target) (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the default policies: %w", err)
 		}
-		files[name] = strings.ReplaceAll(string(text), "["+Placeholder+"]", "["+quote(login)+"]")
+		if files[name], err = fill(string(text), login); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	var documents []string
 	for _, t := range targets {
@@ -60,6 +64,24 @@ func Write(login string, targets []Target) (map[string]string, error) {
 	}
 	files["targets.yaml"] = "# Where access can lead. A host's address and key stand here so that nobody can\n# redirect or relabel it without a change of the policy.\n" + strings.Join(documents, "---\n")
 	return files, nil
+}
+
+var (
+	placeholderList = "[" + Placeholder + "]"
+	placeholderWord = regexp.MustCompile(`\b` + Placeholder + `\b`)
+)
+
+// fill puts login in the place of Placeholder. A Placeholder that stands
+// otherwise than alone in brackets is an error: left as it is, it would be a
+// login that nobody has, or worse, one that somebody has.
+func fill(text, login string) (string, error) {
+	parts := strings.Split(text, placeholderList)
+	for _, part := range parts { // not what they become: the login may be this very word
+		if placeholderWord.MatchString(part) {
+			return "", fmt.Errorf("%s stands where it is not replaced; write %s", Placeholder, placeholderList)
+		}
+	}
+	return strings.Join(parts, "["+quote(login)+"]"), nil
 }
 
 // quote writes a string as YAML in double quotation marks, of which JSON's are a

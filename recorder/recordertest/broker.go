@@ -47,7 +47,7 @@ func newBroker(testing.TB) *Broker {
 
 // Revoke ends a request and tells the proxies.
 func (b *Broker) Revoke(request, by string) {
-	ending := wire.Ending{Request: request, Reason: "revoked", By: by, At: time.Now().UTC()}
+	ending := wire.Ending{Request: request, Reason: wire.ReasonRevoked, By: by, At: time.Now().UTC()}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended[request] = ending
@@ -60,7 +60,7 @@ func (b *Broker) Revoke(request, by string) {
 func (b *Broker) RevokeQuietly(request, by string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ended[request] = wire.Ending{Request: request, Reason: "revoked", By: by, At: time.Now().UTC()}
+	b.ended[request] = wire.Ending{Request: request, Reason: wire.ReasonRevoked, By: by, At: time.Now().UTC()}
 }
 
 // SetLease sets the lease of sessions that start from now on, and the answer to
@@ -204,7 +204,7 @@ func (b *Broker) leases(w http.ResponseWriter, r *http.Request) {
 	}
 	result := wire.LeaseResult{}
 	for _, id := range request.Sessions {
-		verdict := wire.Verdict{Session: id, Ended: "killed"}
+		verdict := wire.Verdict{Session: id, Ended: wire.ReasonKilled}
 		if s := b.sessions[id]; s != nil {
 			if ending, ok := b.ended[s.Start.Request]; ok {
 				verdict.Ended, verdict.By = ending.Reason, ending.By

@@ -7,11 +7,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -27,6 +25,7 @@ import (
 	"time"
 
 	"stint/recorder"
+	"stint/server/border"
 )
 
 // Installation is a broker and a signer, and the configuration of a proxy for
@@ -86,8 +85,7 @@ func newPeer(t testing.TB, name string) peer {
 	must(t, err)
 	parsed, err := x509.ParseCertificate(der)
 	must(t, err)
-	sum := sha256.Sum256(parsed.RawSubjectPublicKeyInfo)
-	p.pin = hex.EncodeToString(sum[:])
+	p.pin = border.KeyOf(parsed)
 	return p
 }
 
@@ -107,8 +105,7 @@ func serveTLS(t testing.TB, self peer, client string, handler http.Handler) *ser
 	s := &server{t: t, address: "127.0.0.1:0", handler: handler, config: &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{self.certificate}, ClientAuth: tls.RequireAnyClientCert,
 		VerifyConnection: func(state tls.ConnectionState) error {
-			sum := sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
-			if hex.EncodeToString(sum[:]) != client {
+			if border.KeyOf(state.PeerCertificates[0]) != client {
 				return errors.New("a stranger's certificate")
 			}
 			return nil

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"stint/server/evidence"
 )
 
 // pass is what a user certificate says, once it has been checked. Nothing else
@@ -36,9 +37,6 @@ type refusedCertificate struct {
 }
 
 func (r *refusedCertificate) Error() string { return r.check + ": " + r.why }
-
-// requestPattern is the form of a request id.
-var requestPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 // checkCertificate decides whether a key that a client showed is a user
 // certificate that counts now. It fails closed: what it does not understand, it
@@ -97,7 +95,7 @@ func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, now time.T
 	}
 
 	// 5. Its key id is the id of the request that it was issued for.
-	if !requestPattern.MatchString(certificate.KeyId) {
+	if evidence.CheckRequest(certificate.KeyId) != nil {
 		return refuse("key-id", "the key id of this certificate is not the id of a request")
 	}
 

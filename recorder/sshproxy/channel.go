@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"stint/recorder/cast"
+	"stint/recorder/wire"
 )
 
 // maxChannels bounds the channels of a session that are open at once.
@@ -244,7 +245,7 @@ func (c *channel) explain() {
 	}
 	select {
 	case <-c.session.over:
-		if c.session.ending.lets() && c.session.ending.reason != reasonCompleted {
+		if c.session.ending.lets() && c.session.ending.reason != wire.ReasonCompleted {
 			c.tell(c.session.ending.notice())
 		}
 	default:

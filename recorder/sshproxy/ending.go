@@ -6,20 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"stint/recorder/cast"
-)
-
-// The reasons for which a session ends, as recorder/wire has them.
-const (
-	reasonCompleted      = string(cast.Completed) // the client hung up
-	reasonDropped        = string(cast.Dropped)
-	reasonRevoked        = string(cast.Revoked)
-	reasonExpired        = string(cast.Expired)
-	reasonKilled         = string(cast.Killed)
-	reasonLeaseLost      = string(cast.LeaseLost)
-	reasonRecorderFailed = string(cast.RecorderFailed)
-	reasonProxyStopped   = string(cast.ProxyStopped)
-	reasonFailed         = string(cast.Failed) // the target could not be reached, or went away
+	"stint/recorder/wire"
 )
 
 // reasonPattern is the form of a reason in a recording.
@@ -30,13 +17,13 @@ type ending struct {
 	reason string
 	by     string // a person's name, for the notice
 	at     time.Time
-	detail string // for reasonFailed and reasonRecorderFailed: what happened, a clause for people
+	detail string // for wire.ReasonFailed and wire.ReasonRecorderFailed: what happened, a clause for people
 }
 
 // lets tells whether what the target already said may still reach the client.
 // Where access was taken away, nothing does.
 func (e ending) lets() bool {
-	return e.reason == reasonCompleted || e.reason == reasonFailed || e.reason == reasonProxyStopped
+	return e.reason == wire.ReasonCompleted || e.reason == wire.ReasonFailed || e.reason == wire.ReasonProxyStopped
 }
 
 // notice is what the person at the terminal is told.
@@ -47,21 +34,21 @@ func (e ending) notice() string {
 	}
 	at := clock(e.at)
 	switch e.reason {
-	case reasonRevoked:
+	case wire.ReasonRevoked:
 		return fmt.Sprintf("stint: access revoked%s at %s", by, at)
-	case reasonDropped:
+	case wire.ReasonDropped:
 		return fmt.Sprintf("stint: access given back%s at %s", by, at)
-	case reasonExpired:
+	case wire.ReasonExpired:
 		return fmt.Sprintf("stint: this grant ended at %s. Ask again: stint request", at)
-	case reasonKilled:
+	case wire.ReasonKilled:
 		return fmt.Sprintf("stint: this session was ended%s at %s", by, at)
-	case reasonLeaseLost:
+	case wire.ReasonLeaseLost:
 		return "stint: the broker can no longer be reached, so this session ends. Connect again in a moment"
-	case reasonRecorderFailed:
+	case wire.ReasonRecorderFailed:
 		return "stint: this session can no longer be recorded, so it ends"
-	case reasonProxyStopped:
+	case wire.ReasonProxyStopped:
 		return "stint: the proxy is stopping. Connect again in a moment"
-	case reasonFailed:
+	case wire.ReasonFailed:
 		return "stint: " + e.detail
 	default:
 		return fmt.Sprintf("stint: this session ended at %s (%s)", at, printable(e.reason))
@@ -70,7 +57,7 @@ func (e ending) notice() string {
 
 // note is what the recording says beside the reason.
 func (e ending) note() string {
-	if e.reason == reasonCompleted {
+	if e.reason == wire.ReasonCompleted {
 		return ""
 	}
 	return strings.TrimPrefix(e.notice(), "stint: ")

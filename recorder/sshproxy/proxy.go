@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"stint/recorder/spool"
+	"stint/recorder/wire"
 )
 
 const (
@@ -152,7 +153,7 @@ func (p *Proxy) Stop() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	p.live.stop(ending{reason: reasonProxyStopped})
+	p.live.stop(ending{reason: wire.ReasonProxyStopped})
 
 	over := make(chan struct{})
 	go func() {

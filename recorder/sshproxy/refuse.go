@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"golang.org/x/crypto/ssh"
+
+	"stint/recorder/wire"
 )
 
 const (
@@ -25,7 +27,7 @@ type exitStatus struct{ Status uint32 }
 func (s *session) refuse(err error) {
 	refused := &refusedSession{}
 	if !errors.As(err, &refused) {
-		refused = &refusedSession{reasonFailed, "the session could not be started", err}
+		refused = &refusedSession{wire.ReasonFailed, "the session could not be started", err}
 	}
 	sentence := "stint: " + refused.sentence
 	select {

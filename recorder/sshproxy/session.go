@@ -92,7 +92,7 @@ func (p *Proxy) serveSession(ctx context.Context, client *connection) {
 	s.work.Go(func() {
 		_ = client.Wait()
 		close(gone)
-		s.end(ending{reason: reasonCompleted})
+		s.end(ending{reason: wire.ReasonCompleted})
 	})
 	s.work.Go(func() { s.loseClient(gone) })
 	err := s.open()
@@ -115,12 +115,12 @@ func (s *session) open() error {
 	// 1. Known here before the broker is asked, so that no ending is missed; and
 	// endings are being heard.
 	if err := p.live.add(s); errors.Is(err, errTooMany) {
-		return &refusedSession{reasonFailed, fmt.Sprintf("this grant has %d sessions already. End some of them first", maxSessions), err}
+		return &refusedSession{wire.ReasonFailed, fmt.Sprintf("this grant has %d sessions already. End some of them first", maxSessions), err}
 	} else if err != nil {
-		return &refusedSession{reasonProxyStopped, "the proxy is stopping. Connect again in a moment", err}
+		return &refusedSession{wire.ReasonProxyStopped, "the proxy is stopping. Connect again in a moment", err}
 	}
 	if err := p.live.awaitStream(s.context); err != nil {
-		return &refusedSession{reasonLeaseLost, "the broker cannot be reached, so no session can start. Try again in a moment", err}
+		return &refusedSession{wire.ReasonLeaseLost, "the broker cannot be reached, so no session can start. Try again in a moment", err}
 	}
 
 	// 2. The broker says that the grant is live and policy still allows it.
@@ -128,9 +128,9 @@ func (s *session) open() error {
 	if err != nil {
 		problem := &wire.Error{}
 		if errors.As(err, &problem) {
-			return &refusedSession{reasonFailed, printable(problem.Title), err}
+			return &refusedSession{wire.ReasonFailed, printable(problem.Title), err}
 		}
-		return &refusedSession{reasonLeaseLost, "the broker cannot be reached, so no session can start. Try again in a moment", err}
+		return &refusedSession{wire.ReasonLeaseLost, "the broker cannot be reached, so no session can start. Try again in a moment", err}
 	}
 
 	// 3. From here on it ends with its lease, with its grant and with its
@@ -144,7 +144,7 @@ func (s *session) open() error {
 		Login:  s.pass.Login, Target: s.pass.Target, Proxy: p.options.Name, Client: string(s.client.ClientVersion()),
 	}
 	if s.recording, err = p.options.Spool.Create(header); err != nil {
-		return &refusedSession{reasonRecorderFailed, "this session cannot be recorded, so it is refused. Tell those who run stint", err}
+		return &refusedSession{wire.ReasonRecorderFailed, "this session cannot be recorded, so it is refused. Tell those who run stint", err}
 	}
 
 	// 5. The signer, which does not trust the broker, lets this proxy open one
@@ -153,9 +153,9 @@ func (s *session) open() error {
 	if err != nil {
 		problem := &signer.Error{}
 		if errors.As(err, &problem) {
-			return &refusedSession{reasonFailed, printable(problem.Title), err}
+			return &refusedSession{wire.ReasonFailed, printable(problem.Title), err}
 		}
-		return &refusedSession{reasonFailed, "the signer cannot be reached, so no session can start. Try again in a moment", err}
+		return &refusedSession{wire.ReasonFailed, "the signer cannot be reached, so no session can start. Try again in a moment", err}
 	}
 	s.limitGrant(certificate.GrantEnds)
 
@@ -188,10 +188,10 @@ func (s *session) askBroker() (asked time.Time, granted wire.Session, err error)
 func (s *session) arm(asked time.Time, granted wire.Session) {
 	s.mu.Lock()
 	s.lease = time.AfterFunc(time.Until(asked.Add(min(granted.Lease, wire.Lease))), func() {
-		s.end(ending{reason: reasonLeaseLost})
+		s.end(ending{reason: wire.ReasonLeaseLost})
 	})
 	s.grant = time.AfterFunc(s.pass.Ends.Sub(s.proxy.now()), func() {
-		s.end(ending{reason: reasonExpired})
+		s.end(ending{reason: wire.ReasonExpired})
 	})
 	s.grantEnds = s.pass.Ends
 	s.mu.Unlock()
@@ -234,7 +234,7 @@ func (s *session) end(e ending) {
 			e.at = s.proxy.now()
 		}
 		if !reasonPattern.MatchString(e.reason) {
-			e.reason = reasonKilled // a word that the recording could not hold
+			e.reason = wire.ReasonKilled // a word that the recording could not hold
 		}
 		s.ending = e
 		if !e.lets() {
@@ -255,10 +255,10 @@ func (s *session) serve() {
 		case <-s.over:
 			return
 		case <-s.recording.Failed():
-			s.end(ending{reason: reasonRecorderFailed})
+			s.end(ending{reason: wire.ReasonRecorderFailed})
 		case opened, ok := <-s.client.channels:
 			if !ok {
-				s.end(ending{reason: reasonCompleted})
+				s.end(ending{reason: wire.ReasonCompleted})
 				return
 			}
 			s.openChannel(opened)
@@ -289,7 +289,7 @@ func (s *session) loseClient(gone <-chan struct{}) {
 // watchTarget ends the session when the target goes away.
 func (s *session) watchTarget() {
 	_ = s.target.Wait()
-	s.end(ending{reason: reasonFailed, detail: "the target closed the connection"})
+	s.end(ending{reason: wire.ReasonFailed, detail: "the target closed the connection"})
 }
 
 // close ends what the session holds, in the order that lets nothing pass that
@@ -312,7 +312,7 @@ func (s *session) close() {
 	}
 
 	// 3. The recording and the person learn why.
-	if s.recording != nil && s.ending.reason != reasonCompleted {
+	if s.recording != nil && s.ending.reason != wire.ReasonCompleted {
 		_ = s.recording.Write(0, cast.Note(s.ending.note()))
 	}
 	s.tellAll(channels)
@@ -383,7 +383,7 @@ func (s *session) finish() {
 	// The broker said yes, and then there could be no recording. Told once only: if it fails, the session's lease runs out at the broker.
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	err := s.proxy.options.Broker.EndSession(ctx, s.id, wire.SessionEnd{Reason: reasonRecorderFailed, Ended: s.proxy.now().UTC()})
+	err := s.proxy.options.Broker.EndSession(ctx, s.id, wire.SessionEnd{Reason: wire.ReasonRecorderFailed, Ended: s.proxy.now().UTC()})
 	if err != nil {
 		log.Warn("the end of a session could not be reported", "error", err)
 	}
@@ -397,7 +397,7 @@ func (s *session) record(channel uint32, body cast.Body) bool {
 		return true
 	}
 	if !errors.Is(err, cast.ErrTooLong) {
-		s.end(ending{reason: reasonRecorderFailed, detail: err.Error()})
+		s.end(ending{reason: wire.ReasonRecorderFailed, detail: err.Error()})
 	}
 	return false
 }

@@ -4,20 +4,18 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"stint/server/border"
 )
 
 // Deadlines of the calls. A person waits for the first; the others are made by
@@ -44,50 +42,19 @@ type Client struct {
 }
 
 // NewClient makes a client of the broker at address (https://host:port). The
-// broker is known by serverKey, the hex SHA-256 of its certificate's
-// SubjectPublicKeyInfo, alone: no authority can stand in for it. The proxy shows
+// broker is known by serverKey (see [border.KeyOf]) alone. The proxy shows
 // certificate.
 func NewClient(address, serverKey string, certificate tls.Certificate) (*Client, error) {
-	base, err := url.Parse(address)
-	if err != nil || base.Scheme != "https" || base.Host == "" || strings.Trim(base.Path, "/") != "" {
-		return nil, fmt.Errorf("the broker's address %q is not of the form https://host:port", address)
-	}
-	pin, err := hex.DecodeString(serverKey)
-	if err != nil || len(pin) != sha256.Size {
-		return nil, fmt.Errorf("the broker's key %q is not the hex SHA-256 of a public key", serverKey)
-	}
-	if len(certificate.Certificate) == 0 {
-		return nil, errors.New("calling the broker without a client certificate")
-	}
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	transport := &http.Transport{
-		DialContext: dialer.DialContext,
-		TLSClientConfig: &tls.Config{
-			MinVersion:   tls.VersionTLS13,
-			Certificates: []tls.Certificate{certificate},
-			// The pin below takes the place of chain and name.
-			InsecureSkipVerify: true,
-			VerifyConnection: func(state tls.ConnectionState) error {
-				if len(state.PeerCertificates) == 0 {
-					return errors.New("the broker showed no certificate")
-				}
-				sum := sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
-				if subtle.ConstantTimeCompare(sum[:], pin) != 1 {
-					return fmt.Errorf("the server at %s is not the broker: its key is %x", base.Host, sum)
-				}
-				return nil
-			},
-		},
-		TLSHandshakeTimeout:   5 * time.Second,
+	base, client, err := border.NewClient("the broker", address, serverKey, certificate, &http.Transport{
 		ResponseHeaderTimeout: uploadDeadline,
 		MaxIdleConnsPerHost:   16,
 		IdleConnTimeout:       time.Minute,
 		DisableCompression:    true,
+	})
+	if err != nil {
+		return nil, err
 	}
-	return &Client{base: base, http: &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return &Client{base: base, http: client}, nil
 }
 
 // Close lets go of idle connections.
@@ -187,7 +154,7 @@ func (c *Client) Endings(ctx context.Context, connected func(), each func(Ending
 			continue
 		}
 		var ending Ending
-		if err := strict(bytes.NewReader(line), &ending); err != nil {
+		if err := border.DecodeStrict(line, &ending); err != nil {
 			return fmt.Errorf("reading an ending: %w", err)
 		}
 		each(ending)
@@ -243,7 +210,11 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	if out == nil {
 		return nil
 	}
-	if err := strict(io.LimitReader(response.Body, maxAnswer), out); err != nil {
+	answer, err := border.ReadAtMost(response.Body, maxAnswer)
+	if err == nil {
+		err = border.DecodeStrict(answer, out)
+	}
+	if err != nil {
 		return fmt.Errorf("reading the broker's answer: %w", err)
 	}
 	return nil
@@ -259,19 +230,6 @@ func refusal(response *http.Response) error {
 	}
 	problem.Status = response.StatusCode
 	return problem
-}
-
-// strict decodes exactly one JSON value without unknown fields.
-func strict(r io.Reader, out any) error {
-	decoder := json.NewDecoder(r)
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(out); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return errors.New("more than one JSON value")
-	}
-	return nil
 }
 
 func sessionPath(path, session string) string {

@@ -5,10 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"stint/server/border"
 )
 
 // serve starts a broker that knows this client's certificate, and returns the
@@ -28,17 +28,12 @@ func serve(t *testing.T, handler http.HandlerFunc) *Client {
 	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	client, err := NewClient(server.URL, pin(server.Certificate()), certificate(t))
+	client, err := NewClient(server.URL, border.KeyOf(server.Certificate()), certificate(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
 	return client
-}
-
-func pin(certificate *x509.Certificate) string {
-	sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
-	return hex.EncodeToString(sum[:])
 }
 
 func certificate(t *testing.T) tls.Certificate {

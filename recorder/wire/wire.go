@@ -74,7 +74,7 @@ type Verdict struct {
 	Session   string        `json:"session"`
 	Lease     time.Duration `json:"lease,omitempty"`
 	GrantEnds time.Time     `json:"grant_ends,omitzero"`
-	Ended     string        `json:"ended,omitempty"` // why, see Ending.Reason
+	Ended     string        `json:"ended,omitempty"` // one of Reasons, or unknown: the broker has no such session of this proxy
 	By        string        `json:"by,omitempty"`    // a person's name, for the notice in the terminal
 }
 
@@ -83,14 +83,14 @@ type Verdict struct {
 type Ending struct {
 	Request string    `json:"request,omitempty"` // every session of this grant
 	Session string    `json:"session,omitempty"` // or this one alone
-	Reason  string    `json:"reason,omitempty"`  // dropped, revoked, expired, killed
+	Reason  string    `json:"reason,omitempty"`  // ReasonDropped, ReasonRevoked, ReasonExpired or ReasonKilled
 	By      string    `json:"by,omitempty"`
 	At      time.Time `json:"at,omitzero"`
 }
 
 // SessionEnd reports that a session is over.
 type SessionEnd struct {
-	Reason string    `json:"reason"` // completed, dropped, revoked, expired, killed, lease-lost, recorder-failed, cut, proxy-stopped, failed (the target was not reached, or went away)
+	Reason string    `json:"reason"` // one of Reasons
 	Ended  time.Time `json:"ended"`
 	Bytes  int64     `json:"bytes"` // size of the whole recording
 }

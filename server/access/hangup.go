@@ -16,6 +16,8 @@ const (
 	leaseLost = "lease-lost"
 )
 
+// sessionReasons are the reasons for which proxies report that a session ended,
+// as recorder/wire has them (a test compares).
 var sessionReasons = []string{
 	"completed", "dropped", "revoked", "expired", killed, leaseLost, "recorder-failed", "cut", "proxy-stopped", "failed",
 }

@@ -1,12 +1,9 @@
 package broker
 
 import (
-	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -14,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"stint/server/border"
 )
 
 // Config is what a broker needs to run. Its JSON form is the configuration file.
@@ -100,21 +99,17 @@ func ReadConfig(path string) (Config, error) {
 		return Config{}, err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
-	if err != nil {
+	text, err := border.ReadAtMost(file, maxConfig)
+	if errors.Is(err, border.ErrTooLong) {
+		return Config{}, fmt.Errorf("%s is longer than %d bytes", path, maxConfig)
+	} else if err != nil {
 		return Config{}, err
 	}
-	if len(text) > maxConfig {
-		return Config{}, fmt.Errorf("%s is longer than %d bytes", path, maxConfig)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
 	var config Config
-	if err := decoder.Decode(&config); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
-	}
-	if _, err := decoder.Token(); err != io.EOF {
+	if err := border.DecodeStrict(text, &config); errors.Is(err, border.ErrFollowed) {
 		return Config{}, fmt.Errorf("%s: something follows the configuration", path)
+	} else if err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := config.Check(); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, err)

@@ -3,20 +3,13 @@ package broker
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -38,7 +31,6 @@ import (
 	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 	"stint/server/signer"
-	signerwire "stint/server/signer/wire"
 )
 
 // world is a broker with all that belongs to it: a real signer, a real
@@ -57,12 +49,6 @@ type world struct {
 }
 
 const bootstrapCode = "ABCDE-FGHJK-LMNPQ-RSTVW-XYZ234"
-
-type identity struct {
-	files TLS
-	pair  tls.Certificate
-	key   string
-}
 
 type options struct {
 	withoutSigner bool
@@ -381,62 +367,6 @@ func register(t *testing.T, key *evidencetest.Passkey, options json.RawMessage) 
 	})
 	must(t, err)
 	return answer
-}
-
-type authority struct {
-	t           *testing.T
-	dir         string
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T, dir string) *authority {
-	t.Helper()
-	must(t, os.MkdirAll(dir, 0o700))
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Now().Add(-time.Minute),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	must(t, err)
-	certificate, err := x509.ParseCertificate(der)
-	must(t, err)
-	a := &authority{t: t, dir: dir, certificate: certificate, key: key}
-	writePEM(t, filepath.Join(dir, "authority.crt"), "CERTIFICATE", der)
-	return a
-}
-
-func (a *authority) issue(name string) identity {
-	t := a.t
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
-	must(t, err)
-	leaf, err := x509.ParseCertificate(der)
-	must(t, err)
-	text, err := x509.MarshalPKCS8PrivateKey(key)
-	must(t, err)
-	files := TLS{
-		Certificate: filepath.Join(a.dir, name+".crt"), Key: filepath.Join(a.dir, name+".key"), Authority: filepath.Join(a.dir, "authority.crt"),
-	}
-	writePEM(t, files.Certificate, "CERTIFICATE", der)
-	writePEM(t, files.Key, "PRIVATE KEY", text)
-	return identity{files: files, pair: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, key: signerwire.KeyOf(leaf)}
-}
-
-func writePEM(t *testing.T, path, kind string, der []byte) {
-	t.Helper()
-	must(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 }
 
 func newSSHKey(t *testing.T) string {

@@ -25,7 +25,7 @@ const (
 var (
 	nameForm       = bare(policies.CheckName)
 	loginForm      = bare(policies.CheckLogin)
-	idForm         = bare(matching(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`, "an id: 1 to 64 letters, digits, hyphens and underscores"))
+	requestForm    = bare(CheckRequest)
 	digestForm     = bare(matching(`^sha256:[0-9a-f]{64}$`, `a digest: "sha256:" and 64 small hex digits`))
 	hexForm        = bare(matching(`^[0-9a-f]{32}$`, "32 small hex digits"))
 	keyForm        = bare(func(text string) error { _, err := ParseKey(text); return err })
@@ -94,6 +94,12 @@ func bare(check func(string) error) form[string] {
 		read:  func(text string) (string, error) { return text, check(text) },
 	}
 }
+
+// CheckRequest refuses what cannot be the id of a request. It is the one place
+// that says what those ids are, in statements, certificates and calls alike.
+func CheckRequest(id string) error { return checkRequest(id) }
+
+var checkRequest = matching(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`, "an id: 1 to 64 letters, digits, hyphens and underscores")
 
 func matching(pattern, what string) func(string) error {
 	re := regexp.MustCompile(pattern)

@@ -122,7 +122,7 @@ func (*Enrolment) Kind() Kind { return KindEnrolment }
 
 func (r *Request) walk(c *codec) {
 	field(c, "instance", &r.Instance, nameForm)
-	field(c, "request", &r.Request, idForm)
+	field(c, "request", &r.Request, requestForm)
 	field(c, "revision", &r.Revision, numberForm)
 	field(c, "requester", &r.Requester, subjectForm)
 	field(c, "requester-name", &r.RequesterName, personForm)
@@ -135,7 +135,7 @@ func (r *Request) walk(c *codec) {
 
 func (a *Approval) walk(c *codec) {
 	field(c, "instance", &a.Instance, nameForm)
-	field(c, "request", &a.Request, idForm)
+	field(c, "request", &a.Request, requestForm)
 	field(c, "revision", &a.Revision, numberForm)
 	field(c, "request-digest", &a.RequestDigest, digestForm)
 	field(c, "requester", &a.Requester, subjectForm)
@@ -150,7 +150,7 @@ func (a *Approval) walk(c *codec) {
 
 func (a *Activation) walk(c *codec) {
 	field(c, "instance", &a.Instance, nameForm)
-	field(c, "request", &a.Request, idForm)
+	field(c, "request", &a.Request, requestForm)
 	field(c, "revision", &a.Revision, numberForm)
 	field(c, "request-digest", &a.RequestDigest, digestForm)
 	field(c, "requester", &a.Requester, subjectForm)

@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"stint/policies"
+	"stint/server/border"
 	"stint/server/evidence"
-	"stint/server/signer/wire"
 )
 
 // A bootstrapCode lets the first people into the roster, before anybody is there
@@ -40,7 +40,7 @@ func (b bootstrap) codes() ([]bootstrapCode, error) {
 		return nil, fmt.Errorf("reading the bootstrap codes: %w", err)
 	}
 	var codes []bootstrapCode
-	if err := wire.DecodeStrict(data, &codes); err != nil {
+	if err := border.DecodeStrict(data, &codes); err != nil {
 		return nil, fmt.Errorf("the bootstrap codes in %s: %w", b.path, err)
 	}
 	var ids []string

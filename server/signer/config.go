@@ -11,7 +11,7 @@ import (
 	"regexp"
 	"slices"
 
-	"stint/server/signer/wire"
+	"stint/server/border"
 )
 
 // Config is everything a signer is told. Paths are absolute. Unknown keys in
@@ -27,7 +27,7 @@ type Config struct {
 	Listen string `json:"listen"`
 	// TLS is the signer's certificate, its key, and who signs the callers'.
 	TLS TLSFiles `json:"tls"`
-	// Broker is the broker's key, see [wire.KeyOf].
+	// Broker is the broker's key, see [border.KeyOf].
 	Broker string `json:"broker"`
 	// Proxies are the recording proxies.
 	Proxies []ProxyConfig `json:"proxies"`
@@ -75,7 +75,7 @@ func ReadConfig(path string) (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("reading the configuration: %w", err)
 	}
-	if err := wire.DecodeStrict(data, &c); err != nil {
+	if err := border.DecodeStrict(data, &c); err != nil {
 		return c, fmt.Errorf("the configuration %s: %w", path, err)
 	}
 	if err := c.check(); err != nil {

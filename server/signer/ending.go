@@ -3,7 +3,6 @@ package signer
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
 	"time"
 
@@ -12,16 +11,13 @@ import (
 	"stint/server/signer/wire"
 )
 
-// requestPattern is the form of request ids, as package evidence has it.
-var requestPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-
 // endingReasons are the ways a request ends, as the broker's flow names them.
 var endingReasons = []string{"denied", "withdrawn", "dropped", "revoked", "expired", "completed"}
 
 // end takes away: nothing more is signed for the request, whether the signer has
 // seen it yet or not. It needs no proof, and the clock cannot hold it up.
 func (s *signer) end(ctx context.Context, in wire.EndRequest) (wire.Done, error) {
-	if !requestPattern.MatchString(in.Request) {
+	if evidence.CheckRequest(in.Request) != nil {
 		return wire.Done{}, refuse(http.StatusBadRequest, "request-id", "The request id is not one.")
 	}
 	if !slices.Contains(endingReasons, in.Reason) {

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"stint/server/border"
 	"stint/server/signer/wire"
 )
 
@@ -141,7 +142,7 @@ func (v *server) identify(r *http.Request, may callers) (caller, error) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return unknown, refuse(http.StatusForbidden, "not-pinned", "The signer knows its callers by their certificates.")
 	}
-	key := wire.KeyOf(r.TLS.PeerCertificates[0])
+	key := border.KeyOf(r.TLS.PeerCertificates[0])
 	by, ok := v.callers[key]
 	if !ok {
 		return unknown, refuse(http.StatusForbidden, "not-pinned", "The signer does not know this caller's key. Put it into the signer's configuration.").
@@ -167,7 +168,7 @@ func body[In any](act func(context.Context, caller, In) (any, error)) func(*http
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, "malformed", "The body of the call did not arrive whole.").because(err)
 		}
-		if err := wire.DecodeStrict(data, &in); err != nil {
+		if err := border.DecodeStrict(data, &in); err != nil {
 			return nil, refuse(http.StatusBadRequest, "malformed", "The body of the call is not as the contract has it.").because(err)
 		}
 		return act(r.Context(), by, in)

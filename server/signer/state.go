@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"stint/policies"
+	"stint/server/border"
 	"stint/server/evidence"
-	"stint/server/signer/wire"
 )
 
 // state is what the ledger's entries amount to. It changes by fold alone, and
@@ -287,7 +287,7 @@ func encodeEntry(e evidence.Entry) ([]byte, error) { return json.Marshal(e) }
 
 func decodeEntry(leaf []byte) (evidence.Entry, error) {
 	var e evidence.Entry
-	if err := wire.DecodeStrict(leaf, &e); err != nil {
+	if err := border.DecodeStrict(leaf, &e); err != nil {
 		return e, fmt.Errorf("it is not an entry of this version: %w", err)
 	}
 	return e, nil

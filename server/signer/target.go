@@ -21,7 +21,7 @@ func (s *signer) signTarget(ctx context.Context, proxy ProxyConfig, in wire.Targ
 	if _, err := evidence.ParseKey(in.PublicKey); err != nil {
 		return none, refuse(http.StatusBadRequest, "public-key", sentence(err.Error()))
 	}
-	if !requestPattern.MatchString(in.Request) {
+	if evidence.CheckRequest(in.Request) != nil {
 		return none, refuse(http.StatusBadRequest, "request-id", "The request id is not one.")
 	}
 	if !s.targets.allow(in.Request, s.book.clock()) {

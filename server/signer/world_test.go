@@ -23,6 +23,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"stint/policies"
+	"stint/server/border"
 	"stint/server/evidence"
 	"stint/server/ledger"
 	"stint/server/signer/wire"
@@ -284,7 +285,7 @@ func (a *authority) issue(t testing.TB, name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key, Leaf: leaf}
 }
 
-func keyOf(c tls.Certificate) string { return wire.KeyOf(c.Leaf) }
+func keyOf(c tls.Certificate) string { return border.KeyOf(c.Leaf) }
 
 func newKey(t testing.TB) string {
 	public, _, err := ed25519.GenerateKey(rand.Reader)

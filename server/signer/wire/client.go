@@ -3,22 +3,16 @@ package wire
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
+
+	"stint/server/border"
 )
 
 // ProblemType is the media type of an [Error] (RFC 9457).
@@ -39,13 +33,6 @@ type Health struct {
 	IssuerKnown bool `json:"issuer_known"`
 }
 
-// KeyOf is the form in which configurations pin a peer: the SHA-256 of the
-// certificate's SubjectPublicKeyInfo, in lower-case hex.
-func KeyOf(certificate *x509.Certificate) string {
-	sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
-	return hex.EncodeToString(sum[:])
-}
-
 // Client calls a signer. It may be used by many goroutines. A refusal is
 // returned as an *[Error]; any other error means that the answer is not known,
 // and the call may be made again: every call is safe to repeat.
@@ -55,47 +42,18 @@ type Client struct {
 }
 
 // NewClient makes a client of the signer at address (https://host:port). The
-// signer is known by serverKey (see [KeyOf]) alone: no authority can stand in for
-// it. The caller shows certificate.
+// signer is known by serverKey (see [border.KeyOf]) alone. The caller shows
+// certificate.
 func NewClient(address, serverKey string, certificate tls.Certificate) (*Client, error) {
-	base, err := url.Parse(address)
-	if err != nil || base.Scheme != "https" || base.Host == "" || strings.Trim(base.Path, "/") != "" {
-		return nil, fmt.Errorf("the signer's address %q is not of the form https://host:port", address)
+	base, client, err := border.NewClient("the signer", address, serverKey, certificate, &http.Transport{
+		ResponseHeaderTimeout: callTimeout,
+		MaxIdleConnsPerHost:   32,
+		IdleConnTimeout:       time.Minute,
+	})
+	if err != nil {
+		return nil, err
 	}
-	pin, err := hex.DecodeString(serverKey)
-	if err != nil || len(pin) != sha256.Size {
-		return nil, fmt.Errorf("the signer's key %q is not the hex SHA-256 of a public key", serverKey)
-	}
-	if len(certificate.Certificate) == 0 {
-		return nil, errors.New("calling the signer without a client certificate")
-	}
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	return &Client{base: base, http: &http.Client{
-		Transport: &http.Transport{
-			DialContext: dialer.DialContext,
-			TLSClientConfig: &tls.Config{
-				MinVersion:   tls.VersionTLS13,
-				Certificates: []tls.Certificate{certificate},
-				// The pin below takes the place of chain and name.
-				InsecureSkipVerify: true,
-				VerifyConnection: func(state tls.ConnectionState) error {
-					if len(state.PeerCertificates) == 0 {
-						return errors.New("the signer showed no certificate")
-					}
-					sum := sha256.Sum256(state.PeerCertificates[0].RawSubjectPublicKeyInfo)
-					if subtle.ConstantTimeCompare(sum[:], pin) != 1 {
-						return fmt.Errorf("the server at %s is not the signer: its key is %x", base.Host, sum)
-					}
-					return nil
-				},
-			},
-			TLSHandshakeTimeout:   5 * time.Second,
-			ResponseHeaderTimeout: callTimeout,
-			MaxIdleConnsPerHost:   32,
-			IdleConnTimeout:       60 * time.Second,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	return &Client{base: base, http: client}, nil
 }
 
 // SignSession asks for a certificate for a person.
@@ -185,17 +143,14 @@ func call[Out any](ctx context.Context, c *Client, method, path string, query ur
 		return out, fmt.Errorf("calling the signer (%s): %w", path, err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	answer, err := border.ReadAtMost(response.Body, maxAnswer)
 	if err != nil {
 		return out, fmt.Errorf("reading the signer's answer (%s): %w", path, err)
-	}
-	if len(answer) > maxAnswer {
-		return out, fmt.Errorf("the signer's answer (%s) is longer than %d bytes", path, maxAnswer)
 	}
 	if response.StatusCode != http.StatusOK {
 		return out, problem(response, path, answer)
 	}
-	if err := DecodeStrict(answer, &out); err != nil {
+	if err := border.DecodeStrict(answer, &out); err != nil {
 		return out, fmt.Errorf("the signer's answer (%s) is not understood: %w", path, err)
 	}
 	return out, nil
@@ -205,25 +160,11 @@ func call[Out any](ctx context.Context, c *Client, method, path string, query ur
 func problem(response *http.Response, path string, answer []byte) error {
 	kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	refusal := &Error{}
-	if err == nil && kind == ProblemType && DecodeStrict(answer, refusal) == nil && refusal.Code != "" {
+	if err == nil && kind == ProblemType && border.DecodeStrict(answer, refusal) == nil && refusal.Code != "" {
 		if refusal.Status >= http.StatusInternalServerError {
 			return fmt.Errorf("the signer failed (%s): %s", path, refusal.Error()) // not wrapped: it is no refusal
 		}
 		return refusal
 	}
 	return fmt.Errorf("the signer answered %s (%s)", response.Status, path)
-}
-
-// DecodeStrict decodes exactly one JSON value: unknown fields and anything that
-// follows are errors.
-func DecodeStrict(data []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON value")
-	}
-	return nil
 }

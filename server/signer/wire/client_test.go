@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"stint/server/border"
 )
 
 // answering is a client of a server that gives one answer to everything.
@@ -25,7 +27,7 @@ func answering(t *testing.T, status int, kind, body string) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := NewClient(server.URL, KeyOf(certificate), tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: server.TLS.Certificates[0].PrivateKey})
+	client, err := NewClient(server.URL, border.KeyOf(certificate), tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: server.TLS.Certificates[0].PrivateKey})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,22 +67,4 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzDecodeStrict(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"request":"r1","reason":"dropped","by":{"issuer":"","subject":""}}`, `{} `, `{}{}`, `null`, `{"request":1}`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var once, twice EndRequest
-		if DecodeStrict(data, &once) != nil {
-			return
-		}
-		if DecodeStrict(append([]byte(" "), data...), &twice) != nil || once != twice {
-			t.Fatal("a leading space changes the meaning")
-		}
-		if DecodeStrict(append(append([]byte{}, data...), '1'), &twice) == nil {
-			t.Fatal("something that follows was accepted")
-		}
-	})
 }

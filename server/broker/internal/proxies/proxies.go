@@ -4,12 +4,9 @@
 package proxies
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +20,7 @@ import (
 
 	"stint/recorder/wire"
 	"stint/server/access"
+	"stint/server/border"
 	"stint/server/broker/internal/recordings"
 )
 
@@ -137,8 +135,7 @@ func (s *Server) nameOf(state *tls.ConnectionState) (string, error) {
 		return "", errors.New("the proxy showed no certificate")
 	}
 	leaf := state.PeerCertificates[0]
-	sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
-	name, ok := s.names[hex.EncodeToString(sum[:])]
+	name, ok := s.names[border.KeyOf(leaf)]
 	if !ok {
 		return "", errors.New("no proxy with this key is configured")
 	}
@@ -311,20 +308,16 @@ func decode[T any](r *http.Request) (T, error) {
 	malformed := func(code, title string) (T, error) {
 		return value, &wire.Error{Status: http.StatusBadRequest, Code: code, Title: title}
 	}
-	data, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err != nil {
+	data, err := border.ReadAtMost(r.Body, maxBody)
+	if errors.Is(err, border.ErrTooLong) {
+		return value, &wire.Error{Status: http.StatusRequestEntityTooLarge, Code: "input.too-large", Title: "The body is too large for this call."}
+	} else if err != nil {
 		return malformed("input.cut", "The body did not arrive in full.")
 	}
-	if len(data) > maxBody {
-		return value, &wire.Error{Status: http.StatusRequestEntityTooLarge, Code: "input.too-large", Title: "The body is too large for this call."}
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&value); err != nil {
-		return malformed("input.malformed", "The body is not the JSON that this call expects; are proxy and broker of the same version?")
-	}
-	if _, err := decoder.Token(); err != io.EOF {
+	if err := border.DecodeStrict(data, &value); errors.Is(err, border.ErrFollowed) {
 		return malformed("input.malformed", "Something follows the JSON in the body.")
+	} else if err != nil {
+		return malformed("input.malformed", "The body is not the JSON that this call expects; are proxy and broker of the same version?")
 	}
 	return value, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"stint/policies"
 	"stint/server/access"
+	"stint/server/border"
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
@@ -62,7 +63,7 @@ func start(t *testing.T) (*Client, *answers, *httptest.Server) {
 	a := &answers{trust: wire.TrustResult{Trust: evidence.Trust{Policy: own.Files()}, PolicyDigest: own.Digest(), BootstrapOpen: true}}
 	server := httptest.NewTLSServer(a)
 	t.Cleanup(server.Close)
-	signer, err := wire.NewClient(server.URL, wire.KeyOf(server.Certificate()), certificate(t))
+	signer, err := wire.NewClient(server.URL, border.KeyOf(server.Certificate()), certificate(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,17 @@
+package access
+
+import (
+	"slices"
+	"testing"
+
+	"stint/recorder/wire"
+)
+
+// The flow may not import the wire, so it has the words again; this is what
+// keeps the two the same.
+func TestSessionReasonsAreTheWires(t *testing.T) {
+	t.Parallel()
+	if own, theirs := slices.Sorted(slices.Values(sessionReasons)), slices.Sorted(slices.Values(wire.Reasons())); !slices.Equal(own, theirs) {
+		t.Errorf("the flow takes %q, proxies report %q", own, theirs)
+	}
+}
