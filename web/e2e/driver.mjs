@@ -47,6 +47,37 @@ const find = (request) => {
   return found;
 };
 
+// What has the keyboard's focus, whether a person can see that it has, and
+// whether it is one of the elements that a selector names.
+const focusOf = (page, selector) =>
+  page.locator(selector || "body").evaluateAll((named) => {
+    const active = document.activeElement ?? document.body;
+    const seen = (element) => {
+      const { outlineStyle, outlineWidth } = getComputedStyle(element);
+      const { top, left, bottom, right } = element.getBoundingClientRect();
+      return (
+        outlineStyle !== "none" &&
+        parseFloat(outlineWidth) > 0 &&
+        element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) &&
+        bottom > Math.max(top, 0) &&
+        right > Math.max(left, 0) &&
+        top < innerHeight &&
+        left < innerWidth
+      );
+    };
+    // A control without a face of its own shows the ring on what stands for it, beside or around it.
+    const faces = [active, active.nextElementSibling, active.parentElement, active.parentElement?.parentElement];
+    const text = active.getAttribute("aria-label") || active.innerText || active.value || "";
+    return {
+      what: `${active.tagName.toLowerCase()}${active.id && `#${active.id}`} "${text.trim().slice(0, 60)}"`,
+      lost: active === document.body || active === document.documentElement,
+      visible: faces.some((face) => face && face !== document.body && seen(face)),
+      fits: named.includes(active),
+    };
+  });
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
 const operations = {
   async open({ context: name, width = 1280, height = 800, scheme = "light", reducedMotion = "reduce", authenticator = true, permissions = [] }) {
     if (contexts.has(name)) throw new Error(`the context ${name} is open already`);
@@ -112,6 +143,45 @@ const operations = {
     if (request.selector) await page.locator(request.selector).press(request.key);
     else await page.keyboard.press(request.key);
     return null;
+  },
+
+  // Types where the focus is.
+  async type(request) {
+    await find(request).page.keyboard.type(request.text);
+    return null;
+  },
+
+  // Presses a key, Tab unless another is named, until the focus is on what the selector names. Every stop on the way must
+  // be one that a person can see. The answer is how many there were.
+  async tabTo({ context, selector, key = "Tab", most = 40 }) {
+    const { page } = find({ context });
+    await page.locator(selector).first().waitFor({ state: "attached" });
+    const stops = [];
+    while (stops.length < most) {
+      await page.keyboard.press(key);
+      let focus = await focusOf(page, selector);
+      for (let patience = 10; !focus.visible && patience > 0; patience--) {
+        await pause(30); // it may be on its way into view
+        focus = await focusOf(page, selector);
+      }
+      stops.push(focus.what);
+      if (!focus.visible) throw new Error(`the focus cannot be seen on the last of: ${stops.join(", ")}`);
+      if (focus.fits) return stops.length;
+    }
+    throw new Error(`${key} does not lead there within: ${stops.join(", ")}`);
+  },
+
+  // Waits until the focus is on what the selector names, and stays there.
+  async focusOn({ context, selector, timeout = 3000 }) {
+    const { page } = find({ context });
+    const begun = performance.now();
+    for (let since = null; ; await pause(40)) {
+      const focus = await focusOf(page, selector);
+      const now = performance.now();
+      since = focus.fits ? (since ?? now) : null;
+      if (since !== null && now - since > 150) return null;
+      if (since === null && now - begun > timeout) throw new Error(`the focus is on ${focus.what}`);
+    }
   },
 
   // Waits until the first match is in a state: visible, hidden, attached, detached.

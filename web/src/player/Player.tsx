@@ -45,14 +45,18 @@ export function Player({ recording, channel, marks, go, label }: PlayerProps) {
 
   return (
     <section className={styles.player} aria-label={label} onKeyDown={(event) => stage && keys(event, stage.playback)}>
-      <div ref={frame} className={styles.screen} />
+      <div ref={frame} className={styles.screen} role="group" aria-label="Screen" tabIndex={0} />
       {stage && <Controls key={channel.number} {...stage} steps={steps} marks={marks} />}
     </section>
   )
 }
 
 function keys(event: KeyboardEvent, playback: Playback): void {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement || event.target instanceof HTMLButtonElement) return
+  if (event.ctrlKey || event.metaKey || event.altKey) return
+  // A checkbox, a radio button and a button have keys of their own; the slider's arrows go as far as everywhere else.
+  const { target } = event
+  if (target instanceof HTMLInputElement && target.type !== 'range') return
+  if (target instanceof HTMLButtonElement && event.key === ' ') return
   const { at } = playback.state()
   const acts: Record<string, () => void> = {
     ' ': () => playback.toggle(),

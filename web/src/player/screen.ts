@@ -66,6 +66,13 @@ export class Screen {
   /** Puts the terminal into the page. Call close when the element goes. */
   open(parent: HTMLElement): void {
     this.#sheets = withoutStyleElements(() => this.#terminal.open(parent))
+    // xterm takes keys in a field that nobody sees, and keeps them, Tab too. Here they are the page's. A click still puts
+    // the focus there: from there, what is selected on the screen can be copied.
+    this.#terminal.attachCustomKeyEventHandler(() => false)
+    const field = this.#terminal.textarea!
+    field.tabIndex = -1
+    field.readOnly = true
+    field.setAttribute('aria-label', 'Screen')
   }
 
   close(): void {

@@ -43,6 +43,7 @@ function Inside() {
   useNews()
   useShortcut('k', () => setSearching(true))
   useFocusOnNavigation()
+  useFocusKept()
 
   return (
     <MeContext value={me}>
@@ -113,6 +114,33 @@ function useFocusOnNavigation() {
     const content = document.getElementById('content')
     if (content && !content.contains(document.activeElement)) content.focus({ preventScroll: true })
   }, [path, first])
+}
+
+/**
+ * What has the focus may go away with what it did: an approved card, a dialog and the button that opened it. The keyboard
+ * and the screen reader then go on at the page, where the browser would have them begin again at the top of the frame.
+ */
+function useFocusKept() {
+  useEffect(() => {
+    let focused: Node | undefined
+    let timer = 0
+    const note = (event: FocusEvent) => (focused = event.target as Node)
+    const watch = new MutationObserver(() => {
+      if (!focused || focused.isConnected) return
+      focused = undefined
+      // Later, for a dialog that closes gives the focus back by itself.
+      timer = window.setTimeout(() => {
+        if (document.activeElement === document.body) document.getElementById('content')?.focus({ preventScroll: true })
+      }, 50)
+    })
+    addEventListener('focusin', note)
+    watch.observe(document.body, { childList: true, subtree: true })
+    return () => {
+      removeEventListener('focusin', note)
+      watch.disconnect()
+      clearTimeout(timer)
+    }
+  }, [])
 }
 
 export function NotFound() {

@@ -241,7 +241,7 @@ function Deny({
       }}
     >
       <Field label="Reason" optional>
-        <Area value={reason} onChange={setReason} most={500} placeholder="What would make it all right" autoFocus />
+        <Area value={reason} onChange={setReason} most={500} placeholder="What would make it all right" />
       </Field>
     </Confirm>
   )

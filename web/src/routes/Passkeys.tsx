@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useRef, useState } from 'react'
 import { api, body, type Passkey } from '../api/client'
 import { asProblem } from '../api/problem'
 import { enrolments as enrolmentsQuery, passkeys as passkeysQuery, refresh } from '../api/queries'
@@ -92,6 +92,11 @@ export function Passkeys() {
 function PasskeyRow({ passkey, last }: { passkey: Passkey; last: boolean }) {
   const [renaming, setRenaming] = useState(false)
   const [removing, setRemoving] = useState(false)
+  const rename = useRef<HTMLButtonElement>(null)
+  const renamed = () => {
+    setRenaming(false)
+    rename.current?.focus()
+  }
   return (
     <article className={styles.passkey} aria-label={passkey.name}>
       <span className={styles.mark}>
@@ -125,14 +130,14 @@ function PasskeyRow({ passkey, last }: { passkey: Passkey; last: boolean }) {
         </p>
       </div>
       <div className={styles.actions}>
-        <Button small kind="quiet" onClick={() => setRenaming(true)} aria-expanded={renaming}>
+        <Button small kind="quiet" ref={rename} onClick={() => setRenaming(true)} aria-expanded={renaming}>
           Rename
         </Button>
         <Button small kind="destructive" onClick={() => setRemoving(true)} aria-label={`Remove ${passkey.name}`}>
           Remove
         </Button>
       </div>
-      {renaming && <Rename passkey={passkey} onDone={() => setRenaming(false)} />}
+      {renaming && <Rename passkey={passkey} onDone={renamed} />}
       <Confirm
         open={removing}
         onClose={() => setRemoving(false)}

@@ -17,7 +17,10 @@ export interface DialogProps {
   actions?: ReactNode
 }
 
-/** A dialog that can be left at any time by Escape or a click beside it. */
+/**
+ * A dialog that can be left at any time by Escape or a click beside it. It gives the focus to the first thing in it, and
+ * back to what had it before; with autoFocus inside, it would learn too late what that was.
+ */
 export function Dialog({ open, onClose, title, words, wide, children, actions }: DialogProps) {
   return (
     <Base.Root open={open} onOpenChange={(next) => !next && onClose()}>

@@ -67,11 +67,10 @@ export interface AreaProps {
   /** The bound, counted as the server counts: in Unicode code points. */
   most: number
   placeholder?: string
-  autoFocus?: boolean
 }
 
 /** Free text with a bound. The count appears when it starts to matter, and nothing typed is ever cut off. */
-export function Area({ value, onChange, most, placeholder, autoFocus }: AreaProps) {
+export function Area({ value, onChange, most, placeholder }: AreaProps) {
   const left = most - [...value].length
   return (
     <>
@@ -79,7 +78,7 @@ export function Area({ value, onChange, most, placeholder, autoFocus }: AreaProp
         className={classes(styles.control, styles.area)}
         value={value}
         onValueChange={onChange}
-        render={<textarea rows={3} placeholder={placeholder} autoFocus={autoFocus} dir="auto" />}
+        render={<textarea rows={3} placeholder={placeholder} dir="auto" />}
       />
       {left < most / 4 && (
         <p className={styles.counter} data-over={left < 0 || undefined} aria-live="polite">

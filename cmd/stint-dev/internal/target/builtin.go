@@ -146,8 +146,14 @@ func (s *session) run(requests <-chan *ssh.Request) {
 		if request.WantReply {
 			request.Reply(ok, nil)
 		}
+		if ok && request.Type == "subsystem" {
+			fmt.Fprintln(s.channel.Stderr(), "This built-in target has no sftp: use scp -O, or install OpenSSH's server and start stint-dev again.")
+			s.end(errNoSubsystem)
+		}
 	}
 }
+
+var errNoSubsystem = errors.New("there is no such subsystem")
 
 // hangUp ends what runs when its channel is gone.
 func (s *session) hangUp() {
@@ -208,7 +214,11 @@ func (s *session) handle(request *ssh.Request) bool {
 		}
 		return s.start(exec.Command(shell(), "-c", command.Line))
 	case "subsystem":
-		fmt.Fprintln(s.channel.Stderr(), "This built-in target has no sftp; install OpenSSH's server and start stint-dev again.")
+		// Told that it failed, a client would leave without a look at the reason. So
+		// it is granted, and what was started is the reason and a status.
+		granted := !s.begun
+		s.begun = true
+		return granted
 	}
 	return false
 }

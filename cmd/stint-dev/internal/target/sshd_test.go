@@ -80,7 +80,7 @@ func TestOpenSSHBothEnds(t *testing.T) {
 	if err := os.WriteFile(file, []byte("through sftp\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	there := "stint-test-" + filepath.Base(db1.dir) + "-" + filepath.Base(filepath.Dir(db1.dir))
+	there := "stint-test-" + filepath.Base(db1.dir) + "-" + strings.ReplaceAll(filepath.Base(filepath.Dir(db1.dir)), " ", "-")
 	for _, protocol := range []string{"-s", "-O"} {
 		if output, err := openssh(t, "scp", ca, db1, []string{db1.Principal()}, protocol, file, "db1:"+there); err != nil {
 			t.Errorf("scp %s: %v %s", protocol, err, output)

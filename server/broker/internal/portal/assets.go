@@ -37,9 +37,8 @@ var mediaTypes = map[string]string{
 	".ico": "image/x-icon", ".woff2": "font/woff2", ".txt": "text/plain; charset=utf-8", ".map": "application/json",
 }
 
-// loadAssets reads the embedded web into memory.
-func loadAssets() (*assets, error) {
-	files, built := web.Assets()
+// loadAssets reads the embedded web into memory: what web.Assets returns.
+func loadAssets(files fs.FS, built bool) (*assets, error) {
 	a := &assets{files: map[string]asset{}, built: built}
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {

@@ -29,6 +29,7 @@ import (
 	"stint/server/broker/internal/passkeys"
 	"stint/server/broker/internal/recordings"
 	"stint/server/broker/internal/signing"
+	"stint/web"
 )
 
 // Store is what the portal reads beside the flow.
@@ -104,11 +105,10 @@ func New(c Config) (*Portal, error) {
 		}
 		p.origins[origin], p.hosts[u.Host] = true, true
 	}
-	web, err := loadAssets()
-	if err != nil {
+	var err error
+	if p.assets, err = loadAssets(web.Assets()); err != nil {
 		return nil, err
 	}
-	p.assets = web
 	if err := p.route(); err != nil {
 		return nil, err
 	}
