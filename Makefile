@@ -1,5 +1,5 @@
 # Two commands matter to a newcomer: `make run` and `make test`. Each does its
-# own set-up on a machine with Go, a C compiler, Node 20 (with npm), make and git.
+# own set-up on a machine with Go, a C compiler, Node 20.19 (with npm), make and git.
 
 GO     ?= go
 NPM    ?= npm
@@ -16,7 +16,7 @@ TEST_FLAGS := -race -gcflags=all=-d=checkptr=0 -tags e2e
 
 # The race detector's runtime sleeps for a second before a process exits, to
 # catch races at exit; the path starts hundreds of processes.
-export GORACE := atexit_sleep_ms=0
+export GORACE ?= atexit_sleep_ms=0
 
 WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -o -name e2e -prune -o -name .test -prune -o -name schema.d.ts -prune -o -type f -print 2>/dev/null)
 
@@ -54,6 +54,7 @@ lint: web
 ## build: static binaries with the web embedded, in .build/bin.
 build: web
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BUILD)/bin/ ./cmd/...
+	@.ci/static $(BUILD)/bin
 
 ## bench: throughput and handshakes through the proxy as a ratio to a direct sshd, in one run.
 bench: setup build

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -57,9 +56,9 @@ func ReadConfig(path string) (Config, error) {
 		return Config{}, err
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+	text, err := border.ReadAtMost(file, maxConfig)
 	if err != nil {
-		return Config{}, err
+		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
 	config, err := ParseConfig(text)
 	if err != nil {
@@ -70,9 +69,6 @@ func ReadConfig(path string) (Config, error) {
 
 // ParseConfig reads the text of a configuration file.
 func ParseConfig(text []byte) (Config, error) {
-	if len(text) > maxConfig {
-		return Config{}, errors.New("the configuration is too long")
-	}
 	var config Config
 	if err := border.DecodeStrict(text, &config); errors.Is(err, border.ErrFollowed) {
 		return Config{}, errors.New("there is something after the configuration")

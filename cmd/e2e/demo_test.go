@@ -19,7 +19,8 @@ import (
 // The demo is real: its sessions are there to replay, and its approver can
 // approve nothing more.
 func TestDemoLeavesARecordingAndNoKey(t *testing.T) {
-	// Before the others: it takes its minutes while they run.
+	// Before t.Parallel: the demo takes its minutes while other tests run, and
+	// this one then has no turn to wait for.
 	w := startWorld(t, "--no-demo=false")
 	t.Parallel()
 	var progress struct{ Done bool }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,15 +19,6 @@ func running(pid int) bool {
 		return !strings.Contains(string(stat), ") Z ")
 	}
 	return syscall.Kill(pid, 0) == nil
-}
-
-func TestPostgreSQLServesToo(t *testing.T) {
-	t.Parallel()
-	w := startWorld(t, "--no-demo", "--database", startPostgreSQL(t))
-	w.signIn("alice", "/", nil).see("text=alice")
-	if files, _ := filepath.Glob(filepath.Join(w.data, "broker", "*.db")); len(files) > 0 {
-		t.Errorf("with PostgreSQL there is also %v", files)
-	}
 }
 
 func TestRestartKeepsEverything(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -158,7 +157,7 @@ func (s *story) tokenOfPortal(name, nonce string) string {
 	}
 	text, ok := token.Extra("id_token").(string)
 	if !ok {
-		s.t.Fatal(errors.New("the provider gave no ID token"))
+		s.t.Fatal("the provider gave no ID token")
 	}
 	return text
 }

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestReadme types the commands of the README and of docs/cli.md as they are
-// written, in their order, where the README says to: only what it says to fill in
+// TestReadme types the blocks of commands of the README and of docs/cli.md as
+// they are written, in their order, where the README says to: only what it says to fill in
 // (addresses, ids, LOGIN, TARGET) is filled in.
 func TestReadme(t *testing.T) {
 	t.Parallel()

@@ -64,14 +64,12 @@ func signIn(ctx context.Context, e *environment, url string, noBrowser bool) err
 	if err != nil {
 		return err
 	}
-	_, trust, err := who.Trust(ctx)
-	if err != nil {
+	if last, err := account.Last(); err == nil && last.URL == who.URL {
+		who.Pins = last.Pins
+	}
+	if _, _, err := who.Trust(ctx); err != nil {
 		return err
 	}
-	if last, err := account.Last(); err == nil && last.URL == who.URL && last.Log != trust.Log {
-		return fmt.Errorf("the signer behind %s is not the one of your last sign-in; ask your platform team, and if it was replaced on purpose run: stint logout && stint login", who.URL)
-	}
-	who.Log = trust.Log
 	if err := who.Save(); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
 	sshagent "golang.org/x/crypto/ssh/agent"
 
 	"stint/cmd/stint/internal/account"
@@ -69,15 +70,15 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 		return err
 	}
 	defer os.RemoveAll(dir)
-	activate := func() (openssh.Credential, error) {
+	certify := func() (openssh.Credential, error) {
 		return openssh.Activate(ctx, who, client, grant, e.random, e.now)
 	}
 	socket := os.Getenv("SSH_AUTH_SOCK")
-	credential, ok, err := credentialFor(ctx, e, socket, grant, trust, activate)
+	credential, held, err := credentialFor(ctx, e, socket, grant, certify)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	if !held {
 		socket = filepath.Join(dir, "agent")
 		stop, err := serveKey(ctx, e, socket, credential)
 		if err != nil {
@@ -89,7 +90,7 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	if err != nil {
 		return err
 	}
-	options, err := openssh.Options(credential, files, socket)
+	options, err := openssh.Options(credential, trust, files, socket)
 	if err != nil {
 		return err
 	}
@@ -102,38 +103,39 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 // credentialFor has the person's ssh-agent hold a key for the grant: the one that
 // it holds already, or a new one. It is not held where no agent runs, or none
 // that answers and takes the key.
-func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, trust api.Trust, activate func() (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
-	if socket == "" {
-		credential, err = activate()
-		return credential, false, err
-	}
-	dir, err := account.Directory()
-	if err != nil {
-		return credential, false, err
-	}
-	unlock, err := agent.Lock(ctx, dir)
-	if err != nil {
-		return credential, false, err
-	}
-	defer unlock()
+func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, certify func() (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
 	connection, err := dialAgent(ctx, socket)
 	if err != nil {
-		credential, err = activate()
+		credential, err = certify()
 		return credential, false, err
 	}
 	defer connection.Close()
 	keys := sshagent.NewClient(connection)
-	if certificate := openssh.Held(keys, grant.ID, grant.Login, grant.Target, e.now()); certificate != nil && len(trust.Proxies) > 0 {
-		return openssh.Credential{
-			Certificate: certificate, Request: grant.ID, Login: grant.Login, Target: grant.Target,
-			Ends: *grant.Ends, Proxy: trust.Proxies[0],
-		}, true, nil
-	}
-	if credential, err = activate(); err != nil {
+	unlock, err := lockActivation(ctx)
+	if err != nil {
 		return credential, false, err
 	}
-	_ = connection.SetDeadline(time.Now().Add(agentPatience)) // activating took time of its own
-	return credential, openssh.Add(keys, credential, e.now()) == nil, nil
+	defer unlock()
+	// Each answer has its time: one that comes late would be taken for the next.
+	var certificate *ssh.Certificate
+	if err = connection.SetDeadline(time.Now().Add(agentPatience)); err == nil {
+		certificate, err = openssh.Held(keys, grant.ID, grant.Login, grant.Target, e.now())
+	}
+	if err != nil {
+		unlock() // with an agent that does not answer, there is nothing to share
+		credential, err = certify()
+		return credential, false, err
+	}
+	if certificate != nil {
+		return openssh.Credential{
+			Certificate: certificate, Request: grant.ID, Login: grant.Login, Target: grant.Target, Ends: *grant.Ends,
+		}, true, nil
+	}
+	if credential, err = certify(); err != nil {
+		return credential, false, err
+	}
+	held = connection.SetDeadline(time.Now().Add(agentPatience)) == nil && openssh.Add(keys, credential, e.now()) == nil
+	return credential, held, nil
 }
 
 // serveKey serves an agent of our own, with one key, on a socket until stop.
@@ -154,6 +156,15 @@ func serveKey(ctx context.Context, e *environment, socket string, credential ope
 		listener.Close()
 		served.Wait()
 	}, nil
+}
+
+// lockActivation lets one stint at a time look into an agent and add a key.
+func lockActivation(ctx context.Context) (unlock func(), err error) {
+	dir, err := account.Directory()
+	if err != nil {
+		return nil, err
+	}
+	return agent.Lock(ctx, dir)
 }
 
 // agentPatience is how long the person's ssh-agent may take: a forwarded one may
@@ -265,7 +276,7 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 	if err != nil {
 		return "", err
 	}
-	unlock, err := agent.Lock(ctx, dir)
+	unlock, err := lockActivation(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -275,7 +286,11 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 		return "", err
 	}
 	defer connection.Close()
-	if openssh.Held(keys, grant.ID, grant.Login, grant.Target, e.now()) == nil {
+	certificate, err := openssh.Held(keys, grant.ID, grant.Login, grant.Target, e.now())
+	if err != nil {
+		return "", err
+	}
+	if certificate == nil {
 		if err := addKey(ctx, e, who, client, grant, keys); err != nil {
 			return "", err
 		}

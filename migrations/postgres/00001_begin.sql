@@ -160,14 +160,23 @@ CREATE TABLE people (
 );
 
 CREATE TABLE sign_ins (
-    token     BYTEA PRIMARY KEY,  -- SHA-256 of what the holder has
-    kind      TEXT NOT NULL,
-    person    TEXT NOT NULL,  -- policies.Person
-    login_key TEXT NOT NULL,
-    began     BIGINT NOT NULL,
-    ends      BIGINT NOT NULL
+    token        BYTEA PRIMARY KEY,  -- SHA-256 of what the holder has
+    kind         TEXT NOT NULL,
+    person       TEXT NOT NULL,  -- policies.Person
+    login_key    TEXT NOT NULL,
+    confirmation TEXT NOT NULL,  -- code of the confirmation that it waits for, or empty
+    began        BIGINT NOT NULL,
+    ends         BIGINT NOT NULL
 );
 CREATE INDEX sign_ins_by_end ON sign_ins (ends);
+
+-- ID tokens that have signed in a command line, with the one login key of each.
+CREATE TABLE id_tokens (
+    digest    BYTEA PRIMARY KEY,
+    login_key TEXT NOT NULL,
+    ends      BIGINT NOT NULL
+);
+CREATE INDEX id_tokens_by_end ON id_tokens (ends);
 
 CREATE TABLE passkeys (
     credential    TEXT PRIMARY KEY,

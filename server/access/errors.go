@@ -34,6 +34,8 @@ const (
 const (
 	CodeInvalid           = "input.invalid"
 	CodeSignInNeeded      = "sign-in.needed"
+	CodeSignInUnconfirmed = "sign-in.unconfirmed"
+	CodeTokenUsed         = "sign-in.token-used"
 	CodeForbidden         = "forbidden"
 	CodeRequestNotFound   = "request.not-found"
 	CodeNotPending        = "request.not-pending" // decided, withdrawn or expired already
@@ -50,6 +52,7 @@ const (
 	CodeSessionNotFound   = "session.not-found"
 	CodeSessionEnded      = "session.ended"
 	CodeSessionRefused    = "session.refused" // certificate, login or target is not the grant's
+	CodeManySessions      = "session.too-many"
 	CodeSealChanged       = "recording.seal-changed"
 	CodeSealOrder         = "recording.seal-order"
 	CodeEnrolmentNotFound = "enrolment.not-found"

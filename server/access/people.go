@@ -36,6 +36,18 @@ type SignIn struct {
 	Began    time.Time
 	Ends     time.Time
 	LoginKey string // of a command line: its login key, authorized_keys form
+	// Confirmation is the code of the confirmation that this sign-in waits for:
+	// until a passkey has signed it, it is good for nothing else. Empty: none.
+	Confirmation string
+}
+
+// IDToken is what an ID token is known by, so that it signs in one login key
+// only: whoever reads it later, in evidence, cannot sign in with it.
+type IDToken struct {
+	// Digest is the SHA-256 of what the provider signed, which is the token
+	// without its signature: a signature can be written in more than one way.
+	Digest [32]byte
+	Ends   time.Time
 }
 
 // Passkey is a WebAuthn credential that was registered in the portal. Whether

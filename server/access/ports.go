@@ -207,6 +207,9 @@ type PeopleWriter interface {
 	// the handle and FirstSeen too.
 	PutPerson(p KnownPerson) error
 	AddSignIn(s SignIn) error
+	// BindIDToken binds a token to a login key. It fails with ErrRowExists if it
+	// is bound to another.
+	BindIDToken(token IDToken, loginKey string) error
 	// RemoveSignIn says whether there was one.
 	RemoveSignIn(token [32]byte) (bool, error)
 	// AddPasskey fails with ErrRowExists for a credential that is registered already.

@@ -14,34 +14,89 @@ import (
 
 // SignedIn stores a sign-in, and the person as the identity provider described
 // them. Began is set to now.
-func (s *Service) SignedIn(ctx context.Context, in SignIn) (KnownPerson, error) {
-	handle := make([]byte, 32)
-	if _, err := io.ReadFull(s.config.Random, handle); err != nil {
-		return KnownPerson{}, fmt.Errorf("reading randomness: %w", err)
+func (s *Service) SignedIn(ctx context.Context, in SignIn) (known KnownPerson, err error) {
+	handle, err := s.newHandle()
+	if err != nil {
+		return KnownPerson{}, err
 	}
-	var known KnownPerson
-	err := s.write(ctx, func(c *change) error {
-		in.Began = c.now
-		in.Ends = in.Ends.UTC().Truncate(time.Microsecond)
-		if !in.Ends.After(in.Began) {
-			return fail(Unauthenticated, CodeSignInNeeded, "The sign-in is over already. Sign in again.")
-		}
-		fresh := KnownPerson{Person: in.Person, Handle: handle, FirstSeen: c.now, LastSeen: c.now}
-		if err := c.PutPerson(fresh); err != nil {
+	err = s.write(ctx, func(c *change) (err error) {
+		known, err = c.signIn(in, handle)
+		return err
+	})
+	return known, err
+}
+
+// CommandLineSignedIn is SignedIn for a command line, whose ID token is taken
+// for one login key only. With confirm, after a device-flow sign-in, that key and
+// this sign-in wait for the person's passkey: see Confirm.
+func (s *Service) CommandLineSignedIn(ctx context.Context, in SignIn, token IDToken, confirm bool) (known KnownPerson, confirmation Confirmation, err error) {
+	if _, err := evidence.ParseKey(in.LoginKey); err != nil {
+		return known, confirmation, invalid("login.login_key", "The login key cannot be used: %v.", err).because(err)
+	}
+	handle, err := s.newHandle()
+	if err != nil {
+		return known, confirmation, err
+	}
+	code, err := s.newID("con-", 13)
+	if err != nil {
+		return known, confirmation, err
+	}
+	err = s.write(ctx, func(c *change) (err error) {
+		// 1. Nobody signs in with a token that they read somewhere.
+		if err := c.BindIDToken(token, in.LoginKey); errors.Is(err, ErrRowExists) {
+			return fail(Forbidden, CodeTokenUsed, "Another machine has signed in with this ID token. Sign in anew.")
+		} else if err != nil {
 			return err
 		}
-		var err error
-		if known, err = c.Person(in.Person.Subject); err != nil {
+		// 2. A key that the token does not commit to waits.
+		if confirm {
+			in.Confirmation = code
+		}
+		if known, err = c.signIn(in, handle); err != nil || !confirm {
 			return err
 		}
-		if err := c.AddSignIn(in); err != nil {
+		confirmation = Confirmation{
+			Code: code, Person: in.Person, LoginKey: in.LoginKey, Requested: c.now, Expires: c.now.Add(confirmationLife),
+		}
+		if err := c.AddConfirmation(confirmation); err != nil {
 			return err
 		}
 		_, err = c.record(AuditEvent{
-			Kind: EventSignedIn, Actor: ActorOf(in.Person), Text: in.Person.Name + " signed in (" + string(in.Kind) + ").",
-		}, signInData{Kind: in.Kind, Groups: in.Person.Groups, LoginKey: in.LoginKey, Ends: in.Ends})
+			Kind: EventLoginRequested, Actor: ActorOf(in.Person), Text: "A login key of " + in.Person.Name + " waits for a passkey.",
+		}, confirmationData{Code: code, LoginKey: in.LoginKey})
 		return err
 	})
+	return known, confirmation, err
+}
+
+func (s *Service) newHandle() ([]byte, error) {
+	handle := make([]byte, 32)
+	if _, err := io.ReadFull(s.config.Random, handle); err != nil {
+		return nil, fmt.Errorf("reading randomness: %w", err)
+	}
+	return handle, nil
+}
+
+// signIn stores a sign-in; handle is for somebody who is new.
+func (c *change) signIn(in SignIn, handle []byte) (known KnownPerson, err error) {
+	in.Began = c.now
+	in.Ends = in.Ends.UTC().Truncate(time.Microsecond)
+	if !in.Ends.After(in.Began) {
+		return known, fail(Unauthenticated, CodeSignInNeeded, "The sign-in is over already. Sign in again.")
+	}
+	fresh := KnownPerson{Person: in.Person, Handle: handle, FirstSeen: c.now, LastSeen: c.now}
+	if err := c.PutPerson(fresh); err != nil {
+		return known, err
+	}
+	if known, err = c.Person(in.Person.Subject); err != nil {
+		return known, err
+	}
+	if err := c.AddSignIn(in); err != nil {
+		return known, err
+	}
+	_, err = c.record(AuditEvent{
+		Kind: EventSignedIn, Actor: ActorOf(in.Person), Text: in.Person.Name + " signed in (" + string(in.Kind) + ").",
+	}, signInData{Kind: in.Kind, Groups: in.Person.Groups, LoginKey: in.LoginKey, Ends: in.Ends})
 	return known, err
 }
 
@@ -52,18 +107,28 @@ type signInData struct {
 	Ends     time.Time  `json:"ends"`
 }
 
-// Authenticate says who holds a token, by its SHA-256.
-func (s *Service) Authenticate(ctx context.Context, token [32]byte, kind SignInKind) (SignIn, error) {
+// Authenticate says who holds a token, by its SHA-256. A sign-in that waits for
+// its person's passkey is refused, unless unconfirmed is enough.
+func (s *Service) Authenticate(ctx context.Context, token [32]byte, kind SignInKind, unconfirmed bool) (SignIn, error) {
 	var in SignIn
 	err := s.read(ctx, func(r Reader, m moment) (err error) {
 		in, err = r.SignIn(token)
 		if errors.Is(err, ErrNoRow) || err == nil && (in.Kind != kind || !m.now.Before(in.Ends)) {
-			in = SignIn{}
 			return fail(Unauthenticated, CodeSignInNeeded, "You are not signed in, or your sign-in is over. Sign in again.")
+		}
+		if err != nil || in.Confirmation == "" || unconfirmed {
+			return err
+		}
+		confirmation, err := r.Confirmation(in.Confirmation)
+		if err == nil && confirmation.Signed == nil {
+			err = fail(Forbidden, CodeSignInUnconfirmed, "This sign-in waits for your passkey. Confirm it on the page that stint login named.")
 		}
 		return err
 	})
-	return in, err
+	if err != nil {
+		return SignIn{}, err
+	}
+	return in, nil
 }
 
 // SignOut ends a sign-in. One that is over already is no error.
@@ -123,32 +188,6 @@ func (s *Service) Standing(ctx context.Context, by policies.Person) Standing {
 		return nil
 	})
 	return standing
-}
-
-// RequestConfirmation makes a login key wait for its person's passkey, after a
-// device-flow sign-in.
-func (s *Service) RequestConfirmation(ctx context.Context, by policies.Person, loginKey string) (Confirmation, error) {
-	if _, err := evidence.ParseKey(loginKey); err != nil {
-		return Confirmation{}, invalid("login.login_key", "The login key cannot be used: %v.", err).because(err)
-	}
-	code, err := s.newID("con-", 13)
-	if err != nil {
-		return Confirmation{}, err
-	}
-	var confirmation Confirmation
-	err = s.write(ctx, func(c *change) error {
-		confirmation = Confirmation{
-			Code: code, Person: by, LoginKey: loginKey, Requested: c.now, Expires: c.now.Add(confirmationLife),
-		}
-		if err := c.AddConfirmation(confirmation); err != nil {
-			return err
-		}
-		_, err := c.record(AuditEvent{
-			Kind: EventLoginRequested, Actor: ActorOf(by), Text: "A login key of " + by.Name + " waits for a passkey.",
-		}, confirmationData{Code: code, LoginKey: loginKey})
-		return err
-	})
-	return confirmation, err
 }
 
 type confirmationData struct {

@@ -3,13 +3,16 @@ package broker
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"stint/server/api"
 	"stint/server/broker/internal/login"
+	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 )
 
@@ -60,6 +63,11 @@ func TestCommandLineSignIn(t *testing.T) {
 			r.Login.IDToken, r.DeviceFlow, r.Login.NonceSalt = w.provider.PortalToken(t, w.config.URL, "alice", key.Nonce(t)), true, ""
 			resign(r, key, w.config.URL)
 		}, "login.token"},
+		// A token that commits to another key signs in nobody else by saying that it commits to none.
+		"another's token by device flow": {func(r *api.LoginRequest) {
+			r.DeviceFlow, r.Login.NonceSalt, r.Login.LoginKey = true, "", other.Public
+			resign(r, other, w.config.URL)
+		}, "login.nonce"},
 		"device flow with a salt": {func(r *api.LoginRequest) { r.DeviceFlow = true }, "input.invalid"},
 	} {
 		request := w.loginRequest(key, token)
@@ -100,8 +108,8 @@ func TestCommandLineSignIn(t *testing.T) {
 	}
 }
 
-// A device-flow sign-in asks and takes away; it activates once the person's
-// passkey has confirmed the key.
+// A device-flow sign-in is good for nothing until the person's passkey has
+// confirmed the key.
 func TestDeviceFlow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
@@ -124,8 +132,16 @@ func TestDeviceFlow(t *testing.T) {
 	client, err := api.NewClient(w.config.URL, result.Token, nil)
 	must(t, err)
 	alice := &engineer{w: w, name: "alice", key: key, token: token, bearer: result.Token, api: client, binding: request.Login}
-	granted := alice.granted(bob)
-	if _, err := alice.activate(granted); err == nil {
+	if _, err := alice.api.Me(ctx); codeOf(err) != "sign-in.unconfirmed" {
+		t.Errorf("unconfirmed, alice is told who she is: %v", err)
+	}
+	if _, err := alice.api.Ask(ctx, api.Ask{Role: "production-shell", Target: "web-1", DurationSeconds: 3600, Reason: "x"}); codeOf(err) != "sign-in.unconfirmed" {
+		t.Errorf("unconfirmed, alice asks: %v", err)
+	}
+	// By another command line of hers, so that the signer's own check is seen too.
+	whole := w.commandLine("alice")
+	granted := whole.granted(bob)
+	if _, err := (&engineer{w: w, name: "alice", key: key, token: token, bearer: whole.bearer, api: whole.api, binding: request.Login}).activate(granted); err == nil {
 		t.Fatal("an unconfirmed login key activated")
 	}
 
@@ -152,4 +168,36 @@ func TestDeviceFlow(t *testing.T) {
 	if _, err := alice.activate(granted); err != nil {
 		t.Errorf("confirmed, it does not activate: %v", err)
 	}
+
+	// The token stands in the evidence, which others read: it signs in no other key,
+	// however its signature is written.
+	file, err := bob.api.Evidence(ctx, granted.ID)
+	must(t, err)
+	var bundle evidence.Bundle
+	must(t, json.Unmarshal([]byte(file.Bundles[0]), &bundle))
+	for _, read := range []string{bundle.Login.IDToken, rewritten(t, bundle.Login.IDToken)} {
+		stolen := w.loginRequest(evidencetest.NewKey(t), read)
+		stolen.DeviceFlow, stolen.Login.NonceSalt = true, ""
+		if _, err := anonymous.SignIn(ctx, stolen); codeOf(err) != "sign-in.token-used" && codeOf(err) != "login.token" {
+			t.Errorf("with alice's token from the evidence: %v", err)
+		}
+	}
+	// Its own key may sign in again.
+	again := w.loginRequest(key, token)
+	again.DeviceFlow, again.Login.NonceSalt = true, ""
+	if _, err := anonymous.SignIn(ctx, again); err != nil {
+		t.Errorf("the same key again: %v", err)
+	}
+}
+
+// rewritten is a token with the unused bits of its last character changed, which
+// decoders that are not strict read as the same signature.
+func rewritten(t *testing.T, token string) string {
+	t.Helper()
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(alphabet, token[len(token)-1])
+	if last < 0 {
+		t.Fatalf("the token ends with %q", token[len(token)-1:])
+	}
+	return token[:len(token)-1] + string(alphabet[last^1])
 }

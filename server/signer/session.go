@@ -28,7 +28,7 @@ func untilUnchanged(attempt func() (int64, error)) (int64, error) {
 	return 0, refuse(http.StatusServiceUnavailable, "busy", "The signer is busy. Try again in a moment.").because(errChanged)
 }
 
-// signSession signs for a person, in the steps of the design, section 6.
+// signSession signs for a person, in numbered steps, none of which believes the broker.
 func (s *signer) signSession(ctx context.Context, in wire.SessionRequest) (wire.SessionCertificate, error) {
 	none := wire.SessionCertificate{}
 	// 1. Parse strictly. The server has let no unknown field pass.

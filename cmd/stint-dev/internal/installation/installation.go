@@ -20,7 +20,7 @@ import (
 	"strings"
 )
 
-const version = 1
+const version = 2
 
 // Installation is the content of DIR/config.json.
 type Installation struct {
@@ -135,14 +135,24 @@ func open(dir, listen string, fixed bool, targets []string) (*Installation, erro
 }
 
 func parse(data []byte) (*Installation, error) {
+	// The version first: what another one holds would only look broken.
+	var written struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &written); err != nil {
+		return nil, fmt.Errorf("it cannot be read: %w", err)
+	}
+	if written.Version != version {
+		return nil, fmt.Errorf("it is of version %d, this stint-dev writes version %d; choose another --data, or remove the directory", written.Version, version)
+	}
 	var i Installation
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&i); err != nil {
 		return nil, fmt.Errorf("it cannot be read: %w", err)
 	}
-	if i.Version != version || i.Instance == "" {
-		return nil, fmt.Errorf("it is of version %d, this stint-dev writes version %d; choose another --data, or remove the directory", i.Version, version)
+	if i.Instance == "" {
+		return nil, errors.New("it cannot be read: it names no instance")
 	}
 	return &i, nil
 }

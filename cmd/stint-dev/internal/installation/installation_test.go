@@ -104,7 +104,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("--listen %q was accepted", listen)
 		}
 	}
-	for what, text := range map[string]string{"another version": `{"version": 7, "instance": "abcdefgh"}`, "an unknown key": `{"version": 1, "instance": "abcdefgh", "surprise": 1}`, "half a file": `{"version": 1,`} {
+	for what, text := range map[string]string{"another version": `{"version": 7, "instance": "abcdefgh", "hash": 1}`, "an unknown key": `{"version": 2, "instance": "abcdefgh", "surprise": 1}`, "half a file": `{"version": 2,`, "no instance": `{"version": 2}`} {
 		other := t.TempDir()
 		if err := os.WriteFile(filepath.Join(other, "config.json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -35,6 +35,7 @@ var (
 
 const peopleConnector = "people"
 
+// dex opens a connector by its type, from this map of its own.
 func init() {
 	server.ConnectorsConfig[peopleConnector] = func() server.ConnectorConfig { return new(people) }
 }
@@ -50,6 +51,7 @@ func (p people) asConnector() (storage.Connector, error) {
 		}
 	}
 	config, err := json.Marshal(p)
+	// The id is part of every subject: with another one everybody is a stranger.
 	return storage.Connector{ID: "local", Type: peopleConnector, Name: "password", Config: config}, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"stint/server/api"
@@ -29,9 +30,15 @@ type Account struct {
 	Expires time.Time             `json:"expires"` // of the token
 	Key     []byte                `json:"key"`     // Ed25519 seed of the login key
 	Login   evidence.LoginBinding `json:"login"`
-	// Log pins the ledger key of the first sign-in, so that a broker cannot
-	// later pass off another signer as the same one.
-	Log string `json:"log"`
+	Pins
+}
+
+// Pins are what the first sign-in to a broker saw of the signer behind it. The
+// broker answers for the signer, and cannot later pass off another one, or a host
+// key of its own, as the same.
+type Pins struct {
+	Log    string   `json:"log"`     // the ledger's key
+	HostCA []string `json:"host_ca"` // who vouches for the proxies' host keys
 }
 
 // Directory is where the account and what belongs to it are kept: $STINT_HOME,
@@ -141,9 +148,9 @@ func (a *Account) Sign(statement string) evidence.SignedByKey {
 	return evidence.SignWithKey(statement, ed25519.NewKeyFromSeed(a.Key))
 }
 
-// Trust fetches whom to believe, refuses a ledger key that is not the pinned
-// one, and keeps known_hosts beside the account up to date. It returns the
-// evidence.Trust too.
+// Trust fetches whom to believe, refuses keys that are not the pinned ones, and
+// writes known_hosts beside the account. What is not pinned yet it pins, in
+// memory: see Save. It returns the evidence.Trust too.
 func (a *Account) Trust(ctx context.Context) (api.Trust, evidence.Trust, error) {
 	client, err := a.Client()
 	if err != nil {
@@ -157,13 +164,29 @@ func (a *Account) Trust(ctx context.Context) (api.Trust, evidence.Trust, error) 
 	if err := json.Unmarshal(answer.Trust, &trust); err != nil {
 		return api.Trust{}, evidence.Trust{}, fmt.Errorf("reading the signer's trust: %w", err)
 	}
-	if a.Log != "" && a.Log != trust.Log {
-		return api.Trust{}, evidence.Trust{}, errors.New("the signer behind this broker is not the one you first signed in to; ask your platform team, and if it was replaced on purpose run: stint logout && stint login")
+	if err := a.pin(trust); err != nil {
+		return api.Trust{}, evidence.Trust{}, err
 	}
-	if err := writeKnownHosts(trust.HostCA); err != nil {
+	if err := writeKnownHosts(a.HostCA); err != nil {
 		return api.Trust{}, evidence.Trust{}, err
 	}
 	return answer, trust, nil
+}
+
+func (a *Account) pin(trust evidence.Trust) error {
+	if a.Log == "" {
+		for _, authority := range trust.HostCA {
+			// Each becomes a line of known_hosts, where a second word or line would act.
+			if _, err := evidence.ParseKey(authority); err != nil {
+				return fmt.Errorf("the signer's host authority is not a key: %w", err)
+			}
+		}
+		a.Pins = Pins{Log: trust.Log, HostCA: trust.HostCA}
+	}
+	if a.Log != trust.Log || !slices.Equal(a.HostCA, trust.HostCA) {
+		return errors.New("the signer behind this broker, or its host authority, is not the one you first signed in to; ask your platform team, and if it was replaced on purpose run: stint logout && stint login")
+	}
+	return nil
 }
 
 // KnownHosts is the path of the known_hosts file that trusts the host CA.

@@ -18,6 +18,10 @@ import (
 	sshagent "golang.org/x/crypto/ssh/agent"
 )
 
+// patience is for all that is said over one connection to the agent, an
+// activation in between included.
+const patience = time.Minute
+
 // idle is how long an agent without keys stays.
 const idle = 10 * time.Minute
 
@@ -138,7 +142,7 @@ func lockFile(path string) (*os.File, error) {
 func Connect(ctx context.Context, dir, executable string) (sshagent.ExtendedAgent, net.Conn, error) {
 	path := Socket(dir)
 	if connection, err := net.Dial("unix", path); err == nil {
-		return sshagent.NewClient(connection), connection, nil
+		return sshagent.NewClient(connection), connection, connection.SetDeadline(time.Now().Add(patience))
 	}
 	command := exec.Command(executable, "agent")
 	command.Env = append(os.Environ(), "STINT_HOME="+dir)
@@ -152,7 +156,7 @@ func Connect(ctx context.Context, dir, executable string) (sshagent.ExtendedAgen
 	for {
 		connection, err := net.Dial("unix", path)
 		if err == nil {
-			return sshagent.NewClient(connection), connection, nil
+			return sshagent.NewClient(connection), connection, connection.SetDeadline(time.Now().Add(patience))
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return nil, nil, fmt.Errorf("the agent did not start: %w", err)

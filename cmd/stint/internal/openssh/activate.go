@@ -96,7 +96,6 @@ type Credential struct {
 	Login       string
 	Target      string
 	Ends        time.Time
-	Proxy       api.Proxy
 }
 
 // Activate makes a fresh session key and has the signer certify it under a
@@ -148,12 +147,9 @@ func Activate(ctx context.Context, who *account.Account, client *api.Client, gra
 	if err != nil {
 		return Credential{}, err
 	}
-	if len(answer.Proxies) == 0 {
-		return Credential{}, errors.New("the broker names no proxy to connect to; ask your platform team to configure one")
-	}
 	return Credential{
 		Key: private, Certificate: certificate, Request: id, Login: asked.Ask.Login, Target: asked.Ask.Target,
-		Ends: answer.Ends, Proxy: answer.Proxies[0],
+		Ends: answer.Ends,
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package openssh
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -13,7 +14,7 @@ import (
 	"stint/cmd/stint/internal/account"
 )
 
-// comment marks an agent's key as ours, for one grant.
+// comment marks an agent's key as ours.
 func comment(login, target string) string { return "stint " + login + "@" + target }
 
 // Add puts a credential into an agent until the grant ends, in place of what the
@@ -23,7 +24,7 @@ func Add(agent sshagent.ExtendedAgent, c Credential, now time.Time) error {
 	if left <= 0 {
 		return errors.New("the grant has just ended")
 	}
-	if err := removeOld(agent, comment(c.Login, c.Target)); err != nil {
+	if err := removeOld(agent, c); err != nil {
 		return err
 	}
 	// As ssh-add does, the key goes in by itself and with its certificate: ssh shows
@@ -40,13 +41,26 @@ func Add(agent sshagent.ExtendedAgent, c Credential, now time.Time) error {
 	return nil
 }
 
-func removeOld(agent sshagent.ExtendedAgent, name string) error {
+// removeOld removes the keys that an agent holds for what a credential is for.
+// Those of another installation's authority are not ours to remove.
+func removeOld(agent sshagent.ExtendedAgent, c Credential) error {
 	keys, err := agent.List()
 	if err != nil {
 		return fmt.Errorf("asking the SSH agent for its keys: %w", err)
 	}
+	old := map[string]bool{} // public keys
 	for _, key := range keys {
-		if key.Comment == name {
+		if certificate := certificateOf(key); key.Comment == comment(c.Login, c.Target) && certificate != nil &&
+			bytes.Equal(certificate.SignatureKey.Marshal(), c.Certificate.SignatureKey.Marshal()) {
+			old[string(certificate.Key.Marshal())] = true
+		}
+	}
+	for _, key := range keys {
+		public := key.Blob
+		if certificate := certificateOf(key); certificate != nil {
+			public = certificate.Key.Marshal()
+		}
+		if old[string(public)] {
 			if err := agent.Remove(key); err != nil {
 				return fmt.Errorf("removing an old key from the SSH agent: %w", err)
 			}
@@ -55,27 +69,31 @@ func removeOld(agent sshagent.ExtendedAgent, name string) error {
 	return nil
 }
 
-// Held returns the certificate that an agent holds for this grant and that is
-// still good, or nil: a second ssh needs no second certificate.
-func Held(agent sshagent.ExtendedAgent, request, login, target string, now time.Time) *ssh.Certificate {
-	keys, err := agent.List()
+// certificateOf is the certificate that an agent lists, or nil for a plain key.
+func certificateOf(key *sshagent.Key) *ssh.Certificate {
+	public, err := ssh.ParsePublicKey(key.Blob)
 	if err != nil {
 		return nil
 	}
+	certificate, _ := public.(*ssh.Certificate)
+	return certificate
+}
+
+// Held returns the certificate that an agent holds for this grant and that is
+// still good, or nil: a second ssh needs no second certificate. An error says
+// that the agent does not answer.
+func Held(agent sshagent.ExtendedAgent, request, login, target string, now time.Time) (*ssh.Certificate, error) {
+	keys, err := agent.List()
+	if err != nil {
+		return nil, fmt.Errorf("asking the SSH agent for its keys: %w", err)
+	}
 	for _, key := range keys {
-		if key.Comment != comment(login, target) {
-			continue
-		}
-		public, err := ssh.ParsePublicKey(key.Blob)
-		if err != nil {
-			continue
-		}
-		certificate, ok := public.(*ssh.Certificate)
-		if ok && certificate.KeyId == request && uint64(now.Unix()) < certificate.ValidBefore {
-			return certificate
+		certificate := certificateOf(key)
+		if certificate != nil && key.Comment == comment(login, target) && certificate.KeyId == request && uint64(now.Unix()) < certificate.ValidBefore {
+			return certificate, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // Files are the public halves that let ssh pick the right key of an agent. They

@@ -17,8 +17,8 @@ import (
 
 // Options are ssh's -o options that reach a target through a proxy in one hop,
 // with a key of the agent at socket.
-func Options(c Credential, files Files, socket string) ([]string, error) {
-	host, port, err := hostAndPort(c.Proxy)
+func Options(c Credential, trust api.Trust, files Files, socket string) ([]string, error) {
+	host, port, err := hostAndPort(trust)
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +48,12 @@ var (
 	plainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$`)
 )
 
-// hostAndPort splits a proxy's address and refuses any that is not plain.
-func hostAndPort(proxy api.Proxy) (host, port string, err error) {
+// hostAndPort splits the proxy's address and refuses any that is not plain.
+func hostAndPort(trust api.Trust) (host, port string, err error) {
+	if len(trust.Proxies) == 0 {
+		return "", "", errors.New("the broker names no proxy to connect to; ask your platform team to configure one")
+	}
+	proxy := trust.Proxies[0]
 	host, port, err = net.SplitHostPort(proxy.Address)
 	number, numberErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || numberErr != nil || number == 0 || (!plainHost.MatchString(host) && net.ParseIP(host) == nil) {
@@ -67,10 +71,7 @@ func quoted(path string) string {
 // git and ssh -J reach every target that the person may ask for. Executable is
 // the path of this program.
 func Config(trust api.Trust, executable string) (string, error) {
-	if len(trust.Proxies) == 0 {
-		return "", errors.New("the broker names no proxy to connect to; ask your platform team to configure one")
-	}
-	host, port, err := hostAndPort(trust.Proxies[0])
+	host, port, err := hostAndPort(trust)
 	if err != nil {
 		return "", err
 	}

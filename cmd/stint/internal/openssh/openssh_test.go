@@ -1,6 +1,7 @@
 package openssh
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -42,14 +43,13 @@ func TestParseDestination(t *testing.T) {
 	}
 }
 
+// seed is that of an installation's user authority.
+type seed byte
+
 // certify makes a certificate as the signer would, with one thing changed.
-func certify(t *testing.T, key ed25519.PublicKey, change func(*ssh.Certificate)) string {
+func (s seed) certify(t *testing.T, key ed25519.PublicKey, change func(*ssh.Certificate)) string {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	authority, err := ssh.NewSignerFromKey(private)
+	authority, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(s)}, ed25519.SeedSize)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,13 +85,13 @@ func TestACertificateForSomethingElseIsNotUsed(t *testing.T) {
 		line string
 		ok   bool
 	}{
-		{"right", certify(t, mine, func(*ssh.Certificate) {}), true},
-		{"another key", certify(t, other, func(*ssh.Certificate) {}), false},
-		{"a host certificate", certify(t, mine, func(c *ssh.Certificate) { c.CertType = ssh.HostCert }), false},
-		{"another target", certify(t, mine, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"demo@db2"} }), false},
-		{"two principals", certify(t, mine, func(c *ssh.Certificate) { c.ValidPrincipals = append(c.ValidPrincipals, "root@db1") }), false},
-		{"no principal", certify(t, mine, func(c *ssh.Certificate) { c.ValidPrincipals = nil }), false},
-		{"another grant", certify(t, mine, func(c *ssh.Certificate) { c.KeyId = "req-2" }), false},
+		{"right", seed(1).certify(t, mine, func(*ssh.Certificate) {}), true},
+		{"another key", seed(1).certify(t, other, func(*ssh.Certificate) {}), false},
+		{"a host certificate", seed(1).certify(t, mine, func(c *ssh.Certificate) { c.CertType = ssh.HostCert }), false},
+		{"another target", seed(1).certify(t, mine, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"demo@db2"} }), false},
+		{"two principals", seed(1).certify(t, mine, func(c *ssh.Certificate) { c.ValidPrincipals = append(c.ValidPrincipals, "root@db1") }), false},
+		{"no principal", seed(1).certify(t, mine, func(c *ssh.Certificate) { c.ValidPrincipals = nil }), false},
+		{"another grant", seed(1).certify(t, mine, func(c *ssh.Certificate) { c.KeyId = "req-2" }), false},
 		{"no certificate", evidence.FormatKey(mine), false},
 		{"rubbish", "hello", false},
 	}
@@ -106,25 +106,34 @@ func TestACertificateForSomethingElseIsNotUsed(t *testing.T) {
 }
 
 // credential is one that an agent can take.
-func credential(t *testing.T, ends time.Time) Credential {
+func credential(t *testing.T, ends time.Time) Credential { return seed(1).credential(t, ends) }
+
+func (s seed) credential(t *testing.T, ends time.Time) Credential {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := certify(t, public, func(c *ssh.Certificate) { c.ValidBefore = uint64(ends.Unix()) })
+	line := s.certify(t, public, func(c *ssh.Certificate) { c.ValidBefore = uint64(ends.Unix()) })
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Credential{Key: private, Certificate: key.(*ssh.Certificate), Request: "req-1", Login: "demo", Target: "db1", Ends: ends, Proxy: api.Proxy{Name: "p", Address: "localhost:2222"}}
+	return Credential{Key: private, Certificate: key.(*ssh.Certificate), Request: "req-1", Login: "demo", Target: "db1", Ends: ends}
 }
 
 func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	t.Parallel()
 	agent := sshagent.NewKeyring().(sshagent.ExtendedAgent)
 	now := time.Now()
-	if Held(agent, "req-1", "demo", "db1", now) != nil {
+	held := func(request string, now time.Time) bool {
+		certificate, err := Held(agent, request, "demo", "db1", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return certificate != nil && certificate.KeyId == request
+	}
+	if held("req-1", now) {
 		t.Fatal("an empty agent holds nothing")
 	}
 	for range 3 {
@@ -136,10 +145,17 @@ func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	if err != nil || len(keys) != 2 {
 		t.Fatalf("the agent holds %d keys (%v), want the plain one and the certificate", len(keys), err)
 	}
-	if Held(agent, "req-1", "demo", "db1", now) == nil || Held(agent, "req-2", "demo", "db1", now) != nil {
+	// Another installation may have a login and target of the same names.
+	if err := Add(agent, seed(2).credential(t, now.Add(time.Hour)), now); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := agent.List(); err != nil || len(keys) != 4 {
+		t.Fatalf("with two installations the agent holds %d keys (%v)", len(keys), err)
+	}
+	if !held("req-1", now) || held("req-2", now) {
 		t.Fatal("the agent's key is for req-1 alone")
 	}
-	if Held(agent, "req-1", "demo", "db1", now.Add(2*time.Hour)) != nil {
+	if held("req-1", now.Add(2*time.Hour)) {
 		t.Fatal("a certificate that has ended counts as held")
 	}
 	if err := Add(agent, credential(t, now.Add(-time.Second)), now); err == nil {
@@ -222,9 +238,7 @@ func TestConfigRefusesWhatItCannotWrite(t *testing.T) {
 		if _, err := Config(api.Trust{Proxies: []api.Proxy{{Address: hostile}}, Targets: targets}, "/bin/stint"); err == nil {
 			t.Errorf("a proxy at %q was written into ssh_config", hostile)
 		}
-		c := credential(t, time.Now().Add(time.Hour))
-		c.Proxy.Address = hostile
-		if _, err := Options(c, Files{}, "/s"); err == nil {
+		if _, err := Options(credential(t, time.Now().Add(time.Hour)), api.Trust{Proxies: []api.Proxy{{Address: hostile}}}, Files{}, "/s"); err == nil {
 			t.Errorf("a proxy at %q was given to ssh", hostile)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"stint/policies"
@@ -33,6 +34,16 @@ type Proof struct {
 func ProofMessage(url string, issued time.Time, token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return "stint sign-in 1\n" + url + "\n" + issued.UTC().Format(time.RFC3339Nano) + "\n" + hex.EncodeToString(sum[:]) + "\n"
+}
+
+// TokenDigest is the SHA-256 of what the provider signed of a token; see
+// access.IDToken.
+func TokenDigest(token string) [32]byte {
+	signed := token
+	if at := strings.LastIndexByte(token, '.'); at >= 0 {
+		signed = token[:at]
+	}
+	return sha256.Sum256([]byte(signed))
 }
 
 // A Refusal says why a command line's sign-in was not accepted.
@@ -83,8 +94,12 @@ func (p *Provider) CommandLine(ctx context.Context, proof Proof) (policies.Perso
 	if err != nil {
 		return refuse("login.token", "The identity provider's token was not accepted; sign in again.", err)
 	}
-	// 4. Its nonce commits to the key, unless a passkey is to confirm the key. The
-	// signer checks this again, and for itself.
+	// 4. Its nonce commits to the key, unless a passkey is to confirm the key: then
+	// it has none, or it commits to somebody else's. The signer checks this again,
+	// and for itself.
+	if proof.DeviceFlow && token.Nonce != "" {
+		return refuse("login.nonce", "The token belongs to another sign-in than the device flow; sign in again.", nil)
+	}
 	if !proof.DeviceFlow {
 		salt, err := base64.RawURLEncoding.Strict().DecodeString(proof.NonceSalt)
 		if err != nil {

@@ -55,21 +55,21 @@ func callerOf(ctx context.Context) access.SignIn {
 func personOf(ctx context.Context) policies.Person { return callerOf(ctx).Person }
 
 // authenticate says who calls: by bearer token where there is one, else by the
-// session cookie.
-func (p *Portal) authenticate(r *http.Request) (access.SignIn, error) {
+// session cookie. unconfirmed lets in a sign-in that waits for a passkey.
+func (p *Portal) authenticate(r *http.Request, unconfirmed bool) (access.SignIn, error) {
 	if header := r.Header.Get("Authorization"); header != "" {
 		token, ok := strings.CutPrefix(header, "Bearer ")
 		if !ok || !strings.HasPrefix(token, bearerPrefix) {
 			return access.SignIn{}, signInNeeded()
 		}
-		return p.config.Flow.Authenticate(r.Context(), sha256.Sum256([]byte(token)), access.CommandLineSignIn)
+		return p.config.Flow.Authenticate(r.Context(), sha256.Sum256([]byte(token)), access.CommandLineSignIn, unconfirmed)
 	}
 	cookie, err := r.Cookie(p.cookie)
 	if err != nil || cookie.Value == "" {
 		return access.SignIn{}, signInNeeded()
 	}
 	token := sha256.Sum256([]byte(cookie.Value))
-	caller, err := p.config.Flow.Authenticate(r.Context(), token, access.PortalSignIn)
+	caller, err := p.config.Flow.Authenticate(r.Context(), token, access.PortalSignIn, unconfirmed)
 	if err != nil {
 		return access.SignIn{}, err
 	}
@@ -86,10 +86,14 @@ func signInNeeded() error {
 	return &access.Error{Problem: access.Unauthenticated, Code: access.CodeSignInNeeded, Message: "You are not signed in, or your sign-in is over. Sign in again."}
 }
 
+// mayBeUnconfirmed are the operations for a sign-in that still waits for its
+// person's passkey: asking how that stands, and leaving.
+var mayBeUnconfirmed = map[string]bool{"confirmation": true, "logout": true}
+
 // authenticateHuma runs before anything of an operation's input is read.
 func (p *Portal) authenticateHuma(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
-	caller, err := p.authenticate(c.Request)
+	caller, err := p.authenticate(c.Request, mayBeUnconfirmed[ctx.Operation().OperationID])
 	if err != nil {
 		problem := p.problem(c.Request.Context(), err)
 		if problem.Status == http.StatusUnauthorized {

@@ -100,7 +100,7 @@ func (p *Portal) finishSignIn(c *gin.Context) {
 		p.signInFailed(c, err)
 		return
 	}
-	if old, err := p.authenticate(withoutBearer(c.Request)); err == nil {
+	if old, err := p.authenticate(withoutBearer(c.Request), false); err == nil {
 		if err := p.config.Flow.SignOut(ctx, old.Token); err != nil {
 			p.log.Warn("ending the session before", "request_id", requestID(ctx), "error", err)
 		}
@@ -153,19 +153,16 @@ func (p *Portal) signIn(ctx context.Context, in *onlyBody[api.LoginRequest]) (*b
 	if expiry.Before(ends) {
 		ends = expiry
 	}
-	known, err := p.config.Flow.SignedIn(ctx, access.SignIn{
+	// 3. A key that the token does not commit to waits for its person's passkey,
+	// and so does all that this sign-in is good for.
+	known, confirmation, err := p.config.Flow.CommandLineSignedIn(ctx, access.SignIn{
 		Token: hash, Kind: access.CommandLineSignIn, Person: person, Ends: ends, LoginKey: binding.LoginKey,
-	})
+	}, access.IDToken{Digest: login.TokenDigest(binding.IDToken), Ends: expiry}, in.Body.DeviceFlow)
 	if err != nil {
 		return nil, err
 	}
 	result := api.LoginResult{Token: token, Expires: ends.UTC(), Person: toPerson(known.Person)}
-	// 3. A key that the token does not commit to waits for its person's passkey.
 	if in.Body.DeviceFlow {
-		confirmation, err := p.config.Flow.RequestConfirmation(ctx, person, binding.LoginKey)
-		if err != nil {
-			return nil, err
-		}
 		result.ConfirmCode = confirmation.Code
 		result.ConfirmURL = p.config.URL + "/confirm/" + confirmation.Code
 	}

@@ -76,6 +76,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 			func() error { return db.Where("expires <= ?", micros(now)).Delete(&ceremonyRow{}).Error },
 			func() error { return db.Where("expires <= ?", micros(now)).Delete(&challengeRow{}).Error },
 			func() error { return db.Where("ends <= ?", micros(now)).Delete(&signInRow{}).Error },
+			// An hour more: the provider's clock may be behind.
+			func() error { return db.Where("ends <= ?", micros(now.Add(-time.Hour))).Delete(&idTokenRow{}).Error },
 		} {
 			if err := delete(); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"time"
 
 	"gorm.io/gorm/clause"
@@ -43,18 +44,19 @@ func (t *tx) PutPerson(p access.KnownPerson) error {
 }
 
 type signInRow struct {
-	Token    []byte `gorm:"primaryKey"`
-	Kind     string
-	Person   string
-	LoginKey string
-	Began    int64
-	Ends     int64
+	Token        []byte `gorm:"primaryKey"`
+	Kind         string
+	Person       string
+	LoginKey     string
+	Confirmation string
+	Began        int64
+	Ends         int64
 }
 
 func (signInRow) TableName() string { return "sign_ins" }
 
 func (row signInRow) signIn() (access.SignIn, error) {
-	s := access.SignIn{Kind: access.SignInKind(row.Kind), LoginKey: row.LoginKey, Began: moment(row.Began), Ends: moment(row.Ends)}
+	s := access.SignIn{Kind: access.SignInKind(row.Kind), LoginKey: row.LoginKey, Confirmation: row.Confirmation, Began: moment(row.Began), Ends: moment(row.Ends)}
 	var d decoder
 	d.into(row.Person, &s.Person)
 	if d.err == nil {
@@ -69,8 +71,29 @@ func (r *reader) SignIn(token [32]byte) (access.SignIn, error) {
 
 func (t *tx) AddSignIn(s access.SignIn) error {
 	return add(t.db, signInRow{
-		Token: s.Token[:], Kind: string(s.Kind), Person: text(s.Person), LoginKey: s.LoginKey, Began: micros(s.Began), Ends: micros(s.Ends),
+		Token: s.Token[:], Kind: string(s.Kind), Person: text(s.Person), LoginKey: s.LoginKey, Confirmation: s.Confirmation,
+		Began: micros(s.Began), Ends: micros(s.Ends),
 	})
+}
+
+type idTokenRow struct {
+	Digest   []byte `gorm:"primaryKey"`
+	LoginKey string
+	Ends     int64
+}
+
+func (idTokenRow) TableName() string { return "id_tokens" }
+
+func (t *tx) BindIDToken(token access.IDToken, loginKey string) error {
+	err := add(t.db, idTokenRow{Digest: token.Digest[:], LoginKey: loginKey, Ends: micros(token.Ends)})
+	if !errors.Is(err, access.ErrRowExists) {
+		return err
+	}
+	bound, err := one(t.db.Where("digest = ?", token.Digest[:]), func(row idTokenRow) (string, error) { return row.LoginKey, nil })
+	if err == nil && bound != loginKey {
+		err = access.ErrRowExists
+	}
+	return err
 }
 
 func (t *tx) RemoveSignIn(token [32]byte) (bool, error) {

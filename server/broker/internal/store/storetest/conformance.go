@@ -27,7 +27,7 @@ func Conformance(t *testing.T, open Open) {
 		{"requests", requests}, {"a request moves once", requestMoves}, {"requests are listed", requestLists},
 		{"live grants", liveGrants}, {"due requests", dueRequests}, {"approvals", approvals}, {"certificates", certificates},
 		{"challenges", challenges}, {"endings", endings}, {"sessions", sessions}, {"sessions are listed", sessionLists},
-		{"leases", leases}, {"seals", seals}, {"people", people}, {"sign-ins", signIns}, {"passkeys", passkeys},
+		{"leases", leases}, {"seals", seals}, {"people", people}, {"sign-ins", signIns}, {"ID tokens", idTokens}, {"passkeys", passkeys},
 		{"enrolments", enrolments}, {"confirmations", confirmations}, {"ceremonies", ceremonies},
 		{"the audit log", auditLog}, {"writers together", writers}, {"rollback", rollback}, {"snapshots", snapshots},
 		{"purge", purge},

@@ -31,7 +31,7 @@ func people(t *testing.T, st *store.Store) {
 }
 
 func signIns(t *testing.T, st *store.Store) {
-	s := access.SignIn{Token: [32]byte{1, 0, 255}, Kind: access.CommandLineSignIn, Person: evidencetest.Person("alice", "engineering"), Began: start, Ends: start.Add(time.Hour), LoginKey: "ssh-ed25519 AAAA"}
+	s := access.SignIn{Token: [32]byte{1, 0, 255}, Kind: access.CommandLineSignIn, Person: evidencetest.Person("alice", "engineering"), Began: start, Ends: start.Add(time.Hour), LoginKey: "ssh-ed25519 AAAA", Confirmation: "con-1"}
 	write(t, st, func(tx access.Tx) error { return tx.AddSignIn(s) })
 	same(t, "sign-in", s, read(t, st, func(r access.Reader) (access.SignIn, error) { return r.SignIn(s.Token) }))
 	wantError(t, access.ErrNoRow, st.Read(t.Context(), func(r access.Reader) error { _, err := r.SignIn([32]byte{1}); return err }))
@@ -42,6 +42,20 @@ func signIns(t *testing.T, st *store.Store) {
 			return err
 		})
 	}
+}
+
+func idTokens(t *testing.T, st *store.Store) {
+	bind := func(key string) error {
+		return st.Write(t.Context(), func(tx access.Tx) error { return tx.BindIDToken(access.IDToken{Digest: [32]byte{1}, Ends: start}, key) })
+	}
+	for range 2 {
+		wantError(t, nil, bind("one"))
+	}
+	wantError(t, access.ErrRowExists, bind("other"))
+	wantError(t, nil, st.Purge(t.Context(), start))
+	wantError(t, access.ErrRowExists, bind("other")) // kept longer than the token, for clocks that differ
+	wantError(t, nil, st.Purge(t.Context(), start.Add(time.Hour)))
+	wantError(t, nil, bind("other"))
 }
 
 func passkeys(t *testing.T, st *store.Store) {

@@ -23,24 +23,24 @@ func signingIn(t *testing.T, h *House) {
 	if len(first.Handle) != 32 || string(first.Handle) != string(again.Handle) {
 		t.Errorf("handles %x and %x", first.Handle, again.Handle)
 	}
-	got, err := h.Authenticate(ctx, in.Token, access.PortalSignIn)
+	got, err := h.Authenticate(ctx, in.Token, access.PortalSignIn, false)
 	wantError(t, nil, err)
 	same(t, "person", alice, got.Person)
 	for name, test := range map[string]struct {
 		token [32]byte
 		kind  access.SignInKind
 	}{"another token": {[32]byte{3}, access.PortalSignIn}, "another kind": {in.Token, access.CommandLineSignIn}} {
-		if _, err := h.Authenticate(ctx, test.token, test.kind); !access.IsCode(err, access.CodeSignInNeeded) {
+		if _, err := h.Authenticate(ctx, test.token, test.kind, true); !access.IsCode(err, access.CodeSignInNeeded) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for range 2 {
 		wantError(t, nil, h.SignOut(ctx, in.Token))
 	}
-	_, err = h.Authenticate(ctx, in.Token, access.PortalSignIn)
+	_, err = h.Authenticate(ctx, in.Token, access.PortalSignIn, false)
 	wantCode(t, access.CodeSignInNeeded, err)
 	h.Clock.Move(time.Hour)
-	_, err = h.Authenticate(ctx, [32]byte{1}, access.PortalSignIn)
+	_, err = h.Authenticate(ctx, [32]byte{1}, access.PortalSignIn, true)
 	wantCode(t, access.CodeSignInNeeded, err)
 	same(t, "bob", access.Standing{Roster: []string{"sre-leads"}, Approver: true, BootstrapOpen: true}, h.Standing(ctx, h.World.Bob.Person))
 	same(t, "carol", access.Standing{Roster: []string{"security"}, Approver: true, Reviewer: true, BootstrapOpen: true}, h.Standing(ctx, h.World.Carol.Person))
@@ -50,10 +50,27 @@ func signingIn(t *testing.T, h *House) {
 
 func confirming(t *testing.T, h *House) {
 	ctx, bob, key := t.Context(), h.World.Bob, evidencetest.NewKey(t)
-	_, err := h.RequestConfirmation(ctx, bob.Person, "ssh-rsa AAAA")
+	token := access.IDToken{Digest: [32]byte{1}, Ends: h.Clock.Now().Add(time.Hour)}
+	byDevice := func(token access.IDToken, bearer byte, key string) (access.Confirmation, error) {
+		_, c, err := h.CommandLineSignedIn(ctx, access.SignIn{
+			Token: [32]byte{bearer}, Kind: access.CommandLineSignIn, Person: bob.Person, Ends: h.Clock.Now().Add(time.Hour), LoginKey: key,
+		}, token, true)
+		return c, err
+	}
+	_, err := byDevice(token, 1, "ssh-rsa AAAA")
 	wantCode(t, access.CodeInvalid, err)
-	c, err := h.RequestConfirmation(ctx, bob.Person, key.Public)
+	c, err := byDevice(token, 1, key.Public)
 	wantError(t, nil, err)
+	// The token is taken for this key; the sign-in waits for the passkey.
+	_, err = byDevice(token, 2, evidencetest.NewKey(t).Public)
+	wantCode(t, access.CodeTokenUsed, err)
+	_, err = h.Authenticate(ctx, [32]byte{2}, access.CommandLineSignIn, true)
+	wantCode(t, access.CodeSignInNeeded, err)
+	_, err = h.Authenticate(ctx, [32]byte{1}, access.CommandLineSignIn, false)
+	wantCode(t, access.CodeSignInUnconfirmed, err)
+	waiting, err := h.Authenticate(ctx, [32]byte{1}, access.CommandLineSignIn, true)
+	wantError(t, nil, err)
+	same(t, "waits for", c.Code, waiting.Confirmation)
 	_, err = h.Confirmation(ctx, h.World.Carol.Person, c.Code)
 	wantCode(t, access.CodeConfirmation, err)
 	challenge, err := h.ConfirmationChallenge(ctx, bob.Person, c.Code)
@@ -71,6 +88,8 @@ func confirming(t *testing.T, h *House) {
 	got, err := h.Confirmation(ctx, bob.Person, c.Code)
 	wantError(t, nil, err)
 	same(t, "signed", &signed, got.Signed)
+	_, err = h.Authenticate(ctx, [32]byte{1}, access.CommandLineSignIn, false)
+	wantError(t, nil, err)
 	// It binds the key, by the very check that the signer makes.
 	trust, err := h.Signer.Trust(ctx)
 	wantError(t, nil, err)
@@ -80,7 +99,7 @@ func confirming(t *testing.T, h *House) {
 	if _, err := evidence.VerifyLogin(binding, trust.Trust, h.Clock.Now()); err != nil {
 		t.Errorf("the confirmation does not bind: %v", err)
 	}
-	late, err := h.RequestConfirmation(ctx, bob.Person, key.Public)
+	late, err := byDevice(token, 3, key.Public)
 	wantError(t, nil, err)
 	h.Clock.Move(10 * time.Minute)
 	_, err = h.Confirmation(ctx, bob.Person, late.Code)
