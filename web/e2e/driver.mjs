@@ -79,9 +79,9 @@ const focusOf = (page, selector) =>
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 const operations = {
-  async open({ context: name, width = 1280, height = 800, scheme = "light", reducedMotion = "reduce", authenticator = true, permissions = [] }) {
+  async open({ context: name, width = 1280, height = 800, scheme = "light", reducedMotion = "reduce", authenticator = true, permissions = [], touch = false }) {
     if (contexts.has(name)) throw new Error(`the context ${name} is open already`);
-    const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion, permissions });
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion, permissions, hasTouch: touch, isMobile: touch });
     const troubles = [];
     // A binding reports at once, so that nothing is lost when the page navigates.
     await context.exposeBinding("__stintViolation", (_, text) => troubles.push(`content security policy: ${text}`));
@@ -97,7 +97,7 @@ const operations = {
       if (response.status() >= 500) troubles.push(`${response.status()} from ${response.request().method()} ${response.url()}`);
     });
     const cdp = await context.newCDPSession(page);
-    const opened = { context, page, cdp, troubles, authenticator: null };
+    const opened = { context, page, cdp, troubles, touch, authenticator: null };
     if (authenticator) {
       await cdp.send("WebAuthn.enable");
       const added = await cdp.send("WebAuthn.addVirtualAuthenticator", {
@@ -231,15 +231,31 @@ const operations = {
     return null;
   },
 
-  // What axe finds wrong, one line a node.
+  // What axe finds wrong, one line a node. Where there are fingers, that is also what is too small for them.
   async axe(request) {
-    const { page } = find(request);
+    const { page, touch } = find(request);
     await page.evaluate(axeSource);
-    return page.evaluate(async () => {
-      const result = await window.axe.run(document, { resultTypes: ["violations"] });
+    return page.evaluate(async (enabled) => {
+      const result = await window.axe.run(document, { resultTypes: ["violations"], rules: { "target-size": { enabled } } });
       return result.violations.flatMap((violation) =>
         violation.nodes.map((node) => `${violation.id} (${violation.impact}) ${node.target.join(" ")}: ${node.failureSummary}`),
       );
+    }, touch);
+  },
+
+  // Brings the one match into view, tells how large it is, and whether a finger in its middle would hit it and nothing else.
+  async reach(request) {
+    return find(request).page.locator(request.selector).evaluate((element) => {
+      element.scrollIntoView({ block: "center", behavior: "instant" });
+      const { left, top, right, bottom, width, height } = element.getBoundingClientRect();
+      const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+      const root = document.documentElement;
+      return {
+        width,
+        height,
+        inside: left >= 0 && top >= 0 && right <= root.clientWidth && bottom <= root.clientHeight,
+        hit: hit !== null && element.contains(hit),
+      };
     });
   },
 

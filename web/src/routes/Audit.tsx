@@ -19,7 +19,7 @@ const columns: Column<AuditEvent>[] = [
   { name: 'When', narrow: true, cell: (event) => <Moment at={event.time} clock /> },
   { name: 'Kind', narrow: true, cell: (event) => <code className={styles.kind}>{event.kind}</code> },
   { name: 'What happened', main: true, cell: (event) => <What event={event} /> },
-  { name: 'Who', cell: (event) => (event.actor?.subject ? <Person person={event.actor} /> : (event.actor?.name ?? 'Stint')) },
+  { name: 'Who', cell: (event) => (event.actor?.subject ? <Person person={event.actor} /> : <span className={styles.process}>{event.actor?.name ?? 'Stint'}</span>) },
 ]
 
 /** The audit log, newest first. What it says is proved by its checkpoint and checked at a terminal. */
