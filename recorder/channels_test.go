@@ -360,3 +360,32 @@ func TestRecordedBeforeForwarded(t *testing.T) {
 		t.Errorf("the file holds %q", held)
 	}
 }
+
+// A client may close a channel at the end of the output, as OpenSSH does when it
+// has no more input. Nothing can follow, so how the command ended comes before.
+func TestStatusComesBeforeTheEndOfTheOutput(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	client := r.connect(t)
+	for range 20 {
+		channel, requests, err := client.OpenChannel("session", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{"echo out; exit 3"})); !ok {
+			t.Fatal(err)
+		}
+		if output, err := io.ReadAll(channel); err != nil || string(output) != "out\n" {
+			t.Fatalf("%q, %v", output, err)
+		}
+		select {
+		case request := <-requests:
+			if request.Type != "exit-status" || !bytes.Equal(request.Payload, []byte{0, 0, 0, 3}) {
+				t.Errorf("got %s %x", request.Type, request.Payload)
+			}
+		default:
+			t.Error("the output ended before the status came")
+		}
+		channel.Close()
+	}
+}

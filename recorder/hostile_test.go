@@ -128,20 +128,7 @@ func TestInnerClientThatDoesNotHangUpIsHungUpOn(t *testing.T) {
 		close(gone)
 	})
 	deafen, outer := r.deafClient(t, "anybody")
-	inner, err := r.dialAs(t, "web", "db1:22", r.Signer.Identity(t, hour(grant)), func(name string, config *ssh.ClientConfig) (*ssh.Client, error) {
-		raw, err := outer.Dial("tcp", name)
-		if err != nil {
-			return nil, err
-		}
-		conn, channels, requests, err := ssh.NewClientConn(raw, name, config)
-		if err != nil {
-			return nil, err
-		}
-		return ssh.NewClient(conn, channels, requests), nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	inner := r.mustInside(t, outer, r.Signer.Identity(t, hour(grant)))
 	session, err := inner.NewSession()
 	if err != nil {
 		t.Fatal(err)
@@ -215,30 +202,5 @@ func TestRequestsCarryNothingUnrecorded(t *testing.T) {
 	}
 	if tr := read(t, r.Broker.AwaitDelivered(t, "r-1").Recording); !tr.holds(string(cast.Shell)) || strings.Contains(strings.Join(tr.events, " "), secret) {
 		t.Errorf("the recording holds %q", tr.events)
-	}
-}
-
-// The outer connection of -J asks no broker, so its certificate alone ends it.
-func TestOuterConnectionEndsWithItsCertificate(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	short := grant
-	short.Ends = time.Now().Add(3 * time.Second)
-	outer, err := r.client(t, "anybody", r.Signer.Identity(t, short))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone := make(chan struct{})
-	go func() {
-		_ = outer.Wait()
-		close(gone)
-	}()
-	select {
-	case <-gone:
-		if time.Now().Before(short.Ends.Add(-time.Second)) {
-			t.Error("it ended before its certificate")
-		}
-	case <-time.After(6 * time.Second):
-		t.Error("it outlives its certificate")
 	}
 }

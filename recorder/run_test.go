@@ -235,15 +235,10 @@ func TestOneHop(t *testing.T) {
 	}
 }
 
-func TestThroughJump(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	identity := r.Signer.Identity(t, hour(grant))
-	outer, err := r.client(t, "anybody", identity)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inner, err := r.dialAs(t, "web", "db1:22", identity, func(name string, config *ssh.ClientConfig) (*ssh.Client, error) {
+// inside connects as web through an outer connection.
+func (r *rig) inside(t *testing.T, outer *ssh.Client, identity ssh.Signer) (*ssh.Client, error) {
+	t.Helper()
+	return r.dialAs(t, "web", "db1:22", identity, func(name string, config *ssh.ClientConfig) (*ssh.Client, error) {
 		raw, err := outer.Dial("tcp", name)
 		if err != nil {
 			return nil, err
@@ -254,9 +249,27 @@ func TestThroughJump(t *testing.T) {
 		}
 		return ssh.NewClient(conn, channels, requests), nil
 	})
+}
+
+// mustInside is inside, where nothing may go wrong.
+func (r *rig) mustInside(t *testing.T, outer *ssh.Client, identity ssh.Signer) *ssh.Client {
+	t.Helper()
+	client, err := r.inside(t, outer, identity)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client
+}
+
+func TestThroughJump(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	identity := r.Signer.Identity(t, hour(grant))
+	outer, err := r.client(t, "anybody", identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner := r.mustInside(t, outer, identity)
 	if got := execute(t, inner, "echo inside", ""); got.stdout != "inside\n" || got.err != nil {
 		t.Fatalf("got %+v", got)
 	}

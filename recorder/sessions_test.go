@@ -258,6 +258,36 @@ func TestBrokerIsAskedOnceMore(t *testing.T) {
 	}
 }
 
+// The broker may have started a session and not been heard. It is told that there
+// is none, whatever it said when asked again.
+func TestUnheardSessionsAreEnded(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		silences int
+		during   func(r *rig, client *ssh.Client)
+		want     string
+	}{
+		{"no answer at all", 2, func(*rig, *ssh.Client) {}, "lease-lost"},
+		{"the client hangs up meanwhile", 1, func(_ *rig, client *ssh.Client) { client.Close() }, "completed"},
+		{"revoked before the second try", 1, func(r *rig, _ *ssh.Client) { r.Broker.RevokeQuietly("r-1", "Bob") }, "failed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			r.Broker.BeSilent(test.silences)
+			client := r.connect(t)
+			go execute(t, client, "echo never", "")
+			r.Broker.Await(t, "started", func(*recordertest.Session) bool { return true })
+			test.during(r, client)
+			session := r.Broker.Await(t, "over", func(s *recordertest.Session) bool { return s.End != nil })
+			if session.End.Reason != test.want || session.End.Ended.IsZero() || len(session.Recording) != 0 {
+				t.Errorf("it ended %+v", session.End)
+			}
+		})
+	}
+}
+
 func TestStoppingProxyEndsSessions(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

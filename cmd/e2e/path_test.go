@@ -344,7 +344,7 @@ func (s *story) revokeLive(id, config string) {
 
 	s.alice.refused([]string{"you hold no grant for web-1"}, "stint", "ssh", "web-1", "true")
 	// The agent still holds the certificate, which has half an hour to go.
-	s.alice.refused([]string{"you hold no grant for web-1", "stint: " + id + " was revoked by bob"}, "ssh", "-F", config, s.Login+"@web-1", "true")
+	s.alice.refused([]string{"you hold no grant for web-1", "stint: access revoked by bob at "}, "ssh", "-F", config, s.Login+"@web-1", "true")
 	request := s.alice.request(id)
 	if request.State != "ended" || request.EndReason != "revoked" {
 		s.t.Errorf("the revoked request is %s, %s", request.State, request.EndReason)

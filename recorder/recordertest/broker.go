@@ -71,7 +71,8 @@ func (b *Broker) SetLease(lease time.Duration) {
 	b.lease = lease
 }
 
-// BeSilent makes the broker answer nothing to the next so many starts of sessions.
+// BeSilent makes the broker answer nothing to the next so many starts of sessions,
+// though it starts them.
 func (b *Broker) BeSilent(starts int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -174,13 +175,16 @@ func (b *Broker) start(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if b.silent() {
+		b.mu.Lock()
+		b.sessions[start.Session] = &Session{Start: start}
+		b.mu.Unlock()
 		<-r.Context().Done()
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if ending, ok := b.ended[start.Request]; ok {
-		refuse(w, http.StatusForbidden, "grant-ended", fmt.Sprintf("this grant ended at %s (%s by %s). Ask again: stint request", ending.At.Format("15:04 UTC"), ending.Reason, ending.By))
+		refuse(w, http.StatusConflict, wire.CodeNotLive, fmt.Sprintf("this grant ended at %s (%s by %s). Ask again: stint request", ending.At.Format("15:04 UTC"), ending.Reason, ending.By))
 		return
 	}
 	b.sessions[start.Session] = &Session{Start: start}

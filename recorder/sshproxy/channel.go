@@ -19,8 +19,9 @@ const maxChannels = 32
 const maxUntold = 8
 
 // exitTime is how long the status of a command may come after the end of its
-// output and still be passed on together with it.
-const exitTime = 20 * time.Millisecond
+// output and still be passed on before that. A command that goes on without its
+// outputs has their end told so much later.
+const exitTime = 200 * time.Millisecond
 
 // inputTime is how long the target may take to read what the client sent before
 // it closed a channel.
@@ -203,8 +204,10 @@ func (c *channel) feed() {
 }
 
 // finishOutput ends the output when standard output and standard error are both
-// drained, then passes on how the command ended, then closes the channel. Any
-// other order loses bytes or the status in some client.
+// drained, after passing on how the command ended, then closes the channel. Any
+// other order loses bytes or the status in some client: OpenSSH closes a channel
+// at the end of its output once it has no more input, and x/crypto agrees at
+// once, so that nothing can follow.
 func (c *channel) finishOutput() {
 	// A command that ends tells its status at about the same time. Nobody waits
 	// for it longer than this: it may go on for hours after it closed its outputs.
@@ -220,13 +223,15 @@ func (c *channel) finishOutput() {
 	if c.session.isCut() {
 		return // the notice goes out first, and then the channel is closed
 	}
+	if exit != nil {
+		c.passExit(exit)
+	}
 	c.session.record(c.number, cast.EOF{})
 	c.endOutput()
 	if exit == nil && open {
-		exit = <-c.exits
-	}
-	if exit != nil {
-		c.passExit(exit)
+		if exit = <-c.exits; exit != nil {
+			c.passExit(exit)
+		}
 	}
 	for range c.exits { // until the target closed the channel
 	}

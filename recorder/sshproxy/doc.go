@@ -15,8 +15,9 @@
 //	the user certificate            certificate.go
 //	who the proxy is, whom it
 //	believes                        identity.go
-//	start, target, end              session.go, target.go, ending.go
+//	start, target, end              session.go, open.go, target.go, close.go, ending.go
 //	leases and endings              live.go
+//	what one grant may have         grants.go
 //	channels, requests, copying     channel.go, request.go, copy.go
 //	saying no                       refuse.go
 //

@@ -26,6 +26,11 @@ func (e ending) lets() bool {
 	return e.reason == wire.ReasonCompleted || e.reason == wire.ReasonFailed || e.reason == wire.ReasonProxyStopped
 }
 
+// endsGrant tells whether the grant itself is over, and not one session only.
+func (e ending) endsGrant() bool {
+	return e.reason == wire.ReasonDropped || e.reason == wire.ReasonRevoked || e.reason == wire.ReasonExpired
+}
+
 // notice is what the person at the terminal is told.
 func (e ending) notice() string {
 	by := ""
@@ -61,6 +66,14 @@ func (e ending) note() string {
 		return ""
 	}
 	return strings.TrimPrefix(e.notice(), "stint: ")
+}
+
+// refusal is what somebody is told who comes when a grant has ended.
+func (e ending) refusal() string {
+	if e.reason == wire.ReasonDropped || e.reason == wire.ReasonRevoked {
+		return e.note() + ". Ask again: stint request"
+	}
+	return e.note()
 }
 
 // printable makes text from elsewhere safe for a terminal: one line of visible

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -101,16 +102,33 @@ type connection struct {
 	channels <-chan ssh.NewChannel
 	requests <-chan *ssh.Request
 	pass     pass
+	cutOff   atomic.Bool // one inside this one had it cut
 }
 
 // cut ends the connection without the other side's help: one inside another ends
 // with the outer one, and everything in that.
 func (c *connection) cut() {
 	if inner, ok := c.raw.(*channelConn); ok {
+		inner.outer.cutOff.Store(true)
 		_ = inner.outer.raw.Close()
 		return
 	}
 	_ = c.raw.Close()
+}
+
+// wasCut tells whether the connection is inside one that was cut.
+func (c *connection) wasCut() bool {
+	inner, ok := c.raw.(*channelConn)
+	return ok && inner.outer.cutOff.Load()
+}
+
+// turnAway closes a connection to which nothing is said.
+func (c *connection) turnAway() {
+	_ = c.Close()
+	go ssh.DiscardRequests(c.requests) // ends with the connection
+	for opened := range c.channels {
+		_ = opened.Reject(ssh.ResourceShortage, "")
+	}
 }
 
 // refusals gathers why a client's keys did not count.

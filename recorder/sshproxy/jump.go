@@ -2,6 +2,7 @@ package sshproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -21,39 +22,52 @@ type directTCPIP struct {
 	OriginPort uint32
 }
 
+// outer is an outer connection of -J. It carries sessions and is none.
+type outer struct {
+	client   *connection
+	once     sync.Once
+	over     chan struct{} // closed when nothing more may come in
+	sentence string        // why; set before over is closed
+}
+
+// end makes the outer connection end when the last that is inside has left: that
+// goes by certificates of its own. The first sentence counts. It never waits.
+func (o *outer) end(sentence string) {
+	o.once.Do(func() {
+		o.sentence = sentence
+		close(o.over)
+	})
+}
+
+// isOver tells whether nothing more may come in, and why.
+func (o *outer) isOver() (sentence string, over bool) {
+	select {
+	case <-o.over:
+		return o.sentence, true
+	default:
+		return "", false
+	}
+}
+
 // serveJump serves the outer connection of -J: direct-tcpip channels to targets,
 // each answered by a handshake of our own, and nothing else.
-func (p *Proxy) serveJump(ctx context.Context, outer *connection) {
-	defer outer.Close()
-	var inner sync.WaitGroup
-	defer inner.Wait()
-	inner.Go(func() { refuseRequests(outer.requests) })
-	slots := make(chan struct{}, maxInner)
-	// What is inside goes by certificates of its own; nothing more comes in once
-	// the outer one has ended, and the last that leaves takes the connection along.
-	ends := time.NewTimer(outer.pass.Ends.Sub(p.now()))
+func (p *Proxy) serveJump(ctx context.Context, client *connection) {
+	o := &outer{client: client, over: make(chan struct{})}
+	p.live.addOuter(o)
+	defer p.live.removeOuter(o)
+	ends := time.AfterFunc(client.pass.Ends.Sub(p.now()), func() {
+		o.end("stint: the certificate of this connection has ended. Connect again")
+	})
 	defer ends.Stop()
-	for ended := false; ; {
-		var opened ssh.NewChannel
-		select {
-		case <-ends.C:
-			ended = true
-			inner.Go(func() {
-				for range maxInner {
-					slots <- struct{}{}
-				}
-				outer.Close()
-			})
-			continue
-		case next, ok := <-outer.channels:
-			if !ok {
-				return
-			}
-			opened = next
-		}
+
+	var inside sync.WaitGroup
+	slots, gone := make(chan struct{}, maxInner), make(chan struct{})
+	inside.Go(func() { refuseRequests(client.requests) })
+	inside.Go(func() { o.empty(slots, gone) })
+	for opened := range client.channels {
 		name, refusal := p.jumpTarget(opened)
-		if ended {
-			refusal = "stint: the certificate of this connection has ended. Connect again"
+		if sentence, over := o.isOver(); over {
+			refusal = sentence
 		}
 		if refusal != "" {
 			_ = opened.Reject(ssh.Prohibited, refusal)
@@ -65,16 +79,54 @@ func (p *Proxy) serveJump(ctx context.Context, outer *connection) {
 			_ = opened.Reject(ssh.ResourceShortage, "stint: too many connections at once")
 			continue
 		}
-		inner.Go(func() {
+		// Until it has shown a certificate of its own, it counts for this one's grant.
+		leave, err := p.live.enter(client.pass.Request)
+		if err != nil {
+			<-slots
+			_ = opened.Reject(ssh.ResourceShortage, refusalSentence(err))
+			continue
+		}
+		inside.Go(func() {
 			defer func() { <-slots }()
+			defer leave()
 			channel, requests, err := opened.Accept()
 			if err != nil {
 				return
 			}
 			go ssh.DiscardRequests(requests) // ends with the channel
-			p.serveInner(ctx, &channelConn{Channel: channel, outer: outer}, name)
+			p.serveInner(ctx, &channelConn{Channel: channel, outer: client}, name, leave)
 		})
 	}
+	close(gone)
+	inside.Wait()
+	_ = client.Close()
+}
+
+// empty closes an outer connection that is over when all slots are free, whoever
+// is being answered.
+func (o *outer) empty(slots chan<- struct{}, gone <-chan struct{}) {
+	select {
+	case <-o.over:
+	case <-gone:
+		return
+	}
+	for range maxInner {
+		select {
+		case slots <- struct{}{}:
+		case <-gone:
+			return
+		}
+	}
+	_ = o.client.Close()
+}
+
+// refusalSentence is what a client is told of a refusal.
+func refusalSentence(err error) string {
+	refused := &refusedCertificate{}
+	if errors.As(err, &refused) {
+		return "stint: " + refused.why
+	}
+	return "stint: this is not possible now. Try again in a moment"
 }
 
 // jumpTarget tells which target a channel is for, or why it is refused.
@@ -95,17 +147,21 @@ func (p *Proxy) jumpTarget(opened ssh.NewChannel) (name, refusal string) {
 	return to.Host, ""
 }
 
-// serveInner is a session inside -J.
-func (p *Proxy) serveInner(ctx context.Context, raw net.Conn, target string) {
+// serveInner is a session inside -J. shook gives back the place of the handshake.
+func (p *Proxy) serveInner(ctx context.Context, raw net.Conn, target string, shook func()) {
 	conn, err := p.authenticate(raw, func(user string, pass pass) error {
-		return mustBe(pass, user+"@"+target)
+		if err := mustBe(pass, user+"@"+target); err != nil {
+			return err
+		}
+		return p.live.hasRoom(pass)
 	})
 	if err != nil {
 		p.log.Info("a client was not let in", "target", target, "client", raw.RemoteAddr().String(), "error", err)
 		raw.Close()
 		return
 	}
-	p.serveSession(ctx, conn)
+	shook()
+	p.admit(conn, func() { p.serveSession(ctx, conn) })
 }
 
 // channelConn makes a connection of a channel. Closing it needs the other side's

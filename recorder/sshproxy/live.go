@@ -28,9 +28,6 @@ const (
 	// up to streamRetryMost.
 	streamRetry     = 100 * time.Millisecond
 	streamRetryMost = 500 * time.Millisecond
-	// maxSessions bounds the sessions of one grant at once: nobody takes the
-	// proxy's files and memory away from everybody else.
-	maxSessions = 128
 )
 
 var (
@@ -48,6 +45,7 @@ type live struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
+	grants   grants
 	stopping bool
 	// listening is closed while the stream of endings is open. Without it no
 	// session starts: nobody could end it at once.
@@ -58,11 +56,11 @@ type live struct {
 func newLive(broker Broker, log *slog.Logger) *live {
 	return &live{
 		broker: broker, log: log, renew: make(chan struct{}, 1),
-		sessions: make(map[string]*session), listening: make(chan struct{}),
+		sessions: make(map[string]*session), grants: newGrants(), listening: make(chan struct{}),
 	}
 }
 
-// add registers a session before the broker is asked about it, so that no
+// add registers a session, of which a grant may have so many, before the broker is asked about it, so that no
 // ending can fall between the broker's yes and its being known here.
 func (l *live) add(s *session) error {
 	l.mu.Lock()
@@ -76,7 +74,7 @@ func (l *live) add(s *session) error {
 			same++
 		}
 	}
-	if same >= maxSessions {
+	if same >= wire.MaxSessions {
 		return errTooMany
 	}
 	l.sessions[s.id] = s
@@ -162,15 +160,19 @@ func (l *live) setListening(open bool) {
 	}
 }
 
-// hear ends the sessions that an ending is about.
+// hear ends what an ending is about.
 func (l *live) hear(e wire.Ending) {
-	if e.Request == "" && e.Session == "" {
-		return // a ping
-	}
-	for _, s := range l.all() {
-		if e.Session == s.id || e.Session == "" && e.Request == s.pass.Request {
-			s.end(ending{reason: e.Reason, by: e.By, at: e.At})
+	why := ending{reason: e.Reason, by: e.By, at: e.At}
+	switch {
+	case e.Session != "":
+		for _, s := range l.all() {
+			if s.id == e.Session {
+				s.end(why)
+			}
 		}
+	case e.Request != "":
+		l.grantEnded(e.Request, why)
+	default: // a ping
 	}
 }
 

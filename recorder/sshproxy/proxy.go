@@ -131,20 +131,38 @@ func (p *Proxy) accept(raw net.Conn) bool {
 func (p *Proxy) serve(raw net.Conn) {
 	conn, err := p.authenticate(raw, func(user string, pass pass) error {
 		if !strings.Contains(user, "@") {
-			return nil // the outer connection of -J: what counts is said inside
+			return p.live.mayJump(pass) // the outer connection of -J: what counts is said inside
 		}
-		return mustBe(pass, user)
+		if err := mustBe(pass, user); err != nil {
+			return err
+		}
+		return p.live.hasRoom(pass)
 	})
 	<-p.waiting
 	if err != nil {
 		p.log.Info("a client was not let in", "client", raw.RemoteAddr().String(), "error", err)
 		return
 	}
-	if strings.Contains(conn.User(), "@") {
-		p.serveSession(context.Background(), conn)
-	} else {
-		p.serveJump(context.Background(), conn)
+	p.admit(conn, func() {
+		if strings.Contains(conn.User(), "@") {
+			p.serveSession(context.Background(), conn)
+		} else {
+			p.serveJump(context.Background(), conn)
+		}
+	})
+}
+
+// admit serves an authenticated connection in a place of its grant's, or turns it
+// away when others took the last ones since it was asked.
+func (p *Proxy) admit(conn *connection, serve func()) {
+	leave, err := p.live.enter(conn.pass.Request)
+	if err != nil {
+		p.log.Info("a client was turned away", "client", conn.RemoteAddr().String(), "error", err)
+		conn.turnAway()
+		return
 	}
+	defer leave()
+	serve()
 }
 
 // Stop ends all sessions and returns when they are over. The listener must be

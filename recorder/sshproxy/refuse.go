@@ -13,8 +13,11 @@ import (
 
 const (
 	// refuseWait is how long a refused client may take to open the channel on
-	// which it can be told, and then to hang up.
+	// which it can be told, and then to start something on it.
 	refuseWait = 10 * time.Second
+	// refuseTime is how long telling it may take in all, whatever it reads. Then it
+	// is hung up on.
+	refuseTime = 15 * time.Second
 	// refusedStatus is the exit status of what was refused, as ssh itself has it.
 	refusedStatus = 255
 )
@@ -29,16 +32,23 @@ func (s *session) refuse(err error) {
 	if !errors.As(err, &refused) {
 		refused = &refusedSession{wire.ReasonFailed, "the session could not be started", err}
 	}
-	sentence := "stint: " + refused.sentence
-	select {
-	case <-s.over:
+	sentence, why := "stint: "+refused.sentence, ending{reason: refused.reason, detail: refused.sentence, at: s.proxy.now()}
+	if s.end(why); s.ending != why {
 		// It ended while it was being opened; that says more than the failed step.
 		sentence = s.ending.notice()
-	default:
-		s.end(ending{reason: refused.reason, detail: refused.sentence})
 	}
 	s.work.Go(func() { refuseRequests(s.client.requests) })
-	refuseChannels(s.client.channels, sentence)
+	told := make(chan struct{})
+	s.work.Go(func() {
+		defer close(told)
+		refuseChannels(s.client.channels, sentence)
+	})
+	timer := time.NewTimer(refuseTime)
+	defer timer.Stop()
+	select {
+	case <-told:
+	case <-timer.C:
+	}
 }
 
 // refuseChannels tells a client why there is no session: on the standard error

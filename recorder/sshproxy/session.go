@@ -2,8 +2,6 @@ package sshproxy
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,22 +13,6 @@ import (
 	"stint/recorder/cast"
 	"stint/recorder/spool"
 	"stint/recorder/wire"
-	signer "stint/server/signer/wire"
-)
-
-const (
-	// drainTime is how long a client may take to read what the target said
-	// before it went away.
-	drainTime = 2 * time.Second
-	// noticeTime is how long the notice of an ending may take to reach a client
-	// that is slow; nothing else passes meanwhile.
-	noticeTime = 100 * time.Millisecond
-	// lingerTime is how long a client may take to hang up after the notice, so
-	// that closing the connection does not overtake it.
-	lingerTime = time.Second
-	// endTime is how long a session may take to end before its client is cut off,
-	// whatever it still reads or answers. It is more than the three above.
-	endTime = 4 * time.Second
 )
 
 // session is one authenticated connection to one login@target.
@@ -48,8 +30,10 @@ type session struct {
 	cut     chan struct{} // closed when, moreover, nothing may pass any more
 	once    sync.Once
 	ending  ending         // set before over is closed
-	started atomic.Bool    // the broker said yes
 	work    sync.WaitGroup // everything that runs for this session
+
+	announced bool        // the broker may have a session: it was asked and did not say no; for serveSession alone
+	started   atomic.Bool // the broker said yes
 
 	mu        sync.Mutex
 	lease     *time.Timer
@@ -61,22 +45,6 @@ type session struct {
 	untold    []string // refusals that no channel was there to show
 	noMore    bool     // the client announced that it opens no more channels
 }
-
-// refusedSession is an error with a sentence for the person.
-type refusedSession struct {
-	reason   string
-	sentence string
-	cause    error
-}
-
-func (r *refusedSession) Error() string {
-	if r.cause == nil {
-		return r.sentence
-	}
-	return r.sentence + ": " + r.cause.Error()
-}
-
-func (r *refusedSession) Unwrap() error { return r.cause }
 
 // serveSession carries one connection from its authentication to its end.
 func (p *Proxy) serveSession(ctx context.Context, client *connection) {
@@ -92,12 +60,12 @@ func (p *Proxy) serveSession(ctx context.Context, client *connection) {
 	s.work.Go(func() {
 		_ = client.Wait()
 		close(gone)
-		s.end(ending{reason: wire.ReasonCompleted})
+		s.end(s.hungUp())
 	})
-	s.work.Go(func() { s.loseClient(gone) })
 	err := s.open()
 	if err == nil {
 		log.Info("a session started")
+		s.work.Go(func() { s.loseClient(gone) })
 		s.serve()
 	} else {
 		log.Info("a session was refused", "error", err)
@@ -105,83 +73,6 @@ func (p *Proxy) serveSession(ctx context.Context, client *connection) {
 	}
 	s.close()
 	log.Info("a session ended", "reason", s.ending.reason, "detail", s.ending.detail, "by", s.ending.by)
-}
-
-// open takes a connection from a checked certificate to an open target, in
-// steps each of which may refuse.
-func (s *session) open() error {
-	p := s.proxy
-
-	// 1. Known here before the broker is asked, so that no ending is missed; and
-	// endings are being heard.
-	if err := p.live.add(s); errors.Is(err, errTooMany) {
-		return &refusedSession{wire.ReasonFailed, fmt.Sprintf("this grant has %d sessions already. End some of them first", maxSessions), err}
-	} else if err != nil {
-		return &refusedSession{wire.ReasonProxyStopped, "the proxy is stopping. Connect again in a moment", err}
-	}
-	if err := p.live.awaitStream(s.context); err != nil {
-		return &refusedSession{wire.ReasonLeaseLost, "the broker cannot be reached, so no session can start. Try again in a moment", err}
-	}
-
-	// 2. The broker says that the grant is live and policy still allows it.
-	asked, granted, err := s.askBroker()
-	if err != nil {
-		problem := &wire.Error{}
-		if errors.As(err, &problem) {
-			return &refusedSession{wire.ReasonFailed, printable(problem.Title), err}
-		}
-		return &refusedSession{wire.ReasonLeaseLost, "the broker cannot be reached, so no session can start. Try again in a moment", err}
-	}
-
-	// 3. From here on it ends with its lease, with its grant and with its
-	// certificate, whichever comes first.
-	s.arm(asked, granted)
-
-	// 4. It is recorded, or it is not.
-	header := cast.Header{
-		Session: s.id, Request: s.pass.Request, Protocol: "ssh",
-		Person: cast.Person{Issuer: granted.Person.Issuer, Subject: granted.Person.Subject, Name: granted.Name},
-		Login:  s.pass.Login, Target: s.pass.Target, Proxy: p.options.Name, Client: string(s.client.ClientVersion()),
-	}
-	if s.recording, err = p.options.Spool.Create(header); err != nil {
-		return &refusedSession{wire.ReasonRecorderFailed, "this session cannot be recorded, so it is refused. Tell those who run stint", err}
-	}
-
-	// 5. The signer, which does not trust the broker, lets this proxy open one
-	// connection, and says where and to whose key.
-	key, certificate, err := s.askSigner()
-	if err != nil {
-		problem := &signer.Error{}
-		if errors.As(err, &problem) {
-			return &refusedSession{wire.ReasonFailed, printable(problem.Title), err}
-		}
-		return &refusedSession{wire.ReasonFailed, "the signer cannot be reached, so no session can start. Try again in a moment", err}
-	}
-	s.limitGrant(certificate.GrantEnds)
-
-	// 6. The target shows exactly that key.
-	if s.target, err = s.dial(key, certificate); err != nil {
-		return err
-	}
-	return nil
-}
-
-// askBroker announces the session, and once more if no answer came: one lost
-// connection, or a machine that stood still for a while, costs nobody a session.
-// It returns when the broker was asked, from which the lease counts.
-func (s *session) askBroker() (asked time.Time, granted wire.Session, err error) {
-	start := wire.SessionStart{
-		Session: s.id, Request: s.pass.Request, Serial: s.pass.Serial, Login: s.pass.Login, Target: s.pass.Target,
-		ClientAddress: s.client.RemoteAddr().String(), ClientVersion: printable(string(s.client.ClientVersion())),
-	}
-	for range 2 {
-		asked = time.Now()
-		granted, err = s.proxy.options.Broker.StartSession(s.context, start)
-		if problem := (*wire.Error)(nil); err == nil || errors.As(err, &problem) || s.context.Err() != nil {
-			break
-		}
-	}
-	return asked, granted, err
 }
 
 // arm starts the clocks of a session.
@@ -215,7 +106,10 @@ func (s *session) limitGrant(ends time.Time) {
 // judge applies the broker's verdict on this session.
 func (s *session) judge(asked time.Time, verdict wire.Verdict) {
 	if verdict.Ended != "" {
-		s.end(ending{reason: verdict.Ended, by: verdict.By})
+		why := ending{reason: verdict.Ended, by: verdict.By, at: s.proxy.now()}
+		if s.end(why); why.endsGrant() {
+			s.proxy.live.grantEnded(s.pass.Request, why)
+		}
 		return
 	}
 	if verdict.Lease <= 0 {
@@ -258,12 +152,20 @@ func (s *session) serve() {
 			s.end(ending{reason: wire.ReasonRecorderFailed})
 		case opened, ok := <-s.client.channels:
 			if !ok {
-				s.end(ending{reason: wire.ReasonCompleted})
+				s.end(s.hungUp())
 				return
 			}
 			s.openChannel(opened)
 		}
 	}
+}
+
+// hungUp is why a session ends whose client is gone.
+func (s *session) hungUp() ending {
+	if s.client.wasCut() {
+		return ending{reason: wire.ReasonFailed, detail: "the connection around this session was cut, since another session in it would not end"}
+	}
+	return ending{reason: wire.ReasonCompleted}
 }
 
 // letGo lets go of the target the moment the session ends, whatever serve is
@@ -273,120 +175,10 @@ func (s *session) letGo() {
 	_ = s.target.Close()
 }
 
-// loseClient cuts off a client that is still there when a session had its time to
-// end. Whoever waits to write to it then goes on.
-func (s *session) loseClient(gone <-chan struct{}) {
-	<-s.over
-	timer := time.NewTimer(endTime)
-	defer timer.Stop()
-	select {
-	case <-gone:
-	case <-timer.C:
-		s.client.cut()
-	}
-}
-
 // watchTarget ends the session when the target goes away.
 func (s *session) watchTarget() {
 	_ = s.target.Wait()
 	s.end(ending{reason: wire.ReasonFailed, detail: "the target closed the connection"})
-}
-
-// close ends what the session holds, in the order that lets nothing pass that
-// may not, and loses nothing that may.
-func (s *session) close() {
-	// 1. The target is let go, and with it everything that runs there.
-	if s.target != nil {
-		_ = s.target.Close()
-	}
-	s.work.Go(func() {
-		for opened := range s.client.channels {
-			_ = opened.Reject(ssh.Prohibited, s.ending.notice())
-		}
-	})
-
-	// 2. What it had said before still goes to the client, where that is allowed.
-	channels := s.liveChannels()
-	if s.ending.lets() {
-		s.waitChannels(channels, drainTime)
-	}
-
-	// 3. The recording and the person learn why.
-	if s.recording != nil && s.ending.reason != wire.ReasonCompleted {
-		_ = s.recording.Write(0, cast.Note(s.ending.note()))
-	}
-	s.tellAll(channels)
-
-	// 4. The client hangs up, or is hung up on.
-	gone := make(chan struct{})
-	go func() {
-		_ = s.client.Wait()
-		close(gone)
-	}()
-	select {
-	case <-gone:
-	case <-time.After(s.linger(channels)):
-	}
-	s.hangUp()
-	<-gone
-	s.work.Wait()
-	s.disarm()
-	s.proxy.live.remove(s)
-
-	// 5. The recording is closed and goes its way; the broker learns the rest
-	// from it.
-	s.finish()
-}
-
-// linger is how long the client may take to hang up by itself. One that has
-// been told nothing has nothing to read.
-func (s *session) linger(channels []*channel) time.Duration {
-	if len(channels) == 0 {
-		return 0
-	}
-	return lingerTime
-}
-
-// hangUp closes the client's connection. A connection inside another is closed
-// only when the other side agrees, so one that does not is closed with the outer
-// one.
-func (s *session) hangUp() {
-	cut := time.AfterFunc(lingerTime, s.client.cut)
-	defer cut.Stop()
-	_ = s.client.Close()
-	_ = s.client.Wait()
-}
-
-func (s *session) disarm() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, timer := range []*time.Timer{s.lease, s.grant} {
-		if timer != nil {
-			timer.Stop()
-		}
-	}
-}
-
-// finish closes the recording, or, where there is none, tells the broker that
-// there is no session.
-func (s *session) finish() {
-	log := s.proxy.log.With("session", s.id)
-	if s.recording != nil {
-		if err := s.recording.End(s.ending.reason, s.ending.note()); err != nil {
-			log.Error("a recording could not be closed", "error", err)
-		}
-		return
-	}
-	if !s.started.Load() {
-		return
-	}
-	// The broker said yes, and then there could be no recording. Told once only: if it fails, the session's lease runs out at the broker.
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	err := s.proxy.options.Broker.EndSession(ctx, s.id, wire.SessionEnd{Reason: wire.ReasonRecorderFailed, Ended: s.proxy.now().UTC()})
-	if err != nil {
-		log.Warn("the end of a session could not be reported", "error", err)
-	}
 }
 
 // record writes an event, or ends the session. It returns false when the event
@@ -400,12 +192,6 @@ func (s *session) record(channel uint32, body cast.Body) bool {
 		s.end(ending{reason: wire.ReasonRecorderFailed, detail: err.Error()})
 	}
 	return false
-}
-
-func newSessionID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-	return hex.EncodeToString(id[:])
 }
 
 // mustBe refuses a pass that is for another login or target.

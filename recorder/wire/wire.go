@@ -31,7 +31,13 @@ const (
 	EndingsPing = 5 * time.Second
 	// MaxChunk bounds the bytes of one recording upload.
 	MaxChunk = 4 << 20
+	// MaxSessions bounds the live sessions of one grant: at the broker those of all
+	// proxies together, at each proxy its own.
+	MaxSessions = 128
 )
+
+// CodeNotLive is the code of the refusal of a session whose grant is over.
+const CodeNotLive = "request.not-live"
 
 // SessionStart announces a connection that has authenticated at the proxy with
 // a user certificate.

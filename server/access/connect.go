@@ -47,7 +47,11 @@ func (s *Service) StartSession(ctx context.Context, start SessionStart) (Started
 		if err := stillAllowed(decision); err != nil {
 			return err
 		}
-		// 4. Row and event.
+		// 4. It has not too many sessions.
+		if err := c.hasRoom(q); err != nil {
+			return err
+		}
+		// 5. Row and event.
 		session := Session{
 			ID: start.Session, Request: q.ID, Serial: start.Serial, Person: q.Requester,
 			Role: q.Revision.Ask.Role, Login: start.Login, Target: start.Target, Proxy: start.Proxy,
@@ -106,6 +110,23 @@ func (c *change) certified(start SessionStart) (Request, Certificate, error) {
 
 func sessionRefused(message string) *Error {
 	return fail(Forbidden, CodeSessionRefused, "%s", message)
+}
+
+// mostSessions is recorder/wire.MaxSessions (a test compares).
+const mostSessions = 128
+
+// hasRoom refuses a session of a grant that has as many live ones as it may, over
+// all proxies.
+func (c *change) hasRoom(q Request) error {
+	live := true
+	sessions, err := c.Sessions(SessionQuery{Request: q.ID, Live: &live, Limit: mostSessions})
+	if err != nil {
+		return err
+	}
+	if len(sessions) >= mostSessions {
+		return fail(Conflict, CodeManySessions, "This grant has %d sessions already. End some of them first.", mostSessions)
+	}
+	return nil
 }
 
 // alarm puts it into the audit log that a certificate was shown which no grant
@@ -205,7 +226,7 @@ func (s *Service) RenewLeases(ctx context.Context, proxy string, ids []string) (
 	return verdicts, nil
 }
 
-// maxRenewal is recorder/wire.MaxLeases.
+// maxRenewal is recorder/wire.MaxLeases (a test compares).
 const maxRenewal = 1000
 
 func sessionsAndGrants(r Reader, ids []string) (map[string]Session, map[string]Request, error) {

@@ -1,0 +1,121 @@
+package sshproxy
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"stint/recorder/cast"
+	"stint/recorder/wire"
+	signer "stint/server/signer/wire"
+)
+
+// refusedSession is an error with a sentence for the person.
+type refusedSession struct {
+	reason   string
+	sentence string
+	cause    error
+}
+
+func (r *refusedSession) Error() string {
+	if r.cause == nil {
+		return r.sentence
+	}
+	return r.sentence + ": " + r.cause.Error()
+}
+
+func (r *refusedSession) Unwrap() error { return r.cause }
+
+// open takes a connection from a checked certificate to an open target, in
+// steps each of which may refuse.
+func (s *session) open() error {
+	p := s.proxy
+
+	// 1. Known here before the broker is asked, so that no ending is missed; and
+	// endings are being heard.
+	if err := p.live.add(s); errors.Is(err, errTooMany) {
+		return &refusedSession{wire.ReasonFailed, fmt.Sprintf("this grant has %d sessions already. End some of them first", wire.MaxSessions), err}
+	} else if err != nil {
+		return &refusedSession{wire.ReasonProxyStopped, "the proxy is stopping. Connect again in a moment", err}
+	}
+	if err := p.live.awaitStream(s.context); err != nil {
+		return &refusedSession{wire.ReasonLeaseLost, "the broker cannot be reached, so no session can start. Try again in a moment", err}
+	}
+
+	// 2. The broker says that the grant is live and policy still allows it.
+	asked, granted, err := s.askBroker()
+	if err != nil {
+		problem := &wire.Error{}
+		if errors.As(err, &problem) {
+			if problem.Code == wire.CodeNotLive {
+				// Why will be heard, and ends the sessions that the grant has.
+				p.live.endOuters(s.pass.Request, ending{reason: wire.ReasonFailed, detail: printable(problem.Title), at: p.now()})
+			}
+			return &refusedSession{wire.ReasonFailed, printable(problem.Title), err}
+		}
+		return &refusedSession{wire.ReasonLeaseLost, "the broker cannot be reached, so no session can start. Try again in a moment", err}
+	}
+
+	// 3. From here on it ends with its lease, with its grant and with its
+	// certificate, whichever comes first.
+	s.arm(asked, granted)
+
+	// 4. It is recorded, or it is not.
+	header := cast.Header{
+		Session: s.id, Request: s.pass.Request, Protocol: "ssh",
+		Person: cast.Person{Issuer: granted.Person.Issuer, Subject: granted.Person.Subject, Name: granted.Name},
+		Login:  s.pass.Login, Target: s.pass.Target, Proxy: p.options.Name, Client: string(s.client.ClientVersion()),
+	}
+	if s.recording, err = p.options.Spool.Create(header); err != nil {
+		return &refusedSession{wire.ReasonRecorderFailed, "this session cannot be recorded, so it is refused. Tell those who run stint", err}
+	}
+
+	// 5. The signer, which does not trust the broker, lets this proxy open one
+	// connection, and says where and to whose key.
+	key, certificate, err := s.askSigner()
+	if err != nil {
+		problem := &signer.Error{}
+		if errors.As(err, &problem) {
+			return &refusedSession{wire.ReasonFailed, printable(problem.Title), err}
+		}
+		return &refusedSession{wire.ReasonFailed, "the signer cannot be reached, so no session can start. Try again in a moment", err}
+	}
+	s.limitGrant(certificate.GrantEnds)
+
+	// 6. The target shows exactly that key.
+	if s.target, err = s.dial(key, certificate); err != nil {
+		return err
+	}
+	return nil
+}
+
+// askBroker announces the session, and once more if no answer came: one lost
+// connection, or a machine that stood still for a while, costs nobody a session.
+// It returns when the broker was asked, from which the lease counts.
+func (s *session) askBroker() (asked time.Time, granted wire.Session, err error) {
+	start := wire.SessionStart{
+		Session: s.id, Request: s.pass.Request, Serial: s.pass.Serial, Login: s.pass.Login, Target: s.pass.Target,
+		ClientAddress: s.client.RemoteAddr().String(), ClientVersion: printable(string(s.client.ClientVersion())),
+	}
+	for range 2 {
+		asked = time.Now()
+		granted, err = s.proxy.options.Broker.StartSession(s.context, start)
+		problem := (*wire.Error)(nil)
+		refused := errors.As(err, &problem)
+		// Without an answer the broker may have said yes, and not been heard. A
+		// refusal of the second try takes nothing back of that.
+		s.announced = s.announced || !refused
+		if err == nil || refused || s.context.Err() != nil {
+			break
+		}
+	}
+	return asked, granted, err
+}
+
+func newSessionID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(id[:])
+}
