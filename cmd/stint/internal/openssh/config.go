@@ -15,6 +15,10 @@ import (
 	"stint/server/api"
 )
 
+// authentications are how ssh shows who it is. The second asks nothing: when no
+// key is let in, the proxy answers it with the reason.
+const authentications = "publickey,keyboard-interactive"
+
 // Options are ssh's -o options that reach a target through a proxy in one hop,
 // with a key of the agent at socket.
 func Options(c Credential, trust api.Trust, files Files, socket string) ([]string, error) {
@@ -32,7 +36,7 @@ func Options(c Credential, trust api.Trust, files Files, socket string) ([]strin
 		"StrictHostKeyChecking=yes", "ProxyJump=none", "ProxyCommand=none",
 		"IdentityAgent=" + quoted(socket), "IdentitiesOnly=yes",
 		"IdentityFile=" + quoted(files.Public), "CertificateFile=" + quoted(files.Certificate),
-		"PreferredAuthentications=publickey", "ControlPath=none",
+		"PreferredAuthentications=" + authentications, "ControlPath=none",
 	}
 	arguments := make([]string, 0, 2*len(options))
 	for _, option := range options {
@@ -104,7 +108,7 @@ func Config(trust api.Trust, executable string) (string, error) {
 	line("    GlobalKnownHostsFile none")
 	line("    StrictHostKeyChecking yes")
 	line("    IdentityAgent %s", socket)
-	line("    PreferredAuthentications publickey")
+	line("    PreferredAuthentications %s", authentications)
 	line("")
 	// The quotes keep a shell from reading what an address such as ssh://$(date)@db1
 	// names as a login; OpenSSH refuses such logins itself from 9.6 on.
@@ -120,7 +124,7 @@ func Config(trust api.Trust, executable string) (string, error) {
 	line("    IdentitiesOnly yes")
 	line("    IdentityFile %s", `"`+filepath.Join(strings.ReplaceAll(dir, "%", "%%"), "ssh", "%r@%n.pub")+`"`)
 	line("    CertificateFile %s", `"`+filepath.Join(strings.ReplaceAll(dir, "%", "%%"), "ssh", "%r@%n-cert.pub")+`"`)
-	line("    PreferredAuthentications publickey")
+	line("    PreferredAuthentications %s", authentications)
 	return b.String(), nil
 }
 

@@ -105,6 +105,10 @@ const mostTries = 8
 func (s *Store) try(ctx context.Context, once func() error) error {
 	for tried := 1; ; tried++ {
 		err := once()
+		if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+			// database/sql rolls back by itself when ctx ends, whatever is under way.
+			return errors.Join(ctx.Err(), err)
+		}
 		if err == nil || !s.flavour.again(err) {
 			return err
 		}

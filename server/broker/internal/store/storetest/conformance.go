@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -30,12 +31,35 @@ func Conformance(t *testing.T, open Open) {
 		{"leases", leases}, {"seals", seals}, {"people", people}, {"sign-ins", signIns}, {"ID tokens", idTokens}, {"passkeys", passkeys},
 		{"enrolments", enrolments}, {"confirmations", confirmations}, {"ceremonies", ceremonies},
 		{"the audit log", auditLog}, {"writers together", writers}, {"rollback", rollback}, {"snapshots", snapshots},
-		{"purge", purge},
+		{"purge", purge}, {"given up meanwhile", givenUp},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			test.run(t, open(t))
 		})
+	}
+}
+
+// givenUp has whoever asked leave in the middle: that is what the error says.
+func givenUp(t *testing.T, st *store.Store) {
+	for name, begin := range map[string]func(context.Context, func(access.Reader) error) error{
+		"reading": st.Read,
+		"writing": func(ctx context.Context, fn func(access.Reader) error) error {
+			return st.Write(ctx, func(tx access.Tx) error { return fn(tx) })
+		},
+	} {
+		ctx, leave := context.WithCancel(t.Context())
+		err := begin(ctx, func(r access.Reader) error {
+			leave()
+			for {
+				if _, err := r.Request("req-none"); !errors.Is(err, access.ErrNoRow) {
+					return err
+				}
+			}
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
