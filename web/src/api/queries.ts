@@ -39,8 +39,10 @@ export const me = queryOptions({
       throw thrown
     }
   },
-  staleTime: 30_000,
-  refetchInterval: 60_000,
+  staleTime: 5_000,
+  // What the page may offer hangs on it, and a broker that has just started has
+  // not heard the signer yet.
+  refetchInterval: 10_000,
 })
 
 export const roles = queryOptions({
