@@ -45,7 +45,10 @@ type channel struct {
 	fed      chan struct{}     // closed when there is no more input to pass
 	finished chan struct{}     // closed when both sides are through
 
-	denied string // why nothing is started; used by serveClient alone
+	// answering is held until a request of the client's is answered: a command may
+	// be through before its client has heard that it started.
+	answering sync.Mutex
+	denied    string // why nothing is started; used by serveClient alone
 
 	mu          sync.Mutex
 	terminal    string
@@ -223,11 +226,13 @@ func (c *channel) finishOutput() {
 	if c.session.isCut() {
 		return // the notice goes out first, and then the channel is closed
 	}
+	c.answering.Lock()
 	if exit != nil {
 		c.passExit(exit)
 	}
 	c.session.record(c.number, cast.EOF{})
 	c.endOutput()
+	c.answering.Unlock()
 	if exit == nil && open {
 		if exit = <-c.exits; exit != nil {
 			c.passExit(exit)

@@ -113,10 +113,12 @@ func (s *session) openChannel(opened ssh.NewChannel) {
 // serveClient answers the client's requests on a channel until it closes it.
 func (c *channel) serveClient(requests <-chan *ssh.Request) {
 	for request := range requests {
+		c.answering.Lock()
 		ok := c.fromClient(request)
 		if request.WantReply {
 			_ = request.Reply(ok, nil)
 		}
+		c.answering.Unlock()
 		if c.denied != "" {
 			c.tellStatus(c.denied)
 		}
