@@ -167,18 +167,14 @@ func lockActivation(ctx context.Context) (unlock func(), err error) {
 	return agent.Lock(ctx, dir)
 }
 
-// agentPatience is how long the person's ssh-agent may take: a forwarded one may
-// have lost its other end, and never answers.
+// agentPatience is how long the person's ssh-agent may take for each answer: a
+// forwarded one may have lost its other end, and never answers.
 const agentPatience = 3 * time.Second
 
 func dialAgent(ctx context.Context, socket string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, agentPatience)
 	defer cancel()
-	connection, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-	if err != nil {
-		return nil, err
-	}
-	return connection, connection.SetDeadline(time.Now().Add(agentPatience))
+	return new(net.Dialer).DialContext(ctx, "unix", socket)
 }
 
 // runSSH runs OpenSSH on this terminal and ends with its exit status. Signals of

@@ -60,8 +60,9 @@ func newLive(broker Broker, log *slog.Logger) *live {
 	}
 }
 
-// add registers a session, of which a grant may have so many, before the broker is asked about it, so that no
-// ending can fall between the broker's yes and its being known here.
+// add registers a session before the broker is asked about it, so that no ending
+// can fall between the broker's yes and its being known here. A grant has
+// wire.MaxSessions at most.
 func (l *live) add(s *session) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

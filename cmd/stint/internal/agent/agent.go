@@ -102,7 +102,7 @@ func stopWhenIdle(ctx context.Context, cancel context.CancelFunc, keyring sshage
 
 // Lock lets one process at a time look into an agent and add what it lacks, so
 // that several ssh started together share one key. It waits for the others, not
-// beyond ctx; unlock when done.
+// beyond ctx; unlock when done, again if you like.
 func Lock(ctx context.Context, dir string) (unlock func(), err error) {
 	for {
 		file, err := lockFile(filepath.Join(dir, "activation.lock"))
