@@ -86,14 +86,10 @@ func signInNeeded() error {
 	return &access.Error{Problem: access.Unauthenticated, Code: access.CodeSignInNeeded, Message: "You are not signed in, or your sign-in is over. Sign in again."}
 }
 
-// mayBeUnconfirmed are the operations for a sign-in that still waits for its
-// person's passkey: asking how that stands, and leaving.
-var mayBeUnconfirmed = map[string]bool{"confirmation": true, "logout": true}
-
 // authenticateHuma runs before anything of an operation's input is read.
 func (p *Portal) authenticateHuma(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
-	caller, err := p.authenticate(c.Request, mayBeUnconfirmed[ctx.Operation().OperationID])
+	caller, err := p.authenticate(c.Request, ctx.Operation().Metadata[unconfirmed] == true)
 	if err != nil {
 		problem := p.problem(c.Request.Context(), err)
 		if problem.Status == http.StatusUnauthorized {

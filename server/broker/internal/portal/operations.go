@@ -115,6 +115,14 @@ func withoutSignIn() option {
 	return func(_ *huma.Operation, open *bool) { *open = true }
 }
 
+// unconfirmed marks, in an operation's metadata, what whileUnconfirmed lets in.
+const unconfirmed = "unconfirmed"
+
+// whileUnconfirmed lets in a sign-in that still waits for its person's passkey.
+func whileUnconfirmed() option {
+	return func(op *huma.Operation, _ *bool) { op.Metadata = map[string]any{unconfirmed: true} }
+}
+
 // created says that success is 201.
 func created() option {
 	return func(op *huma.Operation, _ *bool) { op.DefaultStatus = http.StatusCreated }
@@ -235,10 +243,10 @@ func (p *Portal) registerPeople(r registrar) {
 	operation(r, http.MethodGet, api.PathHealth, "health", "Whether the broker can do its work", p.health, withoutSignIn())
 	operation(r, http.MethodGet, api.PathConfiguration, "configuration", "What a command line needs before it signs in", p.configuration, withoutSignIn())
 	operation(r, http.MethodPost, api.PathSignIn, "sign-in", "Sign the command line in", p.signIn, withoutSignIn())
-	operation(r, http.MethodPost, api.PathLogout, "logout", "End the caller's own session or token", p.logout)
+	operation(r, http.MethodPost, api.PathLogout, "logout", "End the caller's own session or token", p.logout, whileUnconfirmed())
 	operation(r, http.MethodGet, api.PathMe, "me", "The caller", p.me)
 	operation(r, http.MethodGet, api.PathTrust, "trust", "Whom to believe, and where the proxies are", p.trust)
-	operation(r, http.MethodGet, api.PathConfirmations, "confirmation", "A sign-in that waits for its person's passkey", p.confirmation)
+	operation(r, http.MethodGet, api.PathConfirmations, "confirmation", "A sign-in that waits for its person's passkey", p.confirmation, whileUnconfirmed())
 	operation(r, http.MethodPost, api.PathConfirmChallenge, "confirmation-challenge", "The text that confirms a sign-in", p.confirmationChallenge)
 	operation(r, http.MethodPost, api.PathConfirm, "confirm", "Confirm a sign-in with a passkey", p.confirm)
 }
