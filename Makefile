@@ -56,9 +56,10 @@ build: web
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BUILD)/bin/ ./cmd/...
 	@.ci/static $(BUILD)/bin
 
-## bench: throughput and handshakes through the proxy as a ratio to a direct sshd, in one run.
+## bench: throughput and handshakes through the proxy as a ratio to a direct sshd, and verified issuances as a ratio to bare signatures, each in one run.
 bench: setup build
 	STINT_BIN=$(CURDIR)/$(BUILD)/bin CGO_ENABLED=0 $(GO) test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 20m ./recorder
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench Issuance -benchtime 20000x ./server/signer
 
 ## soak: kill -9 of every process in the middle of the path, SOAK times over (default 50), under the race detector.
 SOAK ?= 50
