@@ -105,7 +105,7 @@ func checkMove(before, after SigningKey) error {
 	case !slices.Contains(ways[before.State], after.State):
 		return fail("keys-state", "a key for %s that was %s cannot be %s", before.Purpose, before.State, after.State)
 	case !before.Made.Equal(after.Made), !kept(before.Current, after.Current), !kept(before.Retired, after.Retired),
-		(before.Succession == nil) != (after.Succession == nil), before.Succession != nil && *before.Succession != *after.Succession:
+		after.State == KeyRetired && !kept(before.Accepted, after.Accepted), (before.Succession == nil) != (after.Succession == nil), before.Succession != nil && *before.Succession != *after.Succession:
 		return fail("keys-times", "the past of a key for %s was altered", before.Purpose)
 	}
 	return nil
