@@ -62,7 +62,10 @@ func VerifyPolicy(e PolicyEvidence, trust Trust, now time.Time) (VerifiedPolicy,
 		return none, within("policy", err)
 	}
 
-	// 2. It follows the policy in force, and is another.
+	// 2. It took no effect yet, follows the policy in force, and is another.
+	if slices.Contains(trust.Spent, Digest(e.Statement)) {
+		return none, fail("policy-spent", "this change took effect already; it does so once")
+	}
 	before, err := trust.loaded()
 	if err != nil {
 		return none, err

@@ -93,8 +93,11 @@ func TestVerifyPolicyRefuses(t *testing.T) {
 		"over":                     {"policy-expires", func(w *ruling) { w.statement.Expires = w.Now }},
 		"endless":                  {"policy-expires", func(w *ruling) { w.statement.Expires = w.statement.Issued.Add(evidence.LongestChange + time.Second) }},
 		"after another one":        {"policy-before", func(w *ruling) { w.SetOrganization(2, "# Since then.\n") }},
-		"before itself":            {"policy-after", func(w *ruling) { w.statement.After = w.statement.Before }},
-		"another digest":           {"policy-after", func(w *ruling) { w.statement.After = "sha256:" + strings.Repeat("0", 64) }},
+		"in force already": {"policy-spent", func(w *ruling) {
+			w.after = func(e *evidence.PolicyEvidence) { w.Trust.Spent = []string{evidence.Digest(e.Statement)} }
+		}},
+		"before itself":  {"policy-after", func(w *ruling) { w.statement.After = w.statement.Before }},
+		"another digest": {"policy-after", func(w *ruling) { w.statement.After = "sha256:" + strings.Repeat("0", 64) }},
 		"other files": {"policy-after", func(w *ruling) {
 			w.after = func(e *evidence.PolicyEvidence) {
 				e.Files = map[string]string{"policy.yaml": strings.Replace(e.Files["policy.yaml"], "root", "toor", 1)}

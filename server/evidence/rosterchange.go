@@ -51,7 +51,10 @@ func VerifyChange(e ChangeEvidence, trust Trust, now time.Time) (VerifiedChange,
 		return none, err
 	}
 
-	// 2. It says of the person what the roster has.
+	// 2. It took no effect yet, and says of the person what the roster has.
+	if slices.Contains(trust.Spent, Digest(e.Statement)) {
+		return none, fail("change-spent", "this change took effect already; it does so once")
+	}
 	if err := checkChange(change, trust, now); err != nil {
 		return none, err
 	}
@@ -94,6 +97,9 @@ func checkChange(c *RosterChange, trust Trust, now time.Time) error {
 	p, ok := trust.Roster.Find(c.Person)
 	if !ok || p.Deleted != nil && c.Change != ChangeUnsuspend {
 		return fail("change-roster", "%s is not in the roster", c.Person)
+	}
+	if p.isStale(c.Issued) {
+		return fail("change-stale", "the person's standing changed since this was proposed; propose it anew")
 	}
 	if c.Change != ChangeGroups {
 		if c.Name != p.Person.Name || c.Email != p.Person.Email {

@@ -171,6 +171,14 @@ func TestVerifyChangeRefuses(t *testing.T) {
 			w.SetOrganization(2, evidencetest.NewMaker(w.t).YAML("security"))
 		}},
 
+		"taken effect already": {"change-spent", func(w *changing) {
+			w.after = func(e *evidence.ChangeEvidence) { w.Trust.Spent = []string{evidence.Digest(e.Statement)} }
+		}},
+		"older than a change since": {"change-stale", func(w *changing) {
+			w.statement.Issued = w.Now.Add(-time.Minute)
+			w.Member("bob").Changed = &w.Now
+		}},
+
 		"nobody signed":                               {"authority-quorum", func(w *changing) { w.by = nil }},
 		"one signed":                                  {"authority-quorum", func(w *changing) { w.by = w.by[:1] }},
 		"one signed twice":                            {"authority-twice", func(w *changing) { w.by = []*evidencetest.Member{w.Dana, w.Dana} }},
