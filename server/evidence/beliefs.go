@@ -39,8 +39,8 @@ type Beliefs struct {
 
 // spent is a statement that took effect.
 type spent struct {
-	digest  string
-	expires time.Time
+	Digest  string
+	Expires time.Time
 }
 
 // NewBeliefs are what an empty ledger amounts to, for an installation with these
@@ -124,14 +124,14 @@ func (b Beliefs) Trust(now time.Time) Trust {
 func (b Beliefs) spentDigests() []string {
 	digests := []string{}
 	for _, s := range b.spent {
-		digests = append(digests, s.digest)
+		digests = append(digests, s.Digest)
 	}
 	return digests
 }
 
 // spend remembers a statement that takes effect, and forgets those that are over.
 func (b *Beliefs) spend(statement string, expires, at time.Time) {
-	left := slices.DeleteFunc(slices.Clone(b.spent), func(s spent) bool { return !at.Before(s.expires) })
+	left := slices.DeleteFunc(slices.Clone(b.spent), func(s spent) bool { return !at.Before(s.Expires) })
 	b.spent = append(left, spent{Digest(statement), expires})
 }
 
