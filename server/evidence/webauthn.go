@@ -122,6 +122,19 @@ func checkClientData(data []byte, statement string, origins []string) error {
 	return nil
 }
 
+// clientOrigin is the origin that client data states; empty where it states none.
+func clientOrigin(a Assertion) (origin string) {
+	data, err := boundedBase64(a.ClientData, mostClientData)
+	if err != nil {
+		return ""
+	}
+	members, err := exactMembers(data)
+	if err != nil || json.Unmarshal(members["origin"], &origin) != nil {
+		return ""
+	}
+	return origin
+}
+
 // exactMembers reads one JSON object. Unlike encoding/json it tells names apart
 // by their case and refuses a name that stands twice, so that nobody can show
 // one value to us and another to someone else.

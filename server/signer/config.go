@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"time"
 
 	"stint/policies"
 	"stint/server/border"
@@ -157,6 +158,9 @@ func (c *Config) check() error {
 	return errors.Join(faults...)
 }
 
+// anyTime is one that a statement can hold.
+var anyTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // check names the faults of the ceremony.
 func (c *CeremonyConfig) check(relyingParty, issuer string) (faults []error) {
 	fault := func(format string, values ...any) {
@@ -196,7 +200,11 @@ func (c *CeremonyConfig) check(relyingParty, issuer string) (faults []error) {
 			fault("administrators[%d]: %s is listed twice", i, person.Subject)
 		}
 		seen = append(seen, person.Subject)
-		if _, err := evidence.Encode(enrolmentOf(person)); err != nil {
+		// Their enrolment names them as they stand here.
+		if _, err := evidence.Encode(&evidence.RosterChange{
+			Instance: "instance", Change: evidence.ChangeGroups, Person: person.Subject, Name: person.Name, Email: person.Email,
+			Groups: asAdministrator(person).Groups, Issued: anyTime, Expires: anyTime, Nonce: evidence.NewNonce([16]byte{}),
+		}); err != nil {
 			fault("administrators[%d]: %w", i, err)
 		}
 	}

@@ -97,7 +97,7 @@ func (c *Client) Refresh(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.trust = access.Trust{Trust: result.Trust, PolicyDigest: result.PolicyDigest, Checkpoint: result.Checkpoint, BootstrapOpen: result.BootstrapOpen}
+	c.trust = access.Trust{Trust: result.Trust, PolicyDigest: result.PolicyDigest, Checkpoint: result.Checkpoint, BootstrapOpen: result.Ceremony}
 	c.policy = bundle
 	if c.trouble != "" {
 		c.log.Info("the signer is heard", "policy", result.PolicyDigest)

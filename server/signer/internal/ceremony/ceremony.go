@@ -80,6 +80,7 @@ type pending struct {
 	began       time.Time
 	statement   string // once the passkey is made
 	expires     time.Time
+	passkey     evidence.Passkey
 	attestation *evidence.Attestation
 }
 
@@ -202,7 +203,7 @@ func (c *Ceremony) register(in registration) (statementText, error) {
 	if err != nil {
 		return none, refuse(http.StatusBadRequest, "ceremony-name", "A passkey's name has 1 to 64 visible characters. Begin again with another one.").because(err)
 	}
-	next := pending{statement: text, expires: expires}
+	next := pending{statement: text, expires: expires, passkey: evidence.Passkey{Credential: made.credential, PublicKey: made.publicKey}}
 	if c.config.Attested(person.Groups) {
 		next.attestation = &made.attestation
 	}
@@ -224,6 +225,11 @@ func (c *Ceremony) enrol(ctx context.Context, in signature) (joining, error) {
 	c.mu.Unlock()
 	if made.statement == "" || !c.config.Now().Before(made.expires) {
 		return joining{}, refuse(http.StatusConflict, "ceremony-begun", "This took too long, or was begun in another window. Begin again.")
+	}
+	// Of which page it comes is for this page to know; the rest is the signer's.
+	here := evidence.Trust{RelyingParty: c.config.RelyingParty, Origins: []string{c.config.Origin}}
+	if err := evidence.VerifyAssertion(in.Assertion, made.statement, made.passkey, here); err != nil {
+		return joining{}, refuse(http.StatusForbidden, "ceremony-signature", "The passkey's signature does not fit the text. Begin again.").because(err)
 	}
 	err = c.config.Enrol(ctx, evidence.EnrolmentEvidence{
 		Statement: made.statement, Possession: in.Assertion, Ceremony: true, Attestation: made.attestation,
