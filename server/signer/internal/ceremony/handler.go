@@ -132,7 +132,7 @@ func call[In any](c *Ceremony, act func(context.Context, In) (any, error)) http.
 			}
 			data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 			if err == nil {
-				err = border.DecodeStrict(data, &in)
+				err = errors.Join(border.CheckNames(data), border.DecodeStrict(data, &in))
 			}
 			if err != nil {
 				return nil, refuse(http.StatusBadRequest, "malformed", "The call is not as the page makes it. Load the page again.").because(err)
