@@ -89,6 +89,7 @@ func (c *Ceremony) Handler() http.Handler {
 	mux.Handle("GET /{$}", http.FileServerFS(files))
 	mux.Handle("GET /ceremony.css", http.FileServerFS(files))
 	mux.Handle("GET /ceremony.js", http.FileServerFS(files))
+	mux.Handle("GET /icon.svg", http.FileServerFS(files))
 	mux.Handle("POST "+PathBegin, call(c, func(_ context.Context, in knock) (any, error) { return c.begin(in.Secret) }))
 	mux.Handle("POST "+PathRegister, call(c, func(_ context.Context, in registration) (any, error) { return c.register(in) }))
 	mux.Handle("POST "+PathEnrol, call(c, func(ctx context.Context, in signature) (any, error) { return c.enrol(ctx, in) }))
