@@ -53,9 +53,9 @@ type (
 		Joined bool     `json:"joined"`
 	}
 	registration struct {
-		Secret     string          `json:"secret"`
-		Name       string          `json:"name"` // what its owner calls the passkey
-		Credential json.RawMessage `json:"credential"`
+		Secret     string     `json:"secret"`
+		Name       string     `json:"name"` // what its owner calls the passkey
+		Credential registered `json:"credential"`
 	}
 	statementText struct {
 		Statement  string `json:"statement"`
