@@ -71,6 +71,8 @@ type NewPasskey struct {
 	Name       string
 	Groups     []string // approver groups asked for; none: only confirms the owner's own sign-ins
 	Record     []byte
+	// Attestation is set where the authenticator was asked for it.
+	Attestation *evidence.Attestation
 }
 
 // EnrolmentState is how far a passkey is on its way into the signer's roster.
@@ -100,13 +102,16 @@ type Enrolment struct {
 	Created    time.Time
 	Expires    time.Time
 	Possession *evidence.Assertion
+	// Attestation is what the authenticator said of itself, where policy asks.
+	Attestation *evidence.Attestation
 }
 
 // EnrolmentAuthority is an authority's yes; exactly one is set.
 type EnrolmentAuthority struct {
-	Passkey   *evidence.Assertion
-	Bootstrap *evidence.BootstrapProof
-	Login     *evidence.LoginProof
+	// Passkey is an administrator's for somebody else's enrolment, one of the
+	// quorum; or the person's own earlier one.
+	Passkey *evidence.Assertion
+	Login   *evidence.LoginProof
 }
 
 // Confirmation is a login key that waits for its person's passkey, after a

@@ -84,6 +84,11 @@ func (c *change) signIn(in SignIn, handle []byte) (known KnownPerson, err error)
 	if !in.Ends.After(in.Began) {
 		return known, fail(Unauthenticated, CodeSignInNeeded, "The sign-in is over already. Sign in again.")
 	}
+	if suspended, is, err := c.suspension(c, in.Person); err != nil {
+		return known, err
+	} else if is {
+		return known, suspended.told()
+	}
 	fresh := KnownPerson{Person: in.Person, Handle: handle, FirstSeen: c.now, LastSeen: c.now}
 	if err := c.PutPerson(fresh); err != nil {
 		return known, err
@@ -116,8 +121,21 @@ func (s *Service) Authenticate(ctx context.Context, token [32]byte, kind SignInK
 		if errors.Is(err, ErrNoRow) || err == nil && (in.Kind != kind || !m.now.Before(in.Ends)) {
 			return fail(Unauthenticated, CodeSignInNeeded, "You are not signed in, or your sign-in is over. Sign in again.")
 		}
-		if err != nil || in.Confirmation == "" || unconfirmed {
+		if err != nil {
 			return err
+		}
+		// Whoever is suspended does nothing, and what they were signed in to before
+		// stays over when they no longer are.
+		suspended, is, err := m.suspension(r, in.Person)
+		switch {
+		case err != nil:
+			return err
+		case is:
+			return suspended.told()
+		case !in.Began.After(suspended.At):
+			return fail(Unauthenticated, CodeSignInNeeded, "Your sign-in ended when you were suspended. Sign in again.")
+		case in.Confirmation == "" || unconfirmed:
+			return nil
 		}
 		confirmation, err := r.Confirmation(in.Confirmation)
 		if err == nil && confirmation.Signed == nil {
@@ -168,7 +186,9 @@ type Standing struct {
 	Approver      bool     // one of them is asked for by some role
 	Administrator bool
 	Reviewer      bool
-	BootstrapOpen bool
+	// Ceremony says that the first administrators are still being enrolled, at the
+	// signer's own page.
+	Ceremony bool
 }
 
 // Standing says what a person is. While the signer has not been heard they are nothing.
@@ -184,7 +204,7 @@ func (s *Service) Standing(ctx context.Context, by policies.Person) Standing {
 		standing.Approver = sharesGroup(speaking, m.policy.ApproverGroups())
 		standing.Administrator = m.isAdministrator(by.Subject)
 		standing.Reviewer = m.isReviewer(by)
-		standing.BootstrapOpen = m.trust.BootstrapOpen
+		standing.Ceremony = m.trust.Ceremony
 		return nil
 	})
 	return standing
