@@ -122,7 +122,7 @@ func (m moment) roster(s policies.Subject) evidence.RosterPerson {
 func (m moment) passkeysOf(s policies.Subject) (credentials []string, speaking []policies.Person) {
 	credentials = []string{}
 	person := m.roster(s)
-	if person.Suspended != nil {
+	if person.IsSuspended(m.now) {
 		return credentials, nil
 	}
 	for _, k := range person.Passkeys {

@@ -43,7 +43,10 @@ func (s *Service) StartEnrolment(ctx context.Context, by policies.Person, k NewP
 		e := Enrolment{
 			ID: id, State: NeedsPossession, Person: by, Groups: groups, Passkey: strings.TrimSpace(k.Name),
 			Credential: k.Credential, PublicKey: k.PublicKey, AAGUID: k.AAGUID,
-			Created: c.now, Expires: seconds(c.now).Add(enrolmentLife), Attestation: k.Attestation,
+			Created: c.now, Expires: seconds(c.now).Add(enrolmentLife),
+		}
+		if c.policy.NeedsAttestation(groups) {
+			e.Attestation = k.Attestation
 		}
 		e.Statement, err = evidence.Encode(&evidence.Enrolment{
 			Instance: s.config.Instance, Person: by.Subject, Name: by.Name, Email: by.Email, Groups: groups,

@@ -25,7 +25,7 @@ func (s *Service) TakeInventory(ctx context.Context, e evidence.InventoryEvidenc
 		} else if err != nil {
 			return err
 		}
-		taken = verified.Inventory()
+		taken = verified.Change()
 		return nil
 	})
 	if err != nil {

@@ -71,7 +71,8 @@ type NewPasskey struct {
 	Name       string
 	Groups     []string // approver groups asked for; none: only confirms the owner's own sign-ins
 	Record     []byte
-	// Attestation is set where the authenticator was asked for it.
+	// Attestation is what the registration answered. It is kept where policy asks
+	// for it, for these groups.
 	Attestation *evidence.Attestation
 }
 

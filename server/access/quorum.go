@@ -43,9 +43,9 @@ func (g Gathered) assertions() []evidence.Assertion {
 	return all
 }
 
-// gathered counts the signatures under a change, or under an enrolment, whose
-// person never counts for it. One person counts once, whatever their identities.
-func (m moment) gathered(r ChangeReader, of string, enrolled policies.Person) (Gathered, error) {
+// gathered counts the signatures under a change or an enrolment. Whom it concerns
+// never counts for it, and one person counts once, whatever their identities.
+func (m moment) gathered(r ChangeReader, of string, concerned policies.Person) (Gathered, error) {
 	g := Gathered{Quorum: m.policy.Quorum(), Signatures: []CountedSignature{}}
 	signatures, err := r.Signatures(of)
 	if err != nil {
@@ -53,8 +53,8 @@ func (m moment) gathered(r ChangeReader, of string, enrolled policies.Person) (G
 	}
 	var counted []policies.Person
 	for _, s := range signatures {
-		counts := m.countsAsAdministrator(s, enrolled) &&
-			!slices.ContainsFunc(counted, func(p policies.Person) bool { return m.policy.SamePerson(p, s.Signer) })
+		counts := m.countsAsAdministrator(s, concerned) &&
+			!slices.ContainsFunc(counted, func(p policies.Person) bool { return m.linked(p, s.Signer) })
 		if counts {
 			counted = append(counted, s.Signer)
 		}
@@ -63,11 +63,17 @@ func (m moment) gathered(r ChangeReader, of string, enrolled policies.Person) (G
 	return g, nil
 }
 
-func (m moment) countsAsAdministrator(s Signature, enrolled policies.Person) bool {
+// linked tells whether two identities belong to one person, as far as the roster
+// and the policy know.
+func (m moment) linked(p, q policies.Person) bool {
+	return m.policy.Linked(p, q, m.trust.Roster.Known(m.now))
+}
+
+func (m moment) countsAsAdministrator(s Signature, concerned policies.Person) bool {
 	holder, passkey, ok := m.trust.Roster.Holder(s.Assertion.Credential, m.now)
 	return ok && holder.Person.Subject == s.Signer.Subject &&
 		slices.Contains(holder.With(passkey).Groups, policies.AdministratorsGroup) &&
-		(enrolled.Subject == policies.Subject{} || !m.policy.SamePerson(holder.Person, enrolled))
+		(concerned.Subject == policies.Subject{} || !m.linked(holder.Person, concerned))
 }
 
 // administratorsPasskeys are those with which a person signs as an administrator.
@@ -84,15 +90,15 @@ func (m moment) administratorsPasskeys(s policies.Subject) []string {
 
 // maySign says no, with the reason, to who cannot sign as an administrator, or
 // has done so.
-func (m moment) maySign(by policies.Person, g Gathered, enrolled policies.Person) error {
+func (m moment) maySign(by policies.Person, g Gathered, concerned policies.Person) error {
 	if len(m.administratorsPasskeys(by.Subject)) == 0 {
 		return fail(Forbidden, CodeForbidden, "Only administrators sign this, with a passkey that the signer's roster has for them.")
 	}
-	if enrolled.Subject != (policies.Subject{}) && m.policy.SamePerson(by, enrolled) {
-		return fail(Forbidden, CodeForbidden, "Nobody signs for a passkey of their own as an administrator; another administrator has to.")
+	if concerned.Subject != (policies.Subject{}) && m.linked(by, concerned) {
+		return fail(Forbidden, CodeForbidden, "Nobody signs as an administrator what is about themselves; other administrators have to.")
 	}
 	for _, s := range g.Signatures {
-		if m.policy.SamePerson(s.Signer, by) {
+		if m.linked(s.Signer, by) {
 			return fail(Conflict, CodeSignedAlready, "You have signed this already; it waits for another administrator.")
 		}
 	}

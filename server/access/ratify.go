@@ -25,14 +25,14 @@ func (m moment) viewChange(r ChangeReader, by policies.Person, proposed Change) 
 	v := ChangeView{Change: m.present(proposed), Digest: evidence.Digest(proposed.Statement), May: []string{}}
 	v.Headline, v.Words = describeChange(proposed)
 	var err error
-	if v.Gathered, err = m.gathered(r, proposed.ID, policies.Person{}); err != nil {
+	if v.Gathered, err = m.gathered(r, proposed.ID, concerned(proposed)); err != nil {
 		return v, err
 	}
 	if v.State != ChangePending {
 		return v, nil
 	}
 	administrator := m.isAdministrator(by.Subject)
-	if m.maySign(by, v.Gathered, policies.Person{}) == nil && v.Missing() > 0 {
+	if m.maySign(by, v.Gathered, concerned(proposed)) == nil && v.Missing() > 0 {
 		v.May = append(v.May, "sign")
 	}
 	if administrator && v.Missing() == 0 {
@@ -42,6 +42,15 @@ func (m moment) viewChange(r ChangeReader, by policies.Person, proposed Change) 
 		v.May = append(v.May, "reject")
 	}
 	return v, nil
+}
+
+// concerned is the person whose standing a change is about; nobody for a policy.
+func concerned(proposed Change) policies.Person {
+	s, err := evidence.DecodeAs[*evidence.RosterChange](proposed.Statement)
+	if err != nil {
+		return policies.Person{}
+	}
+	return policies.Person{Subject: s.Person, Name: s.Name, Email: s.Email}
 }
 
 // present is a change as time and the signer's beliefs have made it.
@@ -75,11 +84,13 @@ func (m moment) superseded(proposed Change) string {
 		}
 	case *evidence.RosterChange:
 		member, known := m.trust.Roster.Find(s.Person)
-		if !known {
+		switch {
+		case !known || member.Deleted != nil && s.Change != evidence.ChangeDelete:
 			return "The roster does not hold this person any more."
-		}
-		if member.Person.Name != s.Name || member.Person.Email != s.Email {
+		case member.Person.Name != s.Name || member.Person.Email != s.Email:
 			return "The roster names this person otherwise now. Propose it anew."
+		case s.Change != evidence.ChangeGroups && s.Change != evidence.ChangeDelete && !sameMembers(s.Groups, member.Person.Groups):
+			return "This person is in other groups now. Propose it anew."
 		}
 	}
 	return ""
@@ -141,7 +152,7 @@ func (s *Service) ChangeChallenge(ctx context.Context, by policies.Person, id st
 		if view.State != ChangePending {
 			return changeOver(view)
 		}
-		if err := m.maySign(by, view.Gathered, policies.Person{}); err != nil {
+		if err := m.maySign(by, view.Gathered, concerned(view.Change)); err != nil {
 			return err
 		}
 		challenge = m.signingChallenge(view.Statement, m.administratorsPasskeys(by.Subject), view.Expires.Sub(m.now))
@@ -183,7 +194,7 @@ func (s *Service) SignChange(ctx context.Context, by policies.Person, id string,
 		if view.State != ChangePending {
 			return changeOver(view)
 		}
-		if err := c.maySign(by, view.Gathered, policies.Person{}); err != nil {
+		if err := c.maySign(by, view.Gathered, concerned(view.Change)); err != nil {
 			return err
 		}
 		// 2. The signature, by a passkey that counts.
@@ -354,4 +365,9 @@ func (s *Service) closeChanges(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// sameMembers compares two lists without their order.
+func sameMembers(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

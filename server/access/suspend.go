@@ -73,7 +73,7 @@ func (m moment) administratorsStay(without policies.Person) error {
 	var counted []policies.Person
 	for _, p := range m.trust.Roster.People {
 		if !m.isAdministrator(p.Person.Subject) ||
-			slices.ContainsFunc(counted, func(q policies.Person) bool { return m.policy.SamePerson(p.Person, q) }) {
+			slices.ContainsFunc(counted, func(q policies.Person) bool { return m.linked(p.Person, q) }) {
 			continue
 		}
 		counted = append(counted, p.Person)
@@ -147,7 +147,7 @@ func (m moment) identities(p policies.Person) []policies.Subject {
 		}
 	}
 	for _, known := range m.trust.Roster.Known(m.now) {
-		if m.policy.SamePerson(known, p) {
+		if m.linked(known, p) {
 			subjects = append(subjects, known.Subject)
 		}
 	}
@@ -165,7 +165,7 @@ func (m moment) suspension(r PeopleReader, p policies.Person) (Suspension, bool,
 		return row, true, nil
 	}
 	for _, member := range m.trust.Roster.People {
-		if member.Suspended == nil || !m.policy.SamePerson(member.Person, p) {
+		if !member.IsSuspended(m.now) || !m.linked(member.Person, p) {
 			continue
 		}
 		row, err := r.Suspension(member.Person.Subject)

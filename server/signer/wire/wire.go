@@ -107,6 +107,8 @@ type EndRequest struct {
 	Request string           `json:"request"`
 	Reason  string           `json:"reason"` // denied, withdrawn, dropped, revoked, expired
 	By      policies.Subject `json:"by"`
+	// Evidence is By's own word, an end statement signed with their login key.
+	Evidence *evidence.SignedByKey `json:"evidence,omitempty"`
 }
 
 // Done answers calls that return nothing but their place in the ledger.
@@ -119,8 +121,8 @@ type TrustResult struct {
 	Trust        evidence.Trust `json:"trust"`
 	PolicyDigest string         `json:"policy_digest"`
 	Checkpoint   string         `json:"checkpoint"`
-	// BootstrapOpen says that a bootstrap code for administrators is unused.
-	BootstrapOpen bool `json:"bootstrap_open"`
+	// Ceremony says that the first administrators are still being enrolled.
+	Ceremony bool `json:"ceremony"`
 }
 
 // LedgerPage is a run of leaves from one index on.

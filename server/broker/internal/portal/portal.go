@@ -84,8 +84,8 @@ type Portal struct {
 	replays *replays
 	// inventories bounds what comes in without sign-in.
 	inventories *allowance
-	handler http.Handler
-	log     *slog.Logger
+	handler     http.Handler
+	log         *slog.Logger
 }
 
 // New checks the wiring and builds the routes.
