@@ -42,13 +42,20 @@ func (s *Service) CommandLineSignedIn(ctx context.Context, in SignIn, token IDTo
 		return known, confirmation, err
 	}
 	err = s.write(ctx, func(c *change) (err error) {
-		// 1. Nobody signs in with a token that they read somewhere.
+		// 1. Whoever is suspended is told why. A browser is let in, and told at each
+		// page: see Authenticate.
+		if suspended, is, err := c.suspension(c, in.Person); err != nil {
+			return err
+		} else if is {
+			return suspended.told()
+		}
+		// 2. Nobody signs in with a token that they read somewhere.
 		if err := c.BindIDToken(token, in.LoginKey); errors.Is(err, ErrRowExists) {
 			return fail(Forbidden, CodeTokenUsed, "Another machine has signed in with this ID token. Sign in anew.")
 		} else if err != nil {
 			return err
 		}
-		// 2. A key that the token does not commit to waits.
+		// 3. A key that the token does not commit to waits.
 		if confirm {
 			in.Confirmation = code
 		}
@@ -83,11 +90,6 @@ func (c *change) signIn(in SignIn, handle []byte) (known KnownPerson, err error)
 	in.Ends = in.Ends.UTC().Truncate(time.Microsecond)
 	if !in.Ends.After(in.Began) {
 		return known, fail(Unauthenticated, CodeSignInNeeded, "The sign-in is over already. Sign in again.")
-	}
-	if suspended, is, err := c.suspension(c, in.Person); err != nil {
-		return known, err
-	} else if is {
-		return known, suspended.told()
 	}
 	fresh := KnownPerson{Person: in.Person, Handle: handle, FirstSeen: c.now, LastSeen: c.now}
 	if err := c.PutPerson(fresh); err != nil {

@@ -125,8 +125,6 @@ func (p *Portal) signInFailed(c *gin.Context, err error) {
 		code = "sign-in-expired"
 	case errors.Is(err, login.ErrRefused):
 		code = "sign-in-refused"
-	case access.IsCode(err, access.CodeSuspended):
-		code = "suspended"
 	}
 	p.log.Warn("a sign-in did not come about", "request_id", requestID(c.Request.Context()), "code", code, "error", err)
 	c.Redirect(http.StatusSeeOther, "/sign-in?error="+url.QueryEscape(code))

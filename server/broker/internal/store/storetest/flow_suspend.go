@@ -65,7 +65,13 @@ func suspending(t *testing.T, h *House) {
 	signIn.Token[0], signIn.Person = 2, evidencetest.Person("alice-admin")
 	signIn.Person.Subject.Subject = "alice-admin"
 	_, err = h.SignedIn(ctx, signIn)
+	wantError(t, nil, err)
+	_, err = h.Authenticate(ctx, signIn.Token, access.PortalSignIn, true)
 	wantCode(t, access.CodeSuspended, err)
+	signIn.Kind, signIn.LoginKey, signIn.Token[0] = access.CommandLineSignIn, h.World.Login.Public, 9
+	_, _, err = h.CommandLineSignedIn(ctx, signIn, access.IDToken{Ends: signIn.Ends}, false)
+	wantCode(t, access.CodeSuspended, err)
+	signIn.Kind, signIn.LoginKey = access.PortalSignIn, ""
 
 	// The quorum lifts it. What she was signed in to before stays over.
 	v, err := h.ProposeRoster(ctx, dana.Person, access.RosterProposal{Change: evidence.ChangeUnsuspend, Person: alice.Subject})
@@ -108,6 +114,8 @@ func suspendingAlone(t *testing.T, h *House) {
 		t.Error("he is not suspended while the signer is away")
 	}
 	_, err = h.SignedIn(ctx, access.SignIn{Token: [32]byte{1}, Kind: access.PortalSignIn, Person: bob.Person, Ends: h.Clock.Now().Add(time.Hour)})
+	wantError(t, nil, err)
+	_, err = h.Authenticate(ctx, [32]byte{1}, access.PortalSignIn, false)
 	wantCode(t, access.CodeSuspended, err)
 	h.Signer.SetDown(nil)
 	stop := h.Running(t)
