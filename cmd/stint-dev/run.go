@@ -99,6 +99,9 @@ func (w *world) start(ctx context.Context) error {
 	if w.trust, err = w.askSigner(ctx); err != nil {
 		return err
 	}
+	if err := w.comparePolicy(); err != nil {
+		return err
+	}
 	// 5. Targets, broker and proxy.
 	for _, one := range w.targets {
 		w.onClose(one.Close)

@@ -14,6 +14,7 @@ import (
 
 	"stint/policies"
 	"stint/server/evidence"
+	"stint/server/evidence/evidencetest"
 	"stint/server/signer/ceremonytest"
 	"stint/server/signer/wire"
 )
@@ -254,5 +255,58 @@ func TestTheCeremonyTakesNoOtherAuthority(t *testing.T) {
 		if err := w.signer.enrolInCeremony(context.Background(), given); err == nil || w.entries() != size {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestTheCeremonyAsksForTheMakeOfAPasskey: where the policy demands to know on which
+// authenticators administrators' passkeys live, the first ones' are asked too.
+func TestTheCeremonyAsksForTheMakeOfAPasskey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.realTime()
+	maker, stranger := evidencetest.NewMaker(t), evidencetest.NewMaker(t)
+	w.setPolicy(map[string]string{"organization.yaml": "kind: Organization\nreviewers: [auditors]\nquorum: 1\n" + maker.YAML("administrators")})
+	_, stop := w.start()
+	defer stop()
+	origin, secret, _ := strings.Cut(w.link(w.carol), "/#")
+	there := *w.carol.passkey
+	there.Origin = origin
+	register := func(by *evidencetest.Maker) (statement string) {
+		t.Helper()
+		var begun struct {
+			Attested bool
+			Options  struct{ Challenge, Attestation string }
+		}
+		ceremonytest.Call(t, origin, "/begin", map[string]any{"secret": secret}, &begun)
+		if !begun.Attested || begun.Options.Attestation != "direct" {
+			t.Errorf("the browser is asked for %+v", begun)
+		}
+		credential := ceremonytest.Registration(t, &there, json.RawMessage(`{"challenge":"`+begun.Options.Challenge+`"}`))
+		if by != nil {
+			attestation := by.Attest(t, &there, func(a *evidencetest.Attesting) { a.ClientData["challenge"] = begun.Options.Challenge })
+			credential["response"] = map[string]any{"clientDataJSON": attestation.ClientData, "attestationObject": attestation.Object}
+		}
+		var made struct{ Statement string }
+		ceremonytest.Call(t, origin, "/register", map[string]any{"secret": secret, "name": "Key", "credential": credential}, &made)
+		return made.Statement
+	}
+	enrol := func(statement string) (int, string) {
+		t.Helper()
+		status, answer := ceremonytest.Try(t, origin, "/enrol", map[string]any{"secret": secret, "assertion": there.Sign(t, statement)})
+		return status, string(answer)
+	}
+	for name, by := range map[string]*evidencetest.Maker{"none": nil, "another make": stranger} {
+		if status, answer := enrol(register(by)); status != 403 || !strings.Contains(answer, "evidence.attestation") {
+			t.Errorf("%s: %d %s", name, status, answer)
+		}
+	}
+	if status, answer := enrol(register(maker)); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	must(t, stop())
+	w.open()
+	defer w.shut()
+	if made := w.beliefs().trust.Roster.People[0].Passkeys[0].Attested; made != "Test authenticator" {
+		t.Errorf("the roster says that it is a %q", made)
 	}
 }

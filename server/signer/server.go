@@ -180,7 +180,7 @@ func body[In any](act func(context.Context, caller, In) (any, error)) func(*http
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, "malformed", "The body of the call did not arrive whole.").because(err)
 		}
-		if err := border.DecodeStrict(data, &in); err != nil {
+		if err := errors.Join(border.CheckNames(data), border.DecodeStrict(data, &in)); err != nil {
 			return nil, refuse(http.StatusBadRequest, "malformed", "The body of the call is not as the contract has it.").because(err)
 		}
 		return act(r.Context(), by, in)

@@ -53,9 +53,9 @@ type (
 		Joined bool     `json:"joined"`
 	}
 	registration struct {
-		Secret     string          `json:"secret"`
-		Name       string          `json:"name"` // what its owner calls the passkey
-		Credential json.RawMessage `json:"credential"`
+		Secret     string     `json:"secret"`
+		Name       string     `json:"name"` // what its owner calls the passkey
+		Credential registered `json:"credential"`
 	}
 	statementText struct {
 		Statement  string `json:"statement"`
@@ -89,6 +89,7 @@ func (c *Ceremony) Handler() http.Handler {
 	mux.Handle("GET /{$}", http.FileServerFS(files))
 	mux.Handle("GET /ceremony.css", http.FileServerFS(files))
 	mux.Handle("GET /ceremony.js", http.FileServerFS(files))
+	mux.Handle("GET /icon.svg", http.FileServerFS(files))
 	mux.Handle("POST "+PathBegin, call(c, func(_ context.Context, in knock) (any, error) { return c.begin(in.Secret) }))
 	mux.Handle("POST "+PathRegister, call(c, func(_ context.Context, in registration) (any, error) { return c.register(in) }))
 	mux.Handle("POST "+PathEnrol, call(c, func(ctx context.Context, in signature) (any, error) { return c.enrol(ctx, in) }))
@@ -132,7 +133,7 @@ func call[In any](c *Ceremony, act func(context.Context, In) (any, error)) http.
 			}
 			data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 			if err == nil {
-				err = border.DecodeStrict(data, &in)
+				err = errors.Join(border.CheckNames(data), border.DecodeStrict(data, &in))
 			}
 			if err != nil {
 				return nil, refuse(http.StatusBadRequest, "malformed", "The call is not as the page makes it. Load the page again.").because(err)
