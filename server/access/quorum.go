@@ -18,7 +18,17 @@ type CountedSignature struct {
 // Gathered is how far a change or an enrolment is on its way to the quorum.
 type Gathered struct {
 	Signatures []CountedSignature
-	Quorum     int // different administrators that it takes
+	Quorum     int // different administrators that it takes; 0 once it is over
+}
+
+// over is what was gathered for something that has ended: what counts today says
+// nothing about it.
+func (g Gathered) over() Gathered {
+	for i := range g.Signatures {
+		g.Signatures[i].Counts = true
+	}
+	g.Quorum = 0
+	return g
 }
 
 // Missing is how many administrators have still to sign.

@@ -79,7 +79,7 @@ export function ProposeGroups({ member, onClose }: ActProps) {
       words="What they are in afterwards. Administrators sign exactly this."
       draft={{ change: 'groups', groups: [...groups].sort(), passkeys: groups.length > 0 ? [...passkeys].sort() : [] }}
     >
-      <GroupChoice chosen={groups} onChange={setGroups} />
+      <GroupChoice chosen={groups} onChange={setGroups} of={member.groups} />
       {groups.length > 0 && member.passkeys.length > 0 && (
         <FieldGroup label="Passkeys that speak for them" hint="The others confirm sign-ins, and nothing else.">
           <div className={styles.groups}>
