@@ -26,8 +26,11 @@ export function Suspend({ member, open, onClose }: { member: Member; open: boole
       title={`Suspend ${name}?`}
       words={
         <>
-          At once: {counted(holds.length, 'grant or request')} of theirs {holds.length > 1 ? 'end' : 'ends'}, their sessions close,
-          they are signed out, and no passkey of theirs counts. Lifting it takes administrators’ signatures.
+          At once they are signed out, no passkey of theirs counts, and{' '}
+          {holds.length === 0
+            ? 'they can ask for nothing. They hold nothing now.'
+            : `${counted(holds.length, 'grant or request')} of theirs ${holds.length > 1 ? 'end' : 'ends'}, with every session.`}{' '}
+          Lifting it takes administrators’ signatures.
         </>
       }
       confirm={`Suspend ${name}`}
