@@ -177,7 +177,8 @@ func toSummary(item access.RequestItem, by policies.Person) api.RequestSummary {
 func toEnrolment(v access.EnrolmentView) api.Enrolment {
 	return api.Enrolment{
 		ID: v.ID, State: string(v.State), Person: toPerson(v.Person), Groups: list(v.Groups), Passkey: v.Passkey, Credential: v.Credential,
-		Statement: v.Statement, Digest: v.Digest, Created: v.Created.UTC(), Expires: v.Expires.UTC(), May: list(v.May),
+		Statement: v.Statement, Digest: v.Digest, Created: v.Created.UTC(), Expires: v.Expires.UTC(),
+		Signed: toSignatures(v.Gathered), Quorum: v.Quorum, Missing: v.Missing(), May: list(v.May),
 	}
 }
 
@@ -199,7 +200,7 @@ func approversFor(trust access.Trust, policy *policies.Bundle, groups []string, 
 	people := []api.Person{}
 	for _, p := range trust.Roster.People {
 		speaks := slices.ContainsFunc(p.Passkeys, func(k evidence.Passkey) bool {
-			return k.Active(now) && slices.ContainsFunc(p.With(k).Groups, func(g string) bool { return slices.Contains(groups, g) })
+			return k.Active(now) && !p.IsSuspended(now) && slices.ContainsFunc(p.With(k).Groups, func(g string) bool { return slices.Contains(groups, g) })
 		})
 		if speaks && !policy.SamePerson(p.Person, requester) {
 			people = append(people, toPerson(p.Person))
