@@ -33,7 +33,7 @@ type signer struct {
 	sessions  *limiter // signatures for people, by request
 	targets   *limiter // signatures for proxies, by request
 	hosts     *limiter // host certificates, by proxy
-	witnesses []*witness
+	witnesses []*cosigner
 
 	mu       sync.Mutex
 	cosigned string // the newest checkpoint that a witness has cosigned

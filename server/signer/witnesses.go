@@ -34,8 +34,8 @@ type WitnessConfig struct {
 	Key  string `json:"key"`  // cosignature/v1 verifier key
 }
 
-// witness is one that is asked. It is used by one round at a time.
-type witness struct {
+// cosigner is a witness that is asked. It is used by one round at a time.
+type cosigner struct {
 	name     string
 	address  string
 	verifier note.Verifier
@@ -43,14 +43,14 @@ type witness struct {
 	trouble  string
 }
 
-func newWitnesses(configs []WitnessConfig) ([]*witness, error) {
-	var all []*witness
+func newWitnesses(configs []WitnessConfig) ([]*cosigner, error) {
+	var all []*cosigner
 	for _, c := range configs {
 		verifier, err := ledger.NewWitnessVerifier(c.Key)
 		if err != nil {
 			return nil, fmt.Errorf("the witness %s: %w", c.Name, err)
 		}
-		all = append(all, &witness{name: c.Name, address: strings.TrimSuffix(c.URL, "/") + "/add-checkpoint", verifier: verifier})
+		all = append(all, &cosigner{name: c.Name, address: strings.TrimSuffix(c.URL, "/") + "/add-checkpoint", verifier: verifier})
 	}
 	return all, nil
 }
@@ -152,7 +152,7 @@ func (s *signer) witnessRound(ctx context.Context, client *http.Client) (answere
 }
 
 // troubled tells the log once what a witness does not do.
-func (w *witness) troubled(ctx context.Context, log *slog.Logger, err error) {
+func (w *cosigner) troubled(ctx context.Context, log *slog.Logger, err error) {
 	if ctx.Err() != nil || w.trouble == err.Error() {
 		return
 	}
@@ -161,7 +161,7 @@ func (w *witness) troubled(ctx context.Context, log *slog.Logger, err error) {
 }
 
 // submit brings a checkpoint to one witness and returns its signature lines.
-func (s *signer) submit(ctx context.Context, client *http.Client, w *witness, checkpoint []byte, size int64) ([]byte, error) {
+func (s *signer) submit(ctx context.Context, client *http.Client, w *cosigner, checkpoint []byte, size int64) ([]byte, error) {
 	// The first try is a guess at what the witness has; its answer corrects it.
 	for range 2 {
 		proof, err := s.book.journal.Consistency(min(w.seen, size), size)
