@@ -17,11 +17,11 @@ import (
 type MirroredLog struct {
 	ID         int64
 	Origin     string
-	Key        string // verifier key
-	Size       int64  // leaves that are here
-	Checkpoint string // signed; the last that covers no more than Size leaves
-	Cosigned   string // the newest that witnesses signed too, or empty
-	Fetched    time.Time
+	Key        string    // verifier key
+	Size       int64     // leaves that are here
+	Checkpoint string    // signed; the last that covers no more than Size leaves
+	Cosigned   string    // the newest that witnesses signed too, or empty
+	Fetched    time.Time // when it last grew
 }
 
 // MirroredLeaf is a leaf of it.
