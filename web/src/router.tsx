@@ -108,6 +108,12 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import('./routes/Audit'), 'Audit'),
 })
 
+const alarms = createRoute({
+  getParentRoute: () => root,
+  path: '/alarms',
+  component: lazyRouteComponent(() => import('./routes/Alarms'), 'Alarms'),
+})
+
 const sessions = createRoute({
   getParentRoute: () => root,
   path: '/sessions',
@@ -136,6 +142,7 @@ export const router = createRouter({
     sessions,
     sessionPage,
     audit,
+    alarms,
   ]),
   defaultPreload: 'intent',
   scrollRestoration: true,

@@ -12,6 +12,7 @@ import { PageHead } from '../ui/Page'
 import { Shell } from '../ui/Shell'
 import { notify } from '../ui/Toasts'
 import styles from './App.module.css'
+import { AlarmBanner } from './AlarmBanner'
 import { SignIn } from './SignIn'
 import { useNews } from './news'
 
@@ -47,7 +48,7 @@ function Inside() {
 
   return (
     <MeContext value={me}>
-      <Shell me={me} waiting={count} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banner />}>
+      <Shell me={me} waiting={count} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banners />}>
         <Outlet />
       </Shell>
       {searching && (
@@ -56,6 +57,15 @@ function Inside() {
         </Suspense>
       )}
     </MeContext>
+  )
+}
+
+function Banners() {
+  return (
+    <>
+      <AlarmBanner />
+      <Banner />
+    </>
   )
 }
 

@@ -39,6 +39,7 @@ export function Shell({ me, waiting, onSearch, onSignOut, banner, children }: Sh
     { to: '/requests', words: 'Requests', short: 'Requests', icon: 'clock' },
     { to: '/sessions', words: 'Sessions', short: 'Sessions', icon: 'sessions' },
     ...(me.reviewer || me.administrator ? [{ to: '/audit', words: 'Audit', short: 'Audit', icon: 'audit' } as const] : []),
+    ...(me.reviewer || me.administrator ? [{ to: '/alarms', words: 'Alarms', short: 'Alarms', icon: 'alert' } as const] : []),
   ]
   const own: Place[] = [{ to: '/passkeys', words: 'Passkeys', short: 'Passkeys', icon: 'passkey' }]
   const bottom = [...work, record[1]!]
