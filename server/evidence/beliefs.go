@@ -94,15 +94,15 @@ func (b Beliefs) Trust(now time.Time) Trust {
 		Instance:     b.instance,
 		RelyingParty: b.relyingParty,
 		Origins:      slices.Clone(b.origins),
-		Issuer:       Issuer{URL: b.issuerURL, ClientID: b.clientID, Keys: b.inUse},
-		Roster:       b.roster,
+		Issuer:       Issuer{URL: b.issuerURL, ClientID: b.clientID, Keys: listed(b.inUse)},
+		Roster:       Roster{People: listed(b.roster.People)},
 		Policy:       b.files,
-		Inventories:  b.inventories,
+		Inventories:  listed(b.inventories),
 		Log:          b.log,
 		UserCA:       accepted(b.keys, PurposeUserCA, now),
 		TargetCA:     accepted(b.keys, PurposeTargetCA, now),
 		HostCA:       accepted(b.keys, PurposeHostCA, now),
-		Keys:         b.keys,
+		Keys:         listed(b.keys),
 		base:         b.bundle,
 		full:         b.full,
 	}
@@ -111,6 +111,14 @@ func (b Beliefs) Trust(now time.Time) Trust {
 		t.Inventories, t.full = standing(b.inventories, now), nil
 	}
 	return t
+}
+
+// listed is a list even where it is empty, so that it is written as one.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 // Apply is what the beliefs are after an entry. It takes the entry at its word,
