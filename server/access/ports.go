@@ -85,6 +85,7 @@ type Reader interface {
 	PeopleReader
 	ChangeReader
 	AuditReader
+	AlarmReader
 }
 
 // Tx reads and writes in one transaction.
@@ -93,6 +94,7 @@ type Tx interface {
 	RequestWriter
 	SessionWriter
 	PeopleWriter
+	AlarmWriter
 	ChangeWriter
 	// Append makes the event the audit log's next leaf and gives its index.
 	Append(e AuditEvent) (int64, error)

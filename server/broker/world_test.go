@@ -45,7 +45,8 @@ type world struct {
 	proxy    identity
 	stranger identity // of the same authority, not configured
 	proxyURL string
-	stop     func() // ends the broker and waits
+	stop     func()     // ends the broker and waits
+	host     ssh.Signer // the host key of web-1
 }
 
 type options struct {
@@ -172,7 +173,11 @@ func (w *world) startSigner(broker, own identity, url string, administrators int
 }
 
 func (w *world) writePolicy(quorum int) {
-	hostKey := newSSHKey(w.t)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	must(w.t, err)
+	w.host, err = ssh.NewSignerFromKey(private)
+	must(w.t, err)
+	hostKey := string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(w.host.PublicKey())))
 	files, err := bundle.Write("deploy", quorum, []bundle.Target{
 		{Name: "web-1", Address: "127.0.0.1:2022", HostKey: hostKey, Labels: map[string]string{"env": "production"}},
 		{Name: "demo", Address: "127.0.0.1:2023", HostKey: newSSHKey(w.t), Labels: map[string]string{"env": "demo"}},
@@ -451,4 +456,22 @@ func mustURL(t *testing.T, text string) *url.URL {
 	u, err := url.Parse(text)
 	must(t, err)
 	return u
+}
+
+// getJSON reads something with somebody's cookie.
+func getJSON[Out any](t *testing.T, p *person, path string) (out Out) {
+	t.Helper()
+	got := p.w.do(p.browser, call{method: http.MethodGet, path: path})
+	if got.status != http.StatusOK {
+		t.Fatalf("%s: %d %s", path, got.status, got.body)
+	}
+	must(t, json.Unmarshal(got.body, &out))
+	return out
+}
+
+func mustJSON(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	must(t, err)
+	return string(text)
 }

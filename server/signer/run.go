@@ -71,9 +71,13 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	running.Go(func() { s.keepKeys(ctx) })
-	running.Go(func() { s.keepRefusals(ctx) })
+	running.Go(func() { s.whenConfirmed(ctx, s.keepKeys) })
+	running.Go(func() { s.whenConfirmed(ctx, s.keepRefusals) })
+	running.Go(func() { s.whenConfirmed(ctx, s.completePolicy) })
 	running.Go(func() { s.keepHangups(ctx) })
+	if len(s.witnesses) > 0 {
+		running.Go(func() { s.keepWitnesses(ctx) })
+	}
 	if err := s.beginCeremony(ctx, &running); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -86,6 +90,8 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 		case <-ctx.Done():
 		case <-s.book.journal.Failed():
 			err = s.book.journal.Err()
+		case <-s.book.standing.doubted:
+			err = s.book.standing.why()
 		case err = <-stopped:
 		}
 	}
@@ -100,6 +106,13 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 		err = nil
 	}
 	return err
+}
+
+// completePolicy records the first policy if the last run did not come to it.
+func (s *signer) completePolicy(ctx context.Context) {
+	if err := s.beginPolicy(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("the first policy is not recorded, so nothing can be given", "error", err)
+	}
 }
 
 // keepKeys fetches the provider's keys now and then, so that one that the

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -36,6 +37,10 @@ type signer struct {
 	// changes of what the signer believes, by call; endings of requests and
 	// suspensions of people that the ledger does not know, all together
 	changes, unknown, strangers *limiter
+	witnesses                   []*cosigner
+
+	mu       sync.Mutex
+	cosigned string // the newest checkpoint that a witness has cosigned
 }
 
 // openSigner opens the data directory, or begins it at the first start, with the
@@ -74,7 +79,7 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 	}
 	s = &signer{
 		config: config, log: log, ring: ring,
-		book:   &book{journal: leaves, clock: clock, state: state},
+		book:   &book{journal: leaves, clock: clock, state: state, standing: newStanding()},
 		issuer: newIssuer(config.Issuer.URL, clock),
 		// An engineer's scripts may start a session a second for a while, and
 		// open connections much faster; nobody needs more.
@@ -87,9 +92,20 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		unknown:   newLimiter(5000, 10),
 		strangers: newLimiter(500, 1./60),
 	}
-	// 4. Keys and policy in force are in the ledger before anything is signed.
+	if s.witnesses, err = newWitnesses(config.Witnesses); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	// 4. A ledger that was only now begun cannot be older than what anybody saw.
+	// Every other one takes no entry until it is confirmed.
+	if state.entries == 0 {
+		s.book.standing.confirm()
+	}
+	// 5. Keys and policy in force are in the ledger before anything is signed.
 	if err := s.recordKeys(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
+	}
+	if !s.book.standing.isConfirmed() {
+		return s, nil // a policy that is missing is taken over once it is
 	}
 	if err := s.beginPolicy(ctx); err != nil {
 		return nil, errors.Join(err, s.close())

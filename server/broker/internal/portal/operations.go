@@ -238,6 +238,7 @@ func (p *Portal) register(on huma.API) {
 	p.registerPasskeys(r.tagged("passkeys"))
 	p.registerChanges(r.tagged("changes"))
 	p.registerAudit(r.tagged("audit"))
+	p.registerLedger(r.tagged("ledger"))
 }
 
 func (p *Portal) registerPeople(r registrar) {
