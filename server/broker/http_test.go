@@ -107,7 +107,7 @@ func TestEveryOperationKnowsWhoCalls(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{withoutSigner: true})
 	alice := w.portalSignIn("alice")
-	open := map[string]bool{api.PathHealth: true, api.PathConfiguration: true, api.PathSignIn: true}
+	open := map[string]bool{api.PathHealth: true, api.PathConfiguration: true, api.PathSignIn: true, api.PathTargetTrust: true}
 	before := w.leaves()
 	for _, c := range operations(t) {
 		isOpen := c.header["open"] != ""

@@ -98,6 +98,13 @@ func (v *server) handler() http.Handler {
 		}
 		return s.page(from, limit)
 	}))
+	mux.Handle("GET "+wire.PathTargetTrust, v.call(brokerOnly, giving, func(r *http.Request, _ caller) (any, error) {
+		from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+		if err != nil || from < 0 {
+			return nil, refuse(http.StatusBadRequest, "from", "Say with from how many entries of the ledger the target has seen (0 or more).")
+		}
+		return s.targetTrust(r.Context(), from)
+	}))
 	mux.Handle("GET "+wire.PathHealth, v.call(brokerOrProxy, giving, func(*http.Request, caller) (any, error) {
 		return s.healthy()
 	}))
@@ -203,7 +210,7 @@ func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err e
 func callName(r *http.Request) string {
 	switch r.URL.Path {
 	case wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
-		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathHealth:
+		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathTargetTrust, wire.PathHealth:
 		return r.URL.Path
 	}
 	return "other"

@@ -82,6 +82,7 @@ type Portal struct {
 	assets  *assets
 	idle    *idleness
 	replays *replays
+	targets *targetTrusts
 	handler http.Handler
 	log     *slog.Logger
 }
@@ -96,7 +97,7 @@ func New(c Config) (*Portal, error) {
 	p := &Portal{
 		config: c, cookie: "stint_" + c.Instance, secure: strings.HasPrefix(c.URL, "https://"),
 		hosts: map[string]bool{}, origins: map[string]bool{},
-		idle: newIdleness(), replays: newReplays(), log: c.Log,
+		idle: newIdleness(), replays: newReplays(), targets: newTargetTrusts(), log: c.Log,
 	}
 	for _, origin := range c.Origins {
 		u, err := url.Parse(origin)
