@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stint/server/api"
+	"stint/server/broker/internal/signing"
 )
 
 // Whoever asks is unknown, so the signer is asked a bounded number of times: an
@@ -55,6 +56,16 @@ func (t *targetTrusts) find(from int64, now time.Time) (answer *targetTrust, fet
 	return answer, true
 }
 
+// fetch asks the signer, which answers within the bound of its client.
+func (t *targetTrust) fetch(ctx context.Context, signer *signing.Client, from int64) {
+	defer close(t.done)
+	found, err := signer.TargetTrust(ctx, from)
+	if err == nil {
+		t.evidence, err = json.Marshal(found)
+	}
+	t.err = err
+}
+
 type targetTrustInput struct {
 	From int64 `query:"from" minimum:"0" default:"0" doc:"how many entries of the signer's ledger the target has seen"`
 }
@@ -69,13 +80,8 @@ func (p *Portal) targetTrust(ctx context.Context, in *targetTrustInput) (*body[a
 		return nil, &api.Error{Status: http.StatusTooManyRequests, Code: "targets.busy", Title: "Too many targets ask at once; ask again in a moment."}
 	}
 	if fetch {
-		defer close(answer.done)
 		// Whoever asked first may go away; the others wait for the same answer.
-		found, err := p.config.Signing.TargetTrust(context.WithoutCancel(ctx), in.From)
-		if err == nil {
-			answer.evidence, err = json.Marshal(found)
-		}
-		answer.err = err
+		answer.fetch(context.WithoutCancel(ctx), p.config.Signing, in.From)
 	}
 	select {
 	case <-answer.done:
