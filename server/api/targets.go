@@ -19,3 +19,9 @@ type TargetTrust struct {
 func (c *Client) TargetTrust(ctx context.Context, from int64) (TargetTrust, error) {
 	return call[TargetTrust](ctx, c, http.MethodGet, PathTargetTrust, url.Values{"from": {strconv.FormatInt(from, 10)}}, nil)
 }
+
+// ReportAcceptedSerials hands in what a target's sshd accepted. It needs no
+// sign-in: the report is signed by the target's host key.
+func (c *Client) ReportAcceptedSerials(ctx context.Context, report AcceptedSerials) (AcceptedSerialsResult, error) {
+	return call[AcceptedSerialsResult](ctx, c, http.MethodPost, PathAcceptedSerials, nil, report)
+}

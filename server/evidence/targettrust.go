@@ -106,7 +106,7 @@ func (t TargetTrust) lines() ([]string, error) {
 func (t TargetTrust) check() error {
 	seen, current := map[string]bool{}, 0
 	once := func(key string) error {
-		if err := checkTargetKey(key); err != nil {
+		if _, err := ParseAuthorityKey(key); err != nil {
 			return err
 		}
 		if seen[key] {
@@ -170,4 +170,3 @@ func (t *TargetTrust) read(lines []string) error {
 	return nil
 }
 
-func checkTargetKey(key string) error { _, err := ParseKey(key); return err }

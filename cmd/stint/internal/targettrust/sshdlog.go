@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"os"
 	"os/exec"
@@ -240,7 +239,3 @@ func parseJournal(text []byte) (line, bool) {
 	return l, true
 }
 
-// missing tells whether a log is not there at all.
-func missing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound)
-}

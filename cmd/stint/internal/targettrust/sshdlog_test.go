@@ -1,6 +1,8 @@
 package targettrust
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,7 +122,7 @@ func TestLogIsReadOnce(t *testing.T) {
 		t.Errorf("emptied: %.40q", got)
 	}
 	for _, err := range lines(t.Context(), path+".none", at) {
-		if !missing(err) {
+		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("no such log: %v", err)
 		}
 	}
