@@ -23,9 +23,10 @@ type state struct {
 	entries int64     // entries folded
 	last    time.Time // of the last entry
 
-	keys   evidence.KeysEntry   // the signer's own public keys
-	issued []evidence.IssuerKey // every key that the provider ever had, as first seen
-	inUse  []evidence.IssuerKey // those that it has now
+	keys    evidence.KeysEntry   // the signer's own public keys
+	targets targetHistory        // what became of those that targets accept
+	issued  []evidence.IssuerKey // every key that the provider ever had, as first seen
+	inUse   []evidence.IssuerKey // those that it has now
 
 	roster   evidence.Roster
 	enrolled map[string]place // by credential
@@ -200,6 +201,7 @@ func (s *state) foldKeys(e *evidence.KeysEntry) func() {
 	return func() {
 		if len(e.Keys) > 0 {
 			s.keys.Keys = e.Keys
+			s.targets = s.targets.after(e)
 		}
 		if e.Log != "" {
 			s.keys.Log = e.Log

@@ -3,6 +3,7 @@ package signer
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"stint/server/evidence"
@@ -20,7 +21,8 @@ func (s *signer) targetTrust(ctx context.Context, from int64) (evidence.TargetTr
 	var size int64
 	if err := s.book.look(false, func(state *state, now time.Time) {
 		statement.Issued, size = now.Truncate(time.Second), state.entries
-		statement.Keys, statement.Withdrawn, answer.Successions = targetKeys(state)
+		statement.Keys, statement.Withdrawn = targetKeys(state.keys.Keys, state.targets, now)
+		answer.Successions = append([]evidence.SignedByKey{}, state.targets.successions...) // a list, even where it is empty
 	}); err != nil {
 		return evidence.TargetTrustEvidence{}, err
 	}
@@ -42,11 +44,41 @@ func (s *signer) targetTrust(ctx context.Context, from int64) (evidence.TargetTr
 	return answer, err
 }
 
-// targetKeys lists the target CA keys that targets accept, those that they must
-// accept no longer, and how each followed the one before it.
-func targetKeys(state *state) (accepted []evidence.TargetKey, withdrawn []string, successions []evidence.SignedByKey) {
-	for _, key := range state.keys.TargetCA {
-		accepted = append(accepted, evidence.TargetKey{State: "current", Key: key})
+// mostWithdrawn bounds what a note states as withdrawn: those withdrawn last. A
+// target remembers what it was told, and accepts only keys that are accepted now.
+const mostWithdrawn = 64
+
+// targetKeys lists the target CA keys that targets accept, and those that they
+// must accept no longer.
+func targetKeys(keys []evidence.SigningKey, history targetHistory, now time.Time) (accepted []evidence.TargetKey, withdrawn []string) {
+	for _, k := range keys {
+		retired := k.State == evidence.KeyRetired && k.Accepted != nil && now.Before(*k.Accepted)
+		if k.Purpose == evidence.PurposeTargetCA && (retired || k.State == evidence.KeyCurrent || k.State == evidence.KeyNext) {
+			accepted = append(accepted, evidence.TargetKey{State: k.State, Key: k.Key})
+		}
 	}
-	return accepted, []string{}, []evidence.SignedByKey{}
+	return accepted, history.withdrawn[max(0, len(history.withdrawn)-mostWithdrawn):]
+}
+
+// targetHistory is what targets that were away for long need of keys that the
+// ledger's last entry on keys may name no longer. Its lists only grow.
+type targetHistory struct {
+	successions []evidence.SignedByKey
+	withdrawn   []string
+}
+
+// after is the history once an entry on keys is in the ledger.
+func (h targetHistory) after(e *evidence.KeysEntry) targetHistory {
+	for _, k := range e.Keys {
+		if k.Purpose != evidence.PurposeTargetCA {
+			continue
+		}
+		if k.Succession != nil && !slices.Contains(h.successions, *k.Succession) {
+			h.successions = append(slices.Clip(h.successions), *k.Succession)
+		}
+		if k.State == evidence.KeyWithdrawn && !slices.Contains(h.withdrawn, k.Key) {
+			h.withdrawn = append(slices.Clip(h.withdrawn), k.Key)
+		}
+	}
+	return h
 }
