@@ -169,4 +169,3 @@ func (t *TargetTrust) read(lines []string) error {
 	}
 	return nil
 }
-

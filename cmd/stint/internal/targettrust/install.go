@@ -20,12 +20,12 @@ const sshdTimeout = 30 * time.Second
 // Installation is how a target's sshd is told to trust Stint.
 type Installation struct {
 	Target string   // its name in the policy
-	CA      string   // file for TrustedUserCAKeys
-	KRL     string   // file for RevokedKeys
-	Sync    []string // the command line that keeps both files
-	SSHD    string   // path of the server
-	Config  string   // its configuration; empty for the one it reads by default
-	Logins  []string // for which Match blocks are looked at
+	CA     string   // file for TrustedUserCAKeys
+	KRL    string   // file for RevokedKeys
+	Sync   []string // the command line that keeps both files
+	SSHD   string   // path of the server
+	Config string   // its configuration; empty for the one it reads by default
+	Logins []string // for which Match blocks are looked at
 }
 
 // option is one line of sshd_config, and what it is good for.
@@ -33,21 +33,22 @@ type option struct {
 	name, value string
 	why         string
 	must        bool // without it nobody gets in, or Stint does not hold; else only others get in too
+	byDefault   bool // sshd's own default; a line would be one that some versions complain of
 }
 
 // options are the lines, in their order.
 func (i Installation) options() []option {
 	return []option{
-		{"PubkeyAuthentication", "yes", "certificates are a kind of public key", true},
-		{"TrustedUserCAKeys", quote(i.CA), "whose certificates open this host", true},
-		{"RevokedKeys", quote(i.KRL), "and whose no longer; sshd refuses everybody while the file is missing", true},
-		{"AuthorizedPrincipalsCommand", "/bin/echo %u@" + i.Target, "a certificate opens this host only if it names it, as login@" + i.Target, true},
-		{"AuthorizedPrincipalsCommandUser", "nobody", "who runs that", true},
-		{"AuthorizedPrincipalsFile", "none", "a file would accept certificates by other names besides", true},
-		{"AuthorizedKeysFile", "none", "a key that somebody left here leads round the recorder", false},
-		{"AuthorizedKeysCommand", "none", "so does one that a command names", false},
-		{"PasswordAuthentication", "no", "and so does a password", false},
-		{"KbdInteractiveAuthentication", "no", "in either way of asking for it", false},
+		{"PubkeyAuthentication", "yes", "certificates are a kind of public key", true, false},
+		{"TrustedUserCAKeys", quote(i.CA), "whose certificates open this host", true, false},
+		{"RevokedKeys", quote(i.KRL), "and whose no longer; sshd refuses everybody while the file is missing", true, false},
+		{"AuthorizedPrincipalsCommand", "/bin/echo %u@" + i.Target, "a certificate opens this host only if it names it, as login@" + i.Target, true, false},
+		{"AuthorizedPrincipalsCommandUser", "nobody", "who runs that", true, false},
+		{"AuthorizedPrincipalsFile", "none", "a file would accept certificates by other names besides", true, true},
+		{"AuthorizedKeysFile", "none", "a key that somebody left here leads round the recorder", false, false},
+		{"AuthorizedKeysCommand", "none", "so does one that a command names", false, true},
+		{"PasswordAuthentication", "no", "and so does a password", false, false},
+		{"KbdInteractiveAuthentication", "no", "in either way of asking for it", false, false},
 	}
 }
 
@@ -64,7 +65,9 @@ func (i Installation) Lines() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "# Stint: certificates for %s, and no other way in. Keep a session open until you\n# have seen that you still get in. Before any Match block; the first value counts.\n", i.Target)
 	for _, o := range i.options() {
-		fmt.Fprintf(&text, "%s %s\n", o.name, o.value)
+		if !o.byDefault {
+			fmt.Fprintf(&text, "%s %s\n", o.name, o.value)
+		}
 	}
 	return text.String()
 }

@@ -34,5 +34,8 @@ func lock(path string) (unlock func() error, err error) {
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(errLocked, file.Close())
 	}
-	return file.Close, nil
+	return func() error {
+		// Closing alone would leave the lock to a child that is just being forked.
+		return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
+	}, nil
 }

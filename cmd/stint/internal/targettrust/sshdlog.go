@@ -180,7 +180,7 @@ func eachLine(r io.Reader, f func(text []byte, length int64) bool) error {
 		case err != nil:
 			return err
 		}
-		if !f(bytes.TrimSuffix(kept, []byte("\n")), length) {
+		if !f(bytes.TrimRight(kept, "\r\n"), length) { // sshd -E ends its lines with both
 			return errEnough
 		}
 		length = 0
@@ -238,4 +238,3 @@ func parseJournal(text []byte) (line, bool) {
 	}
 	return l, true
 }
-

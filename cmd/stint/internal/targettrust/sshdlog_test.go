@@ -95,7 +95,7 @@ func TestLogIsReadOnce(t *testing.T) {
 		file.Close()
 	}
 	long := strings.Repeat("x", 3*maxLine)
-	write(0, "one\n"+long+"\ntwo\nhal")
+	write(0, "one\r\n"+long+"\ntwo\nhal")
 	got, at := read(t, path, nil)
 	if len(got) != 3 || got[0] != "one" || len(got[1]) != maxLine || got[2] != "two" {
 		t.Errorf("%.40q", got)
