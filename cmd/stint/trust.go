@@ -24,7 +24,7 @@ const (
 // syncFlags are the flags of stint trust sync.
 type syncFlags struct {
 	broker, ca, krl, state, reload string
-	maxAge                         time.Duration
+	maxAge, every                  time.Duration
 
 	trust, logKey string
 	targetCA      []string
@@ -43,6 +43,7 @@ func (f *syncFlags) add(command *cobra.Command) {
 	flags.StringArrayVar(&f.targetCA, "target-ca", nil, "or a target CA key to begin with, as ssh-keygen writes it without a comment")
 	flags.StringVar(&f.reload, "reload", "", "a command to run when a file changed; OpenSSH needs none")
 	flags.DurationVar(&f.maxAge, "max-age", 24*time.Hour, "how old the signer's last word may become")
+	flags.DurationVar(&f.every, "every", 0, "go on, and do it again each time this has passed (where there is no timer)")
 	flags.StringVar(&f.log, "sshd-log", "", "report what sshd accepted, from this log file or from the journal (the word journal)")
 	flags.StringVar(&f.hostKey, "host-key", "/etc/ssh/ssh_host_ed25519_key", "the SSH host key that signs the report")
 	flags.StringVar(&f.target, "target", "", "this host's name in the policy")
@@ -69,31 +70,79 @@ command ends with status 7, and the files still stay.`,
 	return command
 }
 
+// sync does it once, or again and again until ctx ends; then it says what it did
+// or what went wrong when that is something new.
 func (f *syncFlags) sync(ctx context.Context, e *environment) error {
 	config, err := f.config(e)
 	if err != nil {
 		return err
 	}
-	result, err := targettrust.Sync(ctx, config)
+	if f.every == 0 {
+		result, err := targettrust.Sync(ctx, config)
+		warn(e, result)
+		if err == nil {
+			f.tell(e, result)
+		}
+		return unproven(err)
+	}
+	ticker := time.NewTicker(f.every)
+	defer ticker.Stop()
+	said := ""
+	for {
+		result, err := targettrust.Sync(ctx, config)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if trouble := fmt.Sprint(result.Warnings, err); trouble != said {
+			said = trouble
+			warn(e, result)
+			if err != nil {
+				explain(e, err)
+			}
+		}
+		if result.Changed || result.Reported > 0 {
+			f.tell(e, result)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func warn(e *environment, result targettrust.Result) {
 	for _, warning := range result.Warnings {
 		fmt.Fprintln(e.err, "stint: warning:", plain(warning))
 	}
+}
+
+// unproven gives a document that did not convince its exit code.
+func unproven(err error) error {
 	if refused, ok := errors.AsType[*targettrust.RefusedError](err); ok {
 		return &unprovenError{refused}
 	}
-	if err != nil {
-		return err
-	}
-	did := "nothing changed"
+	return err
+}
+
+func (f *syncFlags) tell(e *environment, result targettrust.Result) {
+	did := "Nothing changed"
 	if result.Changed {
-		did = "the files were written"
+		did = "The files were written"
 	}
-	fmt.Fprintf(e.out, "%s: %d keys are trusted and %d withdrawn, by the signer's word of %s.\n",
-		did, len(result.Document.Keys), len(result.Document.Withdrawn), clock(result.Document.Issued))
+	fmt.Fprintf(e.out, "%s: %s and %s, by the signer's word of %s.\n", did, count(len(result.Document.Keys), "key is trusted", "keys are trusted"),
+		count(len(result.Document.Withdrawn), "is withdrawn", "are withdrawn"), clock(result.Document.Issued))
 	if f.log != "" {
-		fmt.Fprintf(e.out, "%d accepted certificates were reported.\n", result.Reported)
+		fmt.Fprintf(e.out, "%s to the broker.\n", count(result.Reported, "accepted certificate was reported", "accepted certificates were reported"))
 	}
-	return nil
+}
+
+// count puts a number before what there is so many of.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // config checks the flags, as far as that can be done without asking anybody.
@@ -108,8 +157,8 @@ func (f *syncFlags) config(e *environment) (targettrust.Config, error) {
 	if err != nil {
 		return fail("%w", err)
 	}
-	if f.maxAge <= 0 {
-		return fail("--max-age is a length of time, such as 24h")
+	if f.maxAge <= 0 || f.every < 0 {
+		return fail("--max-age and --every are lengths of time, such as 24h and 1m")
 	}
 	config := targettrust.Config{
 		Broker: client, CA: f.ca, KRL: f.krl, State: f.state, Reload: f.reload, MaxAge: f.maxAge, Now: e.now,
