@@ -17,6 +17,10 @@ import (
 // from the far future would make every later one look old.
 const clockTolerance = 5 * time.Minute
 
+// cacheTolerance is how much older than the last one a document of the same ledger
+// may be without meaning anything: brokers keep an answer for a second.
+const cacheTolerance = 5 * time.Second
+
 // RefusedError is a document that did not convince this target. Its sentence says
 // why; nothing was changed.
 type RefusedError struct{ Why string }
@@ -68,6 +72,10 @@ func Follow(s State, offered evidence.TargetTrustEvidence, now time.Time) (State
 	if err := s.reaches(document, offered.Successions); err != nil {
 		return State{}, err
 	}
+	// 6. One that a broker kept for a moment is as good, and tells nothing new.
+	if document.Issued.Before(seen.Issued) {
+		return s, nil
+	}
 	return s.after(document, offered.Note), nil
 }
 
@@ -76,7 +84,7 @@ func forward(seen, document evidence.TargetTrust, now time.Time) error {
 	switch {
 	case document.Checkpoint.Size < seen.Checkpoint.Size:
 		return refuse("it is older than the one before: its ledger holds %d entries, and held %d", document.Checkpoint.Size, seen.Checkpoint.Size)
-	case document.Issued.Before(seen.Issued):
+	case document.Issued.Before(seen.Issued.Add(-cacheTolerance)), document.Issued.Before(seen.Issued) && document.Checkpoint.Size > seen.Checkpoint.Size:
 		return refuse("it is older than the one before: issued at %s, and that one at %s", document.Issued.Format(time.RFC3339), seen.Issued.Format(time.RFC3339))
 	case document.Issued.After(now.Add(clockTolerance)):
 		return refuse("it was issued at %s, which is ahead of this machine's clock (%s): set the clock that is wrong", document.Issued.Format(time.RFC3339), now.UTC().Format(time.RFC3339))

@@ -122,14 +122,12 @@ type Finding struct {
 // Check asks sshd what it would do, and compares that with the lines.
 func (i Installation) Check(ctx context.Context) ([]Finding, error) {
 	var findings []Finding
-	for _, file := range []struct{ path, what string }{{i.CA, "no key to trust"}, {i.KRL, "sshd refuses everybody"}} {
-		switch info, err := os.Stat(file.path); {
-		case errors.Is(err, fs.ErrNotExist):
-			findings = append(findings, Finding{Text: fmt.Sprintf("The file %s is not there yet, and without it there is %s: run stint trust sync first.", file.path, file.what)})
+	for _, path := range []string{i.CA, i.KRL} {
+		switch info, err := os.Stat(path); {
+		case errors.Is(err, fs.ErrNotExist), err == nil && info.Size() == 0:
+			findings = append(findings, Finding{Text: fmt.Sprintf("The file %s is not there yet, and sshd refuses everybody without it: run stint trust sync first.", path)})
 		case err != nil:
 			return nil, err
-		case info.Size() == 0:
-			findings = append(findings, Finding{Text: fmt.Sprintf("The file %s is empty: run stint trust sync again.", file.path)})
 		}
 	}
 	if len(i.Logins) == 0 {
@@ -144,11 +142,47 @@ func (i Installation) Check(ctx context.Context) ([]Finding, error) {
 		if err != nil {
 			return nil, err
 		}
+		file, ours := i.principals(effective, login)
 		for _, o := range i.options() {
+			if ours && strings.HasPrefix(o.name, "AuthorizedPrincipals") {
+				continue
+			}
 			findings = append(findings, o.compare(effective, login))
+		}
+		if ours {
+			findings = append(findings, Finding{Good: true, Login: login, Text: fmt.Sprintf("AuthorizedPrincipalsFile %s, and it names nothing but this host", file)})
 		}
 	}
 	return findings, nil
+}
+
+// principals tells whether a file of principals does what the printed command
+// does: it names login@target, and no command names more. A path that differs by
+// login can be read for a login only.
+func (i Installation) principals(effective map[string]string, login string) (file string, ours bool) {
+	file = effective["authorizedprincipalsfile"]
+	if command := effective["authorizedprincipalscommand"]; file == "" || file == "none" || command != "" && command != "none" {
+		return "", false
+	}
+	if login != "" {
+		file = strings.ReplaceAll(file, "%u", login)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return file, false
+	}
+	named := 0
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		of, host, _ := strings.Cut(line, "@")
+		if host != i.Target || of == "" || login != "" && of != login {
+			return file, false
+		}
+		named++
+	}
+	return file, named > 0
 }
 
 // compare says how far sshd follows a line.
@@ -160,9 +194,9 @@ func (o option) compare(effective map[string]string, login string) Finding {
 	case f.Good:
 		f.Text = fmt.Sprintf("%s %s", o.name, want)
 	case have == "" || have == "none":
-		f.Text = fmt.Sprintf("%s is missing (%s): it should be %s.", o.name, o.why, want)
+		f.Text = fmt.Sprintf("%s is missing and should be %s: %s.", o.name, want, o.why)
 	default:
-		f.Text = fmt.Sprintf("%s is %s, not %s (%s): another line stands before this one, or in a Match block.", o.name, have, want, o.why)
+		f.Text = fmt.Sprintf("%s is %s and should be %s: %s. If the line is there, another one stands before it.", o.name, have, want, o.why)
 	}
 	f.Warning = !f.Good && !o.must
 	return f

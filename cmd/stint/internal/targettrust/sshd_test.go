@@ -332,9 +332,9 @@ func TestSSHDIsChecked(t *testing.T) {
 		login       string
 		want        string
 	}{
-		"a CA that stands before":   {"TrustedUserCAKeys /elsewhere\n", "", "", "false  TrustedUserCAKeys is /elsewhere, not " + i.CA},
+		"a CA that stands before":   {"TrustedUserCAKeys /elsewhere\n", "", "", "false  TrustedUserCAKeys is /elsewhere and should be " + i.CA},
 		"no KRL":                    {"RevokedKeys none\n", "", "", "false  RevokedKeys is missing"},
-		"keys that lead round":      {"AuthorizedKeysFile .ssh/authorized_keys\n", "", "", "true  AuthorizedKeysFile is .ssh/authorized_keys, not none"},
+		"keys that lead round":      {"AuthorizedKeysFile .ssh/authorized_keys\n", "", "", "true  AuthorizedKeysFile is .ssh/authorized_keys and should be none"},
 		"a Match block, not looked": {"", "Match User root\n AuthorizedKeysFile .ssh/authorized_keys\n", "", "true  " + i.Config + " has Match blocks"},
 		"a Match block for a login": {"", "Match User root\n PasswordAuthentication yes\n", "root", "true root PasswordAuthentication is yes"},
 	} {
@@ -344,6 +344,16 @@ func TestSSHDIsChecked(t *testing.T) {
 		}
 		if found := wrong(); len(found) != 1 || !strings.HasPrefix(found[0], c.want) {
 			t.Errorf("%s: %q", name, found)
+		}
+	}
+	// A file of principals is as good as the command, if it says as little.
+	without := strings.Replace(string(config), "AuthorizedPrincipalsCommand", "AuthorizedPrincipalsFile "+s.path("principals")+"\n#", 1)
+	without = strings.Replace(without, "\nAuthorizedPrincipalsCommandUser", "\n#", 1)
+	must(t, os.WriteFile(i.Config, []byte(without), 0o644))
+	for text, want := range map[string]int{s.principal() + "\n": 0, "": 2, "# none\n": 2, s.login + "\n": 2, s.principal() + "\nroot@db2\n": 2} {
+		must(t, os.WriteFile(s.path("principals"), []byte(text), 0o644))
+		if found := wrong(); len(found) != want {
+			t.Errorf("principals %q: %q", text, found)
 		}
 	}
 	// Lines that sshd does not accept do not stay; nor does it write without the files.

@@ -176,7 +176,8 @@ func TestHostileBroker(t *testing.T) {
 			other.append("all anew")
 			o.become(other)
 		}, "is older than the one before"},
-		"an earlier document": {func(o *origin) { o.now = o.now.Add(-time.Minute) }, "is older than the one before"},
+		"a longer ledger from before": {func(o *origin) { o.now = o.now.Add(-4 * time.Second) }, "is older than the one before"},
+		"an earlier document":         {func(o *origin) { o.now = o.now.Add(-time.Minute) }, "is older than the one before"},
 		"a document of tomorrow": {func(o *origin) {
 			o.tamper = func(e *evidence.TargetTrustEvidence) { o.now = o.now.Add(-time.Hour) } // the clock, once the note is written
 		}, "ahead of this machine's clock"},
@@ -256,6 +257,20 @@ func TestWithdrawnKeyComesBack(t *testing.T) {
 		})
 	})
 	h.refuses("was not named by any key that this target trusts")
+}
+
+func TestKeptAnswerIsNoNews(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	h := newHost(t, o)
+	h.mustSync()
+	before := h.files()
+	o.set(func() { o.now = o.now.Add(-time.Second) })
+	if result := h.mustSync(); result.Changed || h.files() != before {
+		t.Errorf("an answer of a second ago: %+v", result)
+	}
+	o.set(func() { o.now = o.now.Add(-10 * time.Second) })
+	h.refuses("is older than the one before")
 }
 
 func TestBrokerAway(t *testing.T) {
