@@ -79,6 +79,13 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathSignHost, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.HostRequest) (any, error) {
 		return s.signHost(ctx, *by.proxy, in)
 	})))
+	mux.Handle("GET "+wire.PathTargetTrust, v.call(brokerOnly, giving, func(r *http.Request, _ caller) (any, error) {
+		from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+		if err != nil || from < 0 {
+			return nil, refuse(http.StatusBadRequest, "from", "Say with from how many entries of the ledger the target has seen (0 or more).")
+		}
+		return s.targetTrust(r.Context(), from)
+	}))
 	mux.Handle("POST "+wire.PathEnrol, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.EnrolRequest) (any, error) {
 		return s.pin(ctx, in)
 	})))
@@ -97,13 +104,6 @@ func (v *server) handler() http.Handler {
 			return nil, err
 		}
 		return s.page(from, limit)
-	}))
-	mux.Handle("GET "+wire.PathTargetTrust, v.call(brokerOnly, giving, func(r *http.Request, _ caller) (any, error) {
-		from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
-		if err != nil || from < 0 {
-			return nil, refuse(http.StatusBadRequest, "from", "Say with from how many entries of the ledger the target has seen (0 or more).")
-		}
-		return s.targetTrust(r.Context(), from)
 	}))
 	mux.Handle("GET "+wire.PathHealth, v.call(brokerOrProxy, giving, func(*http.Request, caller) (any, error) {
 		return s.healthy()

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"stint/server/border"
-	"stint/server/evidence"
 )
 
 // ProblemType is the media type of an [Error] (RFC 9457).
@@ -97,12 +96,6 @@ func (c *Client) Ledger(ctx context.Context, from int64, limit int) (LedgerPage,
 	return get[LedgerPage](ctx, c, PathLedger, url.Values{
 		"from": {strconv.FormatInt(from, 10)}, "limit": {strconv.Itoa(limit)},
 	})
-}
-
-// TargetTrust returns what targets need to know, with the proof that the ledger
-// continues one of from entries.
-func (c *Client) TargetTrust(ctx context.Context, from int64) (evidence.TargetTrustEvidence, error) {
-	return get[evidence.TargetTrustEvidence](ctx, c, PathTargetTrust, url.Values{"from": {strconv.FormatInt(from, 10)}})
 }
 
 // Health asks whether the signer works.

@@ -21,7 +21,6 @@ const (
 	PathSignSession   = "/v1/sign/session"   // broker
 	PathSignTarget    = "/v1/sign/target"    // proxy
 	PathSignHost      = "/v1/sign/host"      // proxy
-	PathTargetTrust   = "/v1/target-trust"   // GET ?from=; broker
 	PathHealth        = "/v1/health"         // GET; anybody whose certificate is pinned
 )
 

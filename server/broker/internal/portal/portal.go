@@ -79,10 +79,10 @@ type Portal struct {
 	hosts   map[string]bool
 	origins map[string]bool
 	openAPI []byte
+	targets *targetTrusts
 	assets  *assets
 	idle    *idleness
 	replays *replays
-	targets *targetTrusts
 	handler http.Handler
 	log     *slog.Logger
 }
