@@ -271,8 +271,8 @@ func TestSSHDsLogIsReported(t *testing.T) {
 	key, err := s.config.Report.key()
 	must(t, err)
 	o.set(func() { o.hostKey = key.PublicKey() })
-	if warned = strings.Join(s.mustSync().Warnings, "\n"); !strings.Contains(warned, "never issued") || !strings.Contains(warned, "44") {
-		t.Errorf("warned %q", warned)
+	if result := s.mustSync(); len(result.Warnings) != 1 || !strings.Contains(result.Warnings[0], "never issued (serials [44])") || result.Reported != 1 {
+		t.Errorf("%+v", result)
 	}
 }
 

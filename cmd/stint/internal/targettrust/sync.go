@@ -96,10 +96,13 @@ func Sync(ctx context.Context, c Config) (result Result, err error) {
 	}
 	// 5. What sshd let in. The broker's absence loses nothing: it is sent next time.
 	if c.Report != nil && away == nil {
-		sent, err := c.Report.send(ctx, c, &state)
+		sent, unknown, err := c.Report.send(ctx, c, &state)
 		result.Reported = sent
+		if len(unknown) > 0 {
+			result.Warnings = append(result.Warnings, fmt.Sprintf("sshd accepted certificates that the signer never issued (serials %v): somebody may hold a key of the signer's. The broker has raised an alarm.", unknown))
+		}
 		if err != nil {
-			result.Warnings = append(result.Warnings, "The certificates that sshd accepted are not reported: "+err.Error())
+			result.Warnings = append(result.Warnings, "What sshd accepted is not reported, and will be tried again: "+err.Error())
 		}
 	}
 	// 6. How old it is by now, whatever happened.
