@@ -46,7 +46,7 @@ func (s *signer) targetTrust(ctx context.Context, from int64) (evidence.TargetTr
 
 // mostWithdrawn bounds what a note states as withdrawn: those withdrawn last. A
 // target remembers what it was told, and accepts only keys that are accepted now.
-const mostWithdrawn = 64
+const mostWithdrawn = 32
 
 // targetKeys lists the target CA keys that targets accept, and those that they
 // must accept no longer.
