@@ -79,7 +79,7 @@ type Portal struct {
 	hosts   map[string]bool
 	origins map[string]bool
 	openAPI []byte
-	targets *targetTrusts
+	targets targetTrusts
 	assets  *assets
 	idle    *idleness
 	replays *replays
@@ -97,7 +97,7 @@ func New(c Config) (*Portal, error) {
 	p := &Portal{
 		config: c, cookie: "stint_" + c.Instance, secure: strings.HasPrefix(c.URL, "https://"),
 		hosts: map[string]bool{}, origins: map[string]bool{},
-		idle: newIdleness(), replays: newReplays(), targets: newTargetTrusts(), log: c.Log,
+		idle: newIdleness(), replays: newReplays(), log: c.Log,
 	}
 	for _, origin := range c.Origins {
 		u, err := url.Parse(origin)

@@ -35,8 +35,6 @@ type targetTrust struct {
 	err      error
 }
 
-func newTargetTrusts() *targetTrusts { return &targetTrusts{} }
-
 // find returns the answer to a question, and whether the caller is to fetch it.
 // It returns nil where there are too many questions.
 func (t *targetTrusts) find(from int64, now time.Time) (answer *targetTrust, fetch bool) {

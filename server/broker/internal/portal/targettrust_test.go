@@ -8,7 +8,7 @@ import (
 // One question is asked of the signer once a second, and only so many different ones.
 func TestTargetTrustIsAskedForBoundedly(t *testing.T) {
 	t.Parallel()
-	kept, now := newTargetTrusts(), time.Unix(1e9, 0)
+	kept, now := new(targetTrusts), time.Unix(1e9, 0)
 	first, fetch := kept.find(7, now)
 	if first == nil || !fetch {
 		t.Fatal("nobody fetches")
