@@ -21,7 +21,10 @@ const (
 	defaultLines = "/etc/ssh/sshd_config.d/10-stint.conf"
 )
 
-// syncFlags are the flags of stint trust sync.
+const defaultMaxAge = 24 * time.Hour
+
+// syncFlags are the flags of stint trust sync. Install has those that the timer's
+// command line needs.
 type syncFlags struct {
 	broker, ca, krl, state, reload string
 	maxAge, every                  time.Duration
@@ -38,15 +41,20 @@ func (f *syncFlags) add(command *cobra.Command) {
 	flags.StringVar(&f.ca, "write-ca", defaultCA, "file for sshd's TrustedUserCAKeys")
 	flags.StringVar(&f.krl, "write-krl", defaultKRL, "file for sshd's RevokedKeys")
 	flags.StringVar(&f.state, "state", "", "what was seen last (default: beside the file of --write-ca, ending in .state)")
-	flags.StringVar(&f.trust, "trust", "", "whom to believe at the first time: the file that stint trust export wrote")
-	flags.StringVar(&f.logKey, "log-key", "", "or the key of the signer's log, with --target-ca")
-	flags.StringArrayVar(&f.targetCA, "target-ca", nil, "or a target CA key to begin with, as ssh-keygen writes it without a comment")
 	flags.StringVar(&f.reload, "reload", "", "a command to run when a file changed; OpenSSH needs none")
-	flags.DurationVar(&f.maxAge, "max-age", 24*time.Hour, "how old the signer's last word may become")
-	flags.DurationVar(&f.every, "every", 0, "go on, and do it again each time this has passed (where there is no timer)")
+	flags.DurationVar(&f.maxAge, "max-age", defaultMaxAge, "how old the signer's last word may become")
 	flags.StringVar(&f.log, "sshd-log", "", "report what sshd accepted, from this log file or from the journal (the word journal)")
 	flags.StringVar(&f.hostKey, "host-key", "/etc/ssh/ssh_host_ed25519_key", "the SSH host key that signs the report")
 	flags.StringVar(&f.target, "target", "", "this host's name in the policy")
+}
+
+// addOnce adds what is said at the first time, or by who needs no timer.
+func (f *syncFlags) addOnce(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&f.trust, "trust", "", "whom to believe at the first time: the file that stint trust export wrote")
+	flags.StringVar(&f.logKey, "log-key", "", "or the key of the signer's log, with --target-ca")
+	flags.StringArrayVar(&f.targetCA, "target-ca", nil, "or a target CA key to begin with, as ssh-keygen writes it without a comment")
+	flags.DurationVar(&f.every, "every", 0, "go on, and do it again each time this has passed (where there is no timer)")
 }
 
 func trustSyncCommand(e *environment) *cobra.Command {
@@ -67,6 +75,7 @@ command ends with status 7, and the files still stay.`,
 		RunE: func(command *cobra.Command, _ []string) error { return f.sync(command.Context(), e) },
 	}
 	f.add(command)
+	f.addOnce(command)
 	return command
 }
 
@@ -251,6 +260,9 @@ func (f *syncFlags) command() []string {
 		if flag.value != "" {
 			words = append(words, flag.name, flag.value)
 		}
+	}
+	if f.maxAge != defaultMaxAge {
+		words = append(words, "--max-age", f.maxAge.String())
 	}
 	log := f.log
 	if log == "" {

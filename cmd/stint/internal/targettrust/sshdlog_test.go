@@ -147,3 +147,15 @@ func FuzzParseAccepted(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseJournal(f *testing.F) {
+	if corpus, err := os.ReadDir("testdata/fuzz/FuzzParseJournal"); err != nil || len(corpus) == 0 {
+		f.Fatalf("there is no corpus: %v", err)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, ok := parseJournal(text)
+		if !ok && got != (line{}) || ok && (got.after.Cursor == "" || got.after.Log != Journal || got.after.Offset != 0) {
+			t.Fatalf("%q gave %+v %v", text, got, ok)
+		}
+	})
+}
