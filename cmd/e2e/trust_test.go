@@ -39,4 +39,17 @@ func (s *story) setUpTarget(certificate string) {
 		s.t.Errorf("the certificate is signed by %s and the host trusts\n%s", by, trusted)
 	}
 	s.alice.must("ssh-keygen", "-Q", "-l", "-f", krl)
+
+	// What web-1's sshd has accepted so far is told, and the ledger holds all of it.
+	home := filepath.Join(s.data, "targets")
+	if os.Geteuid() == 0 {
+		home = filepath.Join("/var/lib/stint-dev", s.Instance)
+	}
+	report := append(sync, "--sshd-log", filepath.Join(s.data, "log", "target-web-1.log"), "--target", "web-1", "--host-key", filepath.Join(home, "web-1", "host_key"))
+	for _, want := range []bool{true, false} {
+		said, complaints, err := s.alice.run("stint", report...)
+		if err != nil || complaints != "" || strings.Contains(said, "\n0 accepted") == want {
+			s.t.Errorf("reporting, for the first time: %v; it says %q %q (%v)", want, said, complaints, err)
+		}
+	}
 }
