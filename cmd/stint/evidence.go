@@ -236,7 +236,7 @@ func trustCommand(e *environment) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "trust",
 		Short: "Whom to believe",
-		Args:  exactly(0, "say export; see: stint trust --help"),
+		Args:  exactly(0, "say export, sync or install; see: stint trust --help"),
 		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(&cobra.Command{
@@ -266,7 +266,7 @@ func trustCommand(e *environment) *cobra.Command {
 			_, err = io.WriteString(e.out, text.String())
 			return err
 		},
-	})
+	}, trustSyncCommand(e), trustInstallCommand(e))
 	return command
 }
 

@@ -311,6 +311,12 @@ func TestExitCodes(t *testing.T) {
 		{"export x --format gif", exitUsage, "gif"},
 		{"play x --speed 0", exitUsage, "--speed"},
 		{"requests -o xml", exitUsage, "json"},
+		{"trust sync", exitUsage, "--broker"},
+		{"trust sync --broker http://127.0.0.1:1 --sshd-log journal", exitUsage, "--target"},
+		{"trust sync --broker http://127.0.0.1:1 --log-key k", exitUsage, "together"},
+		{"trust sync --broker http://127.0.0.1:1 --max-age 0s", exitUsage, "--max-age"},
+		{"trust sync --broker http://127.0.0.1:1 --trust nowhere.json", exitUsage, "nowhere"},
+		{"trust install", exitUsage, "--target"},
 		{"evidence verify nowhere.json --trust nowhere.json", exitFailed, "nowhere"},
 	}
 	for _, test := range tests {

@@ -107,7 +107,10 @@ func TestEveryOperationKnowsWhoCalls(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{withoutSigner: true})
 	alice := w.portalSignIn("alice")
-	open := map[string]bool{api.PathHealth: true, api.PathConfiguration: true, api.PathSignIn: true, api.PathInventories: true, api.PathAcceptedSerials: true}
+	open := map[string]bool{
+		api.PathHealth: true, api.PathConfiguration: true, api.PathSignIn: true,
+		api.PathInventories: true, api.PathAcceptedSerials: true, api.PathTargetTrust: true,
+	}
 	large := map[string]bool{api.PathPolicyChanges: true, api.PathInventories: true} // they carry files
 	before := w.leaves()
 	for _, c := range operations(t) {

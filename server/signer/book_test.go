@@ -64,7 +64,7 @@ func TestARestartKeepsEverything(t *testing.T) {
 	for range 2 {
 		w.shut()
 		w.open()
-		options := cmp.Options{cmp.AllowUnexported(state{}, grant{}, issued{}, hosted{}, evidence.Beliefs{}), cmp.Comparer(func(a, b *policies.Bundle) bool { return a.Digest() == b.Digest() })}
+		options := cmp.Options{cmp.AllowUnexported(state{}, targetHistory{}, grant{}, issued{}, hosted{}, evidence.Beliefs{}), cmp.Comparer(func(a, b *policies.Bundle) bool { return a.Digest() == b.Digest() })}
 		if diff := cmp.Diff(before, w.signer.book.state, options); diff != "" {
 			t.Fatalf("the state is another after a restart:\n%s", diff)
 		}

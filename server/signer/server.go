@@ -87,6 +87,13 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathSignHost, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.HostRequest) (any, error) {
 		return s.signHost(ctx, *by.proxy, in)
 	})))
+	mux.Handle("GET "+wire.PathTargetTrust, v.call(brokerOnly, giving, func(r *http.Request, _ caller) (any, error) {
+		from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+		if err != nil || from < 0 {
+			return nil, refuse(http.StatusBadRequest, "from", "Say with from how many entries of the ledger the target has seen (0 or more).")
+		}
+		return s.targetTrust(r.Context(), from)
+	}))
 	mux.Handle("POST "+wire.PathEnrol, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.EnrolRequest) (any, error) {
 		return s.pin(ctx, in)
 	})))
@@ -241,7 +248,7 @@ func callName(r *http.Request) string {
 	switch r.URL.Path {
 	case wire.PathConfirm, wire.PathConsistency, wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
 		wire.PathSuspend, wire.PathChange, wire.PathPolicy, wire.PathInventory,
-		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathHealth:
+		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathTargetTrust, wire.PathHealth:
 		return r.URL.Path
 	}
 	return "other"

@@ -29,6 +29,7 @@ type state struct {
 	statements map[string]int64           // entry of an enrolment, change, policy or inventory, by its statement's digest
 	removed    map[string]int64           // entry of the removal, by credential
 	suspended  map[policies.Subject]int64 // entry of the last suspension, by person
+	targets    targetHistory              // what became of the target CA's keys
 
 	grants  map[string]*grant // by request
 	live    map[string]*grant // those of grants that may not be over
@@ -97,7 +98,7 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 		{e.Refusal != nil, nothing},
 		{e.Removal != nil, func() (func(), error) { return func() { s.removed[e.Removal.Credential] = index }, nil }},
 		{e.Suspension != nil, func() (func(), error) { return func() { s.suspended[e.Suspension.Person] = index }, nil }},
-		{e.Keys != nil, nothing},
+		{e.Keys != nil, func() (func(), error) { return func() { s.targets = s.targets.after(e.Keys) }, nil }},
 		{statementOf(e) != nil, func() (func(), error) { return s.foldStatement(index, e) }},
 		{e.Policy != nil && e.Policy.Evidence == nil, nothing},
 	} {

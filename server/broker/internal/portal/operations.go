@@ -233,6 +233,7 @@ type auditLogInput struct {
 func (p *Portal) register(on huma.API) {
 	r := registrar{api: on, authenticate: p.authenticateHuma, problem: p.problem}
 	p.registerPeople(r.tagged("people"))
+	p.registerTargets(r.tagged("targets"))
 	p.registerRequests(r.tagged("requests"))
 	p.registerSessions(r.tagged("sessions"))
 	p.registerPasskeys(r.tagged("passkeys"))

@@ -81,6 +81,7 @@ type Portal struct {
 	hosts   map[string]bool
 	origins map[string]bool
 	openAPI []byte
+	targets targetTrusts
 	assets  *assets
 	idle    *idleness
 	replays *replays
