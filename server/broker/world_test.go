@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +48,10 @@ type world struct {
 	proxyURL string
 	stop     func()     // ends the broker and waits
 	host     ssh.Signer // the host key of web-1
+
+	signer      signer.Config
+	stopSigner  func() error
+	signerEnded chan error // once, when the signer ends by itself or is stopped
 }
 
 type options struct {
@@ -151,24 +156,34 @@ func (w *world) startSigner(broker, own identity, url string, administrators int
 		RelyingParty: "localhost", Origins: []string{url}, Ceremony: ceremony,
 	}
 	must(w.t, os.MkdirAll(config.Data, 0o700))
-	ctx, cancel := context.WithCancel(context.Background())
-	listening, ended := make(chan string, 1), make(chan error, 1)
-	go func() {
-		ended <- signer.Run(ctx, config, slog.Default(), func(ready signer.Ready) error { listening <- ready.Listen; return nil })
-	}()
+	w.signer = config
+	w.runSigner()
 	w.t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
+		if err := w.stopSigner(); err != nil {
 			w.t.Errorf("the signer ended: %v", err)
 		}
 	})
+	return "https://" + w.signer.Listen
+}
+
+// runSigner starts the signer, from the second time on where it was before.
+func (w *world) runSigner() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	listening, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- signer.Run(ctx, w.signer, slog.Default(), func(ready signer.Ready) error { listening <- ready.Listen; return nil })
+	}()
+	w.signerEnded = ended
+	w.stopSigner = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
 	select {
-	case a := <-listening:
-		return "https://" + a
+	case w.signer.Listen = <-listening:
 	case err := <-ended:
 		ended <- nil
 		w.t.Fatalf("the signer did not start: %v", err)
-		return ""
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -37,14 +36,6 @@ func (a *alarms) raised() string {
 	return strings.Join(a.kinds, " ")
 }
 
-func openStore(t testing.TB) *store.Store {
-	t.Helper()
-	st, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "stint.db"), slog.New(slog.DiscardHandler))
-	must(t, err)
-	t.Cleanup(func() { must(t, st.Close()) })
-	return st
-}
-
 func newMirror(t testing.TB, st *store.Store, signer mirror.Signer) (*mirror.Mirror, *alarms) {
 	t.Helper()
 	raised := &alarms{}
@@ -68,7 +59,7 @@ func add(s *mirrortest.Signer, count int) {
 
 func TestTheMirrorFollows(t *testing.T) {
 	t.Parallel()
-	st, signer := openStore(t), mirrortest.New(t, "stint-signer/a")
+	st, signer := mirrortest.OpenStore(t), mirrortest.New(t, "stint-signer/a")
 	signer.PageLength = 7 // several pages a fetch, each with a proof of its own
 	m, raised := newMirror(t, st, signer)
 	for _, count := range []int{0, 1, 6, 30, 0, 8} {
@@ -112,7 +103,7 @@ func TestWhatContradictsTheMirror(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st, signer := openStore(t), mirrortest.New(t, "stint-signer/a")
+			st, signer := mirrortest.OpenStore(t), mirrortest.New(t, "stint-signer/a")
 			signer.PageLength = 8
 			m, raised := newMirror(t, st, signer)
 			add(signer, 20)
@@ -133,7 +124,7 @@ func TestWhatContradictsTheMirror(t *testing.T) {
 
 func TestANewLedgerIsSaidAloud(t *testing.T) {
 	t.Parallel()
-	st, old, fresh := openStore(t), mirrortest.New(t, "stint-signer/old"), mirrortest.New(t, "stint-signer/new")
+	st, old, fresh := mirrortest.OpenStore(t), mirrortest.New(t, "stint-signer/old"), mirrortest.New(t, "stint-signer/new")
 	add(old, 9)
 	m, _ := newMirror(t, st, old)
 	_, err := m.Fetch(t.Context())
@@ -156,7 +147,7 @@ func TestANewLedgerIsSaidAloud(t *testing.T) {
 
 func TestAnEmptiedMirrorIsSaidAloud(t *testing.T) {
 	t.Parallel()
-	st, signer := openStore(t), mirrortest.New(t, "stint-signer/a")
+	st, signer := mirrortest.OpenStore(t), mirrortest.New(t, "stint-signer/a")
 	must(t, st.Write(t.Context(), func(tx access.Tx) error {
 		if err := tx.AddRequest(access.Request{ID: "req-1", State: access.Ended}); err != nil {
 			return err
@@ -173,7 +164,7 @@ func TestAnEmptiedMirrorIsSaidAloud(t *testing.T) {
 
 func TestASignerIsConfirmed(t *testing.T) {
 	t.Parallel()
-	st, signer := openStore(t), mirrortest.New(t, "stint-signer/a")
+	st, signer := mirrortest.OpenStore(t), mirrortest.New(t, "stint-signer/a")
 	add(signer, 5)
 	m, raised := newMirror(t, st, signer)
 	must(t, m.Confirm(t.Context(), signer.Origin())) // mirrors it first
@@ -194,7 +185,7 @@ func TestASignerIsConfirmed(t *testing.T) {
 
 func TestCosignedCheckpointsAreKept(t *testing.T) {
 	t.Parallel()
-	st, signer := openStore(t), mirrortest.New(t, "stint-signer/a")
+	st, signer := mirrortest.OpenStore(t), mirrortest.New(t, "stint-signer/a")
 	add(signer, 3)
 	cosigned := signer.Checkpoint() + "— witness.example/w AAAAAAAAAAAAAAAA\n"
 	m, _ := newMirror(t, st, signer)
@@ -212,7 +203,7 @@ func TestCosignedCheckpointsAreKept(t *testing.T) {
 
 func TestAnAbsentSignerChangesNothing(t *testing.T) {
 	t.Parallel()
-	st, signer := openStore(t), mirrortest.New(t, "stint-signer/a")
+	st, signer := mirrortest.OpenStore(t), mirrortest.New(t, "stint-signer/a")
 	add(signer, 3)
 	m, raised := newMirror(t, st, signer)
 	_, err := m.Fetch(t.Context())

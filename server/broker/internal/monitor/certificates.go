@@ -248,32 +248,28 @@ func (h *keyHistory) of(ctx context.Context, st *store.Store, log store.Mirrored
 }
 
 // mayHaveSigned says whether a key signs certificates for people by the entry of
-// that number. One that was next then and is current later has signed just after
-// it took over, which is in order.
+// that number: it is current from the entry that made it so up to the next that
+// says otherwise. The signer holds itself to the same.
 func (l keyLines) mayHaveSigned(key string, number int64) error {
 	public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(key))
 	if err != nil {
 		return err
 	}
-	fingerprint := ssh.FingerprintSHA256(public)
 	var then *evidence.SigningKey
 	for _, line := range l {
-		found := line.find(public)
-		if line.number <= number {
-			then = found
-			continue
+		if line.number > number {
+			break
 		}
-		if then != nil && then.State == evidence.KeyNext && found != nil && found.State == evidence.KeyCurrent {
-			return nil
-		}
+		then = line.find(public)
 	}
+	fingerprint := ssh.FingerprintSHA256(public)
 	switch {
 	case then == nil:
 		return fmt.Errorf("the key %s was none of the signer's for people at entry %d", fingerprint, number)
-	case then.State == evidence.KeyCurrent:
-		return nil
+	case then.State != evidence.KeyCurrent:
+		return fmt.Errorf("the key %s was %s at entry %d", fingerprint, then.State, number)
 	}
-	return fmt.Errorf("the key %s was %s at entry %d", fingerprint, then.State, number)
+	return nil
 }
 
 func (l keyLine) find(public ssh.PublicKey) *evidence.SigningKey {
