@@ -77,6 +77,7 @@ func (s *Service) loop(ctx context.Context, wake <-chan struct{}, pass func(cont
 func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 	var due []Request
 	var lost []Session
+	var over []Change
 	var clock instant
 	rest := longestRest
 	err := s.read(ctx, func(r Reader, m moment) (err error) {
@@ -85,6 +86,9 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 			return err
 		}
 		if lost, err = r.LeaseLost(m.now.Add(-leaseGrace), runBatch); err != nil {
+			return err
+		}
+		if over, err = m.overChanges(r); err != nil {
 			return err
 		}
 		next, err := r.NextDue()
@@ -100,7 +104,7 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 	if err := s.watchClock(ctx, clock); err != nil {
 		return 0, err
 	}
-	if err := s.closeChanges(ctx); err != nil {
+	if err := s.closeChanges(ctx, over); err != nil {
 		return 0, err
 	}
 	for _, q := range due {
@@ -113,7 +117,7 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	if len(due) > 0 || len(lost) > 0 {
+	if len(due) > 0 || len(lost) > 0 || len(over) > 0 {
 		return 0, nil // look again at once
 	}
 	return max(rest, time.Millisecond), nil
