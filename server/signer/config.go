@@ -41,6 +41,9 @@ type Config struct {
 	Origins []string `json:"origins"`
 	// Bootstrap is a file of one-time codes; it may be absent.
 	Bootstrap string `json:"bootstrap,omitempty"`
+	// Witnesses cosign the ledger's checkpoints and remember them. Without any, the
+	// broker's mirror is the only memory outside the data directory.
+	Witnesses []WitnessConfig `json:"witnesses,omitempty"`
 	// KeyPassphraseFile holds the passphrase that the key files are encrypted
 	// under; without it they are not.
 	KeyPassphraseFile string `json:"key_passphrase_file,omitempty"`
@@ -129,7 +132,7 @@ func (c *Config) check() error {
 			fault("origins: %q is not an origin such as https://stint.example.com", origin)
 		}
 	}
-	return errors.Join(append(faults, c.checkCallers()...)...)
+	return errors.Join(slices.Concat(faults, c.checkCallers(), c.checkWitnesses())...)
 }
 
 // checkCallers makes sure that one key stands for one caller.

@@ -71,9 +71,12 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	running.Go(func() { s.keepKeys(ctx) })
-	running.Go(func() { s.keepRefusals(ctx) })
-	running.Go(func() { s.keepPolicy(ctx) })
+	running.Go(func() { s.whenConfirmed(ctx, s.keepKeys) })
+	running.Go(func() { s.whenConfirmed(ctx, s.keepRefusals) })
+	running.Go(func() { s.whenConfirmed(ctx, s.keepPolicy) })
+	if len(s.witnesses) > 0 {
+		running.Go(func() { s.keepWitnesses(ctx) })
+	}
 	stopped := make(chan error, 1)
 	running.Go(func() { stopped <- server.Serve(tls.NewListener(listener, server.TLSConfig)) })
 	s.log.Info("the signer is ready", "listen", listener.Addr().String(), "log", s.ring.Log().Name())
@@ -83,6 +86,8 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 		case <-ctx.Done():
 		case <-s.book.journal.Failed():
 			err = s.book.journal.Err()
+		case <-s.book.standing.doubted:
+			err = s.book.standing.why()
 		case err = <-stopped:
 		}
 	}
@@ -132,6 +137,9 @@ func (s *signer) keepPolicy(ctx context.Context) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
+	if err := s.reloadPolicy(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("the policy directory is not usable; the policy of the ledger's last entry stays in force", "error", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -24,15 +25,19 @@ import (
 
 // signer decides and signs. Its methods are the calls of the wire.
 type signer struct {
-	config   Config
-	log      *slog.Logger
-	ring     *keys.Ring
-	book     *book
-	issuer   *issuer
-	refusals refusals
-	sessions *limiter // signatures for people, by request
-	targets  *limiter // signatures for proxies, by request
-	hosts    *limiter // host certificates, by proxy
+	config    Config
+	log       *slog.Logger
+	ring      *keys.Ring
+	book      *book
+	issuer    *issuer
+	refusals  refusals
+	sessions  *limiter // signatures for people, by request
+	targets   *limiter // signatures for proxies, by request
+	hosts     *limiter // host certificates, by proxy
+	witnesses []*cosigner
+
+	mu       sync.Mutex
+	cosigned string // the newest checkpoint that a witness has cosigned
 }
 
 // openSigner opens the data directory, or begins it at the first start, and takes
@@ -71,7 +76,7 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 	}
 	s = &signer{
 		config: config, log: log, ring: ring,
-		book:   &book{journal: leaves, clock: clock, state: state},
+		book:   &book{journal: leaves, clock: clock, state: state, standing: newStanding()},
 		issuer: newIssuer(config.Issuer.URL, clock),
 		// An engineer's scripts may start a session a second for a while, and
 		// open connections much faster; nobody needs more.
@@ -79,9 +84,20 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		targets:  newLimiter(600, 60),
 		hosts:    newLimiter(30, 0.1),
 	}
-	// 4. Keys and policy in force are in the ledger before anything is signed.
+	if s.witnesses, err = newWitnesses(config.Witnesses); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	// 4. A ledger that was only now begun cannot be older than what anybody saw.
+	// Every other one takes no entry until it is confirmed.
+	if state.entries == 0 {
+		s.book.standing.confirm()
+	}
+	// 5. Keys and policy in force are in the ledger before anything is signed.
 	if err := s.recordKeys(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
+	}
+	if !s.book.standing.isConfirmed() {
+		return s, nil // the policy directory is taken over once it is
 	}
 	if err := s.reloadPolicy(ctx); err != nil && s.believe().policy == nil {
 		return nil, errors.Join(err, s.close())

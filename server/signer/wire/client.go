@@ -98,6 +98,16 @@ func (c *Client) Ledger(ctx context.Context, from int64, limit int) (LedgerPage,
 	})
 }
 
+// Confirm tells the signer what the broker has mirrored last.
+func (c *Client) Confirm(ctx context.Context, request ConfirmRequest) (ConfirmResult, error) {
+	return post[ConfirmResult](ctx, c, PathConfirm, request)
+}
+
+// Consistency asks for the proof that the ledger continues its first from entries.
+func (c *Client) Consistency(ctx context.Context, from int64) (ConsistencyResult, error) {
+	return get[ConsistencyResult](ctx, c, PathConsistency, url.Values{"from": {strconv.FormatInt(from, 10)}})
+}
+
 // Health asks whether the signer works.
 func (c *Client) Health(ctx context.Context) (Health, error) {
 	return get[Health](ctx, c, PathHealth, nil)
