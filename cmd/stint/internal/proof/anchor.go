@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"stint/policies"
+	"stint/server/api"
 	"stint/server/evidence"
 )
 
@@ -92,4 +93,39 @@ func sameKey(a, b string) bool {
 	}
 	var left, right members
 	return json.Unmarshal([]byte(a), &left) == nil && json.Unmarshal([]byte(b), &right) == nil && left == right && left.Type != ""
+}
+
+// AnchorOf makes an anchor from the beginning of a ledger, which trust's log key
+// must have signed, and the settings that trust tells. It is as right as trust is.
+func AnchorOf(beginning api.Evidence, trust evidence.Trust) (Anchor, error) {
+	a := Anchor{
+		Version: 1, Instance: trust.Instance, RelyingParty: trust.RelyingParty, Origins: trust.Origins,
+		Issuer: AnchorIssuer{URL: trust.Issuer.URL, ClientID: trust.Issuer.ClientID}, Log: trust.Log, Administrators: []Administrator{},
+	}
+	var opened Finding
+	if err := openCheckpoint(&opened, beginning.Checkpoint, a); err != nil {
+		return Anchor{}, err
+	}
+	leaves, err := proven(beginning.Entries, opened.Checkpoint)
+	if err != nil {
+		return Anchor{}, err
+	}
+	for _, l := range leaves {
+		switch {
+		case l.entry.Policy != nil && l.entry.Policy.Evidence == nil && a.Policy == "":
+			a.Policy = l.entry.Policy.Digest
+		case l.entry.Enrolment != nil && l.entry.Enrolment.Evidence.Ceremony:
+			s, err := evidence.DecodeAs[*evidence.Enrolment](l.entry.Enrolment.Evidence.Statement)
+			if err != nil {
+				return Anchor{}, failed("enrolment", "entry %d: %v", l.index, err)
+			}
+			a.Administrators = append(a.Administrators, Administrator{s.Person, s.Name, s.Credential, s.PublicKey})
+		default:
+			return Anchor{}, failed("beginning", "entry %d is not of the ledger's beginning", l.index)
+		}
+	}
+	if a.Policy == "" || len(a.Administrators) == 0 {
+		return Anchor{}, failed("beginning", "the ledger has no first policy or no first administrator yet")
+	}
+	return a, nil
 }

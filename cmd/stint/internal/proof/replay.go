@@ -107,6 +107,11 @@ func (f *Finding) issue(l leaf, beliefs evidence.Beliefs) error {
 		return failed("ending", "it was issued after the request had ended")
 	}
 	if !f.Whole {
+		unproven := evidence.Request{Request: session.Request, Requester: session.Requester}
+		f.Issues = append(f.Issues, Issue{
+			Agreement: Agreement{Request: unproven, Policy: session.PolicyDigest},
+			Index:     l.index, Time: l.entry.Time, Serial: session.Serial, Principal: session.Principal, Ends: session.Ends,
+		})
 		return nil
 	}
 	// 2. The evidence convinces us as it convinced the signer, by the same policy.
@@ -195,14 +200,12 @@ func (f *Finding) enter(l leaf) error {
 	case f.Ending != nil:
 		return failed("ending", "a proxy was let in after the request had ended")
 	}
-	if f.Whole {
-		if len(f.Issues) == 0 {
-			return failed("target", "a proxy was let in to the target before the requester had a certificate")
-		}
-		issue := f.Issues[len(f.Issues)-1]
-		if target.Principal != issue.Principal || target.Ends.After(issue.Ends) {
-			return failed("target", "a proxy was let in elsewhere, or for longer, than the requester")
-		}
+	if len(f.Issues) == 0 {
+		return failed("target", "a proxy was let in to the target before the requester had a certificate")
+	}
+	issue := f.Issues[len(f.Issues)-1]
+	if target.Principal != issue.Principal || target.Ends.After(issue.Ends) {
+		return failed("target", "a proxy was let in elsewhere, or for longer, than the requester")
 	}
 	f.Entered = append(f.Entered, Connection{l.index, l.entry.Time, target.Proxy, target.Serial, target.Ends})
 	return nil

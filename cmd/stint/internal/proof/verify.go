@@ -25,7 +25,7 @@ type Finding struct {
 	Whole   bool
 
 	Request string
-	Issues  []Issue      // certificates for the requester, oldest first
+	Issues  []Issue      // certificates for the requester, oldest first; with who agreed if Whole
 	Entered []Connection // certificates for proxies to the target
 	Ending  *Ending
 	// Agreed are the approvals so far, where no certificate was issued.
@@ -95,8 +95,8 @@ type Event struct {
 // Verify checks a file from end to end and gives what it proves. It reads no clock
 // and asks nobody. A refusal is an *evidence.Failure that names the check.
 //
-// Where the history is missing, everything but the places in the ledger stays
-// unproven, and Finding.Whole says so.
+// Where the history is missing, Finding.Whole says so, and what the ledger's entries
+// state is all that is known: not that it was right.
 func Verify(file api.Evidence, anchor Anchor) (Finding, error) {
 	found := Finding{Request: file.Request, Entries: len(file.Entries)}
 	// 1. The log's key signed the checkpoint, and a witness did where one must.
