@@ -93,6 +93,18 @@ func readEntry(text string) (evidence.Entry, error) {
 	if err != nil || string(again) != text {
 		return entry, errors.New("it is not written as a signer writes it")
 	}
+	things := 0
+	for _, there := range []bool{
+		entry.Session != nil, entry.Target != nil, entry.Host != nil, entry.Ending != nil, entry.Refusal != nil,
+		entry.Enrolment != nil, entry.Removal != nil, entry.Suspension != nil, entry.Change != nil, entry.Policy != nil, entry.Inventory != nil, entry.Keys != nil,
+	} {
+		if there {
+			things++
+		}
+	}
+	if things != 1 {
+		return entry, fmt.Errorf("it records %d things, not one", things)
+	}
 	return entry, nil
 }
 

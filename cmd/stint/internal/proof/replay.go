@@ -33,11 +33,13 @@ func replay(found *Finding, file api.Evidence, leaves []leaf, anchor Anchor) err
 			return atEntry(l.index, err)
 		}
 	}
-	if file.Agreed == "" {
+	switch {
+	case file.Agreed == "" && len(found.Issues) == 0:
+		return failed("entries", "the file holds neither a certificate nor approvals")
+	case file.Agreed != "" && len(found.Issues) > 0:
+		return failed("agreed", "the file holds approvals without a certificate beside certificates")
+	case file.Agreed == "" || !found.Whole:
 		return nil
-	}
-	if len(found.Issues) > 0 || len(leaves) == 0 {
-		return failed("agreed", "a file holds approvals without a certificate only where there is none, with the history that they stand on")
 	}
 	last := leaves[len(leaves)-1].entry.Time
 	return found.agree(file.Agreed, beliefs.Trust(last), evidence.Circumstances{Now: last})

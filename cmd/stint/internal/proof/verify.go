@@ -146,13 +146,13 @@ func openCheckpoint(found *Finding, text string, anchor Anchor) error {
 
 // chained checks that each entry names the believing entry in front of it, so that
 // none was left out from the first to the last. It is false where there is no
-// history at all.
+// history.
 func chained(leaves []leaf) (bool, error) {
-	latest, any := int64(-1), slices.ContainsFunc(leaves, func(l leaf) bool { return believing(l.entry) })
+	if !slices.ContainsFunc(leaves, func(l leaf) bool { return believing(l.entry) }) {
+		return false, nil
+	}
+	latest := int64(-1)
 	for _, l := range leaves {
-		if !any && l.entry.Believed >= 0 {
-			return false, nil
-		}
 		if l.entry.Believed != latest {
 			return false, failed("history", "entry %d stands on entry %d, and the file leads to entry %d only: something was left out or put in", l.index, l.entry.Believed, latest)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"stint/cmd/stint/internal/proof"
 	"stint/cmd/stint/internal/proof/prooftest"
+	"stint/server/api"
 	"stint/server/evidence"
 )
 
@@ -70,6 +71,23 @@ func TestApprovalsBeforeACertificateAreProven(t *testing.T) {
 	said := strings.Join(found.Report().Words(), "\n")
 	if !found.Whole || strings.Count(said, "agreed with a passkey") != 2 || !strings.Contains(said, "No certificate was issued for it.") {
 		t.Errorf("it says:\n%s", said)
+	}
+}
+
+// The same, exported by somebody who may not see the history: there is nothing of
+// the ledger in it.
+func TestApprovalsWithoutTheHistoryProveNobody(t *testing.T) {
+	t.Parallel()
+	w := prooftest.New(t)
+	file := w.Agreed()
+	file.Entries = []api.ProvenEntry{}
+	found, err := proof.Verify(file, w.Anchor)
+	if err != nil || found.Whole || found.Agreed != nil {
+		t.Errorf("it is proven: %+v, %v", found, err)
+	}
+	file.Agreed = ""
+	if _, err := proof.Verify(file, w.Anchor); checkOf(err) != "entries" {
+		t.Errorf("a file of nothing: %v", err)
 	}
 }
 

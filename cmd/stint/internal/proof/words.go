@@ -14,6 +14,9 @@ func (r Report) Words() []string {
 	var lines []string
 	say := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
 
+	if !r.Proven && len(r.Agreements) == 0 {
+		say("The file holds approvals of a request, and not what shows who signed them.")
+	}
 	for _, a := range r.Agreements {
 		if c := a.Certificate; !r.Proven && c != nil {
 			say("The ledger holds a certificate %d for %s, issued to %s on %s, good until %s (entry %d).",

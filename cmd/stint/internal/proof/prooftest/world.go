@@ -76,11 +76,19 @@ func (w *World) Add(e evidence.Entry) int64 {
 	return w.Force(e)
 }
 
-// Force appends an entry of which the signer would not be convinced.
+// Write appends an entry that may not even be there.
+func (w *World) Write(e evidence.Entry) evidence.Entry {
+	w.t.Helper()
+	e.Time, e.Believed = w.Now, w.Beliefs.Latest()
+	w.Log.Append(JSON(w.t, e))
+	return e
+}
+
+// Force appends an entry of which no honest signer is convinced.
 func (w *World) Force(e evidence.Entry) int64 {
 	w.t.Helper()
 	index := w.Log.Size()
-	w.Log.Append(JSON(w.t, e))
+	e = w.Write(e)
 	after, err := w.Beliefs.Apply(index, e)
 	check(w.t, err)
 	w.Beliefs = after
@@ -125,21 +133,25 @@ func (w *World) ceremony(m *evidencetest.Member) func() evidence.Entry {
 	}
 }
 
-// administrators sign a statement, all of them.
-func (w *World) administrators(statement string) (signed []evidence.Assertion, by []policies.Subject) {
-	for _, m := range []*evidencetest.Member{w.Dana, w.Frank} {
+// sign has administrators sign a statement.
+func (w *World) sign(statement string, administrators ...*evidencetest.Member) (signed []evidence.Assertion, by []policies.Subject) {
+	for _, m := range administrators {
 		signed, by = append(signed, m.Passkey.Sign(w.t, statement)), append(by, m.Person.Subject)
 	}
 	return signed, by
 }
 
 func (w *World) enrolled(m *evidencetest.Member) func() evidence.Entry {
-	return func() evidence.Entry {
-		given := w.possessed(m)
-		var by []policies.Subject
-		given.Administrators, by = w.administrators(given.Statement)
-		return evidence.Entry{Enrolment: &evidence.EnrolmentEntry{Evidence: given, Authority: evidence.AuthorityAdministrators, By: by}}
-	}
+	return func() evidence.Entry { return w.Enrolled(m, w.Dana, w.Frank) }
+}
+
+// Enrolled is the entry of a passkey that administrators let in.
+func (w *World) Enrolled(m *evidencetest.Member, administrators ...*evidencetest.Member) evidence.Entry {
+	w.t.Helper()
+	given := w.possessed(m)
+	var by []policies.Subject
+	given.Administrators, by = w.sign(given.Statement, administrators...)
+	return evidence.Entry{Enrolment: &evidence.EnrolmentEntry{Evidence: given, Authority: evidence.AuthorityAdministrators, By: by}}
 }
 
 func (w *World) byLogin(m *evidencetest.Member) func() evidence.Entry {
@@ -170,7 +182,7 @@ func (w *World) newPolicy() evidence.Entry {
 		Instance: evidencetest.Instance, Before: before.Digest(), After: after.Digest(), Changes: policies.Difference(before, after),
 		Reason: "Four hours were never used", Issued: w.Now, Expires: w.Now.Add(time.Hour), Nonce: evidencetest.Nonce(),
 	})
-	signed, _ := w.administrators(statement)
+	signed, _ := w.sign(statement, w.Dana, w.Frank)
 	return evidence.Entry{Policy: &evidence.PolicyEntry{
 		Digest: after.Digest(), Evidence: &evidence.PolicyEvidence{Statement: statement, Files: after.Files(), Administrators: signed},
 	}}
@@ -188,7 +200,7 @@ func (w *World) unsuspended(m *evidencetest.Member) func() evidence.Entry {
 			Instance: evidencetest.Instance, Change: evidence.ChangeUnsuspend, Person: m.Person.Subject, Name: m.Person.Name, Email: m.Person.Email,
 			Issued: w.Now, Expires: w.Now.Add(time.Hour), Nonce: evidencetest.Nonce(),
 		})
-		signed, by := w.administrators(statement)
+		signed, by := w.sign(statement, w.Dana, w.Frank)
 		return evidence.Entry{Change: &evidence.ChangeEntry{Evidence: evidence.ChangeEvidence{Statement: statement, Administrators: signed}, By: by}}
 	}
 }
@@ -211,30 +223,54 @@ func (w *World) nextKey() evidence.Entry {
 // Issue gives Alice a certificate for the world's request.
 func (w *World) Issue() int64 {
 	w.t.Helper()
-	bundle := w.Bundle(w.t)
-	verified, err := evidence.Verify(bundle, w.Beliefs.Trust(w.Now), w.Circumstances())
-	check(w.t, err)
-	index := w.Add(evidence.Entry{Session: &evidence.SessionEntry{
-		Bundle: bundle, Circumstances: w.Circumstances(), PolicyDigest: verified.Decision().Digest, Request: verified.Request().Request,
-		Requester: verified.Requester().Subject, Role: verified.Request().Ask.Role, Principal: verified.Principal(),
-		Serial: uint64(w.Log.Size()) + 1, SessionKey: verified.SessionKey(), Ends: verified.Ends(),
-	}})
-	w.Certificates = append(w.Certificates, w.certify(verified, uint64(index)+1, w.authority))
+	index := w.Add(w.Session(nil))
+	w.Certificates = append(w.Certificates, w.certify(w.read(w.Log.Leaves[index]).Session, w.authority))
 	return index
 }
 
-func (w *World) certify(v evidence.Verified, serial uint64, authority ed25519.PrivateKey) string {
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(v.SessionKey()))
+// Session is the entry of a certificate for the world's request, altered where
+// alter is not nil.
+func (w *World) Session(alter func(*evidence.SessionEntry)) evidence.Entry {
+	w.t.Helper()
+	bundle := w.Bundle(w.t)
+	verified, err := evidence.Verify(bundle, w.Beliefs.Trust(w.Now), w.Circumstances())
+	check(w.t, err)
+	session := &evidence.SessionEntry{
+		Bundle: bundle, Circumstances: w.Circumstances(), PolicyDigest: verified.Decision().Digest, Request: verified.Request().Request,
+		Requester: verified.Requester().Subject, Role: verified.Request().Ask.Role, Principal: verified.Principal(),
+		Serial: uint64(w.Log.Size()) + 1, SessionKey: verified.SessionKey(), Ends: verified.Ends(),
+	}
+	if alter != nil {
+		alter(session)
+	}
+	return evidence.Entry{Session: session}
+}
+
+func (w *World) certify(e *evidence.SessionEntry, authority ed25519.PrivateKey) string {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(e.SessionKey))
 	check(w.t, err)
 	signer, err := ssh.NewSignerFromKey(authority)
 	check(w.t, err)
 	certificate := &ssh.Certificate{
-		Key: key, Serial: serial, CertType: ssh.UserCert, KeyId: v.Request().Request, ValidPrincipals: []string{v.Principal()},
-		ValidAfter: uint64(w.Now.Add(-time.Minute).Unix()), ValidBefore: uint64(v.Ends().Unix()),
+		Key: key, Serial: e.Serial, CertType: ssh.UserCert, KeyId: e.Request, ValidPrincipals: []string{e.Principal},
+		ValidAfter: uint64(w.Now.Add(-time.Minute).Unix()), ValidBefore: uint64(e.Ends.Unix()),
 		Permissions: ssh.Permissions{Extensions: map[string]string{"permit-pty": ""}},
 	}
 	check(w.t, certificate.SignCert(rand.Reader, signer))
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate)))
+}
+
+// CertifyByStranger gives the last certificate once more, signed by a key that was
+// never the signer's.
+func (w *World) CertifyByStranger() {
+	w.t.Helper()
+	_, stranger, err := ed25519.GenerateKey(rand.Reader)
+	check(w.t, err)
+	for _, leaf := range w.Log.Leaves {
+		if e := w.read(leaf); e.Session != nil {
+			w.Certificates = []string{w.certify(e.Session, stranger)}
+		}
+	}
 }
 
 // Enter lets a proxy in to the target.
@@ -279,6 +315,19 @@ func (w *World) Export(history bool) api.Evidence {
 		e := w.read(leaf)
 		own := e.Session != nil || e.Target != nil || e.Ending != nil
 		if own || history && e.Host == nil && e.Refusal == nil {
+			file.Entries = append(file.Entries, w.Log.Prove(int64(index)))
+		}
+	}
+	return file
+}
+
+// Beginning is the file that tells the ledger's beginning.
+func (w *World) Beginning() api.Evidence {
+	w.t.Helper()
+	file := api.Evidence{Version: 1, Checkpoint: w.Log.Checkpoint(), Entries: []api.ProvenEntry{}, Certificates: []string{}}
+	for index, leaf := range w.Log.Leaves {
+		e := w.read(leaf)
+		if e.Policy != nil && e.Policy.Evidence == nil || e.Enrolment != nil && e.Enrolment.Evidence.Ceremony {
 			file.Entries = append(file.Entries, w.Log.Prove(int64(index)))
 		}
 	}
