@@ -145,7 +145,7 @@ async function applyChange(entry, beliefs, anchor) {
     suspend: `${s.name} (${s.person}) was suspended`,
     unsuspend: `${s.name} (${s.person}) was let back in`,
     delete: `${s.name} (${s.person}) was deleted from the roster`,
-    "remove-passkey": `a passkey of ${s.name} (${s.person}) was removed`,
+    "remove-passkey": `A passkey of ${s.name} (${s.person}) was removed`,
   }[s.change];
   return { what, by, texts: [statement] };
 }
@@ -155,7 +155,7 @@ function applyRemoval(entry, beliefs) {
     if (!person.passkeys.some((k) => k.credential === entry.removal.credential)) continue;
     const passkeys = person.passkeys.map((k) => (k.credential === entry.removal.credential ? { ...k, removed: true } : k));
     beliefs.people.set(who, { ...person, passkeys });
-    return { what: `a passkey of ${person.name} (${who}) was removed`, by: [`${identity(entry.removal.by)}, as the broker says`], texts: [] };
+    return { what: `A passkey of ${person.name} (${who}) was removed`, by: [`${identity(entry.removal.by)}, as the broker says`], texts: [] };
   }
   throw new Refused("a passkey was removed that is not in the roster");
 }
@@ -187,19 +187,19 @@ async function applyPolicy(entry, beliefs, anchor) {
   if (!evidence) {
     if (before) throw new Refused("a policy was replaced and nobody signed it");
     if (anchor.policy && anchor.policy !== digest) throw new Refused("the first policy is not the one that is believed");
-    return { what: `the first policy, ${digest}`, by: ["whoever set the signer up"], texts: [] };
+    return { what: `The first policy, ${digest}`, by: ["whoever set the signer up"], texts: [] };
   }
   const s = readStatement(evidence.statement, "policy");
   if (s.before !== before || s.after !== digest) throw new Refused("a policy was signed for other files, or in the place of another one");
   const by = await signingAdministrators(evidence.administrators, evidence.statement, "", beliefs, anchor);
-  return { what: `a new policy, ${digest}: ${readList(s["changes as written"]).join(" ")}`, by, texts: [evidence.statement] };
+  return { what: `A new policy, ${digest}: ${readList(s["changes as written"]).join(" ")}`, by, texts: [evidence.statement] };
 }
 
 async function applyInventory(entry) {
   const { statement, targets } = entry.inventory.evidence;
   const s = readStatement(statement, "inventory");
   if ((await digestOf(targets)) !== s.targets) throw new Refused("an inventory's targets are not those of its digest");
-  return { what: `number ${s.number} of the inventory ${s.inventory}`, by: ["the inventory\u2019s own key (checked by the command line)"], texts: [statement] };
+  return { what: `Number ${s.number} of the inventory ${s.inventory}`, by: ["the inventory\u2019s own key (checked by the command line)"], texts: [statement] };
 }
 
 // Two JWKs are the same by what a key consists of (RFC 7638), not by their spelling.
@@ -217,8 +217,8 @@ function applyKeys(entry, beliefs, anchor) {
   }
   const user = (keys.keys ?? []).filter((key) => key.purpose === "user-ca");
   if (user.length) beliefs.authorities = user;
-  const what = [keys.keys?.length && "the signer\u2019s keys", keys.issuer?.length && "the identity provider\u2019s keys"].filter(Boolean);
-  return { what: `${what.join(" and ") || "the ledger\u2019s key"} as of then${keys.reason ? `: ${keys.reason}` : ""}`, by: ["the signer"], texts: [] };
+  const what = [keys.keys?.length && "the signer\u2019s", keys.issuer?.length && "the identity provider\u2019s"].filter(Boolean);
+  return { what: `Keys as of then: ${what.join(" and ") || "the ledger\u2019s"}${keys.reason ? `, because: ${keys.reason}` : ""}`, by: ["the signer"], texts: [] };
 }
 
 // What one entry makes of what was believed before it.
