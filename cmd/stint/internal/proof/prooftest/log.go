@@ -56,6 +56,16 @@ func (l *Log) Append(leaf string) {
 	l.hashes, l.Leaves = append(l.hashes, hashes...), append(l.Leaves, leaf)
 }
 
+// Cut drops all but the first leaves.
+func (l *Log) Cut(size int) {
+	l.t.Helper()
+	kept := l.Leaves[:size]
+	l.hashes, l.Leaves = nil, nil
+	for _, leaf := range kept {
+		l.Append(leaf)
+	}
+}
+
 // Hash is the stored hash of a leaf.
 func (l *Log) Hash(index int64) ledger.Hash { return l.hashes[ledger.LeafIndex(index)] }
 
