@@ -210,7 +210,14 @@ func VerifyPolicy(e PolicyEvidence, trust Trust, now time.Time) (VerifiedPolicy,
 		return none, fail("policy-after", "this policy is in force already")
 	}
 
-	// 3. The files are exactly those that the statement names, and load.
+	// 3. A quorum signed it, as the policy in force states it.
+	by, err := verifyQuorum(e.Administrators, e.Statement, nil, trust, now)
+	if err != nil {
+		return none, within("authority", err)
+	}
+
+	// 4. The files are exactly those that the statement names, and it says what they
+	// change. Nothing of theirs is read before a quorum vouches for them.
 	after, err := policies.Parse(e.Files)
 	switch {
 	case err != nil:
@@ -221,12 +228,6 @@ func VerifyPolicy(e PolicyEvidence, trust Trust, now time.Time) (VerifiedPolicy,
 		return none, fail("policy-after", "the files are not those of the statement")
 	case !slices.Equal(policies.Difference(before, after), change.Changes):
 		return none, fail("policy-changes", "the statement describes the change in other words than this version does")
-	}
-
-	// 4. A quorum signed it, as the policy in force states it.
-	by, err := verifyQuorum(e.Administrators, e.Statement, nil, trust, now)
-	if err != nil {
-		return none, within("authority", err)
 	}
 
 	// 5. It leaves a quorum, as the new one states it.
