@@ -76,6 +76,7 @@ type Reader interface {
 	SessionReader
 	PeopleReader
 	AuditReader
+	AlarmReader
 }
 
 // Tx reads and writes in one transaction.
@@ -84,6 +85,7 @@ type Tx interface {
 	RequestWriter
 	SessionWriter
 	PeopleWriter
+	AlarmWriter
 	// Append makes the event the audit log's next leaf and gives its index.
 	Append(e AuditEvent) (int64, error)
 }

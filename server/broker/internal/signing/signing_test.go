@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -29,6 +30,10 @@ type answers struct {
 	status int
 	body   any
 	trust  wire.TrustResult
+
+	origins    []string // that were confirmed
+	rolledBack error    // what the mirror says to it
+	afterwards any      // what the signer says once it is confirmed
 }
 
 func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +65,7 @@ func start(t *testing.T) (*Client, *answers, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &answers{trust: wire.TrustResult{Trust: evidence.Trust{Policy: own.Files()}, PolicyDigest: own.Digest(), BootstrapOpen: true}}
+	a := &answers{trust: wire.TrustResult{Trust: evidence.Trust{Policy: own.Files()}, PolicyDigest: own.Digest(), BootstrapOpen: true, Confirmed: true}}
 	server := httptest.NewTLSServer(a)
 	t.Cleanup(server.Close)
 	signer, err := wire.NewClient(server.URL, border.KeyOf(server.Certificate()), certificate(t))
@@ -68,7 +73,41 @@ func start(t *testing.T) (*Client, *answers, *httptest.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(signer.Close)
-	return New(signer, own, slog.New(slog.DiscardHandler)), a, server
+	return New(signer, own, a.confirmed, slog.New(slog.DiscardHandler)), a, server
+}
+
+// confirmed is the mirror's part: the signer is confirmed by it, unless it says no.
+func (a *answers) confirmed(_ context.Context, origin string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.origins = append(a.origins, origin)
+	if a.rolledBack != nil {
+		return a.rolledBack
+	}
+	a.trust.Confirmed, a.status, a.body = true, http.StatusOK, a.afterwards
+	return nil
+}
+
+// TestASignerThatBeganAnewIsConfirmed: by itself, at the call that meets it.
+func TestASignerThatBeganAnewIsConfirmed(t *testing.T) {
+	t.Parallel()
+	c, a, _ := start(t)
+	a.trust.Trust.Log, a.trust.Confirmed, a.afterwards = "stint-signer/a+00000000+AAAA", false, wire.Done{}
+	a.say(http.StatusPreconditionRequired, &wire.Error{Status: http.StatusPreconditionRequired, Code: wire.CodeUnconfirmed, Title: "Wait."})
+	by := policies.Subject{Issuer: "https://idp.example.com", Subject: "alice"}
+	if err := c.End(t.Context(), "req-1", "revoked", by); err != nil {
+		t.Fatalf("the call was not made again: %v", err)
+	}
+	if len(a.origins) != 1 || a.origins[0] != "stint-signer/a" || c.Trouble() != "" {
+		t.Errorf("confirmed %q, trouble %q", a.origins, c.Trouble())
+	}
+
+	// What the mirror contradicts is not confirmed, and people are told.
+	a.trust.Confirmed, a.rolledBack = false, errors.New("rolled back")
+	a.say(http.StatusPreconditionRequired, &wire.Error{Status: http.StatusPreconditionRequired, Code: wire.CodeUnconfirmed, Title: "Wait."})
+	if err := c.End(t.Context(), "req-1", "revoked", by); !access.IsCode(err, access.CodeSignerUnavailable) || c.Trouble() == "" {
+		t.Errorf("%v, trouble %q", err, c.Trouble())
+	}
 }
 
 func certificate(t *testing.T) tls.Certificate {

@@ -32,6 +32,7 @@ func Conformance(t *testing.T, open Open) {
 		{"enrolments", enrolments}, {"confirmations", confirmations}, {"ceremonies", ceremonies},
 		{"the audit log", auditLog}, {"writers together", writers}, {"rollback", rollback}, {"snapshots", snapshots},
 		{"purge", purge}, {"given up meanwhile", givenUp},
+		{"mirrored ledgers", mirrors}, {"what a monitor goes through", monitored}, {"alarms", alarms},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -26,6 +26,7 @@ func Flow(t *testing.T, open Open) {
 		{"lists", lists}, {"sessions", flowSessions}, {"certificates nobody gave", forged}, {"killing", killing},
 		{"silent proxies", silentProxies}, {"more sessions than it may have", crowded}, {"seals", flowSeals},
 		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"races", races},
+		{"alarms", alarmFlow},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
