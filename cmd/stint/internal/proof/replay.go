@@ -17,7 +17,7 @@ func replay(found *Finding, file api.Evidence, leaves []leaf, anchor Anchor) err
 	for _, l := range leaves {
 		var err error
 		switch {
-		case believing(l.entry):
+		case l.entry.ChangesBeliefs():
 			found.History = append(found.History, Event{l.index, l.entry, beliefs.Roster()})
 			beliefs, err = believe(beliefs, l, anchor)
 		case l.entry.Session != nil:

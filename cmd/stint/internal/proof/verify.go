@@ -148,7 +148,7 @@ func openCheckpoint(found *Finding, text string, anchor Anchor) error {
 // none was left out from the first to the last. It is false where there is no
 // history.
 func chained(leaves []leaf) (bool, error) {
-	if !slices.ContainsFunc(leaves, func(l leaf) bool { return believing(l.entry) }) {
+	if !slices.ContainsFunc(leaves, func(l leaf) bool { return l.entry.ChangesBeliefs() }) {
 		return false, nil
 	}
 	latest := int64(-1)
@@ -156,14 +156,9 @@ func chained(leaves []leaf) (bool, error) {
 		if l.entry.Believed != latest {
 			return false, failed("history", "entry %d stands on entry %d, and the file leads to entry %d only: something was left out or put in", l.index, l.entry.Believed, latest)
 		}
-		if believing(l.entry) {
+		if l.entry.ChangesBeliefs() {
 			latest = l.index
 		}
 	}
 	return true, nil
-}
-
-// believing tells the entries that change what the signer believes.
-func believing(e evidence.Entry) bool {
-	return e.Enrolment != nil || e.Removal != nil || e.Suspension != nil || e.Change != nil || e.Policy != nil || e.Inventory != nil || e.Keys != nil
 }
