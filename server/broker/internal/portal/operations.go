@@ -237,6 +237,7 @@ func (p *Portal) register(on huma.API) {
 	p.registerSessions(r.tagged("sessions"))
 	p.registerPasskeys(r.tagged("passkeys"))
 	p.registerAudit(r.tagged("audit"))
+	p.registerLedger(r.tagged("ledger"))
 }
 
 func (p *Portal) registerPeople(r registrar) {
