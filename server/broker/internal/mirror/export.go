@@ -38,18 +38,15 @@ type ProvenEntry struct {
 // believed. It is [ErrBehind] where the signer does not answer and an entry is not
 // mirrored.
 func (m *Mirror) OfRequest(ctx context.Context, request string, known []int64, history bool) (Proven, error) {
-	least := int64(1)
-	for _, index := range known {
-		least = max(least, index+1)
-	}
-	log, checkpoint, size, err := m.reaching(ctx, least)
+	log, err := m.newest(ctx)
 	if err != nil {
 		return Proven{}, err
 	}
+	// 1. The request's own entries.
 	entries := map[int64][]byte{}
 	newest := int64(-1)
 	for more := true; more; {
-		leaves, err := m.config.Store.RequestLeaves(ctx, log.ID, request, newest+1, size, exportPage)
+		leaves, err := m.config.Store.RequestLeaves(ctx, log.ID, request, newest+1, log.Size, exportPage)
 		if err != nil {
 			return Proven{}, err
 		}
@@ -58,8 +55,21 @@ func (m *Mirror) OfRequest(ctx context.Context, request string, known []int64, h
 		}
 		more = len(leaves) == exportPage
 	}
+	for _, index := range known {
+		if entries[index] == nil {
+			return Proven{}, ErrBehind
+		}
+	}
+	// 2. A tree in which they all are, and what they stand on in it.
+	checkpoint, size, err := reaching(log, newest+1)
+	if err != nil {
+		return Proven{}, err
+	}
 	if history {
-		if err := m.history(ctx, log, newest, size, entries); err != nil {
+		if newest < 0 {
+			newest = size - 1
+		}
+		if err := m.history(ctx, log, newest, entries); err != nil {
 			return Proven{}, err
 		}
 	}
@@ -71,12 +81,16 @@ const exportPage = 500
 
 // Beginning proves the first policy, and the enrolments of the first administrators.
 func (m *Mirror) Beginning(ctx context.Context) (Proven, error) {
-	log, checkpoint, size, err := m.reaching(ctx, 1)
+	log, err := m.newest(ctx)
+	if err != nil {
+		return Proven{}, err
+	}
+	checkpoint, size, err := reaching(log, 1)
 	if err != nil {
 		return Proven{}, err
 	}
 	chain := map[int64][]byte{}
-	if err := m.history(ctx, log, -1, size, chain); err != nil {
+	if err := m.history(ctx, log, size-1, chain); err != nil {
 		return Proven{}, err
 	}
 	for index, data := range chain {
@@ -91,38 +105,41 @@ func (m *Mirror) Beginning(ctx context.Context) (Proven, error) {
 	return m.prove(ctx, log, checkpoint, size, chain)
 }
 
-// reaching is the mirror with the checkpoint to prove by: the newest that witnesses
-// signed too, if that holds at least so many entries, else the newest. What the
-// signer has meanwhile is fetched first, if it answers.
-func (m *Mirror) reaching(ctx context.Context, least int64) (log store.MirroredLog, checkpoint string, size int64, err error) {
-	if log, err = m.Fetch(ctx); err != nil {
-		m.config.Log.Debug("fetching the ledger for an export", "error", err)
-		if log, err = m.Newest(ctx); err != nil {
-			return log, "", 0, fmt.Errorf("%w: %w", ErrBehind, err)
-		}
+// newest is the mirror with all that the signer has, or with what there is while the
+// signer does not answer.
+func (m *Mirror) newest(ctx context.Context) (store.MirroredLog, error) {
+	log, err := m.Fetch(ctx)
+	if err == nil {
+		return log, nil
 	}
+	m.config.Log.Debug("fetching the ledger for an export", "error", err)
+	if log, err = m.Newest(ctx); err != nil {
+		return log, fmt.Errorf("%w: %w", ErrBehind, err)
+	}
+	return log, nil
+}
+
+// reaching is the checkpoint to prove by, and the size of its tree: the newest that
+// witnesses signed too, if so many leaves are in it, else the newest.
+func reaching(log store.MirroredLog, least int64) (checkpoint string, size int64, err error) {
 	for _, text := range []string{log.Cosigned, log.Checkpoint} {
 		if text == "" {
 			continue
 		}
 		opened, err := openBy(text, log)
 		if err != nil {
-			return log, "", 0, err
+			return "", 0, err
 		}
-		if opened.Size >= least && opened.Size <= log.Size {
-			return log, text, opened.Size, nil
+		if opened.Size >= max(least, 1) && opened.Size <= log.Size {
+			return text, opened.Size, nil
 		}
 	}
-	return log, "", 0, ErrBehind
+	return "", 0, ErrBehind
 }
 
-// history adds every entry that the newest one stands on to entries. Each names the
-// one before it. Where there is no newest, the last entry of the log is where it
-// begins.
-func (m *Mirror) history(ctx context.Context, log store.MirroredLog, newest, size int64, entries map[int64][]byte) error {
-	if newest < 0 {
-		newest = size - 1
-	}
+// history adds to entries every entry that the newest one stands on, and the newest
+// itself if it changed what the signer believed. Each names the one before it.
+func (m *Mirror) history(ctx context.Context, log store.MirroredLog, newest int64, entries map[int64][]byte) error {
 	for index := newest; index >= 0; {
 		leaves, err := m.config.Store.MirroredLeaves(ctx, log.ID, index, 1)
 		if err != nil {
@@ -135,7 +152,6 @@ func (m *Mirror) history(ctx context.Context, log store.MirroredLog, newest, siz
 		if err := json.Unmarshal(leaves[0].Data, &entry); err != nil || entry.Believed >= index {
 			return fmt.Errorf("entry %d of the mirrored ledger names no entry before it", index)
 		}
-		// The entry where it begins belongs to it only if it is of the history itself.
 		if entry.ChangesBeliefs() {
 			entries[index] = leaves[0].Data
 		}
