@@ -62,10 +62,7 @@ func TestDemoLeavesARecordingAndNoKey(t *testing.T) {
 	if shell == "" || len(sessions.Items) != 2 {
 		t.Errorf("there are %d sessions, the shell work is %q", len(sessions.Items), shell)
 	}
-	var trust evidence.Trust
-	if err := json.Unmarshal([]byte(carol.must("stint", "trust", "export")), &trust); err != nil {
-		t.Fatal(err)
-	}
+	trust := carol.trust()
 	if len(trust.Roster.People) != 1 {
 		t.Errorf("the roster knows %d people, the demo's approver alone is expected", len(trust.Roster.People))
 	}

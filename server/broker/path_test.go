@@ -19,6 +19,7 @@ import (
 	"stint/recorder/cast"
 	proxywire "stint/recorder/wire"
 	"stint/server/api"
+	"stint/server/evidence"
 	"stint/server/ledger"
 )
 
