@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"stint/server/api"
-	"stint/server/evidence"
 )
 
 // The demo is real: its sessions are there to replay, and its approver can
