@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -57,10 +58,8 @@ func verifyAudit(ctx context.Context, e *environment) error {
 	}
 	seenPath := filepath.Join(dir, "audit.json")
 	var seen seenAudit
-	if data, err := os.ReadFile(seenPath); err == nil {
-		if err := strict(data, &seen); err != nil {
-			return &unprovenError{fmt.Errorf("reading %s: %w", seenPath, err)}
-		}
+	if err := readJSON(seenPath, &seen); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	if seen.URL != who.URL {
 		seen = seenAudit{}
@@ -158,6 +157,17 @@ func strict(data []byte, into any) error {
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the JSON")
+	}
+	return nil
+}
+
+func readJSON(path string, into any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := strict(data, into); err != nil {
+		return &unprovenError{fmt.Errorf("reading %s: %w", path, err)}
 	}
 	return nil
 }

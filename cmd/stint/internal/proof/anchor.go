@@ -28,6 +28,9 @@ type Anchor struct {
 	// Witnesses are verifier keys of witnesses (C2SP cosignature/v1). Where there
 	// are any, one at least must have cosigned the checkpoint.
 	Witnesses []string `json:"witnesses,omitempty"`
+	// TargetCA are the target CA keys that counted when the file was made. No
+	// evidence is verified by them: a target that is set up begins with them.
+	TargetCA []string `json:"target_ca,omitempty"`
 }
 
 // AnchorIssuer is the identity provider.
@@ -101,6 +104,7 @@ func AnchorOf(beginning api.Evidence, trust evidence.Trust) (Anchor, error) {
 	a := Anchor{
 		Version: 1, Instance: trust.Instance, RelyingParty: trust.RelyingParty, Origins: trust.Origins,
 		Issuer: AnchorIssuer{URL: trust.Issuer.URL, ClientID: trust.Issuer.ClientID}, Log: trust.Log, Administrators: []Administrator{},
+		TargetCA: trust.TargetCA,
 	}
 	var opened Finding
 	if err := openCheckpoint(&opened, beginning.Checkpoint, a); err != nil {
