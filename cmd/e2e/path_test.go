@@ -380,7 +380,7 @@ func (s *story) verifyEvidence(id string) {
 	c.must("stint", "evidence", "export", id, "--html", "-o", page)
 	for _, file := range []string{write("evidence.json", text), page} {
 		out, complaints, err := verify(file)
-		for _, want := range []string{"Finish what I began", "agreed with a passkey", "Certificate ", "It ended on ", "Dana", "the ceremony at the signer itself"} {
+		for _, want := range []string{"Finish what I began", "agreed with a passkey", "Certificate ", "It ended on ", "dana (", "the ceremony at the signer itself"} {
 			if err != nil || !strings.Contains(out, want) {
 				s.t.Fatalf("stint evidence verify does not say %q: %v\n%s%s", want, err, out, complaints)
 			}

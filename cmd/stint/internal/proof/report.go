@@ -90,7 +90,8 @@ type Ended struct {
 	Time   time.Time        `json:"time"`
 	Reason string           `json:"reason"`
 	By     policies.Subject `json:"by"`
-	Signed bool             `json:"signed"` // by the requester's own key
+	Name   string           `json:"name,omitempty"` // of theirs, where the file tells it
+	Signed bool             `json:"signed"`         // by the requester's own key
 }
 
 // Past is one entry that changed whom the signer believed.
@@ -120,12 +121,30 @@ func (f Finding) Report() Report {
 		r.Connections = append(r.Connections, Entered{c.Index, c.Time.UTC(), c.Proxy, c.Serial, c.Ends.UTC()})
 	}
 	if e := f.Ending; e != nil {
-		r.Ending = &Ended{e.Index, e.Time.UTC(), e.Reason, e.By, e.Signed}
+		r.Ending = &Ended{e.Index, e.Time.UTC(), e.Reason, e.By, f.name(e.By), e.Signed}
 	}
 	for _, event := range f.History {
 		r.History = append(r.History, event.report())
 	}
 	return r
+}
+
+// name is what somebody is called in a statement that was verified; empty where
+// none names them.
+func (f Finding) name(who policies.Subject) (name string) {
+	for _, e := range f.History {
+		if e.Entry.Enrolment != nil {
+			if s, err := evidence.DecodeAs[*evidence.Enrolment](e.Entry.Enrolment.Evidence.Statement); err == nil && s.Person == who {
+				name = s.Name
+			}
+		}
+	}
+	for _, issue := range f.Issues {
+		if name == "" && issue.Request.Requester == who {
+			name = issue.Request.RequesterName
+		}
+	}
+	return name
 }
 
 func (a Agreement) report() Agreed {
@@ -186,9 +205,9 @@ func (e Event) words() (text string, by []string) {
 		return e.change(entry.Change)
 	case entry.Removal != nil:
 		holder, passkey := e.holder(entry.Removal.Credential)
-		return fmt.Sprintf("The passkey %q of %s was taken away.", passkey.Name, holder), []string{entry.Removal.By.String() + ", as the broker said"}
+		return fmt.Sprintf("The passkey %q of %s was taken away.", passkey.Name, holder), []string{e.person(entry.Removal.By) + ", as the broker said"}
 	case entry.Suspension != nil:
-		return fmt.Sprintf("%s (%s) was suspended.", entry.Suspension.Name, entry.Suspension.Person), []string{entry.Suspension.By.String() + ", as the broker said"}
+		return fmt.Sprintf("%s (%s) was suspended.", entry.Suspension.Name, entry.Suspension.Person), []string{e.person(entry.Suspension.By) + ", as the broker said"}
 	case entry.Policy != nil:
 		return e.policy(entry.Policy)
 	case entry.Inventory != nil:
@@ -269,12 +288,18 @@ func (e Event) administrators(signatures []evidence.Assertion) []string {
 	return by
 }
 
+// person is somebody as the roster named them in front of the event.
+func (e Event) person(who policies.Subject) string {
+	known, _ := e.Before.Find(who)
+	return called(known.Person.Name, who)
+}
+
 // holder is whose passkey it was in front of the event.
 func (e Event) holder(credential string) (string, evidence.Passkey) {
 	for _, p := range e.Before.People {
 		for _, k := range p.Passkeys {
 			if k.Credential == credential {
-				return fmt.Sprintf("%s (%s)", p.Person.Name, p.Person.Subject), k
+				return called(p.Person.Name, p.Person.Subject), k
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"stint/cmd/stint/internal/proof/prooftest"
 	"stint/server/api"
 	"stint/server/evidence"
+	"stint/server/evidence/evidencetest"
 )
 
 func TestAStoryIsProven(t *testing.T) {
@@ -28,12 +29,13 @@ func TestAStoryIsProven(t *testing.T) {
 		`Certificate 12 for app@web-1 was issued on 2026-03-04T05:10:00Z`,
 		`It is signed by the signer's key ssh-ed25519 `,
 		`the proxy proxy-1 was let in`,
-		`It ended on 2026-03-04T05:30:01Z: dropped, by alice @ http://localhost:5556/dex, whose own key signed that`,
+		`It ended on 2026-03-04T05:30:01Z: dropped, by Alice (alice @ http://localhost:5556/dex), whose own key signed that`,
 		`Dana (dana @ http://localhost:5556/dex) enrolled the passkey "Laptop" (authenticator 00000000000000000000000000000000), in administrators. By: the ceremony at the signer itself`,
 		`Bob (bob @ http://localhost:5556/dex) enrolled the passkey "Laptop" (authenticator 00000000000000000000000000000000), in sre-leads. By: Dana (dana @ http://localhost:5556/dex) with the passkey "Laptop"; Frank`,
 		`Erin, signed in at the identity provider`,
 		`Reason: Four hours were never used By: Dana`,
 		`Erin (erin @ http://localhost:5556/dex) is suspended no longer. By: Dana`,
+		`Erin (erin @ http://localhost:5556/dex) was suspended. By: Carol (carol @ http://localhost:5556/dex), as the broker said.`,
 		`Keys (user-ca: current, next). By: the signer`,
 		`Not proven:`,
 	} {
@@ -43,6 +45,23 @@ func TestAStoryIsProven(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(said)
+	}
+}
+
+// Each session has a certificate of its own; what was agreed is told once.
+func TestAnAgreementIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := prooftest.New(t)
+	w.Issue()
+	w.World.Session = evidencetest.NewKey(t)
+	w.Issue()
+	found, err := proof.Verify(w.Export(true), w.Anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(found.Report().Words(), "\n")
+	if strings.Count(said, "Alice (alice") != 1 || strings.Count(said, "Certificate ") != 2 {
+		t.Errorf("it says:\n%s", said)
 	}
 }
 

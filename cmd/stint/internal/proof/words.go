@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,14 +18,20 @@ func (r Report) Words() []string {
 	if !r.Proven && len(r.Agreements) == 0 {
 		say("The file holds approvals of a request, and not what shows who signed them.")
 	}
-	for _, a := range r.Agreements {
-		if c := a.Certificate; !r.Proven && c != nil {
+	for i, a := range r.Agreements {
+		c := a.Certificate
+		switch {
+		case !r.Proven && c != nil:
 			say("The ledger holds a certificate %d for %s, issued to %s on %s, good until %s (entry %d).",
 				c.Serial, c.Principal, a.Requester, moment(c.Time), moment(c.Ends), c.Index)
 			continue
+		case i == 0 || !a.repeats(r.Agreements[i-1]):
+			lines = append(lines, a.words()...)
 		}
-		lines = append(lines, a.words()...)
-		lines = append(lines, "")
+		lines = append(lines, c.words()...)
+		if i == len(r.Agreements)-1 || !r.Agreements[i+1].repeats(a) {
+			say("")
+		}
 	}
 	for _, c := range r.Connections {
 		say("On %s the proxy %s was let in to the target until %s (entry %d).", moment(c.Time), c.Proxy, moment(c.Ends), c.Index)
@@ -32,9 +39,9 @@ func (r Report) Words() []string {
 	switch e := r.Ending; {
 	case e == nil:
 	case e.Signed:
-		say("It ended on %s: %s, by %s, whose own key signed that (entry %d).", moment(e.Time), e.Reason, e.By, e.Index)
+		say("It ended on %s: %s, by %s, whose own key signed that (entry %d).", moment(e.Time), e.Reason, called(e.Name, e.By), e.Index)
 	default:
-		say("It ended on %s: %s, by %s as the broker said (entry %d).", moment(e.Time), e.Reason, e.By, e.Index)
+		say("It ended on %s: %s, by %s as the broker said (entry %d).", moment(e.Time), e.Reason, called(e.Name, e.By), e.Index)
 	}
 	if len(r.History) > 0 {
 		say("")
@@ -71,17 +78,35 @@ func (a Agreed) words() []string {
 	if len(a.Approvals) == 0 {
 		say("Nobody agreed to it in writing.")
 	}
-	c := a.Certificate
-	if c == nil {
-		say("No certificate was issued for it.")
-		return lines
-	}
-	say("The policy %s allows that.", a.Policy)
-	say("Certificate %d for %s was issued on %s, good until %s; it is entry %d of the ledger.", c.Serial, c.Principal, moment(c.Time), moment(c.Ends), c.Index)
-	if c.Authority != "" {
-		say("It is signed by the signer's key %s.", c.Authority)
+	if a.Certificate != nil {
+		say("The policy %s allows that.", a.Policy)
 	}
 	return lines
+}
+
+func (c *Issued) words() []string {
+	if c == nil {
+		return []string{"No certificate was issued for it."}
+	}
+	lines := []string{fmt.Sprintf("Certificate %d for %s was issued on %s, good until %s; it is entry %d of the ledger.",
+		c.Serial, c.Principal, moment(c.Time), moment(c.Ends), c.Index)}
+	if c.Authority != "" {
+		lines = append(lines, fmt.Sprintf("It is signed by the signer's key %s.", c.Authority))
+	}
+	return lines
+}
+
+// repeats tells whether two certificates stand on the same agreement.
+func (a Agreed) repeats(b Agreed) bool {
+	return a.Digest != "" && a.Digest == b.Digest && a.Policy == b.Policy && slices.Equal(a.Approvals, b.Approvals)
+}
+
+// called is somebody by their name, where it is known, and their identity.
+func called(name string, who policies.Subject) string {
+	if name == "" {
+		return who.String()
+	}
+	return fmt.Sprintf("%s (%s)", name, who)
 }
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -13,6 +13,12 @@ class Examination {
     this.ending = null;
   }
 
+  // Somebody by the name that a statement or the roster gives them.
+  called(subject) {
+    const asked = this.agreements.find(({ request }) => request?.requester === identity(subject));
+    return asked ? `${asked.request["requester-name"]} (${identity(subject)})` : (this.beliefs ?? new Beliefs()).called(subject);
+  }
+
   async check(name, title, step) {
     const outcome = { name, title, state: "holds", why: "" };
     try {
@@ -111,32 +117,33 @@ class Examination {
     const session = entry.session;
     const agreement = { index, entry, approvals: [] };
     this.agreements.push(agreement);
-    await this.agreement(agreement, session.bundle, beliefs, `-${index}`);
+    const of = `Certificate ${session.serial}: `;
+    await this.agreement(agreement, session.bundle, beliefs, `-${index}`, of);
     const { request, text } = agreement;
     if (!request || !beliefs) return;
-    await this.check(`sign-in-${index}`, "The requester had signed in", async () => {
+    await this.check(`sign-in-${index}`, `${of}the requester had signed in`, async () => {
       const claims = await checkLogin(session.bundle.login, request.requester, beliefs, this.anchor);
       if (new Date(entry.time) >= new Date(claims.exp * 1000)) return "the ID token was over; the certificate was renewed under a new key of the signer\u2019s";
     });
-    await this.check(`activation-${index}`, "The requester\u2019s own key asked for the certificate", async () => {
+    await this.check(`activation-${index}`, `${of}the requester\u2019s own key asked for it`, async () => {
       const { activation, login } = session.bundle;
       const a = readStatement(activation.statement, "activation");
       if (a["request-digest"] !== (await digestOf(text)) || a["session-key"] !== session.session_key) throw new Refused("it asked for something else");
       if (!(await isSignedByLoginKey(activation, login.login_key))) throw new Refused("the login key did not sign it");
     });
-    await this.check(`entry-${index}`, "The ledger\u2019s entry says what was agreed", () => {
+    await this.check(`entry-${index}`, `${of}the ledger\u2019s entry says what was agreed`, () => {
       const same = session.request === request.request && identity(session.requester) === request.requester &&
         session.role === request.role && session.principal === `${request.login}@${request.target}`;
       if (!same) throw new Refused("it says something else");
     });
     const text64 = this.file.certificates.find((c) => Number(readCertificate(c).serial) === session.serial);
-    if (text64) await this.check(`certificate-${index}`, "The certificate is the one in the ledger", () => this.certificate(text64, session, beliefs));
+    if (text64) await this.check(`certificate-${index}`, `${of}it is the one in the ledger`, () => this.certificate(text64, session, beliefs));
   }
 
   // The request, and each approval of it.
-  async agreement(agreement, bundle, beliefs, suffix) {
+  async agreement(agreement, bundle, beliefs, suffix, of) {
     agreement.text = bundle.request;
-    await this.check(`request${suffix}`, "The request is in its form", async () => {
+    await this.check(`request${suffix}`, `${of}the request is in its form`, async () => {
       agreement.request = readStatement(bundle.request, "request");
       if (agreement.request.instance !== this.anchor.instance) throw new Refused("it is of another installation");
       if (agreement.request.request !== this.file.request) throw new Refused("it is another request than the file\u2019s");
@@ -144,7 +151,7 @@ class Examination {
     });
     if (!agreement.request || !beliefs) return;
     for (const [i, approval] of (bundle.approvals ?? []).entries()) {
-      await this.check(`approval${suffix}-${i + 1}`, `Approval ${i + 1} is for exactly this, by a passkey of the roster`, async () => {
+      await this.check(`approval${suffix}-${i + 1}`, `${of}approval ${i + 1} is for exactly this, by a passkey of the roster`, async () => {
         const a = readStatement(approval.statement, "approval");
         if (a["request-digest"] !== (await digestOf(bundle.request))) throw new Refused("it is for another request");
         const same = ["instance", "request", "revision", "requester", "requester-name", "role", "target", "login", "reason", "policy"];
@@ -162,7 +169,7 @@ class Examination {
   async agreed(bundle) {
     const agreement = { approvals: [] };
     this.agreements.push(agreement);
-    await this.agreement(agreement, bundle, this.beliefs, "");
+    await this.agreement(agreement, bundle, this.beliefs, "", "");
   }
 
   async certificate(text, session, beliefs) {

@@ -22,6 +22,12 @@ class Beliefs {
     return copy;
   }
 
+  // Somebody by their name in the roster, if it is known, and their identity.
+  called(subject) {
+    const person = this.people.get(identity(subject));
+    return person ? `${person.name} (${identity(subject)})` : identity(subject);
+  }
+
   // The passkey of that id which may sign, and whose it is.
   holder(credential) {
     for (const person of this.people.values()) {
@@ -155,7 +161,7 @@ function applyRemoval(entry, beliefs) {
     if (!person.passkeys.some((k) => k.credential === entry.removal.credential)) continue;
     const passkeys = person.passkeys.map((k) => (k.credential === entry.removal.credential ? { ...k, removed: true } : k));
     beliefs.people.set(who, { ...person, passkeys });
-    return { what: `A passkey of ${person.name} (${who}) was removed`, by: [`${identity(entry.removal.by)}, as the broker says`], texts: [] };
+    return { what: `A passkey of ${person.name} (${who}) was removed`, by: [`${beliefs.called(entry.removal.by)}, as the broker said`], texts: [] };
   }
   throw new Refused("a passkey was removed that is not in the roster");
 }
@@ -164,7 +170,7 @@ function applySuspension(entry, beliefs) {
   const who = identity(entry.suspension.person);
   const person = beliefs.people.get(who) ?? { subject: entry.suspension.person, name: entry.suspension.name, groups: [], passkeys: [] };
   beliefs.people.set(who, { ...person, suspended: true });
-  return { what: `${person.name} (${who}) was suspended`, by: [`${identity(entry.suspension.by)}, as the broker says`], texts: [] };
+  return { what: `${person.name} (${who}) was suspended`, by: [`${beliefs.called(entry.suspension.by)}, as the broker said`], texts: [] };
 }
 
 async function policyDigest(files) {

@@ -36,7 +36,8 @@ function showVerdict(x, whoseTrust) {
   verdict.replaceChildren(element("p", { class: "word" }, say[0]), element("p", {}, say[1]));
 }
 
-function showAgreement(agreement) {
+// Several certificates may stand on one agreement, which is told once.
+function showAgreement([agreement, ...others]) {
   const r = agreement.request;
   if (!r) return section("What was asked", element("p", {}, "The request cannot be read."));
   const entry = agreement.entry;
@@ -58,19 +59,17 @@ function showAgreement(agreement) {
       folded("What they signed, exactly", a.text),
     );
   }
-  if (entry) {
-    children.push(element("h3", {}, "The certificate"), facts([
-      ["Number", String(entry.session.serial)],
-      ["For", entry.session.principal],
-      ["Given", moment(entry.time)],
-      ["Good until", moment(entry.session.ends)],
-      ["Session key", element("code", {}, entry.session.session_key)],
-      ["Ledger", `entry ${agreement.index}`],
+  for (const { index, entry: { time, session } } of entry ? [agreement, ...others] : []) {
+    children.push(element("h3", {}, `Certificate ${session.serial}`), facts([
+      ["For", session.principal],
+      ["Given", moment(time)],
+      ["Good until", moment(session.ends)],
+      ["Session key", element("code", {}, session.session_key)],
+      ["Ledger", `entry ${index}`],
     ]));
-  } else {
-    children.push(element("p", {}, "No certificate was given for it when this file was made."));
   }
-  return section(entry ? `What was asked and agreed (certificate ${entry.session.serial})` : "What was asked and agreed", ...children);
+  if (!entry) children.push(element("p", {}, "No certificate was given for it when this file was made."));
+  return section("What was asked and agreed", ...children);
 }
 
 function row(...cells) {
@@ -93,7 +92,7 @@ function showTimeline(x) {
     const where = `ledger, entry ${index}`;
     if (entry.session) happened.push([entry.time, `Certificate ${entry.session.serial} was given`, where]);
     if (entry.target) happened.push([entry.time, `The proxy ${entry.target.proxy} was let in to ${entry.target.principal}`, where]);
-    if (entry.ending) happened.push([entry.time, `Ended: ${entry.ending.reason}, by ${identity(entry.ending.by)}`, where]);
+    if (entry.ending) happened.push([entry.time, `Ended: ${entry.ending.reason}, by ${x.called(entry.ending.by)}`, where]);
   }
   const seen = new Set();
   const rows = happened
@@ -158,10 +157,12 @@ function showTrust(anchor, choose) {
 function show(x, anchor, whoseTrust, choose) {
   const r = x.agreements[0]?.request;
   const headline = r ? `${r["requester-name"]} asked for ${r.role} on ${r.target} as ${r.login}` : `Evidence for ${x.file.request}`;
+  const agreements = new Map();
+  for (const a of x.agreements) agreements.set(a.text, [...(agreements.get(a.text) ?? []), a]);
   document.title = `${headline} \u2014 Stint evidence`;
   document.getElementById("headline").textContent = headline;
   document.getElementById("story").replaceChildren(
-    ...x.agreements.map(showAgreement), showTimeline(x), showHistory(x), showChecks(x), showLimits(), showTrust(anchor, choose),
+    ...Array.from(agreements.values(), showAgreement), showTimeline(x), showHistory(x), showChecks(x), showLimits(), showTrust(anchor, choose),
   );
   showVerdict(x, whoseTrust);
 }
