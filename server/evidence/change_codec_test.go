@@ -24,9 +24,12 @@ func vectorPoint() crypto.PublicKey {
 	return key.Public()
 }
 
+// vectorTime is a moment in vectors.
+var vectorTime = time.Date(2026, 11, 22, 21, 45, 38, 0, time.UTC)
+
 // changeVectors are those of the statements by which an installation changes.
 func changeVectors() map[string]evidence.Statement {
-	issued := time.Date(2026, 11, 22, 21, 45, 38, 0, time.UTC)
+	issued := vectorTime
 	alice := policies.Subject{Issuer: "https://id.example.com", Subject: "CgVhbGljZRIFbG9jYWw"}
 	bob := policies.Subject{Issuer: "https://id.example.com", Subject: "auth0|bob@example.com"}
 	point, err := evidence.FormatAuthorityKey(vectorPoint())

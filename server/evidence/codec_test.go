@@ -412,6 +412,15 @@ func FuzzDecode(f *testing.F) {
 
 func encode(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
+// decodeText is the bytes of what a test made itself.
+func decodeText(text string) []byte {
+	data, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
 func decode(t *testing.T, text string) []byte {
 	t.Helper()
 	data, err := base64.RawURLEncoding.DecodeString(text)

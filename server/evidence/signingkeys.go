@@ -3,6 +3,8 @@ package evidence
 import (
 	"slices"
 	"time"
+
+	"stint/policies"
 )
 
 var purposes = []string{PurposeUserCA, PurposeTargetCA, PurposeHostCA, PurposeToken}
@@ -78,14 +80,14 @@ func checkKey(k SigningKey, now time.Time) error {
 	}
 	last := k.Made
 	for _, at := range []*time.Time{k.Current, k.Retired} {
-		if at != nil && (at.Before(last) || at.After(now)) {
+		if at != nil && (at.Before(last) || at.After(now.Add(policies.Skew))) {
 			return fail("keys-times", "the times of a key for %s are not in their order", k.Purpose)
 		}
 		if at != nil {
 			last = *at
 		}
 	}
-	if k.Made.IsZero() || k.Made.After(now) {
+	if k.Made.IsZero() || k.Made.After(now.Add(policies.Skew)) {
 		return fail("keys-times", "a key for %s was made at no time, or in the future", k.Purpose)
 	}
 	return nil
@@ -105,7 +107,7 @@ func checkMove(before, after SigningKey) error {
 	case !slices.Contains(ways[before.State], after.State):
 		return fail("keys-state", "a key for %s that was %s cannot be %s", before.Purpose, before.State, after.State)
 	case !before.Made.Equal(after.Made), !kept(before.Current, after.Current), !kept(before.Retired, after.Retired),
-		(before.Succession == nil) != (after.Succession == nil), before.Succession != nil && *before.Succession != *after.Succession:
+		after.State == KeyRetired && !kept(before.Accepted, after.Accepted), (before.Succession == nil) != (after.Succession == nil), before.Succession != nil && *before.Succession != *after.Succession:
 		return fail("keys-times", "the past of a key for %s was altered", before.Purpose)
 	}
 	return nil
@@ -139,7 +141,7 @@ func checkSuccession(k SigningKey, before []SigningKey, instance string, now tim
 		return fail("succession-instance", "the succession is for another installation")
 	case statement.Purpose != k.Purpose || statement.Key != k.Key:
 		return fail("succession-key", "the succession is of another key")
-	case statement.Issued.After(now):
+	case statement.Issued.After(now.Add(policies.Skew)):
 		return fail("succession-issued", "the succession is dated in the future")
 	case !slices.ContainsFunc(line, func(l SigningKey) bool {
 		return l.Key == statement.Predecessor && (l.State == KeyCurrent || l.State == KeyNext)
