@@ -60,10 +60,12 @@ build: web
 bench: setup build
 	STINT_BIN=$(CURDIR)/$(BUILD)/bin CGO_ENABLED=0 $(GO) test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 20m ./recorder
 
-## soak: kill -9 of every process in the middle of the path, SOAK times over (default 50), under the race detector.
+## soak: kill -9 of the signer under load, SIGNER_KILLS times (default 1000), then of every process in the middle of the path, SOAK times over (default 50), under the race detector.
 SOAK ?= 50
+SIGNER_KILLS ?= 1000
 soak: setup web
 	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
+	STINT_SOAK_KILLS=$(SIGNER_KILLS) $(GO) test $(TEST_FLAGS) -run 'TestKill$$' -count 1 -v -timeout 0 ./server/signer
 	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -run 'TestPathGoesOnAfterKills|TestNothingAcknowledgedIsLost' -count $(SOAK) -failfast -timeout 0 ./cmd/e2e
 
 ## screenshots: the pictures of the README, taken at the end of the path.

@@ -1,9 +1,12 @@
-// Command stint-signer is the process that holds Stint's private keys. Its
-// subcommand witness is another process: it remembers, outside the signer's
-// storage, what the signer's ledger held.
+// Command stint-signer is the process that holds Stint's private keys.
+//
+//	stint-signer [run] --config FILE       serve
+//	stint-signer init --config FILE        let the first administrators join, and end
+//	stint-signer witness --config FILE     remember, elsewhere, what the ledger held
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"stint/cmd/internal/process"
@@ -12,9 +15,16 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "witness" {
-		os.Args = append([]string{"stint-signer witness"}, os.Args[2:]...)
-		process.Main("signer witness", witness.ReadConfig, witness.Run)
+	command, flags := process.Command(os.Args[1:])
+	switch command {
+	case "run":
+		process.Main("signer", flags, signer.ReadConfig, signer.Run)
+	case "init":
+		process.Main("signer", flags, signer.ReadConfig, signer.Init)
+	case "witness":
+		process.Main("signer witness", flags, witness.ReadConfig, witness.Run)
+	default:
+		fmt.Fprintf(os.Stderr, "stint-signer has no command %q: it is run, init or witness\n", command)
+		os.Exit(2)
 	}
-	process.Main("signer", signer.ReadConfig, signer.Run)
 }

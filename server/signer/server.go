@@ -93,6 +93,18 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathRemovePasskey, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.RemovePasskeyRequest) (any, error) {
 		return s.removePasskey(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathChange, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.ChangeRequest) (any, error) {
+		return s.change(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathPolicy, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.PolicyRequest) (any, error) {
+		return s.changePolicy(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathInventory, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.InventoryRequest) (any, error) {
+		return s.changeInventory(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathSuspend, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.SuspendRequest) (any, error) {
+		return s.suspend(ctx, in)
+	})))
 	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))
@@ -193,7 +205,7 @@ func body[In any](act func(context.Context, caller, In) (any, error)) func(*http
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, "malformed", "The body of the call did not arrive whole.").because(err)
 		}
-		if err := border.DecodeStrict(data, &in); err != nil {
+		if err := errors.Join(border.CheckNames(data), border.DecodeStrict(data, &in)); err != nil {
 			return nil, refuse(http.StatusBadRequest, "malformed", "The body of the call is not as the contract has it.").because(err)
 		}
 		return act(r.Context(), by, in)
@@ -228,6 +240,7 @@ func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err e
 func callName(r *http.Request) string {
 	switch r.URL.Path {
 	case wire.PathConfirm, wire.PathConsistency, wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
+		wire.PathSuspend, wire.PathChange, wire.PathPolicy, wire.PathInventory,
 		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathHealth:
 		return r.URL.Path
 	}

@@ -86,28 +86,29 @@ func toAlarm(a access.Alarm) api.Alarm {
 	return shown
 }
 
-// reportEvery is how often a target may report: what it says costs a look at the
-// ledger.
-const reportEvery = time.Second
+// How often a target may report: what it says costs a look at the ledger.
+const (
+	reportBurst = 20
+	reportEvery = time.Second
+)
 
-// reports remembers when a target last reported. Only targets that the policy
-// names get that far, so there are as many as targets.
+// reports bounds each target's. Only targets that the policy names get that far,
+// so there are as many as targets.
 type reports struct {
-	mu   sync.Mutex
-	last map[string]time.Time
+	mu sync.Mutex
+	of map[string]*allowance
 }
 
-func (r *reports) allow(target string, now time.Time) bool {
+func (r *reports) admit(target string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.last == nil {
-		r.last = map[string]time.Time{}
+	if r.of == nil {
+		r.of = map[string]*allowance{}
 	}
-	if last, ok := r.last[target]; ok && now.Sub(last) < reportEvery && !now.Before(last) {
-		return false
+	if r.of[target] == nil {
+		r.of[target] = newAllowance(reportBurst, reportEvery)
 	}
-	r.last[target] = now
-	return true
+	return r.of[target].admit(now)
 }
 
 // acceptedSerials takes a target's word for what it accepted. It can only raise an
@@ -120,7 +121,7 @@ func (p *Portal) acceptedSerials(ctx context.Context, in *onlyBody[api.AcceptedS
 			Title: "The report is not signed by the host key that the policy names for this target; check the target's name and --host-key."}
 	}
 	// 2. Not faster than is of use.
-	if !p.reports.allow(target.Name, p.config.Now()) {
+	if !p.reports.admit(target.Name, p.config.Now()) {
 		return nil, &api.Error{Status: http.StatusTooManyRequests, Code: "report.too-often", Title: "This target has just reported; try again in a second."}
 	}
 	// 3. Compared with the ledger as it is now.

@@ -65,7 +65,7 @@ func start(t *testing.T) (*Client, *answers, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &answers{trust: wire.TrustResult{Trust: evidence.Trust{Policy: own.Files()}, PolicyDigest: own.Digest(), BootstrapOpen: true, Confirmed: true}}
+	a := &answers{trust: wire.TrustResult{Trust: evidence.Trust{Policy: own.Files()}, PolicyDigest: own.Digest(), Ceremony: true, Confirmed: true}}
 	server := httptest.NewTLSServer(a)
 	t.Cleanup(server.Close)
 	signer, err := wire.NewClient(server.URL, border.KeyOf(server.Certificate()), certificate(t))
@@ -94,8 +94,8 @@ func TestASignerThatBeganAnewIsConfirmed(t *testing.T) {
 	c, a, _ := start(t)
 	a.trust.Trust.Log, a.trust.Confirmed, a.afterwards = "stint-signer/a+00000000+AAAA", false, wire.Done{}
 	a.say(http.StatusPreconditionRequired, &wire.Error{Status: http.StatusPreconditionRequired, Code: wire.CodeUnconfirmed, Title: "Wait."})
-	by := policies.Subject{Issuer: "https://idp.example.com", Subject: "alice"}
-	if err := c.End(t.Context(), "req-1", "revoked", by); err != nil {
+	ending := access.Ending{Request: "req-1", Reason: "revoked"}
+	if err := c.End(t.Context(), ending); err != nil {
 		t.Fatalf("the call was not made again: %v", err)
 	}
 	if len(a.origins) != 1 || a.origins[0] != "stint-signer/a" || c.Trouble() != "" {
@@ -105,7 +105,7 @@ func TestASignerThatBeganAnewIsConfirmed(t *testing.T) {
 	// What the mirror contradicts is not confirmed, and people are told.
 	a.trust.Confirmed, a.rolledBack = false, errors.New("rolled back")
 	a.say(http.StatusPreconditionRequired, &wire.Error{Status: http.StatusPreconditionRequired, Code: wire.CodeUnconfirmed, Title: "Wait."})
-	if err := c.End(t.Context(), "req-1", "revoked", by); !access.IsCode(err, access.CodeSignerUnavailable) || c.Trouble() == "" {
+	if err := c.End(t.Context(), ending); !access.IsCode(err, access.CodeSignerUnavailable) || c.Trouble() == "" {
 		t.Errorf("%v, trouble %q", err, c.Trouble())
 	}
 }
@@ -134,7 +134,7 @@ func TestTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-c.Heard()
-	if trust, err := c.Trust(t.Context()); err != nil || !trust.BootstrapOpen || c.Trouble() != "" || c.Differs() != "" {
+	if trust, err := c.Trust(t.Context()); err != nil || !trust.Ceremony || c.Trouble() != "" || c.Differs() != "" {
 		t.Errorf("heard: %+v, %v, %q, %q", trust, err, c.Trouble(), c.Differs())
 	}
 
@@ -177,10 +177,18 @@ func TestRefusalsAndOutages(t *testing.T) {
 	c, a, _ := start(t)
 	by := policies.Subject{Issuer: "https://idp.example.com", Subject: "alice"}
 	calls := map[string]func() error{
-		"sign":   func() error { _, err := c.SignSession(t.Context(), evidence.Bundle{}); return err },
-		"end":    func() error { return c.End(t.Context(), "req-1", "revoked", by) },
-		"enrol":  func() error { return c.Enrol(t.Context(), evidence.EnrolmentEvidence{}) },
-		"remove": func() error { return c.RemovePasskey(t.Context(), "AAAA", by) },
+		"sign": func() error { _, err := c.SignSession(t.Context(), evidence.Bundle{}); return err },
+		"end": func() error {
+			return c.End(t.Context(), access.Ending{Request: "req-1", Reason: "revoked", By: policies.Person{Subject: by}})
+		},
+		"suspend": func() error {
+			return c.Suspend(t.Context(), access.Suspension{Person: policies.Person{Subject: by}})
+		},
+		"roster":    func() error { return c.ChangeRoster(t.Context(), evidence.ChangeEvidence{}) },
+		"policy":    func() error { return c.ChangePolicy(t.Context(), evidence.PolicyEvidence{}) },
+		"inventory": func() error { return c.TakeInventory(t.Context(), evidence.InventoryEvidence{}) },
+		"enrol":     func() error { return c.Enrol(t.Context(), evidence.EnrolmentEvidence{}) },
+		"remove":    func() error { return c.RemovePasskey(t.Context(), "AAAA", by) },
 	}
 	for name, call := range calls {
 		a.say(http.StatusForbidden, &wire.Error{Status: http.StatusForbidden, Code: "evidence.policy", Title: "Policy says no."})
