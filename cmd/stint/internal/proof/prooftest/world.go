@@ -127,7 +127,11 @@ func (w *World) ceremony(m *evidencetest.Member) func() evidence.Entry {
 		w.Anchor.Administrators = append(w.Anchor.Administrators, proof.Administrator{
 			Person: m.Person.Subject, Name: m.Person.Name, Credential: m.Passkey.Credential, PublicKey: m.Passkey.PublicKey,
 		})
+		// The signer's own page is at an address of its own.
+		origin := m.Passkey.Origin
+		m.Passkey.Origin = "http://localhost:8421"
 		given := w.possessed(m)
+		m.Passkey.Origin = origin
 		given.Ceremony = true
 		return evidence.Entry{Enrolment: &evidence.EnrolmentEntry{Evidence: given, Authority: evidence.AuthorityCeremony, By: []policies.Subject{m.Person.Subject}}}
 	}

@@ -64,7 +64,8 @@ async function applyEnrolment(entry, beliefs, anchor) {
   const evidence = entry.enrolment.evidence;
   const s = readStatement(evidence.statement, "enrolment");
   const fresh = { credential: s.credential, public_key: s["public-key"] };
-  await checkAssertion(evidence.possession, evidence.statement, fresh, anchor);
+  // The signer's own page is at an address of its own.
+  await checkAssertion(evidence.possession, evidence.statement, fresh, evidence.ceremony ? { ...anchor, origins: null } : anchor);
   const by = await authorityOf(evidence, s, beliefs, anchor);
   const known = beliefs.people.get(s.person);
   const groups = readList(s["groups as written"]);

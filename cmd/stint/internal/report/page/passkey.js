@@ -52,7 +52,8 @@ async function isSignedByPasskey(publicKey, signature, message) {
 }
 
 // Refuses unless this passkey signed exactly this text, asked by a page of the
-// installation, with its user there and verified.
+// installation, with its user there and verified. An anchor without origins takes
+// any page of the relying party.
 async function checkAssertion(assertion, statement, passkey, anchor) {
   if (assertion.credential !== passkey.credential) throw new Refused("it is by another passkey");
   const client = fromBase64URL(assertion.client_data, "the client data");
@@ -62,7 +63,7 @@ async function checkAssertion(assertion, statement, passkey, anchor) {
   if (asked.challenge !== toBase64URL(await sha256(utf8(statement)))) {
     throw new Refused("the passkey signed something other than this text");
   }
-  if (!anchor.origins.includes(asked.origin)) throw new Refused("the passkey was asked by another page");
+  if (anchor.origins && !anchor.origins.includes(asked.origin)) throw new Refused("the passkey was asked by another page");
   if (asked.crossOrigin || "topOrigin" in asked) throw new Refused("the passkey was asked inside another site's page");
   if (data.length < 37 || !equal(data.subarray(0, 32), await sha256(utf8(anchor.relying_party)))) {
     throw new Refused("the passkey answered another relying party");
