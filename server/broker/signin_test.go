@@ -11,7 +11,6 @@ import (
 
 	"stint/server/api"
 	"stint/server/broker/internal/login"
-	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 )
 
