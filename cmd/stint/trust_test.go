@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"stint/cmd/stint/internal/proof"
 	"stint/server/api"
 	"stint/server/evidence"
 	"stint/server/ledger"
@@ -53,7 +54,7 @@ func TestTrustSync(t *testing.T) {
 
 	dir := filepath.Join(t.TempDir(), "not yet there")
 	trust := filepath.Join(t.TempDir(), "trust.json")
-	text, err := json.Marshal(evidence.Trust{Version: 1, Log: verifier, TargetCA: []string{key}})
+	text, err := json.Marshal(proof.Anchor{Version: 1, Log: verifier, TargetCA: []string{key}})
 	if err != nil {
 		t.Fatal(err)
 	}

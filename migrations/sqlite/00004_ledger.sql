@@ -15,13 +15,15 @@ CREATE TABLE mirrored_logs (
 );
 
 CREATE TABLE mirrored_leaves (
-    log    INTEGER NOT NULL REFERENCES mirrored_logs (id),
-    number INTEGER NOT NULL,
-    keys   BOOLEAN NOT NULL,  -- it states the signer's keys
-    data   BLOB NOT NULL,
+    log     INTEGER NOT NULL REFERENCES mirrored_logs (id),
+    number  INTEGER NOT NULL,
+    keys    BOOLEAN NOT NULL,  -- it states the signer's keys
+    request TEXT NOT NULL,     -- whose certificate or ending it is, or empty
+    data    BLOB NOT NULL,
     PRIMARY KEY (log, number)
 );
 CREATE INDEX mirrored_leaves_with_keys ON mirrored_leaves (log, number) WHERE keys;
+CREATE INDEX mirrored_leaves_by_request ON mirrored_leaves (log, request, number) WHERE request <> '';
 
 -- The hashes that server/ledger wants stored, by their own numbers.
 CREATE TABLE mirrored_hashes (

@@ -333,6 +333,12 @@ func (c *Client) Trust(ctx context.Context) (Trust, error) {
 	return call[Trust](ctx, c, http.MethodGet, PathTrust, nil, nil)
 }
 
+// Beginning returns the entries of the signer's ledger from which the rest is
+// proven.
+func (c *Client) Beginning(ctx context.Context) (Evidence, error) {
+	return call[Evidence](ctx, c, http.MethodGet, PathBeginning, nil, nil)
+}
+
 // AuditLog returns leaves of the audit log from an index on, oldest first.
 func (c *Client) AuditLog(ctx context.Context, from int64) (AuditLog, error) {
 	return call[AuditLog](ctx, c, http.MethodGet, PathAuditLog, url.Values{"from": {strconv.FormatInt(from, 10)}}, nil)

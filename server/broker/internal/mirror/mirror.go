@@ -290,7 +290,7 @@ func leavesOf(page wire.LedgerPage, from, size int64) []store.MirroredLeaf {
 		if number >= size {
 			break
 		}
-		leaves = append(leaves, store.MirroredLeaf{Number: number, Keys: statesKeys(text), Data: []byte(text)})
+		leaves = append(leaves, store.MirroredLeaf{Number: number, Keys: statesKeys(text), Request: requestOf(text), Data: []byte(text)})
 	}
 	return leaves
 }

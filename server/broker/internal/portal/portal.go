@@ -57,6 +57,7 @@ type Config struct {
 	Recordings *recordings.Keeper
 	Audit      AuditKey
 	Mirror     Mirror
+	Prover     Prover
 	Monitor    Monitor
 
 	// Troubles says what else does not work, one sentence each; may be nil.
@@ -95,7 +96,7 @@ type Portal struct {
 // New checks the wiring and builds the routes.
 func New(c Config) (*Portal, error) {
 	if c.Instance == "" || c.URL == "" || len(c.Origins) == 0 || c.Issuer == "" || c.ClientID == "" || c.Flow == nil || c.Store == nil ||
-		c.Signing == nil || c.Login == nil || c.Registrar == nil || c.Recordings == nil || c.Audit.Signer == nil || c.Mirror == nil || c.Monitor == nil ||
+		c.Signing == nil || c.Login == nil || c.Registrar == nil || c.Recordings == nil || c.Audit.Signer == nil || c.Mirror == nil || c.Prover == nil || c.Monitor == nil ||
 		c.Now == nil || c.Random == nil || c.Log == nil {
 		return nil, errors.New("portal: the wiring is incomplete")
 	}

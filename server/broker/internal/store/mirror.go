@@ -28,7 +28,9 @@ type MirroredLog struct {
 type MirroredLeaf struct {
 	Number int64
 	Keys   bool // it states the signer's keys
-	Data   []byte
+	// Request is whose certificate or ending it is; empty where it is none.
+	Request string
+	Data    []byte
 }
 
 // Extension is what a log becomes with more leaves: computed, and not yet stored.
@@ -56,16 +58,17 @@ func (row mirroredLogRow) log() (MirroredLog, error) {
 }
 
 type leafOfMirror struct {
-	Log    int64 `gorm:"primaryKey;autoIncrement:false"`
-	Number int64 `gorm:"primaryKey;autoIncrement:false"`
-	Keys   bool
-	Data   []byte
+	Log     int64 `gorm:"primaryKey;autoIncrement:false"`
+	Number  int64 `gorm:"primaryKey;autoIncrement:false"`
+	Keys    bool
+	Request string
+	Data    []byte
 }
 
 func (leafOfMirror) TableName() string { return "mirrored_leaves" }
 
 func (row leafOfMirror) leaf() (MirroredLeaf, error) {
-	return MirroredLeaf{row.Number, row.Keys, row.Data}, nil
+	return MirroredLeaf{row.Number, row.Keys, row.Request, row.Data}, nil
 }
 
 type hashOfMirror struct {
@@ -136,7 +139,7 @@ func (s *Store) PlanMirror(ctx context.Context, log MirroredLog, leaves []Mirror
 				fresh[first+int64(i)] = h
 				e.hashes = append(e.hashes, hashOfMirror{log.ID, first + int64(i), slices.Clone(h[:])})
 			}
-			e.leaves = append(e.leaves, leafOfMirror{log.ID, leaf.Number, leaf.Keys, blob(leaf.Data)})
+			e.leaves = append(e.leaves, leafOfMirror{log.ID, leaf.Number, leaf.Keys, leaf.Request, blob(leaf.Data)})
 			e.Size++
 		}
 		e.Root, err = ledger.Root(e.Size, hashes)

@@ -37,7 +37,11 @@ func mirrors(t *testing.T, st *store.Store) {
 		var leaves []store.MirroredLeaf
 		for n := range 90 {
 			number := int64(page*90 + n)
-			leaves = append(leaves, store.MirroredLeaf{Number: number, Keys: number%100 == 7, Data: fmt.Appendf(nil, "leaf %d", number)})
+			leaf := store.MirroredLeaf{Number: number, Keys: number%100 == 7, Data: fmt.Appendf(nil, "leaf %d", number)}
+			if number%90 == 3 {
+				leaf.Request = "req-a"
+			}
+			leaves = append(leaves, leaf)
 		}
 		plan, err := st.PlanMirror(ctx, log, leaves)
 		wantError(t, nil, err)
@@ -66,11 +70,42 @@ func mirrors(t *testing.T, st *store.Store) {
 	got, err = st.KeysLeaves(ctx, log.ID, 8)
 	wantError(t, nil, err)
 	same(t, "leaves with keys", []store.MirroredLeaf{all[107], all[207], all[307]}, got)
+	got, err = st.RequestLeaves(ctx, log.ID, "req-a", 4, 270, 100)
+	wantError(t, nil, err)
+	same(t, "leaves of a request", []store.MirroredLeaf{all[93], all[183]}, got)
+	got, err = st.RequestLeaves(ctx, log.ID, "req-a", 0, 360, 1)
+	wantError(t, nil, err)
+	same(t, "first leaf of a request", all[3:4], got)
+	proveFromMirror(t, st, log, nothing.Root)
 	got, err = st.MirroredLeaves(ctx, other.ID, 0, 100)
 	wantError(t, nil, err)
 	same(t, "leaves of the other log", 0, len(got))
 
 	proveByTiles(t, st, log, nothing.Root, all)
+}
+
+// proveFromMirror proves leaves in the tree that there is, and in an earlier one.
+func proveFromMirror(t *testing.T, st *store.Store, log store.MirroredLog, root ledger.Hash) {
+	t.Helper()
+	proofs, err := st.ProveMirrored(t.Context(), log, 360, []int64{0, 93, 359})
+	wantError(t, nil, err)
+	checkpoint := ledger.Checkpoint{Origin: log.Origin, Size: 360, Root: root}
+	for i, number := range []int64{0, 93, 359} {
+		if err := proofs[i].Check(ledger.LeafHash(fmt.Appendf(nil, "leaf %d", number)), checkpoint); err != nil || proofs[i].Index != number {
+			t.Errorf("leaf %d: %v", number, err)
+		}
+	}
+	if proofs, err := st.ProveMirrored(t.Context(), log, 100, []int64{99}); err != nil || proofs[0].Size != 100 {
+		t.Errorf("in an earlier tree: %v", err)
+	}
+	for _, beyond := range []int64{100, 360} {
+		if _, err := st.ProveMirrored(t.Context(), log, beyond, []int64{beyond}); err == nil {
+			t.Errorf("leaf %d of %d is proven", beyond, beyond)
+		}
+	}
+	if _, err := st.ProveMirrored(t.Context(), log, 361, []int64{0}); err == nil {
+		t.Error("a leaf is proven in a tree that there is not")
+	}
 }
 
 // proveByTiles reads the mirror as a stranger's client does.
