@@ -44,6 +44,10 @@ type Config struct {
 	// KeyPassphraseFile holds the passphrase that the key files are encrypted
 	// under; without it they are not.
 	KeyPassphraseFile string `json:"key_passphrase_file,omitempty"`
+	// KeyPassphraseCredential is the same as a credential of systemd's, by its name.
+	KeyPassphraseCredential string `json:"key_passphrase_credential,omitempty"`
+	// Keys says how long keys sign and where they are.
+	Keys KeysConfig `json:"keys,omitzero"`
 }
 
 // TLSFiles are PEM files.
@@ -129,7 +133,7 @@ func (c *Config) check() error {
 			fault("origins: %q is not an origin such as https://stint.example.com", origin)
 		}
 	}
-	return errors.Join(append(faults, c.checkCallers()...)...)
+	return errors.Join(append(append(faults, c.checkKeys()...), c.checkCallers()...)...)
 }
 
 // checkCallers makes sure that one key stands for one caller.

@@ -88,6 +88,9 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathRotate, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.RotateRequest) (any, error) {
+		return s.rotate(ctx, in)
+	})))
 	mux.Handle("GET "+wire.PathTrust, v.call(brokerOrProxy, giving, func(r *http.Request, _ caller) (any, error) {
 		return s.trust(r.Context())
 	}))
@@ -203,7 +206,7 @@ func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err e
 func callName(r *http.Request) string {
 	switch r.URL.Path {
 	case wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
-		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathHealth:
+		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathHealth, wire.PathRotate:
 		return r.URL.Path
 	}
 	return "other"

@@ -40,6 +40,8 @@ type state struct {
 	live    map[string]*grant // those of grants that may not be over
 	endings map[string]int64  // entry of the ending, by request
 	hosts   map[string]hosted // last host certificate, by proxy
+
+	signing signing // the keys that sign
 }
 
 // place is an entry and the digest of the statement that made it.
@@ -76,6 +78,7 @@ func newState(issuer string) *state {
 		issuer: issuer, believed: -1,
 		enrolled: map[string]place{}, removed: map[string]int64{},
 		grants: map[string]*grant{}, live: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{},
+		signing: signing{},
 	}
 }
 
@@ -129,6 +132,7 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 	return func() {
 		version := s.version
 		changes[0]()
+		s.signing.fold(index, e)
 		s.entries, s.last = index+1, e.Time
 		if s.version != version {
 			s.believed = index
