@@ -95,7 +95,7 @@ var (
 
 // check refuses what could only go wrong later. It names every fault.
 func (c *Config) check() error {
-	var faults []error
+	faults := c.checkKeys()
 	fault := func(format string, values ...any) { faults = append(faults, fmt.Errorf(format, values...)) }
 
 	if !instancePattern.MatchString(c.Instance) {
@@ -133,7 +133,7 @@ func (c *Config) check() error {
 			fault("origins: %q is not an origin such as https://stint.example.com", origin)
 		}
 	}
-	return errors.Join(append(append(faults, c.checkKeys()...), c.checkCallers()...)...)
+	return errors.Join(append(faults, c.checkCallers()...)...)
 }
 
 // checkCallers makes sure that one key stands for one caller.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -88,6 +89,14 @@ func (s *signer) openRing(ctx context.Context) error {
 	}
 	_, err := s.turn(ctx, rotation{})
 	return err
+}
+
+// keyring is what the signer has its keys by.
+type keyring struct {
+	ring      *keys.Ring
+	lives     map[string]time.Duration // how long keys sign, by purpose
+	turning   sync.Mutex               // held while keys change
+	rotations *limiter                 // those that somebody asks for
 }
 
 // rotation is what is asked of turn.

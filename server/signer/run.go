@@ -71,10 +71,10 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
+	running.Go(func() { s.keepRing(ctx) })
 	running.Go(func() { s.keepKeys(ctx) })
 	running.Go(func() { s.keepRefusals(ctx) })
 	running.Go(func() { s.keepPolicy(ctx) })
-	running.Go(func() { s.keepRing(ctx) })
 	stopped := make(chan error, 1)
 	running.Go(func() { stopped <- server.Serve(tls.NewListener(listener, server.TLSConfig)) })
 	s.log.Info("the signer is ready", "listen", listener.Addr().String(), "log", s.ring.Log().Name())

@@ -205,8 +205,8 @@ func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err e
 // caller makes up freely.
 func callName(r *http.Request) string {
 	switch r.URL.Path {
-	case wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
-		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathHealth, wire.PathRotate:
+	case wire.PathRotate, wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
+		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathHealth:
 		return r.URL.Path
 	}
 	return "other"

@@ -8,31 +8,25 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/internal/journal"
-	"stint/server/signer/internal/keys"
 	"stint/server/signer/wire"
 )
 
 // signer decides and signs. Its methods are the calls of the wire.
 type signer struct {
-	config   Config
-	log      *slog.Logger
-	ring     *keys.Ring
+	config Config
+	log    *slog.Logger
+	keyring
 	book     *book
 	issuer   *issuer
 	refusals refusals
 	sessions *limiter // signatures for people, by request
 	targets  *limiter // signatures for proxies, by request
 	hosts    *limiter // host certificates, by proxy
-
-	lives     map[string]time.Duration // how long keys sign, by purpose
-	turning   sync.Mutex               // held while keys change
-	rotations *limiter                 // those that somebody asks for
 }
 
 // openSigner opens the data directory, or begins it at the first start, and takes
@@ -74,7 +68,7 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		return nil, err
 	}
 	s = &signer{
-		config: config, log: log, ring: ring,
+		config: config, log: log, keyring: keyring{ring: ring, lives: lives, rotations: newLimiter(6, 1./300)},
 		book:   &book{journal: leaves, clock: clock, state: state},
 		issuer: newIssuer(config.Issuer.URL, clock),
 		// An engineer's scripts may start a session a second for a while, and
@@ -82,7 +76,6 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		sessions: newLimiter(120, 2),
 		targets:  newLimiter(600, 60),
 		hosts:    newLimiter(30, 0.1),
-		lives:    lives, rotations: newLimiter(6, 1./300),
 	}
 	// 4. Keys and policy in force are in the ledger before anything is signed.
 	if err := s.openRing(ctx); err != nil {
