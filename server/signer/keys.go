@@ -150,9 +150,9 @@ func (s *state) logKey() string { return s.keys.Log }
 type signing map[string]line
 
 type line struct {
-	current string    // key
-	since   int64     // the entry that made it the current one
-	ends    time.Time // of the last certificate to end under it
+	Current string    // key
+	Since   int64     // the entry that made it the current one
+	Ends    time.Time // of the last certificate to end under it
 }
 
 // fold takes over what an entry says.
@@ -160,8 +160,8 @@ func (g signing) fold(index int64, e evidence.Entry) {
 	switch {
 	case e.Keys != nil:
 		for _, key := range e.Keys.Keys {
-			if key.State == evidence.KeyCurrent && g[key.Purpose].current != key.Key {
-				g[key.Purpose] = line{current: key.Key, since: index}
+			if key.State == evidence.KeyCurrent && g[key.Purpose].Current != key.Key {
+				g[key.Purpose] = line{Current: key.Key, Since: index}
 			}
 		}
 	case e.Session != nil:
@@ -174,14 +174,14 @@ func (g signing) fold(index int64, e evidence.Entry) {
 }
 
 func (g signing) until(purpose string, ends time.Time) {
-	if l := g[purpose]; ends.After(l.ends) {
-		l.ends = ends
+	if l := g[purpose]; ends.After(l.Ends) {
+		l.Ends = ends
 		g[purpose] = l
 	}
 }
 
 // signs tells whether the certificate of an entry is under the key that signs now.
-func (g signing) signs(purpose string, index int64) bool { return index > g[purpose].since }
+func (g signing) signs(purpose string, index int64) bool { return index > g[purpose].Since }
 
 // maxPast bounds how many keys of a purpose that count no longer stay on record: a
 // client that was away for as many lives still finds the way from the key it knew.

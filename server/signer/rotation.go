@@ -43,7 +43,7 @@ func (s *signer) authority(purpose string, index int64) (ssh.Signer, error) {
 	if !signs {
 		return nil, errTurned
 	}
-	return s.ring.Authority(l.current)
+	return s.ring.Authority(l.Current)
 }
 
 // issue stages an entry, waits until it is on the disk, and signs what it stands
@@ -146,7 +146,7 @@ func (s *signer) turnOnce(ctx context.Context, asked rotation) (int64, error) {
 	// 1. What is to be done.
 	var moves []move
 	var known []evidence.SigningKey
-	err := s.book.look(len(asked.withdraw) == 0, func(state *state, now time.Time) {
+	err := s.book.look(false, func(state *state, now time.Time) {
 		known = state.signingKeys()
 		for _, purpose := range purposes {
 			if m := s.moveOf(known, purpose, asked, now); m != nil {
@@ -259,7 +259,7 @@ func after(state *state, moves []move, now time.Time) []evidence.SigningKey {
 				current.State = evidence.KeyWithdrawn
 			} else {
 				accepted := now
-				if ends := state.signing[m.purpose].ends; ends.After(now) {
+				if ends := state.signing[m.purpose].Ends; ends.After(now) {
 					accepted = ends
 				}
 				current.Accepted = &accepted
@@ -312,8 +312,8 @@ func (s *signer) rotate(ctx context.Context, in wire.RotateRequest) (wire.Rotate
 	if !slices.Contains(purposes, which[0]) {
 		return none, refuse(http.StatusBadRequest, "purpose", "The purpose of a key is user-ca, target-ca, host-ca, token or all.")
 	}
-	if err := policies.CheckText(in.Reason, maxReason); err != nil {
-		return none, refuse(http.StatusBadRequest, "reason", "Say why, in one line: "+sentence(err.Error()))
+	if in.Reason == "" || policies.CheckText(in.Reason, maxReason) != nil {
+		return none, refuse(http.StatusBadRequest, "reason", fmt.Sprintf("Say why the key is replaced, in one line of at most %d characters.", maxReason))
 	}
 	if err := checkBy(in.By); err != nil {
 		return none, err
