@@ -48,6 +48,9 @@ type Signer interface {
 	// RemovePasskey takes a passkey out of the roster; trust is fetched anew before it
 	// returns. A credential that is not in the roster is no error.
 	RemovePasskey(ctx context.Context, credential string, by policies.Subject) error
+	// RotateKeys replaces keys of the signer's at once; trust is fetched anew before it
+	// returns. Purpose is one of evidence's Purpose constants, or all.
+	RotateKeys(ctx context.Context, purpose, reason string, by policies.Subject) error
 }
 
 // SignedCertificate is the signer's answer to SignSession.

@@ -237,6 +237,7 @@ func (p *Portal) register(on huma.API) {
 	p.registerSessions(r.tagged("sessions"))
 	p.registerPasskeys(r.tagged("passkeys"))
 	p.registerAudit(r.tagged("audit"))
+	p.registerKeys(r.tagged("keys"))
 }
 
 func (p *Portal) registerPeople(r registrar) {

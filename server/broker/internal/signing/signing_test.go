@@ -141,6 +141,7 @@ func TestRefusalsAndOutages(t *testing.T) {
 		"sign":   func() error { _, err := c.SignSession(t.Context(), evidence.Bundle{}); return err },
 		"end":    func() error { return c.End(t.Context(), "req-1", "revoked", by) },
 		"enrol":  func() error { return c.Enrol(t.Context(), evidence.EnrolmentEvidence{}) },
+		"rotate": func() error { return c.RotateKeys(t.Context(), "all", "why", by) },
 		"remove": func() error { return c.RemovePasskey(t.Context(), "AAAA", by) },
 	}
 	for name, call := range calls {

@@ -25,7 +25,7 @@ func Flow(t *testing.T, open Open) {
 		{"ended while the signer signs", endedMeanwhile}, {"a silent signer", silentSigner}, {"who sees what", visibility},
 		{"lists", lists}, {"sessions", flowSessions}, {"certificates nobody gave", forged}, {"killing", killing},
 		{"silent proxies", silentProxies}, {"more sessions than it may have", crowded}, {"seals", flowSeals},
-		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"races", races},
+		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"replacing keys", rotatingKeys}, {"races", races},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
