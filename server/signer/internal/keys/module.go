@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/ThalesGroup/crypto11"
 
@@ -61,7 +60,7 @@ func (m *module) keep(keeping func(public string) bool) error {
 	var faults []error
 	for _, purpose := range []string{evidence.PurposeUserCA, evidence.PurposeTargetCA, evidence.PurposeHostCA, evidence.PurposeToken} {
 		found, err := m.context.FindKeyPairs(nil, m.label(purpose))
-		if err != nil && !strings.Contains(err.Error(), "not found") {
+		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
