@@ -33,13 +33,13 @@ func TestKeysInAToken(t *testing.T) {
 	w.open()
 	t.Cleanup(w.shut)
 	w.staff()
-	key := newKey(t)
-	first := w.mustSign(w.bundle("r1", key))
+	ask := w.bundle("r1", newKey(t))
+	first := w.mustSign(ask)
 	_, err = w.rotateNow(evidence.PurposeUserCA)
 	must(t, err)
 	w.shut()
 	w.open()
-	second := w.mustSign(w.bundle("r1", key))
+	second := w.mustSign(ask)
 	if a, b := signedBy(parse(t, first.Certificate)), signedBy(parse(t, second.Certificate)); a == b || !strings.HasPrefix(a, "ecdsa-sha2-nistp256 ") {
 		t.Errorf("signed by %s, then %s", a, b)
 	}

@@ -40,6 +40,9 @@ func Run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready)
 	if err := harden(); err != nil {
 		return err
 	}
+	if err := stayInMemory(); err != nil {
+		log.Warn("the signer's memory may reach swap; raise the limit of locked memory (LimitMEMLOCK=infinity), or encrypt swap or turn it off", "error", err)
+	}
 	// 2. The signer, with its ledger read.
 	s, err := openSigner(ctx, config, time.Now, log)
 	if err != nil {
