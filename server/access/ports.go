@@ -56,6 +56,9 @@ type Signer interface {
 	ChangeRoster(ctx context.Context, e evidence.ChangeEvidence) error
 	ChangePolicy(ctx context.Context, e evidence.PolicyEvidence) error
 	TakeInventory(ctx context.Context, e evidence.InventoryEvidence) error
+	// RotateKeys replaces keys of the signer's at once; trust is fetched anew before it
+	// returns. Purpose is one of evidence's Purpose constants, or all.
+	RotateKeys(ctx context.Context, purpose, reason string, by policies.Subject) error
 }
 
 // SignedCertificate is the signer's answer to SignSession.

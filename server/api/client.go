@@ -328,6 +328,12 @@ func (c *Client) RemovePasskey(ctx context.Context, credential string) error {
 	return err
 }
 
+// RotateKeys replaces keys of the signer's at once.
+func (c *Client) RotateKeys(ctx context.Context, in KeyRotation) error {
+	_, err := call[struct{}](ctx, c, http.MethodPost, PathRotateKeys, nil, in)
+	return err
+}
+
 // Trust returns whom to believe and where the proxies are.
 func (c *Client) Trust(ctx context.Context) (Trust, error) {
 	return call[Trust](ctx, c, http.MethodGet, PathTrust, nil, nil)

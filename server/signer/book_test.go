@@ -144,7 +144,7 @@ func TestWhatMustNotStart(t *testing.T) {
 		says string
 	}{
 		"keys gone":        {remove("keys"), "its keys"},
-		"a key gone":       {remove("keys/user-ca"), "user-ca"},
+		"the log key gone": {remove("keys/log"), "the key log"},
 		"ledger gone":      {remove("ledger"), "cut short"},
 		"open to others":   {func(w *world) { must(w.t, os.Chmod(w.config.Data, 0o755)) }, "open to others"},
 		"another instance": {func(w *world) { w.config.Instance = "zzzzzzzz" }, "instance"},

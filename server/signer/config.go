@@ -52,6 +52,10 @@ type Config struct {
 	// KeyPassphraseFile holds the passphrase that the key files are encrypted
 	// under; without it they are not.
 	KeyPassphraseFile string `json:"key_passphrase_file,omitempty"`
+	// KeyPassphraseCredential is the same as a credential of systemd's, by its name.
+	KeyPassphraseCredential string `json:"key_passphrase_credential,omitempty"`
+	// Keys says how long keys sign and where they are.
+	Keys KeysConfig `json:"keys,omitzero"`
 }
 
 // TLSFiles are PEM files.
@@ -116,7 +120,7 @@ var (
 
 // check refuses what could only go wrong later. It names every fault.
 func (c *Config) check() error {
-	var faults []error
+	faults := c.checkKeys()
 	fault := func(format string, values ...any) { faults = append(faults, fmt.Errorf(format, values...)) }
 
 	if !instancePattern.MatchString(c.Instance) {

@@ -40,6 +40,9 @@ func Run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready)
 	if err := harden(); err != nil {
 		return err
 	}
+	if err := stayInMemory(); err != nil {
+		log.Warn("the signer's memory may reach swap; raise the limit of locked memory (LimitMEMLOCK=infinity), or encrypt swap or turn it off", "error", err)
+	}
 	// 2. The signer, with its ledger read.
 	s, err := openSigner(ctx, config, time.Now, log)
 	if err != nil {
@@ -71,6 +74,7 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
+	running.Go(func() { s.whenConfirmed(ctx, s.keepRing) })
 	running.Go(func() { s.whenConfirmed(ctx, s.keepKeys) })
 	running.Go(func() { s.whenConfirmed(ctx, s.keepRefusals) })
 	running.Go(func() { s.whenConfirmed(ctx, s.completePolicy) })

@@ -115,6 +115,9 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathRotate, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.RotateRequest) (any, error) {
+		return s.rotate(ctx, in)
+	})))
 	mux.Handle("POST "+wire.PathConfirm, v.call(brokerOnly, confirming, body(func(_ context.Context, _ caller, in wire.ConfirmRequest) (any, error) {
 		return s.confirm(in)
 	})))
@@ -246,7 +249,7 @@ func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err e
 // caller makes up freely.
 func callName(r *http.Request) string {
 	switch r.URL.Path {
-	case wire.PathConfirm, wire.PathConsistency, wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
+	case wire.PathRotate, wire.PathConfirm, wire.PathConsistency, wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
 		wire.PathSuspend, wire.PathChange, wire.PathPolicy, wire.PathInventory,
 		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathTargetTrust, wire.PathHealth:
 		return r.URL.Path

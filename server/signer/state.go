@@ -35,6 +35,8 @@ type state struct {
 	live    map[string]*grant // those of grants that may not be over
 	endings map[string]int64  // entry of the ending, by request
 	hosts   map[string]hosted // last host certificate, by proxy
+
+	signing signing // the keys that sign
 }
 
 // grant is what was activated under one request.
@@ -66,6 +68,7 @@ func newState(config Config) *state {
 		beliefs:    evidence.NewBeliefs(config.Instance, config.Issuer.URL, config.Issuer.ClientID, config.RelyingParty, config.Origins),
 		statements: map[string]int64{}, removed: map[string]int64{}, suspended: map[policies.Subject]int64{},
 		grants: map[string]*grant{}, live: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{},
+		signing: signing{},
 	}
 }
 
@@ -116,6 +119,7 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 	return func() {
 		changes[0]()
 		s.beliefs = beliefs
+		s.signing.fold(index, e)
 		s.entries, s.last = index+1, e.Time
 	}, nil
 }

@@ -123,23 +123,23 @@ func TestAWitnessStopsARolledBackSigner(t *testing.T) {
 		after func(*world)
 		says  string
 	}{
-		"older": {func(*world) {}, "the witness one has seen 6 entries, and this data directory holds 5, so entries 5 to 5 are gone"},
+		"older": {func(*world) {}, "the witness one has seen 10 entries, and this data directory holds 9, so entries 9 to 9 are gone"},
 		"continued elsewhere": {func(w *world) {
 			w.open()
 			w.endRequest("x1")
 			w.endRequest("x2")
 			w.shut()
-		}, "its first 6 entries are others"},
+		}, "its first 10 entries are others"},
 		"continued as far": {func(w *world) {
 			w.open()
 			w.endRequest("x1")
 			w.shut()
-		}, "its first 6 entries are others"},
+		}, "its first 10 entries are others"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := openWorld(t)
-			for w.entries() < 5 {
+			for w.entries() < 9 {
 				w.endRequest("r" + string(rune('0'+w.entries())))
 			}
 			defer w.startWitness("one")()
@@ -148,7 +148,7 @@ func TestAWitnessStopsARolledBackSigner(t *testing.T) {
 			stop := w.witnessed()
 			w.eventually("the witness confirms", w.signer.book.standing.isConfirmed)
 			w.endRequest("later")
-			w.eventually("the witness has seen it", func() bool { return strings.Contains(w.signer.newestCosigned(), "\n6\n") })
+			w.eventually("the witness has seen it", func() bool { return strings.Contains(w.signer.newestCosigned(), "\n10\n") })
 			stop()
 			w.putBack(older)
 			witnesses := w.config.Witnesses

@@ -106,6 +106,11 @@ func (c *Client) End(ctx context.Context, request EndRequest) (Done, error) {
 	return post[Done](ctx, c, PathEnd, request)
 }
 
+// Rotate replaces keys of the signer's at once.
+func (c *Client) Rotate(ctx context.Context, request RotateRequest) (RotateResult, error) {
+	return post[RotateResult](ctx, c, PathRotate, request)
+}
+
 // Trust returns what the signer believes and the head of its ledger.
 func (c *Client) Trust(ctx context.Context) (TrustResult, error) {
 	return get[TrustResult](ctx, c, PathTrust, nil)

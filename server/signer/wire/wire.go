@@ -26,6 +26,7 @@ const (
 	PathSignSession   = "/v1/sign/session"   // broker
 	PathSignTarget    = "/v1/sign/target"    // proxy
 	PathSignHost      = "/v1/sign/host"      // proxy
+	PathRotate        = "/v1/rotate"         // broker
 	PathHealth        = "/v1/health"         // GET; anybody whose certificate is pinned
 	PathConfirm       = "/v1/confirm"        // broker
 	PathConsistency   = "/v1/consistency"    // GET ?from=; broker
@@ -151,6 +152,23 @@ type EndRequest struct {
 	// Evidence is an End statement that somebody's login key signed. It is kept, and
 	// never needed.
 	Evidence *evidence.SignedByKey `json:"evidence,omitempty"`
+}
+
+// AllPurposes stands for every purpose in a RotateRequest.
+const AllPurposes = "all"
+
+// RotateRequest replaces keys of the signer's at once: the next one signs, and what
+// was current is accepted no longer. It takes away and gives nothing, and needs no proof.
+type RotateRequest struct {
+	Purpose string           `json:"purpose"` // evidence.PurposeUserCA and so on, or AllPurposes
+	Reason  string           `json:"reason"`  // one line, kept in the ledger
+	By      policies.Subject `json:"by"`
+}
+
+// RotateResult is the signer's keys as they are since then.
+type RotateResult struct {
+	Keys  []evidence.SigningKey `json:"keys"`
+	Proof evidence.Proof        `json:"proof"`
 }
 
 // Done answers calls that return nothing but their place in the ledger.

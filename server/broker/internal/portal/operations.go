@@ -240,6 +240,7 @@ func (p *Portal) register(on huma.API) {
 	p.registerChanges(r.tagged("changes"))
 	p.registerAudit(r.tagged("audit"))
 	p.registerLedger(r.tagged("ledger"))
+	p.registerKeys(r.tagged("keys"))
 }
 
 func (p *Portal) registerPeople(r registrar) {

@@ -274,6 +274,15 @@ func (c *Client) RemovePasskey(ctx context.Context, credential string, by polici
 	return nil
 }
 
+// RotateKeys replaces keys of the signer's at once and fetches trust anew.
+func (c *Client) RotateKeys(ctx context.Context, purpose, reason string, by policies.Subject) error {
+	if _, err := c.wire.Rotate(ctx, wire.RotateRequest{Purpose: purpose, Reason: reason, By: by}); err != nil {
+		return translate(err)
+	}
+	c.refreshAfter(ctx)
+	return nil
+}
+
 // refreshAfter fetches trust after a change that the signer has made. A failure
 // is no failure of the change: Run fetches again.
 func (c *Client) refreshAfter(ctx context.Context) {

@@ -189,6 +189,7 @@ func TestRefusalsAndOutages(t *testing.T) {
 		"inventory": func() error { return c.TakeInventory(t.Context(), evidence.InventoryEvidence{}) },
 		"enrol":     func() error { return c.Enrol(t.Context(), evidence.EnrolmentEvidence{}) },
 		"remove":    func() error { return c.RemovePasskey(t.Context(), "AAAA", by) },
+		"rotate":    func() error { return c.RotateKeys(t.Context(), "all", "why", by) },
 	}
 	for name, call := range calls {
 		a.say(http.StatusForbidden, &wire.Error{Status: http.StatusForbidden, Code: "evidence.policy", Title: "Policy says no."})
