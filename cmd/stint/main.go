@@ -79,6 +79,7 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 		sshCommand(e), sshConfigCommand(e), activateCommand(e), agentCommand(),
 		sessionsCommand(e), playCommand(e), exportCommand(e),
 		evidenceCommand(e), auditCommand(e), trustCommand(e),
+		deviceCommand(e),
 	)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
@@ -218,6 +219,21 @@ func TestTPMAnswersAreToldApart(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A TPM that does not answer in time is busy; a call that was cancelled is not.
+func TestTimesOfTPM(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	if _, err := Create(over, t.TempDir(), answering(t, 0), false, now, rand.Reader); !errors.Is(err, ErrBusy) && !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("too late: %v", err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Create(cancelled, t.TempDir(), answering(t, 0), false, now, rand.Reader); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"time"
 
 	"github.com/google/go-attestation/attest"
 	"golang.org/x/sys/unix"
@@ -94,6 +95,8 @@ func (c *channel) MeasurementLog() ([]byte, error) {
 // the TPM 2.0 Library, Part 2, 6.6.
 func (c *channel) explain(act string, err error) error {
 	switch {
+	case errors.Is(c.ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("%w (%s: %w)", ErrBusy, act, c.ctx.Err())
 	case c.ctx.Err() != nil:
 		return c.ctx.Err()
 	case c.broken != nil && !errors.Is(c.broken, io.EOF):
@@ -149,8 +152,14 @@ func dial(ctx context.Context, path string) (io.ReadWriteCloser, error) {
 	return os.NewFile(uintptr(descriptor), path), nil
 }
 
+// useTime bounds one act. A TPM on a slow bus takes most of a minute to make its
+// storage key, once.
+const useTime = 3 * time.Minute
+
 // use opens the TPM at path for one act.
 func use(ctx context.Context, path, act string, do func(*attest.TPM) error) error {
+	ctx, cancel := context.WithTimeout(ctx, useTime)
+	defer cancel()
 	connection, err := dial(ctx, path)
 	if err != nil {
 		return openingError(err)

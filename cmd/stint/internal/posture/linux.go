@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// secureBootVariable is where the kernel shows the firmware's variable.
+const secureBootVariable = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
 func (m machine) linux() sources {
 	return sources{
 		system: []source[System]{containing(m, parseOSRelease, "/etc/os-release"), containing(m, parseOSRelease, "/usr/lib/os-release")},
@@ -26,7 +29,9 @@ func (m machine) linux() sources {
 		firewall:   []source[bool]{{"firewalld, ufw, nftables", m.linuxFirewall}},
 		screenLock: []source[ScreenLock]{{"GNOME", m.gnomeLock}, {"KDE", m.plasmaLock}},
 		secureBoot: []source[bool]{
-			containing(m, parseSecureBootVariable, "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"),
+			{"firmware", func(ctx context.Context) (bool, error) {
+				return containing(m, parseSecureBootVariable, secureBootVariable).ask(ctx)
+			}},
 			saying(m, parseMokutil, "mokutil", "--sb-state"),
 		},
 		agents: []source[[]string]{saying(m, parseProcesses, "ps", "-A", "-o", "comm=")},
