@@ -110,7 +110,7 @@ func holding(key *deviceKey) string {
 	case key.Provable:
 		return "It is held " + key.Where + ", cannot be copied, and the TPM can prove it."
 	default:
-		return "It is held " + key.Where + " and cannot be copied; the TPM's owner withholds what would prove it to others."
+		return "It is held " + key.Where + " and cannot be copied; the TPM withholds what would prove it to others."
 	}
 }
 

@@ -50,6 +50,10 @@ type Challenge struct {
 	Secret     []byte `json:"secret"`
 }
 
+// endorsementSize is the length in bytes of an endorsement key, RSA with 2048 bits:
+// the one that every TPM has (TCG EK Credential Profile, template L-1).
+const endorsementSize = 256
+
 // maxPart bounds each part of a proof. The largest, an endorsement certificate, is
 // about 1.5 KiB.
 const maxPart = 8 << 10
@@ -194,7 +198,7 @@ func (p Proof) endorsed() (*rsa.PublicKey, *x509.Certificate, error) {
 		return nil, nil, err
 	}
 	key, ok := public.(*rsa.PublicKey)
-	if !ok || key.Size() != 256 {
+	if !ok || key.Size() != endorsementSize {
 		return nil, nil, errors.New("it is not RSA with 2048 bits")
 	}
 	if len(p.Certificate) == 0 {

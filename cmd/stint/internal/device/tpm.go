@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/binary"
@@ -210,7 +211,12 @@ func (r *record) inTPM(ctx context.Context, path string) error {
 			Creation:    own.CreateData,
 			Key:         Certified{Public: certified.Public, Statement: certified.CreateAttestation, Signature: certified.CreateSignature},
 		}
-		return r.TPM.Proof.endorse(tpm)
+		if err := r.TPM.Proof.endorse(tpm); err != nil {
+			return err
+		}
+		// A proof that we would not believe ourselves is none.
+		_, err = r.TPM.Proof.Verify(r.Public)
+		return err
 	})
 }
 
@@ -222,11 +228,17 @@ func (p *Proof) endorse(tpm *attest.TPM) error {
 	if err != nil || len(endorsements) == 0 {
 		return nil
 	}
-	p.Endorsement, err = x509.MarshalPKIXPublicKey(endorsements[0].Public)
+	key, ok := endorsements[0].Public.(*rsa.PublicKey)
+	if !ok || key.Size() != endorsementSize {
+		return nil
+	}
+	if p.Endorsement, err = x509.MarshalPKIXPublicKey(key); err != nil {
+		return err
+	}
 	if certificate := endorsements[0].Certificate; certificate != nil {
 		p.Certificate = certificate.Raw
 	}
-	return err
+	return nil
 }
 
 // load loads the key for one act, and sees to it that it is the one of the file.

@@ -13,10 +13,10 @@ import (
 // each platform has its own.
 const (
 	osqueryLinux = "SELECT os.name, os.version, os.build," +
-		" (SELECT MIN(d.encrypted) FROM mounts m JOIN disk_encryption d ON d.name = m.device WHERE m.path = '/') AS disk_encryption," +
+		" (SELECT MIN(d.encrypted) FROM mounts m JOIN disk_encryption d ON d.name = m.device_alias WHERE m.path = '/') AS disk_encryption," +
 		" (SELECT secure_boot FROM secureboot) AS secure_boot FROM os_version os"
 	osqueryDarwin = "SELECT os.name, os.version, os.build," +
-		" (SELECT MIN(d.encrypted) FROM mounts m JOIN disk_encryption d ON d.name = m.device WHERE m.path = '/') AS disk_encryption," +
+		" (SELECT COUNT(*) > 0 FROM disk_encryption WHERE user_uuid IS NOT '' AND filevault_status = 'on') AS disk_encryption," +
 		" (SELECT global_state FROM alf) AS firewall," +
 		" (SELECT enabled FROM screenlock) AS screen_lock FROM os_version os"
 )
