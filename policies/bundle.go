@@ -56,7 +56,46 @@ type Organization struct {
 	// may approve what another of them asks. Equal e-mail addresses are always
 	// taken as one person.
 	Aliases [][]Subject `yaml:"aliases" json:"aliases"`
+	// Quorum is how many different administrators must sign what widens
+	// somebody's reach, and every new policy. Where it is absent it is DefaultQuorum.
+	Quorum int `yaml:"quorum" json:"quorum"`
+	// Attestation says who needs a passkey on an authenticator of a known make.
+	Attestation Attestation `yaml:"attestation" json:"attestation"`
+	// Inventories are sources of targets that come and go.
+	Inventories []Inventory `yaml:"inventories" json:"inventories"`
 }
 
-// AdministratorsGroup is the roster group whose members sign enrolments.
+// DefaultQuorum is the quorum where the policy states none.
+const DefaultQuorum = 2
+
+// MostQuorum bounds the quorum.
+const MostQuorum = 16
+
+// Attestation demands, of every enrolment that states one of Groups, proof that
+// the passkey lives on one of Authenticators.
+type Attestation struct {
+	Groups         []string        `yaml:"groups" json:"groups"`
+	Authenticators []Authenticator `yaml:"authenticators" json:"authenticators"`
+}
+
+// Authenticator is a make of authenticators (Web Authentication Level 3, section
+// 6.5.1) with the certificates that its attestations lead to.
+type Authenticator struct {
+	// AAGUID is a UUID or its 32 hex digits in the file, and 32 small hex digits
+	// in a bundle.
+	AAGUID string   `yaml:"aaguid" json:"aaguid"`
+	Name   string   `yaml:"name" json:"name"`
+	Roots  []string `yaml:"roots" json:"roots"` // each one certificate in PEM
+}
+
+// Inventory is a source of targets beside the policy's own, such as a platform
+// team's pipeline. What it brings is signed by Key, and may bear only labels
+// that Labels lists, with the values that stand there.
+type Inventory struct {
+	Name   string              `yaml:"name" json:"name"`
+	Key    string              `yaml:"key" json:"key"` // ssh-ed25519 or ecdsa-sha2-nistp256, without a comment
+	Labels map[string][]string `yaml:"labels" json:"labels"`
+}
+
+// AdministratorsGroup is the roster group whose members make up the quorum.
 const AdministratorsGroup = "administrators"

@@ -28,6 +28,7 @@ const (
 // them, and makes the bundle only if there is no fault at all.
 func (l *loader) finish() (*Bundle, error) {
 	defined := map[string]document{}
+	l.bundle.organization.Quorum = DefaultQuorum
 	for _, d := range l.documents {
 		what := "Organization"
 		switch {
@@ -147,6 +148,9 @@ func (l *loader) checkOrganization(d document) {
 		l.is(d, field("reviewers", i), CheckGroup(group))
 	}
 	l.distinct(d, field("reviewers"), o.Reviewers)
+	l.checkQuorum(d)
+	l.checkAttestation(d)
+	l.checkInventories(d)
 	seen := map[Subject]bool{}
 	for i, one := range o.Aliases {
 		if len(one) < 2 {

@@ -121,6 +121,24 @@ func (b *Bundle) Files() map[string]string { return maps.Clone(b.files) }
 // Organization is what is true for the whole installation.
 func (b *Bundle) Organization() Organization { return b.organization }
 
+// Quorum is how many different administrators must sign a change.
+func (b *Bundle) Quorum() int { return b.organization.Quorum }
+
+// Inventory finds a source of targets by its name.
+func (b *Bundle) Inventory(name string) (Inventory, bool) {
+	i := slices.IndexFunc(b.organization.Inventories, func(i Inventory) bool { return i.Name == name })
+	if i < 0 {
+		return Inventory{}, false
+	}
+	return b.organization.Inventories[i], true
+}
+
+// NeedsAttestation tells whether an enrolment that states these groups must prove
+// on which make of authenticator its passkey lives.
+func (b *Bundle) NeedsAttestation(groups []string) bool {
+	return slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(b.organization.Attestation.Groups, g) })
+}
+
 // Roles lists every role by name.
 func (b *Bundle) Roles() []Role { return slices.Clone(b.roles) }
 

@@ -263,6 +263,14 @@ func FuzzLoad(f *testing.F) {
 		if err != nil || again.Digest() != b.Digest() {
 			t.Fatalf("what was loaded does not load again: %v", err)
 		}
+		if same := Difference(b, again); len(same) > 0 {
+			t.Fatalf("it differs from itself: %q", same)
+		}
+		for _, sentence := range Difference(&Bundle{}, b) {
+			if err := CheckText(sentence, MostDifference); err != nil {
+				t.Fatalf("%q: %v", sentence, err)
+			}
+		}
 		for _, role := range b.Roles() {
 			for _, target := range b.TargetsOf(role.Name) {
 				ask := Ask{Role: role.Name, Target: target.Name, Login: role.Logins[0], Duration: role.Duration.Default, Reason: "x"}

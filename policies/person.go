@@ -61,10 +61,10 @@ func (b *Bundle) SamePerson(p, q Person) bool {
 	})
 }
 
-// linked tells whether two identities belong to one person, also by way of others
+// Linked tells whether two identities belong to one person, also by way of others
 // that are known. Approvals link nothing by themselves: none may take away from
 // another.
-func (b *Bundle) linked(p, q Person, known []Person) bool {
+func (b *Bundle) Linked(p, q Person, known []Person) bool {
 	if b.SamePerson(p, q) {
 		return true
 	}

@@ -154,7 +154,7 @@ func (b *Bundle) count(role Role, f Facts) (*table, []Reason) {
 			continue
 		}
 		person := slices.IndexFunc(t.people, func(v voter) bool {
-			return slices.ContainsFunc(v, func(earlier Approval) bool { return b.linked(earlier.Approver, a.Approver, f.Known) })
+			return slices.ContainsFunc(v, func(earlier Approval) bool { return b.Linked(earlier.Approver, a.Approver, f.Known) })
 		})
 		again := person >= 0
 		if !again {
@@ -193,7 +193,7 @@ func (b *Bundle) dismiss(role Role, f Facts, a Approval) string {
 	switch {
 	case a.Approver.Subject == f.Requester.Subject:
 		return name + " asked for this, so " + name + " cannot approve it."
-	case b.linked(a.Approver, f.Requester, f.Known):
+	case b.Linked(a.Approver, f.Requester, f.Known):
 		return fmt.Sprintf("%s is the same person as %s, who asked for this, and cannot approve it.", a.Approver.Subject, f.Requester.Subject)
 	case a.Duration > f.Ask.Duration:
 		return fmt.Sprintf("%s agreed to %s, which is longer than the %s that was asked for, so it does not count.", name, FormatDuration(a.Duration), FormatDuration(f.Ask.Duration))

@@ -76,7 +76,7 @@ func (w *world) writePolicy(login string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading the policy: %w", err)
 	}
-	files, err := bundle.Write(login, entries)
+	files, err := bundle.Write(login, 1, entries)
 	if err != nil {
 		return fmt.Errorf("writing the policy: %w", err)
 	}

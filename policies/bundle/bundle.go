@@ -35,10 +35,11 @@ type Target struct {
 }
 
 // Write returns the text of every file of a policy folder, by name: the default
-// documents with login in the place of Placeholder, and targets.yaml. It does
-// not check what it is given; loading the policy does. It fails if a default
-// document holds Placeholder in a form that it does not replace.
-func Write(login string, targets []Target) (map[string]string, error) {
+// documents with login in the place of Placeholder and the quorum given (see
+// policies.Organization), and targets.yaml. It does not check what it is given;
+// loading the policy does. It fails if a default document holds Placeholder in a
+// form that it does not replace.
+func Write(login string, quorum int, targets []Target) (map[string]string, error) {
 	names, err := fs.Glob(Files, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("listing the default policies: %w", err)
@@ -49,9 +50,11 @@ func Write(login string, targets []Target) (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the default policies: %w", err)
 		}
-		if files[name], err = fill(string(text), login); err != nil {
+		filled, err := fill(string(text), login)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		files[name] = quorumLine.ReplaceAllString(filled, fmt.Sprintf("quorum: %d", quorum))
 	}
 	var documents []string
 	for _, t := range targets {
@@ -68,6 +71,7 @@ func Write(login string, targets []Target) (map[string]string, error) {
 
 var (
 	placeholderList = "[" + Placeholder + "]"
+	quorumLine      = regexp.MustCompile(`(?m)^quorum: \d+$`)
 	placeholderWord = regexp.MustCompile(`\b` + Placeholder + `\b`)
 )
 

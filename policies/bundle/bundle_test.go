@@ -13,7 +13,7 @@ const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWfvVqSmNpNDXLLzF8Dx4M4K2r
 
 func write(t *testing.T, login string, targets []bundle.Target) (*policies.Bundle, error) {
 	t.Helper()
-	files, err := bundle.Write(login, targets)
+	files, err := bundle.Write(login, 1, targets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +40,9 @@ func TestTheDefaultPolicyLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	reach := map[string]string{"production-shell": "web-1", "customer-data": "customers-db", "key-management": "vault", "demo-shell": "demo"}
+	if b.Quorum() != 1 {
+		t.Errorf("the quorum is %d", b.Quorum())
+	}
 	if len(b.Roles()) != len(reach) {
 		t.Errorf("there are %d roles, %d expected", len(b.Roles()), len(reach))
 	}
@@ -62,8 +65,12 @@ func TestTheDefaultPolicyLoads(t *testing.T) {
 
 func TestTheDefaultFilesLoadAsTheyAre(t *testing.T) {
 	t.Parallel()
-	if _, err := policies.Load(bundle.Files); err != nil {
+	b, err := policies.Load(bundle.Files)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if b.Quorum() != 2 {
+		t.Errorf("the quorum is %d: one person alone would be enough", b.Quorum())
 	}
 }
 

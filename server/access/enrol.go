@@ -256,11 +256,14 @@ func (s *Service) AuthoriseEnrolment(ctx context.Context, by policies.Person, id
 	if view.State == NeedsAuthority {
 		calling, cancel := context.WithTimeout(ctx, signerPatience)
 		defer cancel()
-		err := s.config.Signer.Enrol(calling, evidence.EnrolmentEvidence{
-			Statement: view.Statement, Possession: *view.Possession,
-			Passkey: authority.Passkey, Bootstrap: authority.Bootstrap, Login: authority.Login,
-		})
-		if err != nil {
+		given := evidence.EnrolmentEvidence{Statement: view.Statement, Possession: *view.Possession, Login: authority.Login}
+		switch {
+		case authority.Passkey != nil && by.Subject == view.Person.Subject:
+			given.Own = authority.Passkey
+		case authority.Passkey != nil:
+			given.Administrators = []evidence.Assertion{*authority.Passkey}
+		}
+		if err := s.config.Signer.Enrol(calling, given); err != nil {
 			return EnrolmentView{}, err
 		}
 	}

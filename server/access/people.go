@@ -104,9 +104,8 @@ type Enrolment struct {
 
 // EnrolmentAuthority is an authority's yes; exactly one is set.
 type EnrolmentAuthority struct {
-	Passkey   *evidence.Assertion
-	Bootstrap *evidence.BootstrapProof
-	Login     *evidence.LoginProof
+	Passkey *evidence.Assertion
+	Login   *evidence.LoginProof
 }
 
 // Confirmation is a login key that waits for its person's passkey, after a

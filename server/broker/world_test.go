@@ -166,7 +166,7 @@ func (w *world) startSigner(broker, own identity, url string) string {
 
 func (w *world) writePolicy() {
 	hostKey := newSSHKey(w.t)
-	files, err := bundle.Write("deploy", []bundle.Target{
+	files, err := bundle.Write("deploy", 1, []bundle.Target{
 		{Name: "web-1", Address: "127.0.0.1:2022", HostKey: hostKey, Labels: map[string]string{"env": "production"}},
 		{Name: "demo", Address: "127.0.0.1:2023", HostKey: newSSHKey(w.t), Labels: map[string]string{"env": "demo"}},
 	})

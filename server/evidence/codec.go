@@ -9,7 +9,7 @@ import (
 )
 
 // MostStatement bounds the text of a statement, in bytes.
-const MostStatement = 16 << 10
+const MostStatement = 96 << 10
 
 // version is of the statement format; it is the third word of the first line.
 const version = "1"
@@ -89,7 +89,10 @@ func header(k Kind) string { return "stint " + string(k) + " " + version }
 
 // blank is an empty statement of the kind that a first line names, or nil.
 func blank(first string) Statement {
-	for _, s := range []Statement{new(Request), new(Approval), new(Activation), new(Login), new(Enrolment)} {
+	for _, s := range []Statement{
+		new(Request), new(Approval), new(Activation), new(Login), new(Enrolment),
+		new(RosterChange), new(PolicyChange), new(InventoryChange), new(Succession), new(Device), new(End),
+	} {
 		if first == header(s.Kind()) {
 			return s
 		}

@@ -22,6 +22,8 @@ type enrolling struct {
 	statement *evidence.Enrolment
 	sign      func(text string, e *evidence.EnrolmentEvidence) // the authority
 	after     func(e *evidence.EnrolmentEvidence)
+	// overTheWire sends what only the signer's own page may make.
+	overTheWire bool
 }
 
 // byAdministrator enrols Frank, a newcomer, as an approver; Dana allows it.
@@ -35,8 +37,28 @@ func byAdministrator(t *testing.T) *enrolling {
 
 func (w *enrolling) signBy(m *evidencetest.Member) {
 	w.sign = func(text string, e *evidence.EnrolmentEvidence) {
+		e.Administrators = evidencetest.SignedBy(w.t, text, m)
+	}
+}
+
+func (w *enrolling) signByOwn(m *evidencetest.Member) {
+	w.sign = func(text string, e *evidence.EnrolmentEvidence) {
 		assertion := m.Passkey.Sign(w.t, text)
-		e.Passkey = &assertion
+		e.Own = &assertion
+	}
+}
+
+// byQuorum enrols Frank where two administrators must sign: Dana and Grace do.
+func byQuorum(t *testing.T) *enrolling {
+	w := byAdministrator(t)
+	w.SetOrganization(2, "")
+	w.signByAll(w.Dana, w.NewAdministrator(t, "grace"))
+	return w
+}
+
+func (w *enrolling) signByAll(members ...*evidencetest.Member) {
+	w.sign = func(text string, e *evidence.EnrolmentEvidence) {
+		e.Administrators = evidencetest.SignedBy(w.t, text, members...)
 	}
 }
 
@@ -44,22 +66,17 @@ func (w *enrolling) signBy(m *evidencetest.Member) {
 func byOwn(t *testing.T) *enrolling {
 	w := byAdministrator(t)
 	w.statement = w.Enrolment(w.Bob.Person, w.passkey, "sre-leads")
-	w.signBy(w.Bob)
+	w.signByOwn(w.Bob)
 	return w
 }
 
-// byCode enrols Frank as the first administrator.
-func byCode(t *testing.T) *enrolling {
+// byCeremony enrols Frank as the first administrator.
+func byCeremony(t *testing.T) *enrolling {
 	w := byAdministrator(t)
 	w.statement.Groups = []string{"administrators", "security"}
-	w.signWithCode(evidencetest.BootstrapID, evidencetest.Bootstrap)
+	w.Trust.Roster = evidence.Roster{}
+	w.sign = func(_ string, e *evidence.EnrolmentEvidence) { e.Ceremony = true }
 	return w
-}
-
-func (w *enrolling) signWithCode(id, code string) {
-	w.sign = func(text string, e *evidence.EnrolmentEvidence) {
-		e.Bootstrap = &evidence.BootstrapProof{Code: id, MAC: evidence.BootstrapMAC(evidence.BootstrapSecret(code), text)}
-	}
 }
 
 // byLogin enrols Alice's own passkey, which grants nothing.
@@ -83,7 +100,10 @@ func (w *enrolling) verify() (evidence.VerifiedEnrolment, error) {
 	if w.after != nil {
 		w.after(&e)
 	}
-	return evidence.VerifyEnrolment(e, w.Trust, w.Now, evidencetest.Codes)
+	if e.Ceremony && !w.overTheWire {
+		return evidence.VerifyCeremony(e, w.Trust, w.Now)
+	}
+	return evidence.VerifyEnrolment(e, w.Trust, w.Now)
 }
 
 func TestVerifyEnrolmentAccepts(t *testing.T) {
@@ -94,26 +114,28 @@ func TestVerifyEnrolmentAccepts(t *testing.T) {
 		authority string
 		by        string
 	}{
-		"an administrator, for a newcomer":         {byAdministrator, nil, "administrator", "dana"},
-		"an administrator, for an administrator":   {byAdministrator, func(w *enrolling) { w.statement.Groups = []string{"administrators"} }, "administrator", "dana"},
-		"an administrator, for an approver":        {byAdministrator, func(w *enrolling) { w.statement.Person = w.Bob.Person.Subject }, "administrator", "dana"},
-		"an administrator, for nothing":            {byAdministrator, func(w *enrolling) { w.statement.Groups = nil }, "administrator", "dana"},
-		"one's own passkey":                        {byOwn, nil, "passkey", "bob"},
-		"one's own passkey that grants nothing":    {byOwn, func(w *enrolling) { w.statement = w.Enrolment(w.Erin.Person, w.passkey); w.signBy(w.Erin) }, "passkey", "erin"},
-		"a code":                                   {byCode, nil, "bootstrap:admin", "frank"},
-		"a code, typed in small letters":           {byCode, func(w *enrolling) { w.signWithCode("admin", strings.ToLower(evidencetest.Bootstrap)) }, "bootstrap:admin", "frank"},
-		"a code, for an administrator who is back": {byCode, func(w *enrolling) { w.statement.Person = w.Dana.Person.Subject }, "bootstrap:admin", "dana"},
-		"a login key":                              {byLogin, nil, "login", "alice"},
+		"an administrator, for a newcomer":       {byAdministrator, nil, "administrators", "dana"},
+		"an administrator, for an administrator": {byAdministrator, func(w *enrolling) { w.statement.Groups = []string{"administrators"} }, "administrators", "dana"},
+		"an administrator, for an approver":      {byAdministrator, func(w *enrolling) { w.statement.Person = w.Bob.Person.Subject }, "administrators", "dana"},
+		"an administrator, for nothing":          {byAdministrator, func(w *enrolling) { w.statement.Groups = nil }, "administrators", "dana"},
+		"one's own passkey":                      {byOwn, nil, "passkey", "bob"},
+		"one's own passkey that grants nothing":  {byOwn, func(w *enrolling) { w.statement = w.Enrolment(w.Erin.Person, w.passkey); w.signByOwn(w.Erin) }, "passkey", "erin"},
+		"the ceremony":                           {byCeremony, nil, "ceremony", "frank"},
+		"two administrators":                     {byQuorum, nil, "administrators", "dana grace"},
+		"more than the quorum": {byQuorum, func(w *enrolling) {
+			w.signByAll(w.Dana, w.NewAdministrator(w.t, "heidi"), w.NewAdministrator(w.t, "ivan"))
+		}, "administrators", "dana heidi ivan"},
+		"a login key": {byLogin, nil, "login", "alice"},
 		"a login key that a passkey confirmed": {byLogin, func(w *enrolling) {
 			w.statement = w.Enrolment(w.Erin.Person, w.passkey)
 			w.signWithLogin(w.ConfirmedBinding(w.t, w.Erin), w.Login)
 		}, "login", "erin"},
 		"an Ed25519 passkey": {byAdministrator, func(w *enrolling) {
 			w.newPasskey(evidencetest.NewEd25519Passkey(w.t, "localhost", evidencetest.Origin))
-		}, "administrator", "dana"},
+		}, "administrators", "dana"},
 		"an RSA passkey": {byAdministrator, func(w *enrolling) {
 			w.newPasskey(evidencetest.NewRSAPasskey(w.t, "localhost", evidencetest.Origin, 2048))
-		}, "administrator", "dana"},
+		}, "administrators", "dana"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -125,11 +147,15 @@ func TestVerifyEnrolmentAccepts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v.Authority() != c.authority || v.By().Subject != c.by || v.Enrolment().Person != w.statement.Person || !slices.Equal(v.Enrolment().Groups, w.statement.Groups) {
-				t.Errorf("%q by %s: %+v", v.Authority(), v.By(), v.Enrolment())
+			var by []string
+			for _, s := range v.By() {
+				by = append(by, s.Subject)
+			}
+			if v.Authority() != c.authority || strings.Join(by, " ") != c.by || v.Enrolment().Person != w.statement.Person || !slices.Equal(v.Enrolment().Groups, w.statement.Groups) {
+				t.Errorf("%q by %v: %+v", v.Authority(), v.By(), v.Enrolment())
 			}
 			before := len(w.Trust.Roster.People)
-			roster := w.Trust.Roster.Enrol(v.Enrolment(), w.Now)
+			roster := w.Trust.Roster.Enrol(v.Enrolment(), "", w.Now)
 			person, passkey, ok := roster.Holder(w.passkey.Credential, w.Now)
 			if !ok || person.Person.Subject != w.statement.Person || !slices.Equal(person.With(passkey).Groups, w.statement.Groups) {
 				t.Errorf("the roster has %+v", person)
@@ -191,7 +217,8 @@ func TestVerifyEnrolmentRefuses(t *testing.T) {
 		"no authority":         {byAdministrator, "authority", func(w *enrolling) { w.sign = func(string, *evidence.EnrolmentEvidence) {} }},
 		"two authorities": {byAdministrator, "authority", func(w *enrolling) {
 			w.after = func(e *evidence.EnrolmentEvidence) {
-				e.Bootstrap = &evidence.BootstrapProof{Code: "admin", MAC: evidence.BootstrapMAC(evidence.BootstrapSecret(evidencetest.Bootstrap), e.Statement)}
+				a := w.Dana.Passkey.Sign(w.t, e.Statement)
+				e.Own = &a
 			}
 		}},
 
@@ -204,12 +231,11 @@ func TestVerifyEnrolmentRefuses(t *testing.T) {
 		"by somebody who was administrator": {byAdministrator, "authority-administrator", func(w *enrolling) { w.Member("dana").Person.Groups = nil }},
 		"by an administrator's lesser key":  {byAdministrator, "authority-administrator", func(w *enrolling) { w.Member("dana").Passkeys[0].Groups = nil }},
 		"by an administrator, another text": {byAdministrator, "authority-challenge", func(w *enrolling) {
-			w.after = func(e *evidence.EnrolmentEvidence) { a := w.Dana.Passkey.Sign(w.t, "another"); e.Passkey = &a }
+			w.after = func(e *evidence.EnrolmentEvidence) { e.Administrators = evidencetest.SignedBy(w.t, "another", w.Dana) }
 		}},
 		"by an administrator, unverified": {byAdministrator, "authority-user-verified", func(w *enrolling) {
 			w.after = func(e *evidence.EnrolmentEvidence) {
-				a := w.Dana.Passkey.Sign(w.t, e.Statement, flags(1))
-				e.Passkey = &a
+				e.Administrators[0] = w.Dana.Passkey.Sign(w.t, e.Statement, flags(1))
 			}
 		}},
 
@@ -221,19 +247,88 @@ func TestVerifyEnrolmentRefuses(t *testing.T) {
 		"own passkey that grants less": {byOwn, "authority-own", func(w *enrolling) { w.Member("bob").Passkeys[0].Groups = nil }},
 		"an administrator's own, unchanged": {byOwn, "authority-own", func(w *enrolling) {
 			w.statement = w.Enrolment(w.Dana.Person, w.passkey, "administrators")
-			w.signBy(w.Dana)
+			w.signByOwn(w.Dana)
 		}},
 
-		"a code nobody knows": {byCode, "authority-code", func(w *enrolling) { w.signWithCode("other", evidencetest.Bootstrap) }},
-		"a code mistyped":     {byCode, "authority-code", func(w *enrolling) { w.signWithCode("admin", evidencetest.Bootstrap+"A") }},
-		"a code for another text": {byCode, "authority-code", func(w *enrolling) {
+		"an administrator's own, that says less": {byOwn, "authority-own", func(w *enrolling) {
+			w.statement = w.Enrolment(w.Dana.Person, w.passkey)
+			w.signByOwn(w.Dana)
+		}},
+		"own passkey, for somebody else": {byOwn, "authority-own", func(w *enrolling) { w.statement = w.Enrolment(w.Erin.Person, w.passkey) }},
+		"own passkey that was removed":   {byOwn, "authority-passkey", func(w *enrolling) { w.Member("bob").Passkeys[0].Removed = &w.Request.Issued }},
+		"own passkey, another text": {byOwn, "authority-challenge", func(w *enrolling) {
+			w.after = func(e *evidence.EnrolmentEvidence) { a := w.Bob.Passkey.Sign(w.t, "another"); e.Own = &a }
+		}},
+
+		"one administrator of two": {byQuorum, "authority-quorum", func(w *enrolling) { w.signByAll(w.Dana) }},
+		"one administrator, twice": {byQuorum, "authority-twice", func(w *enrolling) { w.signByAll(w.Dana, w.Dana) }},
+		"one administrator, two passkeys": {byQuorum, "authority-twice", func(w *enrolling) {
+			second := &evidencetest.Member{Person: w.Dana.Person, Passkey: evidencetest.NewPasskey(w.t, "localhost", evidencetest.Origin)}
+			m := w.Member("dana")
+			m.Passkeys = append(m.Passkeys, w.Pinned(second.Passkey, m.Person.Groups))
+			w.signByAll(w.Dana, second)
+		}},
+		"one administrator, two identities of one address": {byQuorum, "authority-twice", func(w *enrolling) {
+			other := w.NewAdministrator(w.t, "heidi")
+			w.Member("heidi").Person.Email = "DANA@example.com"
+			w.signByAll(w.Dana, other)
+		}},
+		"one administrator, two identities linked by a third": {byQuorum, "authority-twice", func(w *enrolling) {
+			other := w.NewAdministrator(w.t, "alice-admin")
+			w.NewAdministrator(w.t, "alice") // whom the policy calls the same person
+			w.Member("alice").Person.Email = "dana@example.com"
+			w.signByAll(w.Dana, other)
+		}},
+		"an administrator and an approver": {byQuorum, "authority-administrator", func(w *enrolling) { w.signByAll(w.Dana, w.Bob) }},
+		"the enrolled, counting themselves": {byQuorum, "authority-self", func(w *enrolling) {
+			w.statement = w.Enrolment(w.Dana.Person, w.passkey, "administrators")
+		}},
+		"the enrolled, counting another identity of theirs": {byQuorum, "authority-self", func(w *enrolling) { w.statement.Email = "dana@example.com" }},
+		"a suspended administrator":                         {byQuorum, "authority-suspended", func(w *enrolling) { w.Member("grace").Suspended = &w.Request.Issued }},
+		"an administrator suspended elsewhere": {byQuorum, "authority-suspended", func(w *enrolling) {
+			w.NewAdministrator(w.t, "heidi")
+			w.Member("heidi").Person.Email = "grace@example.com"
+			w.Member("heidi").Suspended = &w.Request.Issued
+		}},
+		"a removed administrator": {byQuorum, "authority-passkey", func(w *enrolling) { w.Member("grace").Passkeys[0].Removed = &w.Request.Issued }},
+		"a deleted administrator": {byQuorum, "authority-administrator", func(w *enrolling) { w.Member("grace").Person.Groups = nil }},
+		"signed for another nonce": {byQuorum, "authority-challenge", func(w *enrolling) {
 			w.after = func(e *evidence.EnrolmentEvidence) {
-				e.Bootstrap.MAC = evidence.BootstrapMAC(evidence.BootstrapSecret(evidencetest.Bootstrap), "another")
+				other := *w.statement
+				other.Nonce = evidencetest.Nonce()
+				e.Administrators = evidencetest.SignedBy(w.t, evidencetest.Text(w.t, &other), w.Dana)
 			}
 		}},
-		"a code without a MAC":          {byCode, "authority-code", func(w *enrolling) { w.after = func(e *evidence.EnrolmentEvidence) { e.Bootstrap.MAC = "" } }},
-		"a code beyond its reach":       {byCode, "authority-code-groups", func(w *enrolling) { w.statement.Groups = []string{"sre-leads"} }},
-		"a code for somebody beyond it": {byCode, "authority-code-groups", func(w *enrolling) { w.statement.Person = w.Bob.Person.Subject }},
+		"more signatures than there is a need for": {byQuorum, "authority-many", func(w *enrolling) {
+			w.signByAll(slices.Repeat([]*evidencetest.Member{w.Dana}, evidence.MostAdministrators+1)...)
+		}},
+		"a policy without a quorum stated needs two": {byAdministrator, "authority-quorum", func(w *enrolling) {
+			w.Trust.Policy = map[string]string{"policy.yaml": strings.Replace(evidencetest.Policy, "quorum: 1\n", "", 1)}
+		}},
+		"a suspended person": {byAdministrator, "enrolment-suspended", func(w *enrolling) {
+			w.statement = w.Enrolment(w.Bob.Person, w.passkey, "sre-leads")
+			w.Member("bob").Suspended = &w.Request.Issued
+		}},
+		"a suspended person, by themselves": {byOwn, "enrolment-suspended", func(w *enrolling) { w.Member("bob").Suspended = &w.Request.Issued }},
+		"a suspended person's other identity": {byAdministrator, "enrolment-suspended", func(w *enrolling) {
+			w.statement.Email = "bob@example.com"
+			w.Member("bob").Suspended = &w.Request.Issued
+		}},
+		"somebody suspended whom nobody knew": {byLogin, "enrolment-suspended", func(w *enrolling) {
+			w.Trust.Roster, _ = w.Trust.Roster.Suspend(w.Alice.Subject, "Alice", w.Now)
+		}},
+
+		"the ceremony, over the wire":        {byCeremony, "authority-ceremony", func(w *enrolling) { w.overTheWire = true }},
+		"the ceremony, for no administrator": {byCeremony, "authority-ceremony", func(w *enrolling) { w.statement.Groups = []string{"security"} }},
+		"the ceremony, for an administrator": {byCeremony, "authority-ceremony", func(w *enrolling) { w.NewAdministrator(w.t, "frank") }},
+		"the ceremony and an administrator": {byCeremony, "authority", func(w *enrolling) {
+			w.after = func(e *evidence.EnrolmentEvidence) {
+				e.Administrators = evidencetest.SignedBy(w.t, e.Statement, w.Dana)
+			}
+		}},
+		"the ceremony, without holding a passkey": {byCeremony, "possession-challenge", func(w *enrolling) {
+			w.after = func(e *evidence.EnrolmentEvidence) { e.Possession = w.passkey.Sign(w.t, "another") }
+		}},
 
 		"a login key, with groups": {byLogin, "authority-login-groups", func(w *enrolling) { w.statement.Groups = []string{"sre-leads"} }},
 		"a login key of somebody in groups": {byLogin, "authority-login-groups", func(w *enrolling) {
@@ -242,8 +337,15 @@ func TestVerifyEnrolmentRefuses(t *testing.T) {
 		"a login key, for somebody else":     {byLogin, "authority-person", func(w *enrolling) { w.statement.Person = evidencetest.Person("frank").Subject }},
 		"a login key, under another name":    {byLogin, "authority-person", func(w *enrolling) { w.statement.Name = "Dana" }},
 		"a login key, under another address": {byLogin, "authority-person", func(w *enrolling) { w.statement.Email = "" }},
-		"a login key that did not sign":      {byLogin, "authority-signature", func(w *enrolling) { w.signWithLogin(w.Binding(w.t), w.Session) }},
-		"a relayed token":                    {byLogin, "authority-nonce", func(w *enrolling) { b := w.Binding(w.t); b.LoginKey = w.Session.Public; w.signWithLogin(b, w.Session) }},
+		"a login key, for a known person under a new address": {byLogin, "authority-known", func(w *enrolling) {
+			erin := evidencetest.Person("erin")
+			erin.Email = "bob@example.com"
+			w.statement = w.Enrolment(erin, w.passkey)
+			claims := w.Issuer.Claims(erin, w.Login.Nonce(w.t), w.Now)
+			w.signWithLogin(&evidence.LoginBinding{IDToken: w.Issuer.Token(w.t, claims), LoginKey: w.Login.Public, NonceSalt: encode(w.Login.Salt)}, w.Login)
+		}},
+		"a login key that did not sign": {byLogin, "authority-signature", func(w *enrolling) { w.signWithLogin(w.Binding(w.t), w.Session) }},
+		"a relayed token":               {byLogin, "authority-nonce", func(w *enrolling) { b := w.Binding(w.t); b.LoginKey = w.Session.Public; w.signWithLogin(b, w.Session) }},
 		"a token of the portal": {byLogin, "authority-id-token-audience", func(w *enrolling) {
 			w.signWithLogin(w.Binding(w.t, func(c map[string]any) { c["aud"] = "stint-portal" }), w.Login)
 		}},
@@ -299,7 +401,7 @@ func TestAPasskeyKeepsToWhatItWasEnrolledFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Trust.Roster = w.Trust.Roster.Enrol(confirming.Enrolment(), w.Now)
+	w.Trust.Roster = w.Trust.Roster.Enrol(confirming.Enrolment(), "", w.Now)
 	first := w.passkey
 
 	w.newPasskey(evidencetest.NewPasskey(t, "localhost", evidencetest.Origin))
@@ -309,7 +411,7 @@ func TestAPasskeyKeepsToWhatItWasEnrolledFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Trust.Roster = w.Trust.Roster.Enrol(approving.Enrolment(), w.Now)
+	w.Trust.Roster = w.Trust.Roster.Enrol(approving.Enrolment(), "", w.Now)
 	alice, ok := w.Trust.Roster.Find(w.Alice.Subject)
 	if !ok || len(alice.Passkeys) != 2 || !slices.Equal(alice.Person.Groups, []string{"sre-leads"}) {
 		t.Fatalf("the roster has %+v", alice)

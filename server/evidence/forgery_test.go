@@ -408,6 +408,41 @@ var forgeries = []struct {
 	{"a target the role does not reach", "policy", func(w *world) { w.Request.Ask.Target = "keys-1"; w.remake() }},
 	{"longer than the role allows", "policy", func(w *world) { w.Request.Ask.Duration = 5 * time.Hour; w.remake() }},
 	{"no reason", "policy", func(w *world) { w.Request.Ask.Reason = ""; w.remake() }},
+	{"a target of an inventory that expired", "policy", func(w *world) {
+		w.SetOrganization(1, evidencetest.InventoryYAML(w.t, mustEd25519(w.t)))
+		w.Trust.Inventories = []evidence.Inventory{{Name: "fleet", Number: 1, Targets: []policies.Target{stagingTarget("staging-2")}, Expires: w.Now}}
+		w.Request.Ask.Role, w.Request.Ask.Target = "staging-shell", "staging-2"
+		w.Approvers = nil
+		w.remake()
+	}},
+	{"an inventory that takes a name of the policy's", "trust", func(w *world) {
+		w.Trust.Inventories = []evidence.Inventory{{Name: "fleet", Number: 1, Targets: []policies.Target{stagingTarget("web-1")}, Expires: w.Now.Add(time.Hour)}}
+	}},
+
+	// The suspended, whichever of their identities they use.
+	{"a suspended requester", "requester-suspended", func(w *world) {
+		w.Trust.Roster, _ = w.Trust.Roster.Suspend(w.Alice.Subject, "Alice", w.Request.Issued)
+	}},
+	{"a requester suspended this moment", "requester-suspended", func(w *world) {
+		w.Trust.Roster, _ = w.Trust.Roster.Suspend(w.Alice.Subject, "Alice", w.Now)
+	}},
+	{"a requester whose other identity is suspended", "requester-suspended", func(w *world) {
+		w.Trust.Roster, _ = w.Trust.Roster.Suspend(policies.Subject{Issuer: evidencetest.IssuerURL, Subject: "alice-admin"}, "Alice", w.Now)
+	}},
+	{"a requester who has a suspended person's address", "requester-suspended", func(w *world) {
+		w.Member("erin").Person.Email = "ALICE@example.com"
+		w.Member("erin").Suspended = &w.Request.Issued
+	}},
+	{"a suspended approver", "approval-suspended", func(w *world) { w.Member("bob").Suspended = &w.Request.Issued }},
+	{"an approver whose other identity is suspended", "approval-suspended", func(w *world) {
+		w.Member("erin").Person.Email = "bob@example.com"
+		w.Member("erin").Suspended = &w.Request.Issued
+	}},
+	{"a suspended person confirms their own sign-in", "login-suspended", func(w *world) {
+		w.staging()
+		w.confirmed()
+		w.Member("erin").Suspended = &w.Request.Issued
+	}},
 	{"a role that is gone", "policy", func(w *world) { w.Request.Ask.Role = "root-shell"; w.remake() }},
 }
 

@@ -16,21 +16,24 @@ import (
 // Bounds of single fields.
 const (
 	mostRevision   = 1_000_000
-	mostGroups     = 64
+	mostCounter    = 1<<53 - 1 // what every JSON reader holds exactly
+	mostListed     = 64
 	mostCredential = 1023 // bytes (Web Authentication Level 3, section 4)
 	mostPublicKey  = 2048 // bytes
 )
 
 // The forms of the format. Each is described in docs/formats/evidence.md.
 var (
-	nameForm       = bare(policies.CheckName)
-	loginForm      = bare(policies.CheckLogin)
-	requestForm    = bare(CheckRequest)
-	digestForm     = bare(matching(`^sha256:[0-9a-f]{64}$`, `a digest: "sha256:" and 64 small hex digits`))
-	hexForm        = bare(matching(`^[0-9a-f]{32}$`, "32 small hex digits"))
-	keyForm        = bare(func(text string) error { _, err := ParseKey(text); return err })
-	credentialForm = bare(encoded(mostCredential))
-	publicKeyForm  = bare(encoded(mostPublicKey))
+	nameForm    = bare(policies.CheckName)
+	loginForm   = bare(policies.CheckLogin)
+	requestForm = bare(CheckRequest)
+	digestForm  = bare(matching(`^sha256:[0-9a-f]{64}$`, `a digest: "sha256:" and 64 small hex digits`))
+	hexForm     = bare(matching(`^[0-9a-f]{32}$`, "32 small hex digits"))
+	keyForm     = bare(func(text string) error { _, err := ParseKey(text); return err })
+	// A name of its own for what certifies keys, devices included.
+	authorityKeyForm = bare(func(text string) error { _, err := ParseAuthorityKey(text); return err })
+	credentialForm   = bare(encoded(mostCredential))
+	publicKeyForm    = bare(encoded(mostPublicKey))
 
 	reasonForm = quoted(func(text string) error { return policies.CheckText(text, policies.MostReason) })
 	personForm = quoted(checkPersonName)
@@ -80,7 +83,20 @@ var (
 			return t, nil
 		},
 	}
-	groupsForm = form[[]string]{write: writeGroups, read: readGroups}
+	counterForm = form[int64]{
+		write: func(n int64) (string, error) { return strconv.FormatInt(n, 10), nil },
+		read: func(text string) (int64, error) {
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err != nil || n < 1 || n > mostCounter {
+				return 0, fmt.Errorf("it must be a whole number from 1 to %d", int64(mostCounter))
+			}
+			return n, nil
+		},
+	}
+
+	groupsForm      = set("groups", policies.CheckGroup)
+	credentialsForm = set("credentials", encoded(mostCredential))
+	textsForm       = list("texts", checkDifference)
 )
 
 // timeLayout is RFC 3339 in UTC, with whole seconds.
@@ -182,44 +198,78 @@ func unquote(text string) (value, rest string, err error) {
 	return "", "", errors.New("its closing quotation mark is missing")
 }
 
-// noGroups stands for an empty list; being bare, it is no group's name.
-const noGroups = "none"
+// nothing stands for an empty list; being bare, it is no member of one.
+const nothing = "none"
 
-func writeGroups(groups []string) (string, error) {
-	if len(groups) == 0 {
-		return noGroups, nil
+// list is up to mostListed quoted texts, in an order that says something.
+func list(what string, check func(string) error) form[[]string] {
+	return form[[]string]{
+		write: func(members []string) (string, error) {
+			if len(members) == 0 {
+				return nothing, nil
+			}
+			var all []string
+			for _, m := range members {
+				all = append(all, quote(m))
+			}
+			return strings.Join(all, ", "), nil
+		},
+		read: func(text string) ([]string, error) { return readList(text, what, check) },
 	}
-	var all []string
-	for _, g := range groups {
-		all = append(all, quote(g))
-	}
-	return strings.Join(all, ", "), nil
 }
 
-func readGroups(text string) ([]string, error) {
-	if text == noGroups {
+// set is a list whose order says nothing: sorted, each member once.
+func set(what string, check func(string) error) form[[]string] {
+	f := list(what, check)
+	read := f.read
+	f.read = func(text string) ([]string, error) {
+		members, err := read(text)
+		if err == nil && (!slices.IsSorted(members) || len(slices.Compact(slices.Clone(members))) != len(members)) {
+			return nil, fmt.Errorf("%s must be sorted by their bytes and distinct", what)
+		}
+		return members, err
+	}
+	return f
+}
+
+func readList(text, what string, check func(string) error) ([]string, error) {
+	if text == nothing {
 		return nil, nil
 	}
-	var groups []string
+	var members []string
 	for {
-		group, rest, err := unquote(text)
+		member, rest, err := unquote(text)
 		if err != nil {
 			return nil, err
 		}
-		if err := policies.CheckGroup(group); err != nil {
+		if err := check(member); err != nil {
 			return nil, err
 		}
-		groups = append(groups, group)
+		members = append(members, member)
 		if rest == "" {
-			break
+			return members, nil
 		}
 		var more bool
-		if text, more = strings.CutPrefix(rest, ", "); !more || len(groups) == mostGroups {
-			return nil, fmt.Errorf("groups are separated by a comma and a space, and there are at most %d", mostGroups)
+		if text, more = strings.CutPrefix(rest, ", "); !more || len(members) == mostListed {
+			return nil, fmt.Errorf("%s are separated by a comma and a space, and there are at most %d", what, mostListed)
 		}
 	}
-	if !slices.IsSorted(groups) || len(slices.Compact(slices.Clone(groups))) != len(groups) {
-		return nil, errors.New("groups must be sorted by their bytes and distinct")
+}
+
+// checkDifference wants a sentence of what policies.Difference makes.
+func checkDifference(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("it must not be empty")
 	}
-	return groups, nil
+	return policies.CheckText(text, policies.MostDifference)
+}
+
+// word is one of a few words that stand as they are.
+func word(words ...string) form[string] {
+	return bare(func(text string) error {
+		if !slices.Contains(words, text) {
+			return fmt.Errorf("it must be one of %s", strings.Join(words, ", "))
+		}
+		return nil
+	})
 }

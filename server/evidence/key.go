@@ -3,7 +3,6 @@ package evidence
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -88,15 +87,3 @@ func LoginNonce(loginKey string, salt []byte) (string, error) {
 
 // NewNonce writes 16 random bytes as a statement's nonce.
 func NewNonce(random [16]byte) string { return hex.EncodeToString(random[:]) }
-
-// BootstrapSecret is the HMAC key of a one-time code: the code's own ASCII bytes
-// with its letters in capitals and its hyphens where they are.
-func BootstrapSecret(code string) []byte { return []byte(strings.ToUpper(code)) }
-
-// BootstrapMAC proves, without showing it, that somebody holds a one-time code:
-// HMAC-SHA256 of the statement's text, in base64url.
-func BootstrapMAC(secret []byte, statement string) string {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(statement))
-	return toBase64(mac.Sum(nil))
-}

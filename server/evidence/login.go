@@ -95,7 +95,7 @@ func verifyConfirmation(signed SignedByPasskey, loginKey string, person policies
 	case !now.Before(login.Expires):
 		return fail("expires", "the confirmation is over; sign in again with `stint login`")
 	}
-	passkey, err := activePasskey(trust.Roster, login.Person, signed.Assertion.Credential, now)
+	passkey, err := activePasskey(trust, login.Person, signed.Assertion.Credential, now)
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,16 @@ const (
 	KindActivation Kind = "activation"
 	KindLogin      Kind = "login"
 	KindEnrolment  Kind = "enrolment"
+	KindRoster     Kind = "roster"
+	KindPolicy     Kind = "policy"
+	KindInventory  Kind = "inventory"
+	KindSuccession Kind = "succession"
+	KindDevice     Kind = "device"
+	KindEnd        Kind = "end"
 )
 
-// Statement is one of *Request, *Approval, *Activation, *Login and *Enrolment.
+// Statement is one of *Request, *Approval, *Activation, *Login, *Enrolment,
+// *RosterChange, *PolicyChange, *InventoryChange, *Succession, *Device and *End.
 type Statement interface {
 	// Kind says which kind it is.
 	Kind() Kind
@@ -87,9 +94,8 @@ type Login struct {
 
 // Enrolment pins a passkey for a person in the signer's roster and states the
 // groups the person is in from then on. The new passkey signs it (possession),
-// and so does an authority: an administrator's passkey, a one-time bootstrap
-// code, or, for a passkey that grants no group, the person's own login key or
-// an earlier passkey of theirs.
+// and so does an authority: a quorum of administrators, an earlier passkey of the
+// person's, or, for a passkey that grants no group, the person's own login key.
 type Enrolment struct {
 	Instance    string
 	Person      policies.Subject

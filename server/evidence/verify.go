@@ -83,9 +83,9 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 	if b.Login == nil || b.Activation == nil {
 		return Verified{}, fail("bundle", "the bundle holds no login or no activation")
 	}
-	bundle, err := trust.policy()
+	bundle, err := trust.policy(c.Now)
 	if err != nil {
-		return Verified{}, fail("trust", "the trusted policy cannot be loaded: %v", err)
+		return Verified{}, err
 	}
 
 	// 2. The ID token says who asks, and that person asked for this.
@@ -99,6 +99,9 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 	if requester.Name != request.RequesterName {
 		// Approvers were shown this name.
 		return Verified{}, fail("requester-name", "the request calls its requester %q, the provider %q; ask again", request.RequesterName, requester.Name)
+	}
+	if err := trust.checkSuspended(requester, c.Now); err != nil {
+		return Verified{}, within("requester", err)
 	}
 
 	// 3. Each approval repeats the request, and a pinned passkey signed it.
@@ -248,7 +251,7 @@ func verifyApproval(signed SignedByPasskey, requestText string, request *Request
 	}
 
 	// 3. Its approver is in the roster, with this passkey.
-	holder, err := activePasskey(trust.Roster, approval.Approver, signed.Assertion.Credential, now)
+	holder, err := activePasskey(trust, approval.Approver, signed.Assertion.Credential, now)
 	if err != nil {
 		return nil, none, err
 	}
@@ -271,16 +274,16 @@ type pinned struct {
 }
 
 // activePasskey finds a person's own passkey that may sign now.
-func activePasskey(roster Roster, who policies.Subject, credential string, now time.Time) (pinned, error) {
-	person, ok := roster.Find(who)
+func activePasskey(trust Trust, who policies.Subject, credential string, now time.Time) (pinned, error) {
+	person, ok := trust.Roster.Find(who)
 	if !ok {
 		return pinned{}, fail("roster", "%s is not in the roster", who)
 	}
-	key, ok := person.Active(credential, now)
-	if !ok {
+	i := slices.IndexFunc(person.Passkeys, func(k Passkey) bool { return k.Credential == credential && k.Active(now) })
+	if i < 0 {
 		return pinned{}, fail("passkey", "%s has no such passkey in the roster, or it was removed", who)
 	}
-	return pinned{person, key}, nil
+	return pinned{person, person.Passkeys[i]}, trust.checkSuspended(person.Person, now)
 }
 
 // verifyActivation checks that the login key asks for the session key. That the
@@ -343,8 +346,12 @@ func fail(check, why string, values ...any) error {
 	return &Failure{Check: check, Why: fmt.Sprintf(why, values...)}
 }
 
-// within puts a refusal by a part under the name of the whole.
+// within puts a refusal by a part under the name of the whole; no refusal stays
+// none.
 func within(whole string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if f, ok := err.(*Failure); ok {
 		return &Failure{Check: whole + "-" + f.Check, Why: f.Why}
 	}

@@ -282,7 +282,10 @@ func TestWhatVerifyDidNotMakeIsUnusable(t *testing.T) {
 		"SessionKey": func() { v.SessionKey() },
 		"Ends":       func() { evidence.Verified{}.Ends() },
 		"Approvals":  func() { evidence.Agreed{}.Approvals() },
-		"Enrolment":  func() { evidence.VerifiedEnrolment{}.Enrolment() },
+		"Enrolment":  func() { evidence.VerifiedEnrolment{}.Entry() },
+		"Change":     func() { evidence.VerifiedChange{}.Entry() },
+		"Policy":     func() { evidence.VerifiedPolicy{}.Entry() },
+		"Inventory":  func() { evidence.VerifiedInventory{}.Entry() },
 	} {
 		func() {
 			defer func() {

@@ -88,13 +88,26 @@ func boundedBase64(text string, most int) ([]byte, error) {
 	return data, err
 }
 
-// checkClientData holds the client data against what the page should have asked
-// for. Members that this version of the standard does not know are let be, as
-// it demands.
+// checkClientData holds the client data of an assertion against what the page
+// should have asked for.
 func checkClientData(data []byte, statement string, origins []string) error {
+	asked, err := checkClientContext(data, "webauthn.get", origins)
+	if err != nil {
+		return err
+	}
+	if challenge := Challenge(statement); asked != toBase64(challenge[:]) {
+		return fail("challenge", "the passkey signed something other than this statement")
+	}
+	return nil
+}
+
+// checkClientContext checks what was asked of the passkey and by which page, and
+// returns the challenge. Members that this version of the standard does not know
+// are let be, as it demands.
+func checkClientContext(data []byte, kind string, origins []string) (challenge string, err error) {
 	members, err := exactMembers(data)
 	if err != nil {
-		return fail("client-data", "the client data is no JSON object: %v", err)
+		return "", fail("client-data", "the client data is no JSON object: %v", err)
 	}
 	text := func(name string) string {
 		var s string
@@ -103,23 +116,21 @@ func checkClientData(data []byte, statement string, origins []string) error {
 		}
 		return s
 	}
-	challenge, origin := Challenge(statement), text("origin")
+	origin := text("origin")
 	switch {
-	case text("type") != "webauthn.get":
-		return fail("client-data-type", "the passkey was not asked for an assertion")
-	case text("challenge") != toBase64(challenge[:]):
-		return fail("challenge", "the passkey signed something other than this statement")
+	case text("type") != kind:
+		return "", fail("client-data-type", "the passkey was asked for something else than %s", kind)
 	case origin == "" || !slices.Contains(origins, origin):
-		return fail("origin", "the passkey was asked by %.100q, which is no trusted origin", origin)
+		return "", fail("origin", "the passkey was asked by %.100q, which is no trusted origin", origin)
 	}
 	// A page that frames the portal could have drawn over the statement.
 	if cross, there := members["crossOrigin"]; there && string(cross) != "false" {
-		return fail("cross-origin", "the passkey was asked inside another site's page")
+		return "", fail("cross-origin", "the passkey was asked inside another site's page")
 	}
 	if _, there := members["topOrigin"]; there {
-		return fail("cross-origin", "the passkey was asked inside another site's page")
+		return "", fail("cross-origin", "the passkey was asked inside another site's page")
 	}
-	return nil
+	return text("challenge"), nil
 }
 
 // exactMembers reads one JSON object. Unlike encoding/json it tells names apart

@@ -18,7 +18,7 @@ func enrol(roster evidence.Roster, entry *evidence.EnrolmentEntry, at time.Time)
 	if err != nil {
 		return roster, "", fmt.Errorf("its enrolment statement: %w", err)
 	}
-	return roster.Enrol(*statement, at), statement.Credential, nil
+	return roster.Enrol(*statement, entry.Attested, at), statement.Credential, nil
 }
 
 // pin takes a passkey into the roster.
@@ -34,12 +34,8 @@ func (s *signer) pin(ctx context.Context, in wire.EnrolRequest) (wire.EnrolResul
 			return none, err
 		}
 	}
-	codes, err := s.bootstrap.codes()
-	if err != nil {
-		return none, err
-	}
 	// 2 to 4. Verify, decide, and stage the entry.
-	index, err := untilUnchanged(func() (int64, error) { return s.admitEnrolment(in.Evidence, statement, codes) })
+	index, err := untilUnchanged(func() (int64, error) { return s.admitEnrolment(in.Evidence, statement) })
 	if err != nil {
 		return none, err
 	}
@@ -51,16 +47,14 @@ func (s *signer) pin(ctx context.Context, in wire.EnrolRequest) (wire.EnrolResul
 	return wire.EnrolResult{Person: statement.Enrolled(), Proof: entry.proof}, nil
 }
 
-func (s *signer) admitEnrolment(given evidence.EnrolmentEvidence, statement *evidence.Enrolment, codes []bootstrapCode) (int64, error) {
+func (s *signer) admitEnrolment(given evidence.EnrolmentEvidence, statement *evidence.Enrolment) (int64, error) {
 	var beliefs belief
 	var known place
 	var again bool
-	var find evidence.Codes
 	var clock time.Time
 	err := s.book.look(true, func(state *state, now time.Time) {
 		beliefs, clock = s.beliefOf(state), now
 		known, again = state.enrolled[statement.Credential]
-		find = unused(codes, state.used)
 	})
 	if err != nil {
 		return 0, err
@@ -70,17 +64,16 @@ func (s *signer) admitEnrolment(given evidence.EnrolmentEvidence, statement *evi
 		return known.index, nil
 	}
 	// 3. Possession and authority.
-	verified, err := evidence.VerifyEnrolment(given, beliefs.trust, clock, find)
+	verified, err := evidence.VerifyEnrolment(given, beliefs.trust, clock)
 	if err != nil {
 		return 0, refuseEvidence(err)
 	}
-	// 4. Nothing of this changed meanwhile (the used codes change with the roster),
-	// and an administrator is left.
+	// 4. Nothing of this changed meanwhile, and an administrator is left.
 	return s.book.decide(true, func(state *state, now time.Time, _ int64) (*evidence.Entry, int64, error) {
 		if state.version != beliefs.version {
 			return nil, 0, errChanged
 		}
-		entry := &evidence.EnrolmentEntry{Evidence: given, Authority: verified.Authority(), By: verified.By()}
+		entry := verified.Entry()
 		after, _, err := enrol(state.roster, entry, now)
 		if err != nil {
 			return nil, 0, err

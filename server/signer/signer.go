@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/internal/journal"
@@ -22,16 +24,15 @@ import (
 
 // signer decides and signs. Its methods are the calls of the wire.
 type signer struct {
-	config    Config
-	log       *slog.Logger
-	ring      *keys.Ring
-	book      *book
-	issuer    *issuer
-	bootstrap bootstrap
-	refusals  refusals
-	sessions  *limiter // signatures for people, by request
-	targets   *limiter // signatures for proxies, by request
-	hosts     *limiter // host certificates, by proxy
+	config   Config
+	log      *slog.Logger
+	ring     *keys.Ring
+	book     *book
+	issuer   *issuer
+	refusals refusals
+	sessions *limiter // signatures for people, by request
+	targets  *limiter // signatures for proxies, by request
+	hosts    *limiter // host certificates, by proxy
 }
 
 // openSigner opens the data directory, or begins it at the first start, and takes
@@ -70,9 +71,8 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 	}
 	s = &signer{
 		config: config, log: log, ring: ring,
-		book:      &book{journal: leaves, clock: clock, state: state},
-		issuer:    newIssuer(config.Issuer.URL, clock),
-		bootstrap: bootstrap{config.Bootstrap},
+		book:   &book{journal: leaves, clock: clock, state: state},
+		issuer: newIssuer(config.Issuer.URL, clock),
 		// An engineer's scripts may start a session a second for a while, and
 		// open connections much faster; nobody needs more.
 		sessions: newLimiter(120, 2),
@@ -80,7 +80,7 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		hosts:    newLimiter(30, 0.1),
 	}
 	// 4. Keys and policy in force are in the ledger before anything is signed.
-	if err := errors.Join(s.recordKeys(ctx), s.checkBootstrap()); err != nil {
+	if err := s.recordKeys(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	if err := s.reloadPolicy(ctx); err != nil && s.believe().policy == nil {
@@ -139,29 +139,28 @@ func openKeys(config Config, lock *journal.Lock) (*keys.Ring, error) {
 
 // recordKeys makes sure that the ledger names the keys that are here.
 func (s *signer) recordKeys(ctx context.Context) error {
-	here := evidence.KeysEntry{
-		UserCA:   []string{keys.Public(s.ring.User())},
-		TargetCA: []string{keys.Public(s.ring.Target())},
-		HostCA:   []string{keys.Public(s.ring.Host())},
-		Log:      s.ring.VerifierKey(),
+	now := s.book.clock().UTC().Round(0)
+	here := evidence.KeysEntry{Log: s.ring.VerifierKey()}
+	for _, key := range []struct {
+		purpose string
+		signer  ssh.Signer
+	}{
+		{evidence.PurposeUserCA, s.ring.User()}, {evidence.PurposeTargetCA, s.ring.Target()}, {evidence.PurposeHostCA, s.ring.Host()},
+	} {
+		here.Keys = append(here.Keys, evidence.SigningKey{
+			Purpose: key.purpose, Key: keys.Public(key.signer), State: evidence.KeyCurrent, Made: now, Current: &now,
+		})
 	}
 	var known evidence.KeysEntry
 	s.book.view(func(state *state) { known = state.keys })
 	if known.Log == "" {
 		return s.book.note(ctx, true, evidence.Entry{Keys: &here})
 	}
-	if !slices.Equal(known.UserCA, here.UserCA) || !slices.Equal(known.TargetCA, here.TargetCA) ||
-		!slices.Equal(known.HostCA, here.HostCA) || known.Log != here.Log {
+	same := func(a, b evidence.SigningKey) bool { return a.Purpose == b.Purpose && a.Key == b.Key }
+	if !slices.EqualFunc(known.Keys, here.Keys, same) || known.Log != here.Log {
 		return fmt.Errorf("the keys in %s are not those that the ledger names: restore them", filepath.Join(s.config.Data, "keys"))
 	}
 	return nil
-}
-
-// checkBootstrap makes a faulty file of codes known at the start, not when
-// somebody stands before the page with a code in hand.
-func (s *signer) checkBootstrap() error {
-	_, err := s.bootstrap.codes()
-	return err
 }
 
 // reloadPolicy takes the policy directory over, if it changed. If it cannot be
@@ -208,9 +207,12 @@ func (s *signer) beliefOf(state *state) belief {
 		Roster:       state.roster,
 		Policy:       state.policy.Files,
 		Log:          state.keys.Log,
-		UserCA:       state.keys.UserCA,
-		TargetCA:     state.keys.TargetCA,
-		HostCA:       state.keys.HostCA,
+		Inventories:  []evidence.Inventory{},
+		Keys:         state.keys.Keys,
+	}
+	for _, key := range state.keys.Keys {
+		list := map[string]*[]string{evidence.PurposeUserCA: &trust.UserCA, evidence.PurposeTargetCA: &trust.TargetCA, evidence.PurposeHostCA: &trust.HostCA}[key.Purpose]
+		*list = append(*list, key.Key)
 	}
 	if state.bundle != nil {
 		trust = trust.WithPolicy(state.bundle)

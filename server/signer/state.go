@@ -30,11 +30,11 @@ type state struct {
 	roster   evidence.Roster
 	enrolled map[string]place // by credential
 	removed  map[string]int64 // entry of the removal, by credential
-	used     map[string]bool  // bootstrap codes
 
-	policy  evidence.PolicyEntry
-	bundle  *policies.Bundle // of policy; nil where this version cannot load it
-	version int              // counts changes of roster, provider's keys and policy
+	policy   evidence.PolicyEntry
+	bundle   *policies.Bundle // of policy; nil where this version cannot load it
+	version  int              // counts changes of roster, provider's keys and policy
+	believed int64            // the last entry that was such a change
 
 	grants  map[string]*grant // by request
 	live    map[string]*grant // those of grants that may not be over
@@ -73,8 +73,8 @@ type hosted struct {
 
 func newState(issuer string) *state {
 	return &state{
-		issuer:   issuer,
-		enrolled: map[string]place{}, removed: map[string]int64{}, used: map[string]bool{},
+		issuer: issuer, believed: -1,
+		enrolled: map[string]place{}, removed: map[string]int64{},
 		grants: map[string]*grant{}, live: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{},
 	}
 }
@@ -127,8 +127,12 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 		return nil, err
 	}
 	return func() {
+		version := s.version
 		changes[0]()
 		s.entries, s.last = index+1, e.Time
+		if s.version != version {
+			s.believed = index
+		}
 	}, nil
 }
 
@@ -166,9 +170,6 @@ func (s *state) foldEnrolment(index int64, e *evidence.EnrolmentEntry, at time.T
 	return func() {
 		s.roster = roster
 		s.enrolled[credential] = place{index, evidence.Digest(e.Evidence.Statement)}
-		if e.Evidence.Bootstrap != nil {
-			s.used[e.Evidence.Bootstrap.Code] = true
-		}
 		s.version++
 	}, nil
 }
@@ -197,12 +198,8 @@ func (s *state) foldEnding(index int64, e *evidence.EndingEntry) func() {
 // foldKeys takes over the lists that the entry states; an empty one changes nothing.
 func (s *state) foldKeys(e *evidence.KeysEntry) func() {
 	return func() {
-		for _, list := range []struct{ from, to *[]string }{
-			{&e.UserCA, &s.keys.UserCA}, {&e.TargetCA, &s.keys.TargetCA}, {&e.HostCA, &s.keys.HostCA},
-		} {
-			if len(*list.from) > 0 {
-				*list.to = *list.from
-			}
+		if len(e.Keys) > 0 {
+			s.keys.Keys = e.Keys
 		}
 		if e.Log != "" {
 			s.keys.Log = e.Log

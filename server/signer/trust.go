@@ -13,10 +13,6 @@ const maxPage = 8 << 20
 // trust tells what the signer believes. It holds every key that the provider
 // ever had, so that what was signed under an old one can still be checked.
 func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
-	codes, err := s.bootstrap.codes()
-	if err != nil {
-		s.log.Error("the bootstrap codes are not usable", "error", err)
-	}
 	var result wire.TrustResult
 	var entries int64
 	s.book.view(func(state *state) {
@@ -25,7 +21,6 @@ func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
 		// Lists, even where they are empty.
 		result.Trust.Issuer.Keys = append([]evidence.IssuerKey{}, state.issued...)
 		result.Trust.Roster.People = append([]evidence.RosterPerson{}, state.roster.People...)
-		result.BootstrapOpen = openCode(codes, state.used)
 		entries = state.entries
 	})
 	// Nothing is told that a power cut could still undo.

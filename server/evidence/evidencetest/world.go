@@ -20,14 +20,13 @@ const (
 	Origin       = "http://localhost:8420"
 	IssuerURL    = "http://localhost:5556/dex"
 	ClientID     = "stint-cli"
-	BootstrapID  = "admin"
-	Bootstrap    = "ABCDE-FGHIJ-KLMNO-PQRST-UVWXYZ"
 )
 
 // Policy is the world's policy: one role of two stages, one that conflicts with
 // it, one that needs nobody.
 const Policy = `kind: Organization
 reviewers: [security]
+quorum: 1
 aliases:
   - - {issuer: "http://localhost:5556/dex", subject: alice}
     - {issuer: "http://localhost:5556/dex", subject: alice-admin}
@@ -284,12 +283,6 @@ func Possessed(t testing.TB, e *evidence.Enrolment, k *Passkey) evidence.Enrolme
 	t.Helper()
 	text := Text(t, e)
 	return evidence.EnrolmentEvidence{Statement: text, Possession: k.Sign(t, text)}
-}
-
-// Codes knows the world's bootstrap code, which reaches to administrators and
-// security.
-func Codes(id string) (secret []byte, groups []string, ok bool) {
-	return evidence.BootstrapSecret(Bootstrap), []string{policies.AdministratorsGroup, "security"}, id == BootstrapID
 }
 
 // Clone copies evidence or trust deeply, so that a test can alter the copy.

@@ -22,7 +22,6 @@ import (
 
 	"stint/cmd/stint-dev/internal/installation"
 	"stint/server/api"
-	"stint/server/evidence"
 )
 
 // Person is somebody who takes part.
@@ -209,9 +208,7 @@ func (d *Demo) enrol(ctx context.Context, approver *api.Client, key *passkey) er
 			return err
 		}
 	}
-	_, err = approver.Authorise(ctx, enrolment.ID, api.Authorisation{Bootstrap: &api.BootstrapProof{
-		Code: d.config.CodeID, MAC: evidence.BootstrapMAC(evidence.BootstrapSecret(d.config.Code), enrolment.Statement),
-	}})
+	_, err = approver.Authorise(ctx, enrolment.ID, api.Authorisation{})
 	return err
 }
 

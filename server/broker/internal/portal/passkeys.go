@@ -115,16 +115,12 @@ func (p *Portal) authorise(ctx context.Context, in *enrolmentBody[api.Authorisat
 		assertion := evidence.Assertion(*in.Body.Passkey)
 		authority.Passkey, given = &assertion, given+1
 	}
-	if in.Body.Bootstrap != nil {
-		proof := evidence.BootstrapProof(*in.Body.Bootstrap)
-		authority.Bootstrap, given = &proof, given+1
-	}
 	if in.Body.Login != nil {
 		authority.Login = &evidence.LoginProof{Binding: fromBinding(in.Body.Login.Login), Signature: in.Body.Login.Signature}
 		given++
 	}
 	if given != 1 {
-		return nil, wrong("body", "Give exactly one of passkey, bootstrap and login.")
+		return nil, wrong("body", "Give exactly one of passkey and login.")
 	}
 	return enrolled(p.config.Flow.AuthoriseEnrolment(ctx, personOf(ctx), in.Enrolment, authority))
 }

@@ -274,11 +274,11 @@ func (s *Signer) Enrol(_ context.Context, e evidence.EnrolmentEvidence) error {
 	if s.down != nil {
 		return s.down
 	}
-	v, err := evidence.VerifyEnrolment(e, s.trust, s.clock.Now(), evidencetest.Codes)
+	v, err := evidence.VerifyEnrolment(e, s.trust, s.clock.Now())
 	if err != nil {
 		return &access.Error{Problem: access.SignerRefused, Code: access.CodeSignerRefused, Message: err.Error()}
 	}
-	s.trust.Roster = s.trust.Roster.Enrol(v.Enrolment(), s.clock.Now())
+	s.trust.Roster = s.trust.Roster.Enrol(v.Enrolment(), v.Attested(), s.clock.Now())
 	if s.Before != nil {
 		s.mu.Unlock()
 		s.Before()

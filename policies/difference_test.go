@@ -1,0 +1,214 @@
+package policies
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+const (
+	ed25519Key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWfvVqSmNpNDXLLzF8Dx4M4K2rWRl5gHVBYhRr3rJdM"
+	otherKey   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+)
+
+// whole is a bundle in which every field says something.
+func whole() *Bundle {
+	return &Bundle{
+		organization: Organization{
+			Reviewers: []string{"security"},
+			Aliases:   [][]Subject{{{"https://a", "alice"}, {"https://b", "alice"}}},
+			Quorum:    2,
+			Attestation: Attestation{
+				Groups:         []string{"administrators"},
+				Authenticators: []Authenticator{{AAGUID: strings.Repeat("a", 32), Name: "A key", Roots: []string{"one"}}},
+			},
+			Inventories: []Inventory{{Name: "fleet", Key: ed25519Key, Labels: map[string][]string{"env": {"dev"}}}},
+		},
+		roles: []Role{{
+			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{map[string]string{"env": "dev"}},
+			Logins: []string{"app"}, Duration: Duration{1800e9, 3600e9}, Reason: "required",
+			Approval: []Stage{{"lead", []string{"leads"}, 1}, {"security", []string{"security"}, 2}}, Conflicts: []string{"keys"},
+		}},
+		targets: []Target{{Name: "web-1", Address: "localhost:22", HostKey: ed25519Key, Labels: map[string]string{"env": "dev"}}},
+	}
+}
+
+func TestDifferenceInWords(t *testing.T) {
+	t.Parallel()
+	role := func(f func(r *Role)) func(b *Bundle) { return func(b *Bundle) { f(&b.roles[0]) } }
+	for name, c := range map[string]struct {
+		alter func(b *Bundle)
+		want  []string
+	}{
+		"nothing":           {func(*Bundle) {}, nil},
+		"the quorum":        {func(b *Bundle) { b.organization.Quorum = 1 }, []string{"The quorum of administrators is 1 instead of 2."}},
+		"a reviewer more":   {func(b *Bundle) { b.organization.Reviewers = append(b.organization.Reviewers, "audit") }, []string{"Members of audit become reviewers: they see every request and replay recordings."}},
+		"a reviewer less":   {func(b *Bundle) { b.organization.Reviewers = nil }, []string{"Members of security are no longer reviewers."}},
+		"reviewers, sorted": {func(b *Bundle) { b.organization.Reviewers = []string{"z", "a", "security"} }, []string{"Members of a become reviewers: they see every request and replay recordings.", "Members of z become reviewers: they see every request and replay recordings."}},
+		"an alias more": {func(b *Bundle) {
+			b.organization.Aliases = [][]Subject{{{"https://b", "alice"}, {"https://a", "alice"}, {"https://c", "alice"}}}
+		}, []string{"alice @ https://a and alice @ https://c become one person."}},
+		"an alias less":      {func(b *Bundle) { b.organization.Aliases = nil }, []string{"alice @ https://a and alice @ https://b are no longer one person."}},
+		"attestation, group": {func(b *Bundle) { b.organization.Attestation.Groups = []string{"leads"} }, []string{"Passkeys for leads need a known make of authenticator.", "Passkeys for administrators no longer need a known make of authenticator."}},
+		"an authenticator less": {func(b *Bundle) { b.organization.Attestation.Authenticators = nil }, []string{
+			"The authenticator A key (aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa) is no longer accepted."}},
+		"an authenticator's name": {func(b *Bundle) { b.organization.Attestation.Authenticators[0].Name = "B" }, []string{
+			"The authenticator aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is called B instead of A key."}},
+		"an authenticator's roots": {func(b *Bundle) { b.organization.Attestation.Authenticators[0].Roots = []string{"one", "two"} }, []string{
+			"The authenticator aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa has the root certificate 3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3."}},
+		"an inventory": {func(b *Bundle) {
+			b.organization.Inventories = []Inventory{{Name: "other", Key: ed25519Key, Labels: map[string][]string{"b": {"2"}, "a": {"1"}}}}
+		}, []string{
+			"The inventory fleet is removed, and its targets with it.",
+			"The inventory other is added; the key SHA256:UqTweugTdIgSoJhEfU5zD03yUm2r4zw66bHj634dsDU signs it.",
+			"The inventory other may give targets the label a: 1.", "The inventory other may give targets the label b: 2."}},
+		"an inventory's labels": {func(b *Bundle) { b.organization.Inventories[0].Labels = map[string][]string{"env": {"production"}} }, []string{
+			"The inventory fleet may give targets the label env: production.", "The inventory fleet may no longer give targets the label env: dev."}},
+		"a role less": {func(b *Bundle) { b.roles = nil }, []string{"The role shell is removed."}},
+		"a role more": {func(b *Bundle) {
+			b.roles = append(b.roles, Role{Name: "open", Requesters: []string{"all"}, Targets: Selector{map[string]string{"env": "dev"}}, Logins: []string{"root"}, Duration: Duration{60e9, 60e9}, Reason: "optional"})
+		}, []string{
+			"The role open is added.", "open: members of all may ask for it.", "open: it is granted without anybody's approval.", "open: its targets must bear the label env: dev.",
+			"open: it gives the login root.", "open: it lasts for at most 1m.", "open: it lasts for 1m where nothing else is asked.", "open: a reason is optional."}},
+		"who may ask":      {role(func(r *Role) { r.Requesters = []string{"all"} }), []string{"shell: members of all may ask for it.", "shell: members of engineering may no longer ask for it."}},
+		"what it reaches":  {role(func(r *Role) { r.Targets.Labels = map[string]string{"env": "production"} }), []string{"shell: its targets must bear the label env: production.", "shell: its targets need no longer bear the label env: dev."}},
+		"logins":           {role(func(r *Role) { r.Logins = []string{"app", "root"} }), []string{"shell: it gives the login root."}},
+		"how long":         {role(func(r *Role) { r.Duration = Duration{60e9, 86400e9} }), []string{"shell: it lasts for at most 24h instead of 1h.", "shell: it lasts for 1m where nothing else is asked instead of 30m."}},
+		"the reason":       {role(func(r *Role) { r.Reason = "optional" }), []string{"shell: a reason is optional instead of required."}},
+		"no stage":         {role(func(r *Role) { r.Approval = []Stage{} }), []string{"shell: it is granted without anybody's approval.", "shell: the stage lead is removed.", "shell: the stage security is removed."}},
+		"a stage's count":  {role(func(r *Role) { r.Approval[1].Count = 1 }), []string{"shell: in the stage security 1 must approve instead of 2."}},
+		"a stage's groups": {role(func(r *Role) { r.Approval[1].Groups = []string{"interns"} }), []string{"shell: in the stage security, members of interns may approve.", "shell: in the stage security, members of security may no longer approve."}},
+		"stages in order":  {role(func(r *Role) { slices.Reverse(r.Approval) }), []string{"shell: its stages stand in another order."}},
+		"a conflict less":  {role(func(r *Role) { r.Conflicts = nil }), []string{"shell: it no longer conflicts with keys."}},
+		"the description":  {role(func(r *Role) { r.Description = "“Another”." }), []string{"shell: it is described as ““Another”.”."}},
+		"a target less":    {func(b *Bundle) { b.targets = nil }, []string{"The target web-1 is removed."}},
+		"a target's place": {func(b *Bundle) { b.targets[0].Address, b.targets[0].HostKey = "elsewhere:22", otherKey }, []string{
+			"The target web-1 is at elsewhere:22 instead of localhost:22.",
+			"The target web-1 has the host key " + fingerprint(otherKey) + " instead of SHA256:UqTweugTdIgSoJhEfU5zD03yUm2r4zw66bHj634dsDU."}},
+		"a target's label": {func(b *Bundle) { b.targets[0].Labels = map[string]string{"env": "production"} }, []string{"The target web-1 bears the label env: production.", "The target web-1 no longer bears the label env: dev."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			after := whole()
+			c.alter(after)
+			got := Difference(whole(), after)
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+// Whatever single value of a bundle is another, there is a sentence about it: what
+// has none could be slipped past those who sign.
+func TestDifferenceMissesNothing(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	var walk func(path string, v reflect.Value, b *Bundle)
+	walk = func(path string, v reflect.Value, b *Bundle) {
+		tell := func() {
+			seen++
+			if len(Difference(whole(), b)) == 0 || len(Difference(b, whole())) == 0 {
+				t.Errorf("no sentence tells of another %s", path)
+			}
+		}
+		switch v.Kind() {
+		case reflect.String:
+			old := v.String()
+			v.SetString(old + "x")
+			tell()
+			v.SetString(old)
+		case reflect.Int, reflect.Int64:
+			old := v.Int()
+			v.SetInt(old + 1e9)
+			tell()
+			v.SetInt(old)
+		case reflect.Struct:
+			for i := range v.NumField() {
+				walk(path+"."+v.Type().Field(i).Name, v.Field(i), b)
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(fmt.Sprintf("%s[%d]", path, i), v.Index(i), b)
+			}
+			old := v.Slice(0, v.Len())
+			v.Set(reflect.Zero(v.Type()))
+			tell()
+			v.Set(old)
+		case reflect.Map:
+			for _, key := range v.MapKeys() {
+				old := v.MapIndex(key)
+				v.SetMapIndex(key, reflect.Value{})
+				tell()
+				v.SetMapIndex(reflect.ValueOf("another"), old)
+				tell()
+				v.SetMapIndex(reflect.ValueOf("another"), reflect.Value{})
+				v.SetMapIndex(key, old)
+			}
+		default:
+			t.Fatalf("%s is a %s", path, v.Kind())
+		}
+	}
+	b := whole()
+	walk("organization", reflect.ValueOf(&b.organization).Elem(), b)
+	walk("roles", reflect.ValueOf(&b.roles).Elem(), b)
+	walk("targets", reflect.ValueOf(&b.targets).Elem(), b)
+	if seen < 40 {
+		t.Errorf("only %d values were altered", seen)
+	}
+}
+
+func TestDifferenceIsBounded(t *testing.T) {
+	t.Parallel()
+	before, after := whole(), whole()
+	long := strings.Repeat("ä", MostName)
+	for i := range 100 {
+		after.organization.Reviewers = append(after.organization.Reviewers, fmt.Sprintf("%s%d", long, i))
+		after.targets = append(after.targets, Target{Name: fmt.Sprintf("%s-%d", strings.Repeat("t", 60), i), Address: strings.Repeat("a", 253) + ":65535", HostKey: ed25519Key})
+	}
+	after.roles[0].Description = strings.Repeat("d", MostReason)
+	got := Difference(before, after)
+	if len(got) != MostDifferences || got[MostDifferences-1] != "And 138 more changes, which do not fit here: read the whole text." {
+		t.Errorf("%d sentences, the last %q", len(got), got[len(got)-1])
+	}
+	distinct := map[string]bool{}
+	for _, sentence := range append(got, Difference(after, before)...) {
+		if utf8.RuneCountInString(sentence) > MostDifference || CheckText(sentence, MostDifference) != nil {
+			t.Errorf("%q is no sentence of a statement", sentence)
+		}
+		distinct[sentence] = true
+	}
+	if len(distinct) != 2*MostDifferences-1 { // the last one counts alike
+		t.Error("two sentences look alike")
+	}
+	for range 20 {
+		if again := Difference(before, after); !slices.Equal(again, got) {
+			t.Fatal("the same difference was told otherwise")
+		}
+	}
+}
+
+// However a policy is laid out, two texts of one meaning have no difference.
+func TestDifferenceIsOfMeaning(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"a.yaml": "kind: Organization\nreviewers: [security]\nquorum: 2\n"}
+	before, err := Parse(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := maps.Clone(files)
+	other["a.yaml"] = "# Said otherwise.\nkind: Organization\nreviewers:\n  - security\n"
+	after, err := Parse(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Difference(before, after); before.Digest() == after.Digest() || len(got) != 0 {
+		text, _ := json.Marshal(got)
+		t.Errorf("the difference is %s", text)
+	}
+}

@@ -1,0 +1,458 @@
+package evidence_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"stint/policies"
+	"stint/server/evidence"
+	"stint/server/evidence/evidencetest"
+)
+
+// history is a ledger as it grows: each entry is checked and applied as an auditor
+// would.
+type history struct {
+	*evidencetest.World
+	t       *testing.T
+	beliefs evidence.Beliefs
+	entries []evidence.Entry
+	keys    map[string]crypto.Signer // by name
+	pipe    *ecdsa.PrivateKey        // of the inventory
+}
+
+func newP256(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func (h *history) key(name string) string {
+	h.t.Helper()
+	if h.keys[name] == nil {
+		h.keys[name] = newP256(h.t)
+	}
+	text, err := evidence.FormatAuthorityKey(h.keys[name].Public())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return text
+}
+
+// newHistory begins a ledger: the keys, the first policy, and a ceremony with Dana
+// and Grace.
+func newHistory(t *testing.T) *history {
+	w := evidencetest.NewWorld(t)
+	h := &history{World: w, t: t, keys: map[string]crypto.Signer{}, pipe: newP256(t)}
+	h.beliefs = evidence.NewBeliefs(w.Trust.Instance, w.Trust.Issuer.URL, w.Trust.Issuer.ClientID, w.Trust.RelyingParty, w.Trust.Origins)
+	w.SetOrganization(2, evidencetest.InventoryYAML(t, h.pipe))
+	h.Trust.Roster = evidence.Roster{}
+	h.add(evidence.Entry{Keys: &evidence.KeysEntry{Keys: []evidence.SigningKey{h.current(evidence.PurposeUserCA, "user-1"), h.current(evidence.PurposeTargetCA, "target-1")}, Log: "log"}})
+	h.add(evidence.Entry{Policy: &evidence.PolicyEntry{Digest: h.digest(w.Trust.Policy), Files: w.Trust.Policy}})
+	h.add(evidence.Entry{Keys: &evidence.KeysEntry{Issuer: w.Trust.Issuer.Keys}})
+	for _, m := range []*evidencetest.Member{h.Dana, {Person: evidencetest.Person("grace", policies.AdministratorsGroup), Passkey: evidencetest.NewPasskey(t, evidencetest.RelyingParty, evidencetest.Origin)}} {
+		h.add(h.ceremony(m))
+		h.Approvers = append(h.Approvers, m) // whoever signs below
+	}
+	h.Approvers = h.Approvers[2:]
+	return h
+}
+
+func (h *history) current(purpose, name string) evidence.SigningKey {
+	return evidence.SigningKey{Purpose: purpose, Key: h.key(name), State: evidence.KeyCurrent, Made: h.Now, Current: &h.Now}
+}
+
+func (h *history) digest(files map[string]string) string {
+	bundle, err := policies.Parse(files)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return bundle.Digest()
+}
+
+func (h *history) ceremony(m *evidencetest.Member) evidence.Entry {
+	h.t.Helper()
+	e := evidencetest.Possessed(h.t, h.Enrolment(m.Person, m.Passkey, m.Person.Groups...), m.Passkey)
+	e.Ceremony = true
+	v, err := evidence.VerifyCeremony(e, h.beliefs.Trust(h.Now), h.Now)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return evidence.Entry{Enrolment: v.Entry()}
+}
+
+// enrolment brings a member into the roster by those who sign.
+func (h *history) enrolment(m *evidencetest.Member) evidence.Entry {
+	h.t.Helper()
+	given := evidencetest.EnrolledBy(h.t, h.Enrolment(m.Person, m.Passkey, m.Person.Groups...), m.Passkey, h.Approvers...)
+	return evidence.Entry{Enrolment: &evidence.EnrolmentEntry{Evidence: given, Authority: evidence.AuthorityAdministrators, By: h.signers()}}
+}
+
+func (h *history) signers() (by []policies.Subject) {
+	for _, m := range h.Approvers {
+		by = append(by, m.Person.Subject)
+	}
+	return by
+}
+
+func (h *history) change(word string, m *evidencetest.Member, alter func(c *evidence.RosterChange)) evidence.Entry {
+	h.t.Helper()
+	h.Trust = h.beliefs.Trust(h.Now)
+	c := h.RosterChange(h.t, word, m.Person.Subject)
+	if alter != nil {
+		alter(c)
+	}
+	return evidence.Entry{Change: &evidence.ChangeEntry{Evidence: evidencetest.ChangedBy(h.t, c, h.Approvers...), By: h.signers()}}
+}
+
+// policy replaces one text of the policy in force by another.
+func (h *history) policy(old, new string) evidence.Entry {
+	h.t.Helper()
+	h.Trust = h.beliefs.Trust(h.Now)
+	files := maps.Clone(h.Trust.Policy)
+	if !strings.Contains(files["policy.yaml"], old) {
+		h.t.Fatalf("the policy does not hold %q", old)
+	}
+	files["policy.yaml"] = strings.Replace(files["policy.yaml"], old, new, 1)
+	given := evidencetest.PolicyBy(h.t, h.PolicyChange(h.t, files), files, h.Approvers...)
+	return evidence.Entry{Policy: &evidence.PolicyEntry{Digest: h.digest(files), Evidence: &given}}
+}
+
+func (h *history) inventory(number int64, targets ...string) evidence.Entry {
+	h.t.Helper()
+	text := strings.Join(targets, "---\n")
+	return evidence.Entry{Inventory: &evidence.InventoryEntry{Evidence: evidencetest.InventoryBy(h.t, h.InventoryChange(number, text), text, h.pipe)}}
+}
+
+// add checks and applies an entry, a second after the last.
+func (h *history) add(e evidence.Entry) {
+	h.t.Helper()
+	if err := h.try(e); err != nil {
+		h.t.Fatalf("entry %d: %v", len(h.entries), err)
+	}
+}
+
+// try is add for an entry that may be refused; then nothing changes.
+func (h *history) try(e evidence.Entry) error {
+	h.t.Helper()
+	h.Now = h.Now.Add(time.Second)
+	e.Time, e.Believed = h.Now, h.beliefs.Latest()
+	e = evidencetest.Clone(h.t, e) // as the ledger keeps it
+	if err := h.beliefs.Check(e); err != nil {
+		return err
+	}
+	next, err := h.beliefs.Apply(int64(len(h.entries)), e)
+	if err != nil {
+		return err
+	}
+	h.beliefs, h.entries = next, append(h.entries, e)
+	return nil
+}
+
+// full is a history with an entry of each kind.
+func full(t *testing.T) *history {
+	h := newHistory(t)
+	h.add(evidence.Entry{Refusal: &evidence.RefusalEntry{Caller: "broker"}})
+	for _, m := range []*evidencetest.Member{h.Bob, h.Carol} {
+		h.add(h.enrolment(m))
+	}
+	h.add(evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: evidencetest.Person("mallory").Subject, Name: "Mallory"}})
+	h.add(h.change(evidence.ChangeGroups, h.Bob, func(c *evidence.RosterChange) {
+		c.Groups, c.Passkeys = []string{"security", "sre-leads"}, []string{h.Bob.Passkey.Credential}
+	}))
+	h.add(evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: h.Bob.Person.Subject, Name: "somebody"}})
+	h.add(h.change(evidence.ChangeUnsuspend, h.Bob, nil))
+	h.add(h.inventory(3, evidencetest.TargetYAML("staging-2", "env: staging")))
+	h.add(h.policy("logins: [app, postgres]", "logins: [app, postgres, root]"))
+	h.add(evidence.Entry{Removal: &evidence.RemovalEntry{Credential: h.Carol.Passkey.Credential}})
+	return h
+}
+
+func TestBeliefsAreWhatTheLedgerAmountsTo(t *testing.T) {
+	t.Parallel()
+	h := full(t)
+	trust := h.beliefs.Trust(h.Now)
+	bob, key, ok := trust.Roster.Holder(h.Bob.Passkey.Credential, h.Now)
+	if !ok || bob.Person.Name != "Bob" || !slices.Equal(bob.With(key).Groups, []string{"security", "sre-leads"}) {
+		t.Errorf("Bob is %+v", bob)
+	}
+	if _, _, ok := trust.Roster.Holder(h.Carol.Passkey.Credential, h.Now); ok {
+		t.Error("a removed passkey counts")
+	}
+	if mallory, ok := trust.Roster.Find(evidencetest.Person("mallory").Subject); !ok || !mallory.IsSuspended(h.Now) || len(trust.Roster.Known(h.Now)) != 4 {
+		t.Errorf("Mallory is %+v", mallory)
+	}
+	bundle, err := trust.Bundle(h.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if role, _ := bundle.Role("production-shell"); len(role.Logins) != 3 || bundle.Digest() != h.beliefs.PolicyDigest() || h.beliefs.Policy(h.Now).Digest() != bundle.Digest() {
+		t.Errorf("the policy gives %v", role.Logins)
+	}
+	if target, ok := bundle.Target("staging-2"); !ok || target.Labels["env"] != "staging" {
+		t.Errorf("the target is %+v", target)
+	}
+	if enrolled, over := h.beliefs.Ceremony(); len(enrolled) != 2 || !over {
+		t.Errorf("the ceremony enrolled %v, over %v", enrolled, over)
+	}
+	if !slices.Equal(trust.UserCA, []string{h.key("user-1")}) || len(trust.HostCA) != 0 || trust.Log != "log" || h.beliefs.Log() != "log" {
+		t.Errorf("the keys are %v", trust)
+	}
+	if inUse, issued := h.beliefs.IssuerKeys(); len(inUse) != 1 || len(issued) != 1 {
+		t.Errorf("the provider's keys are %v and %v", inUse, issued)
+	}
+	// A trust that was written and read believes the same.
+	text, err := json.Marshal(trust)
+	if err != nil || strings.Contains(string(text), ":null") {
+		t.Errorf("%s, %v", text, err)
+	}
+	var read evidence.Trust
+	if err := json.Unmarshal(text, &read); err != nil {
+		t.Fatal(err)
+	}
+	for _, trust := range []evidence.Trust{trust, read} {
+		h.Trust = trust
+		h.Request.Ask = policies.Ask{Role: "staging-shell", Target: "staging-2", Login: "app", Duration: time.Hour}
+		h.Approvers = nil
+		if v, err := evidence.Verify(h.Bundle(t), trust, evidence.Circumstances{Now: h.Now}); err != nil || v.Target().Address != "127.0.0.1:2210" {
+			t.Errorf("an inventory's target: %v", err)
+		}
+	}
+	// What has expired is gone, also for who looks into the past.
+	later := h.beliefs.Trust(h.Now.Add(25 * time.Hour))
+	if bundle, err := later.Bundle(h.Now); err != nil || len(bundle.TargetsOf("staging-shell")) != 1 {
+		t.Errorf("an expired inventory still brings targets (%v)", err)
+	}
+	if policy := h.beliefs.Policy(h.Now.Add(25 * time.Hour)); policy == nil || len(policy.TargetsOf("staging-shell")) != 1 {
+		t.Error("an expired inventory still brings targets")
+	}
+}
+
+// An export in which one entry is missing, or stands elsewhere, shows it: every
+// entry names the one before it that counts. Where the last is missing, the Session
+// entry that is exported with them does.
+func TestAnExportIsCompleteOrShowsIt(t *testing.T) {
+	t.Parallel()
+	h := full(t)
+	replay := func(indices []int) error {
+		b := evidence.NewBeliefs(h.Trust.Instance, h.Trust.Issuer.URL, h.Trust.Issuer.ClientID, h.Trust.RelyingParty, h.Trust.Origins)
+		for _, i := range indices {
+			if err := b.Check(h.entries[i]); err != nil {
+				return err
+			}
+			var err error
+			if b, err = b.Apply(int64(i), h.entries[i]); err != nil {
+				return err
+			}
+		}
+		if whole := slices.Contains(indices, len(h.entries)-1); whole && !reflect.DeepEqual(b.Trust(h.Now), h.beliefs.Trust(h.Now)) {
+			t.Error("a replay came to something else")
+		}
+		return nil
+	}
+	var all []int
+	for i := range h.entries {
+		all = append(all, i)
+	}
+	if err := replay(all); err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range h.entries {
+		err := replay(slices.Delete(slices.Clone(all), i, i+1))
+		if counts := e.Refusal == nil && i < len(h.entries)-1; counts && err == nil {
+			t.Errorf("entry %d could be left out", i)
+		} else if e.Refusal != nil && err != nil {
+			t.Errorf("entry %d says nothing to believe, and was needed: %v", i, err)
+		}
+		if i > 0 && e.Refusal == nil && h.entries[i-1].Refusal == nil {
+			swapped := slices.Clone(all)
+			swapped[i-1], swapped[i] = i, i-1
+			if replay(swapped) == nil {
+				t.Errorf("entries %d and %d could be exchanged", i-1, i)
+			}
+		}
+	}
+}
+
+func TestBeliefsRefuse(t *testing.T) {
+	t.Parallel()
+	heidi := &evidencetest.Member{Person: evidencetest.Person("heidi", policies.AdministratorsGroup), Passkey: evidencetest.NewPasskey(t, evidencetest.RelyingParty, evidencetest.Origin)}
+	for name, c := range map[string]struct {
+		check string // empty: Apply refuses
+		forge func(h *history) evidence.Entry
+	}{
+		"a ceremony after a quorum signed": {"authority-ceremony", func(h *history) evidence.Entry {
+			e := evidencetest.Possessed(h.t, h.Enrolment(heidi.Person, heidi.Passkey, heidi.Person.Groups...), heidi.Passkey)
+			e.Ceremony = true
+			return evidence.Entry{Enrolment: &evidence.EnrolmentEntry{Evidence: e, Authority: evidence.AuthorityCeremony, By: []policies.Subject{heidi.Person.Subject}}}
+		}},
+		"an enrolment by one": {"authority-quorum", func(h *history) evidence.Entry {
+			h.Approvers = h.Approvers[:1]
+			return h.enrolment(heidi)
+		}},
+		"an enrolment by others than it says": {"entry-by", func(h *history) evidence.Entry {
+			e := h.enrolment(heidi)
+			e.Enrolment.By[1] = h.Bob.Person.Subject
+			return e
+		}},
+		"an enrolment that claims a make": {"entry-authority", func(h *history) evidence.Entry {
+			e := h.enrolment(heidi)
+			e.Enrolment.Attested = "Test authenticator"
+			return e
+		}},
+		"an enrolment that claims another authority": {"entry-authority", func(h *history) evidence.Entry {
+			e := h.enrolment(heidi)
+			e.Enrolment.Authority = evidence.AuthorityLogin
+			return e
+		}},
+		"an unsigned change": {"authority-quorum", func(h *history) evidence.Entry {
+			h.Approvers = nil
+			return h.change(evidence.ChangeGroups, h.Bob, nil)
+		}},
+		"a change by others than it says": {"entry-by", func(h *history) evidence.Entry {
+			e := h.change(evidence.ChangeGroups, h.Bob, nil)
+			slices.Reverse(e.Change.By)
+			return e
+		}},
+		"a suspension that leaves one of two": {"quorum-left", func(h *history) evidence.Entry {
+			return evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: h.Dana.Person.Subject, Name: "Dana"}}
+		}},
+		"a removal that leaves one of two": {"quorum-left", func(h *history) evidence.Entry {
+			return evidence.Entry{Removal: &evidence.RemovalEntry{Credential: h.Dana.Passkey.Credential}}
+		}},
+		"a second first policy": {"policy-first", func(h *history) evidence.Entry {
+			files := h.beliefs.Trust(h.Now).Policy
+			return evidence.Entry{Policy: &evidence.PolicyEntry{Digest: h.digest(files), Files: files}}
+		}},
+		"a policy under another's digest": {"policy-digest", func(h *history) evidence.Entry {
+			e := h.policy("quorum: 2", "quorum: 1")
+			e.Policy.Digest = h.beliefs.PolicyDigest()
+			return e
+		}},
+		"a policy by one": {"authority-quorum", func(h *history) evidence.Entry {
+			h.Approvers = h.Approvers[:1]
+			return h.policy("quorum: 2", "quorum: 1")
+		}},
+		"a policy with files of its own": {"", func(h *history) evidence.Entry {
+			e := h.policy("quorum: 2", "quorum: 1")
+			e.Policy.Files = e.Policy.Evidence.Files
+			return e
+		}},
+		"an inventory's number again": {"inventory-number", func(h *history) evidence.Entry { return h.inventory(3) }},
+		"an inventory of another key": {"inventory-signature", func(h *history) evidence.Entry { h.pipe = newP256(h.t); return h.inventory(4) }},
+		"a passkey that nobody has": {"", func(h *history) evidence.Entry {
+			return evidence.Entry{Removal: &evidence.RemovalEntry{Credential: "AAAA"}}
+		}},
+		"a suspension again": {"", func(h *history) evidence.Entry {
+			return evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: evidencetest.Person("mallory").Subject}}
+		}},
+		"no keys":         {"", func(h *history) evidence.Entry { return evidence.Entry{Keys: &evidence.KeysEntry{}} }},
+		"another log key": {"", func(h *history) evidence.Entry { return evidence.Entry{Keys: &evidence.KeysEntry{Log: "other"}} }},
+		"two things": {"", func(h *history) evidence.Entry {
+			return evidence.Entry{Keys: &evidence.KeysEntry{Issuer: h.Trust.Issuer.Keys}, Removal: &evidence.RemovalEntry{Credential: h.Bob.Passkey.Credential}}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := full(t)
+			before := h.beliefs.Trust(h.Now)
+			err := h.try(c.forge(h))
+			if c.check != "" {
+				refusedBy(t, err, c.check)
+			} else if err == nil {
+				t.Error("it was applied")
+			}
+			if now := h.beliefs.Trust(h.Now); !reflect.DeepEqual(now.Roster, before.Roster) || h.beliefs.Latest() != int64(len(h.entries)-1) {
+				t.Error("a refused entry changed something")
+			}
+		})
+	}
+	t.Run("an entry out of place", func(t *testing.T) {
+		t.Parallel()
+		h := full(t)
+		good := h.entries[len(h.entries)-1]
+		for name, alter := range map[string]func(e *evidence.Entry) int64{
+			"an index that was":     func(*evidence.Entry) int64 { return 0 },
+			"another one before it": func(e *evidence.Entry) int64 { e.Believed--; return 99 },
+			"a time before":         func(e *evidence.Entry) int64 { e.Time = e.Time.Add(-time.Hour); return 99 },
+		} {
+			e := good
+			e.Believed = h.beliefs.Latest()
+			e.Removal = &evidence.RemovalEntry{Credential: h.Bob.Passkey.Credential}
+			if _, err := h.beliefs.Apply(alter(&e), e); err == nil {
+				t.Errorf("%s was applied", name)
+			}
+		}
+	})
+}
+
+// A new policy lets go of what inventories may no longer bring, for good.
+func TestAPolicyBoundsItsInventories(t *testing.T) {
+	t.Parallel()
+	other := newP256(t)
+	for name, c := range map[string]struct{ old, new string }{
+		"the inventory is gone":     {"inventories:\n  - {name: fleet, key: KEY, labels: {env: [staging], tier: [web, db]}}\n", ""},
+		"its key is another":        {"KEY", "OTHER"},
+		"its label is gone":         {"env: [staging], ", ""},
+		"the policy takes the name": {"kind: Role\nname: key-management", evidencetest.TargetYAML("staging-2", "env: keys") + "---\nkind: Role\nname: key-management"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := full(t)
+			key, _ := evidence.FormatAuthorityKey(h.pipe.Public())
+			otherKey, _ := evidence.FormatAuthorityKey(other.Public())
+			fill := strings.NewReplacer("KEY", key, "OTHER", otherKey)
+			inventories := evidencetest.InventoryYAML(t, h.pipe)
+			files := h.beliefs.Trust(h.Now).Policy["policy.yaml"]
+			h.add(h.policy(fill.Replace(c.old), fill.Replace(c.new)))
+			target, _ := h.beliefs.Policy(h.Now).Target("staging-2")
+			if target.Labels["env"] == "staging" {
+				t.Error("the target is still there")
+			}
+			// The old policy once more brings nothing back, nor does the old statement.
+			h.Trust = h.beliefs.Trust(h.Now)
+			back := map[string]string{"policy.yaml": files}
+			given := evidencetest.PolicyBy(t, h.PolicyChange(t, back), back, h.Approvers...)
+			h.add(evidence.Entry{Policy: &evidence.PolicyEntry{Digest: h.digest(back), Evidence: &given}})
+			if _, ok := h.beliefs.Policy(h.Now).Target("staging-2"); ok {
+				t.Error("the target is back")
+			}
+			refusedBy(t, h.try(h.inventory(3, evidencetest.TargetYAML("staging-2", "env: staging"))), "inventory-number")
+			if !strings.Contains(files, inventories) {
+				t.Fatal("the policy names no inventory")
+			}
+			h.add(h.inventory(4, evidencetest.TargetYAML("staging-2", "env: staging")))
+		})
+	}
+}
+
+// A name that an inventory had is free once its targets have expired.
+func TestAnExpiredInventoryFreesItsNames(t *testing.T) {
+	t.Parallel()
+	h := full(t)
+	h.add(h.policy("inventories:\n", "inventories:\n  - {name: harbour, key: "+h.key("harbour")+", labels: {env: [staging]}}\n"))
+	text := evidencetest.TargetYAML("staging-2", "env: staging")
+	bring := func() evidence.Entry {
+		c := h.InventoryChange(1, text)
+		c.Inventory = "harbour"
+		return evidence.Entry{Inventory: &evidence.InventoryEntry{Evidence: evidencetest.InventoryBy(t, c, text, h.keys["harbour"])}}
+	}
+	refusedBy(t, h.try(bring()), "inventory-collision")
+	h.Now = h.Now.Add(25 * time.Hour)
+	h.add(bring())
+	if _, ok := h.beliefs.Policy(h.Now).Target("staging-2"); !ok {
+		t.Error("the target is not there")
+	}
+	refusedBy(t, h.try(h.inventory(4, text)), "inventory-collision")
+}
