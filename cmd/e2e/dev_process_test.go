@@ -37,7 +37,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	w.start()
 	for what, pair := range map[string][2]string{
 		"portal": {before.Portal, w.Portal}, "proxy": {before.Proxy, w.Proxy}, "issuer": {before.Issuer, w.Issuer},
-		"instance": {before.Instance, w.Instance}, "host CA": {before.HostCA, w.HostCA}, "bootstrap link": {before.Bootstrap, w.Bootstrap},
+		"instance": {before.Instance, w.Instance}, "host CA": {before.HostCA, w.HostCA}, "link to the ceremony": {before.Ceremony, w.Ceremony},
 		"alice's password": {before.user("alice").Password, w.user("alice").Password},
 	} {
 		if pair[0] != pair[1] || pair[0] == "" {

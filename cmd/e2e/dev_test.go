@@ -30,11 +30,11 @@ type world struct {
 	output  *lockedBuffer
 
 	// What its ready file says; pids are read anew by pid.
-	Instance, Data, Portal, API, Proxy, Issuer, Login, Bootstrap string
-	HostCA                                                       string `json:"host_ca"`
-	Targets                                                      []string
-	Users                                                        []user
-	PIDs                                                         map[string]int
+	Instance, Data, Portal, API, Proxy, Issuer, Login, Ceremony string
+	HostCA                                                      string `json:"host_ca"`
+	Targets                                                     []string
+	Users                                                       []user
+	PIDs                                                        map[string]int
 }
 
 type user struct {

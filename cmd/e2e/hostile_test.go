@@ -27,11 +27,10 @@ import (
 // what is wrong, and the signer issues nothing.
 func TestEditedDatabase(t *testing.T) {
 	t.Parallel()
-	s := &story{world: startWorld(t), danaApprovesFor: []string{"sre-leads"}}
-	s.begin()
+	s := beginStory(t)
 	pending := s.asked("web-1", "45m").ID // before the approval that is put under it
 	approved := s.grant("web-1", "30m").ID
-	bobs := s.bobAsksAndDanaApproves()
+	bobs := s.bobAsksAndCarolApproves()
 	d := s.openDatabase()
 	// An honest certificate first: what is refused below is refused for the edit.
 	s.alice.exits(0, "here\n", "", "stint", "ssh", "web-1", "echo here")
@@ -140,13 +139,15 @@ func (w *world) issued() (entries []*evidence.SessionEntry) {
 	return entries
 }
 
-// bobAsksAndDanaApproves is a grant of somebody else, approved by somebody else.
-func (s *story) bobAsksAndDanaApproves() string {
+// bobAsksAndCarolApproves is a grant of somebody else, approved by somebody else.
+func (s *story) bobAsksAndCarolApproves() string {
 	s.t.Helper()
+	carol := s.signIn("carol", "/", nil)
+	s.enrolPasskey(carol, "carol", "sre-leads")
 	id := s.askInPortal(s.bob, "web-1", "1 hour", "Bob's own work")
-	s.dana.open(s.Portal + "/approvals/" + id)
-	s.dana.click(`role=button[name=/^Approve with passkey/]`)
-	s.dana.see("text=/^Approved$/")
+	carol.open(s.Portal + "/approvals/" + id)
+	carol.click(`role=button[name=/^Approve with passkey/]`)
+	carol.see("text=/^Approved$/")
 	return id
 }
 

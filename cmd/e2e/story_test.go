@@ -22,8 +22,6 @@ type story struct {
 	alice, carol *terminal
 	// looking has axe look at every page on the way. Once in a run is enough.
 	looking bool
-	// danaApprovesFor are groups for which dana's passkey counts as well.
-	danaApprovesFor []string
 }
 
 // beginStory starts a world in which bob can approve, and alice and carol are
@@ -37,7 +35,7 @@ func beginStory(t *testing.T, flags ...string) *story {
 
 func (s *story) begin() {
 	s.t.Helper()
-	s.dana = s.makeFirstAdministrator("dana", s.danaApprovesFor...)
+	s.dana = s.makeFirstAdministrator("dana")
 	s.bob = s.signIn("bob", "/", nil)
 	s.enrolPasskey(s.bob, "bob", "sre-leads")
 	s.alice, s.carol = s.openTerminal(), s.openTerminal()
@@ -53,26 +51,28 @@ func (s *story) accessible(b *tab) {
 	}
 }
 
-// makeFirstAdministrator opens the link that stint-dev printed, as somebody who
-// is not signed in yet, and makes the passkey. It counts for more groups than
-// administrators where they are given.
-func (s *story) makeFirstAdministrator(name string, groups ...string) *tab {
+// makeFirstAdministrator opens the link to the signer's own page that stint-dev
+// printed, makes the passkey there, and signs the text that the page shows. Then the person
+// signs in to the portal with the same browser.
+func (s *story) makeFirstAdministrator(name string) *tab {
 	s.t.Helper()
 	b := openTab(s.t, name, nil)
-	b.open(s.Bootstrap)
-	b.see("text=Sign in with your organisation")
+	b.open(s.Ceremony)
+	b.see(fmt.Sprintf(`role=heading[name="Welcome, %s"]`, name))
+	b.waitURL("^http://localhost:[0-9]+/$") // the secret is out of the address
 	s.accessible(b)
-	b.click("text=Sign in with your organisation")
-	s.fillSignIn(b, name)
-	b.waitURL("/bootstrap$") // the code is out of the address
-	b.see(`role=heading[name="The first administrator"]`)
-	s.accessible(b)
-	for _, group := range groups {
-		b.click(fmt.Sprintf(`role=checkbox[name=/^%s/]`, group))
-	}
+	b.fill("#passkey", "Laptop")
 	b.click(`role=button[name="Make my passkey"]`)
-	b.see("text=the roster has its first administrator")
+	if text := b.see(`[aria-label="The text that you sign"]`); !strings.Contains(text, "\nname: \""+name+"\"\n") {
+		s.t.Errorf("the text that %s signs does not name them:\n%s", name, text)
+	}
 	s.accessible(b)
+	b.click(`role=button[name="Sign with my passkey"]`)
+	b.see("text=Your passkey is in the signer’s roster")
+	s.accessible(b)
+	b.open(s.Portal + "/auth/login?return_to=/")
+	s.fillSignIn(b, name)
+	b.waitURL("^" + s.Portal + "/")
 	return b
 }
 

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"os"
+
 	"stint/cmd/internal/process"
 	"stint/server/broker"
 )
 
-func main() { process.Main("broker", broker.ReadConfig, broker.Run) }
+func main() { process.Main("broker", os.Args[1:], broker.ReadConfig, broker.Run) }

@@ -39,7 +39,7 @@ type signerConfig struct {
 	Issuer       signerIssuer       `json:"issuer"`
 	RelyingParty string             `json:"relying_party"`
 	Origins      []string           `json:"origins"`
-	Bootstrap    string             `json:"bootstrap"`
+	Ceremony     signerCeremony     `json:"ceremony"`
 }
 
 type signerProxy struct {
@@ -53,10 +53,18 @@ type signerIssuer struct {
 	ClientID string `json:"client_id"`
 }
 
-type bootstrapCode struct {
-	ID     string   `json:"id"`
-	Code   string   `json:"code"`
-	Groups []string `json:"groups"`
+// signerCeremony is the signer's own page, and who joins the roster there.
+type signerCeremony struct {
+	Listen         string         `json:"listen"`
+	Origin         string         `json:"origin"`
+	Administrators []signerPerson `json:"administrators"`
+}
+
+type signerPerson struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+	Name    string `json:"name"`
+	Email   string `json:"email"`
 }
 
 type brokerConfig struct {
@@ -98,19 +106,6 @@ type proxyConfig struct {
 	Broker   peer               `json:"broker"`
 }
 
-// Ids of the one-time codes and what an enrolment under each may grant at most:
-// the groups that the default policies name. The demo's code reaches the demo
-// role alone.
-const (
-	administratorCode = "admin"
-	demoCode          = "demo"
-)
-
-var (
-	administratorGroups = []string{"administrators", "security", "sre-leads"}
-	demoGroups          = []string{"demo-approvers"}
-)
-
 // process is one of our binaries with its configuration.
 type process struct {
 	name   string
@@ -135,24 +130,18 @@ func checkBinaries(dir string) error {
 
 func (w *world) signer() process {
 	i, identities := w.installation, w.certificates.Identities
-	bootstrap := w.path("config", "bootstrap.json")
-	codes := []bootstrapCode{{administratorCode, i.AdministratorCode, administratorGroups}}
-	if w.demo != nil && !w.demo.Done() {
-		codes = append(codes, bootstrapCode{demoCode, i.DemoCode, demoGroups})
-	}
-	text, err := json.MarshalIndent(codes, "", "  ")
-	if err != nil {
-		panic(err) // strings always encode
-	}
+	administrator, _ := i.User(installation.Administrator)
 	return process{
 		name: signerName, binary: "stint-signer",
-		files: map[string][]byte{bootstrap: text},
 		config: signerConfig{
 			Instance: i.Instance, Data: w.path(signerName), Listen: i.Address(installation.Signer), TLS: identities[signerName].Files,
 			Broker:  identities[brokerName].Pin,
 			Proxies: []signerProxy{{proxyName, identities[proxyName].Pin, []string{"localhost", "127.0.0.1", "stint"}}},
 			Policy:  w.path("policy"), Issuer: signerIssuer{i.Issuer(), provider.CLIClient},
-			RelyingParty: "localhost", Origins: []string{i.PortalURL()}, Bootstrap: bootstrap,
+			RelyingParty: "localhost", Origins: []string{i.PortalURL()},
+			Ceremony: signerCeremony{i.Address(installation.Ceremony), i.CeremonyURL(), []signerPerson{
+				{i.Issuer(), provider.SubjectOf(w.providerUser(administrator)), administrator.Name, administrator.Email},
+			}},
 		},
 	}
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -27,9 +29,10 @@ type ready struct {
 	Users    []readyUser `json:"users"`
 	Targets  []string    `json:"targets"`
 	Login    string      `json:"login"` // the one login that the targets have
-	// Bootstrap is the link for the first administrator, while it is unused.
-	Bootstrap string         `json:"bootstrap,omitempty"`
-	PIDs      map[string]int `json:"pids"`
+	// Ceremony is the first administrator's link to the signer's own page, until
+	// they have joined.
+	Ceremony string         `json:"ceremony,omitempty"`
+	PIDs     map[string]int `json:"pids"`
 }
 
 type readyUser struct {
@@ -68,10 +71,14 @@ func (w *world) rewriteReady() error {
 		return nil
 	}
 	i := w.installation
+	ceremony, err := w.ceremonyLink()
+	if err != nil {
+		return err
+	}
 	content := ready{
 		Instance: i.Instance, Data: i.Dir(), Portal: i.PortalURL(), API: i.PortalURL() + "/api", Proxy: w.proxyAddress(),
 		HostCA: "@cert-authority * " + w.trust.Trust.HostCA[0], Issuer: i.Issuer(), Targets: targetNames(),
-		Login: w.targets[0].Login.Name, Bootstrap: w.bootstrapLink(), PIDs: maps.Clone(w.supervisor.PIDs()),
+		Login: w.targets[0].Login.Name, Ceremony: ceremony, PIDs: maps.Clone(w.supervisor.PIDs()),
 	}
 	content.PIDs["stint-dev"] = os.Getpid()
 	for _, user := range i.Users {
@@ -84,13 +91,24 @@ func (w *world) rewriteReady() error {
 	return installation.WriteFile(w.config.ReadyFile, append(text, '\n'))
 }
 
-// bootstrapLink opens the page that enrols the first administrator. The code is
-// behind the hash sign: browsers do not send that part anywhere.
-func (w *world) bootstrapLink() string {
-	if !w.trust.BootstrapOpen {
-		return ""
+// ceremonyLink is the first administrator's link to the signer's own page, from the
+// file where the signer keeps it until it is used; empty from then on.
+func (w *world) ceremonyLink() (string, error) {
+	text, err := os.ReadFile(w.path(signerName, "ceremony.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
-	return w.installation.PortalURL() + "/bootstrap#" + administratorCode + ":" + w.installation.AdministratorCode
+	var links []struct{ URL string }
+	if err == nil {
+		err = json.Unmarshal(text, &links)
+	}
+	if err == nil && len(links) != 1 {
+		err = fmt.Errorf("there are %d", len(links))
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the link to the signer's ceremony: %w", err)
+	}
+	return links[0].URL, nil
 }
 
 // greet tells the person at the terminal where to go.
@@ -104,8 +122,10 @@ func (w *world) greet(out io.Writer) {
 		}
 	}
 	table.Flush()
-	if link := w.bootstrapLink(); link != "" {
-		fmt.Fprintf(out, "\nNobody can sign enrolments yet. Sign in as dana and open this once:\n  %s\n", link)
+	if link, err := w.ceremonyLink(); err != nil {
+		w.log.Warn("the first administrator's link is not known", "error", err)
+	} else if link != "" {
+		fmt.Fprintf(out, "\nNobody can sign for anybody yet. As %s, open the signer's own page once, and make a passkey:\n  %s\n", installation.Administrator, link)
 	}
 	fmt.Fprintf(out, "\nOn the command line:\n  export STINT_URL=%s\n  %s login\n", i.PortalURL(), w.command())
 	fmt.Fprintf(out, "\nTargets: %s (login %s)\n", strings.Join(targetNames(), ", "), w.targets[0].Login.Name)

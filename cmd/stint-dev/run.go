@@ -99,6 +99,9 @@ func (w *world) start(ctx context.Context) error {
 	if w.trust, err = w.askSigner(ctx); err != nil {
 		return err
 	}
+	if err := w.comparePolicy(); err != nil {
+		return err
+	}
 	// 5. Targets, broker and proxy.
 	for _, one := range w.targets {
 		w.onClose(one.Close)
@@ -128,13 +131,10 @@ func (w *world) openDemo() (err error) {
 		return nil
 	}
 	engineer, _ := w.installation.User(installation.DemoEngineer)
-	approver, _ := w.installation.User(installation.DemoApprover)
 	w.demo, err = demo.Open(demo.Config{
 		Dir: w.path("demo"), Portal: w.installation.PortalURL(), Stint: filepath.Join(w.config.Bin, "stint"),
 		Engineer: demo.Person{Name: engineer.Name, Password: engineer.Password},
-		Approver: demo.Person{Name: approver.Name, Password: approver.Password},
-		CodeID:   demoCode, Code: w.installation.DemoCode, Groups: demoGroups,
-		Role: demoRole, Target: demoTarget, Pace: 1, Log: w.log,
+		Role:     demoRole, Target: demoTarget, Pace: 1, Log: w.log,
 	})
 	return err
 }
@@ -239,7 +239,7 @@ func (w *world) startProvider(ctx context.Context) error {
 	w.onClose(func() { file.Close() })
 	var users []provider.User
 	for _, user := range w.installation.Users {
-		users = append(users, provider.User{Name: user.Name, Email: user.Email, Subject: user.Subject, Password: user.Password, Groups: user.Groups})
+		users = append(users, w.providerUser(user))
 	}
 	running, err := provider.Start(ctx, provider.Config{
 		Issuer: w.installation.Issuer(), Listen: w.installation.Address(installation.Provider), Database: w.path("provider.db"),
@@ -253,8 +253,11 @@ func (w *world) startProvider(ctx context.Context) error {
 	return nil
 }
 
+func (w *world) providerUser(user installation.User) provider.User {
+	return provider.User{Name: user.Name, Email: user.Email, Subject: user.Subject, Password: user.Password, Groups: user.Groups}
+}
+
 // signerTrust is the part of the signer's answer that matters here.
 type signerTrust struct {
-	Trust         evidence.Trust `json:"trust"`
-	BootstrapOpen bool           `json:"bootstrap_open"`
+	Trust evidence.Trust `json:"trust"`
 }

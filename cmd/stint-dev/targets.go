@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"stint/cmd/stint-dev/internal/installation"
@@ -57,7 +59,8 @@ func (w *world) prepareTargets() error {
 	return w.writePolicy(login.Name)
 }
 
-// writePolicy writes the policy once; from then on it is the reader's to edit.
+// writePolicy writes the policy once; from then on it is the reader's to edit, and
+// to propose.
 func (w *world) writePolicy(login string) error {
 	var entries []bundle.Target
 	for i, one := range w.targets {
@@ -94,4 +97,25 @@ func (w *world) writePolicy(login string) error {
 		}
 	}
 	return os.Rename(next, w.path("policy"))
+}
+
+// comparePolicy says where the files differ from the policy in force: the signer
+// read them once, and a change of them counts when administrators have signed it.
+func (w *world) comparePolicy() error {
+	written := map[string]string{}
+	names, err := filepath.Glob(w.path("policy", "*.yaml"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("reading the policy: %w", err)
+		}
+		written[filepath.Base(name)] = string(text)
+	}
+	if !maps.Equal(written, w.trust.Trust.Policy) {
+		w.log.Warn("the policy in the files is not the one in force; an administrator proposes it with `stint policy propose`", "files", w.path("policy"))
+	}
+	return nil
 }

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"os"
+
 	"stint/cmd/internal/process"
 	"stint/recorder"
 )
 
-func main() { process.Main("proxy", recorder.ReadConfig, recorder.Run) }
+func main() { process.Main("proxy", os.Args[1:], recorder.ReadConfig, recorder.Run) }

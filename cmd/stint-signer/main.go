@@ -1,9 +1,26 @@
 // Command stint-signer is the process that holds Stint's private keys.
+//
+//	stint-signer [run] --config FILE    serve
+//	stint-signer init --config FILE     let the first administrators join, and end
 package main
 
 import (
+	"fmt"
+	"os"
+
 	"stint/cmd/internal/process"
 	"stint/server/signer"
 )
 
-func main() { process.Main("signer", signer.ReadConfig, signer.Run) }
+func main() {
+	command, flags := process.Command(os.Args[1:])
+	switch command {
+	case "run":
+		process.Main("signer", flags, signer.ReadConfig, signer.Run)
+	case "init":
+		process.Main("signer", flags, signer.ReadConfig, signer.Init)
+	default:
+		fmt.Fprintf(os.Stderr, "stint-signer has no command %q: it is run or init\n", command)
+		os.Exit(2)
+	}
+}

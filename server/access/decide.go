@@ -117,10 +117,14 @@ func (m moment) roster(s policies.Subject) evidence.RosterPerson {
 }
 
 // passkeysOf lists the passkeys with which a person can sign now, and for whom
-// each speaks: in no more groups than it was enrolled for.
+// each speaks: in no more groups than it was enrolled for. Suspended, they sign
+// nothing.
 func (m moment) passkeysOf(s policies.Subject) (credentials []string, speaking []policies.Person) {
 	credentials = []string{}
 	person := m.roster(s)
+	if person.IsSuspended(m.now) {
+		return credentials, nil
+	}
 	for _, k := range person.Passkeys {
 		if k.Active(m.now) {
 			credentials, speaking = append(credentials, k.Credential), append(speaking, person.With(k))

@@ -13,8 +13,11 @@ import (
 // EnrolmentView is an enrolment as one person may see it.
 type EnrolmentView struct {
 	Enrolment
-	Digest string   // of the statement
-	May    []string // possession, bootstrap, authorise, reject
+	Gathered        // administrators' signatures
+	Digest   string // of the statement
+	// May is what this person may do: possession, authorise (with an earlier passkey
+	// of their own), sign (as an administrator), send, reject.
+	May []string
 }
 
 // StartEnrolment stores a passkey that was just registered, and makes the
@@ -42,6 +45,9 @@ func (s *Service) StartEnrolment(ctx context.Context, by policies.Person, k NewP
 			Credential: k.Credential, PublicKey: k.PublicKey, AAGUID: k.AAGUID,
 			Created: c.now, Expires: seconds(c.now).Add(enrolmentLife),
 		}
+		if c.policy.NeedsAttestation(groups) {
+			e.Attestation = k.Attestation
+		}
 		e.Statement, err = evidence.Encode(&evidence.Enrolment{
 			Instance: s.config.Instance, Person: by.Subject, Name: by.Name, Email: by.Email, Groups: groups,
 			Credential: k.Credential, PublicKey: k.PublicKey, AAGUID: k.AAGUID, PasskeyName: e.Passkey,
@@ -62,61 +68,85 @@ func (s *Service) StartEnrolment(ctx context.Context, by policies.Person, k NewP
 		if err != nil {
 			return err
 		}
-		view = c.viewEnrolment(by, e)
-		return c.AddEnrolment(e)
+		if err := c.AddEnrolment(e); err != nil {
+			return err
+		}
+		view, err = c.viewEnrolment(c, by, e)
+		return err
 	})
 	return view, err
 }
 
 type enrolmentData struct {
-	ID         string `json:"enrolment"`
-	Credential string `json:"credential"`
-	Statement  string `json:"statement,omitempty"`
-	Reason     string `json:"reason,omitempty"`
+	ID         string              `json:"enrolment"`
+	Credential string              `json:"credential"`
+	Statement  string              `json:"statement,omitempty"`
+	Signed     *evidence.Assertion `json:"signed,omitempty"`
+	Reason     string              `json:"reason,omitempty"`
 }
 
 // enrolmentGroups are what the person will be in: what they have in the roster
 // and what they ask for. A statement that named fewer would take groups away.
 func (m moment) enrolmentGroups(by policies.Person, asked []string) ([]string, error) {
-	known := append(m.policy.ApproverGroups(), policies.AdministratorsGroup)
-	known = append(known, m.policy.Organization().Reviewers...)
-	for _, g := range asked {
-		if !slices.Contains(known, g) {
-			return nil, invalid("groups", "Nobody is asked for in the group %q. Choose one of %s.", clip(g), strings.Join(known, ", "))
-		}
-	}
-	groups := append(slices.Clone(asked), m.roster(by.Subject).Person.Groups...)
+	groups, err := m.knownGroups(asked)
+	groups = append(groups, m.roster(by.Subject).Person.Groups...)
 	slices.Sort(groups)
-	return slices.Compact(groups), nil
+	return slices.Compact(groups), err
 }
 
 // viewEnrolment is an enrolment as it stands now: past its time it is expired,
 // and once the signer has it it is pinned, whether that was written down or not.
-func (m moment) viewEnrolment(by policies.Person, e Enrolment) EnrolmentView {
+func (m moment) viewEnrolment(r ChangeReader, by policies.Person, e Enrolment) (EnrolmentView, error) {
 	if e.open() && m.pinned(e.Credential) {
 		e.State = EnrolmentPinned
 	} else if e.open() && !m.now.Before(e.Expires) {
 		e.State = EnrolmentExpired
 	}
 	v := EnrolmentView{Enrolment: e, Digest: evidence.Digest(e.Statement), May: []string{}}
+	var err error
+	if v.Gathered, err = m.gathered(r, e.ID, e.Person); err != nil {
+		return v, err
+	}
 	own := by.Subject == e.Person.Subject
 	administrator := m.isAdministrator(by.Subject)
 	switch {
 	case e.State == NeedsPossession && own:
 		v.May = append(v.May, "possession")
 	case e.State == NeedsAuthority:
-		credentials, _ := m.passkeysOf(by.Subject)
-		if own && m.trust.BootstrapOpen {
-			v.May = append(v.May, "bootstrap")
-		}
-		if administrator && !own || own && len(credentials) > 0 {
+		if own && m.ownPasskeySuffices(e) {
 			v.May = append(v.May, "authorise")
+		}
+		if m.maySign(by, v.Gathered, e.Person) == nil && v.Missing() > 0 {
+			v.May = append(v.May, "sign")
+		}
+		if administrator && v.Missing() == 0 {
+			v.May = append(v.May, "send")
 		}
 	}
 	if e.open() && (own || administrator) {
 		v.May = append(v.May, "reject")
 	}
-	return v
+	return v, nil
+}
+
+// ownPasskeySuffices says whether an earlier passkey of the same person can allow
+// this one: it gives nothing that theirs has not, and makes nobody an
+// administrator. The signer decides; this is for what is offered.
+func (m moment) ownPasskeySuffices(e Enrolment) bool {
+	return len(m.earlierPasskeys(e)) > 0 && !slices.Contains(e.Groups, policies.AdministratorsGroup)
+}
+
+// earlierPasskeys are the person's own that speak for the very groups of an
+// enrolment.
+func (m moment) earlierPasskeys(e Enrolment) []string {
+	var with []string
+	credentials, speaking := m.passkeysOf(e.Person.Subject)
+	for i, credential := range credentials {
+		if slices.Equal(slices.Sorted(slices.Values(speaking[i].Groups)), e.Groups) {
+			with = append(with, credential)
+		}
+	}
+	return with
 }
 
 func (e Enrolment) open() bool { return e.State == NeedsPossession || e.State == NeedsAuthority }
@@ -127,7 +157,7 @@ func (m moment) pinned(credential string) bool {
 }
 
 // seenEnrolment reads one that this person may see: their own, or any for an administrator.
-func (m moment) seenEnrolment(r PeopleReader, by policies.Person, id string) (EnrolmentView, error) {
+func (m moment) seenEnrolment(r Reader, by policies.Person, id string) (EnrolmentView, error) {
 	e, err := r.Enrolment(id)
 	if errors.Is(err, ErrNoRow) || err == nil && e.Person.Subject != by.Subject && !m.isAdministrator(by.Subject) {
 		return EnrolmentView{}, fail(NotFound, CodeEnrolmentNotFound, "There is no enrolment %q that you may see.", clip(id))
@@ -135,7 +165,7 @@ func (m moment) seenEnrolment(r PeopleReader, by policies.Person, id string) (En
 	if err != nil {
 		return EnrolmentView{}, err
 	}
-	return m.viewEnrolment(by, e), nil
+	return m.viewEnrolment(r, by, e)
 }
 
 // Enrolment reads one enrolment.
@@ -161,7 +191,11 @@ func (s *Service) Enrolments(ctx context.Context, by policies.Person) (views []E
 			return err
 		}
 		for _, e := range rows {
-			if v := m.viewEnrolment(by, e); v.open() {
+			v, err := m.viewEnrolment(r, by, e)
+			if err != nil {
+				return err
+			}
+			if v.open() {
 				views = append(views, v)
 			}
 		}
@@ -173,7 +207,7 @@ func (s *Service) Enrolments(ctx context.Context, by policies.Person) (views []E
 func wrongStep(e EnrolmentView) *Error {
 	sentence := map[EnrolmentState]string{
 		NeedsPossession:   "The new passkey has to sign first.",
-		NeedsAuthority:    "The passkey has signed; now an administrator has to.",
+		NeedsAuthority:    "The passkey has signed; now administrators have to.",
 		EnrolmentPinned:   "The passkey is enrolled already.",
 		EnrolmentRejected: "The enrolment was rejected. Register the passkey anew.",
 		EnrolmentExpired:  "The enrolment waited too long. Remove the passkey and register it anew.",
@@ -208,102 +242,15 @@ func (s *Service) ProvePossession(ctx context.Context, by policies.Person, id st
 		} else if err != nil {
 			return err
 		}
-		view = c.viewEnrolment(by, e)
+		if view, err = c.viewEnrolment(c, by, e); err != nil {
+			return err
+		}
 		_, err = c.record(AuditEvent{
 			Kind: EventEnrolmentProved, Actor: ActorOf(by), Text: by.Name + " proved to hold the passkey " + e.Passkey + ".",
 		}, enrolmentData{ID: id, Credential: e.Credential})
 		return err
 	})
 	return view, err
-}
-
-// EnrolmentChallenge gives the statement to the passkey that is to allow it: an
-// administrator's, or an earlier one of the same person. The text is the
-// enrolment's own, so that everybody signs the same.
-func (s *Service) EnrolmentChallenge(ctx context.Context, by policies.Person, id string) (SigningChallenge, error) {
-	var challenge SigningChallenge
-	err := s.read(ctx, func(r Reader, m moment) error {
-		view, err := m.seenEnrolment(r, by, id)
-		if err != nil {
-			return err
-		}
-		if !slices.Contains(view.May, "authorise") {
-			if view.State != NeedsAuthority {
-				return wrongStep(view)
-			}
-			return fail(Forbidden, CodeForbidden, "You have no passkey that could allow this; an administrator has to.")
-		}
-		credentials, _ := m.passkeysOf(by.Subject)
-		challenge = m.signingChallenge(view.Statement, credentials, view.Expires.Sub(m.now))
-		return nil
-	})
-	return challenge, err
-}
-
-// AuthoriseEnrolment takes an enrolment with an authority's yes to the signer,
-// who judges it.
-func (s *Service) AuthoriseEnrolment(ctx context.Context, by policies.Person, id string, authority EnrolmentAuthority) (EnrolmentView, error) {
-	// 1. It waits for this.
-	view, err := s.Enrolment(ctx, by, id)
-	if err != nil {
-		return EnrolmentView{}, err
-	}
-	if view.State != NeedsAuthority && view.State != EnrolmentPinned {
-		return EnrolmentView{}, wrongStep(view)
-	}
-	// 2. The signer checks everything, unless it has the passkey already and only
-	// our note of it was lost.
-	if view.State == NeedsAuthority {
-		calling, cancel := context.WithTimeout(ctx, signerPatience)
-		defer cancel()
-		given := evidence.EnrolmentEvidence{Statement: view.Statement, Possession: *view.Possession, Login: authority.Login}
-		switch {
-		case authority.Passkey != nil && by.Subject == view.Person.Subject:
-			given.Own = authority.Passkey
-		case authority.Passkey != nil:
-			given.Administrators = []evidence.Assertion{*authority.Passkey}
-		}
-		if err := s.config.Signer.Enrol(calling, given); err != nil {
-			return EnrolmentView{}, err
-		}
-	}
-	// 3. Written down.
-	err = s.writeDown(ctx, func(c *change) error {
-		e, err := c.Tx.Enrolment(id)
-		if err != nil {
-			return err
-		}
-		if !e.open() { // another call was faster
-			view = c.viewEnrolment(by, e)
-			return nil
-		}
-		from := e.State
-		e.State = EnrolmentPinned
-		if err := c.MoveEnrolment(e, from); err != nil {
-			return err
-		}
-		view = c.viewEnrolment(by, e)
-		if authority.Passkey != nil {
-			if err := c.notePasskey(authority.Passkey.Credential); err != nil {
-				return err
-			}
-		}
-		_, err = c.record(AuditEvent{
-			Kind: EventEnrolmentPinned, Actor: ActorOf(by),
-			Text: "The passkey " + e.Passkey + " of " + e.Person.Name + " is in the signer's roster.",
-		}, enrolmentData{ID: id, Credential: e.Credential})
-		return err
-	})
-	if err != nil || view.State != EnrolmentRejected {
-		return view, err
-	}
-	// 4. It was rejected while the signer worked: the rejection stands.
-	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), signerPatience)
-	defer cancel()
-	if err := s.config.Signer.RemovePasskey(calling, view.Credential, by.Subject); err != nil {
-		return EnrolmentView{}, err
-	}
-	return EnrolmentView{}, wrongStep(view)
 }
 
 // RejectEnrolment ends an enrolment: by an administrator, or by its own person.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"stint/policies"
+	"stint/server/evidence"
 )
 
 // movement is one transition on its way into the store.
@@ -14,6 +15,16 @@ type movement struct {
 	kind  string          // of the audit event
 	text  string
 	data  any
+	// signed is the actor's own word for an end, if they gave one.
+	signed *evidence.SignedByKey
+}
+
+// word is how evidence, the signer and the outbox call an end.
+func (s Step) word() string {
+	if s.State == Ended {
+		return string(s.Reason)
+	}
+	return string(s.State)
 }
 
 // move makes a transition. It is the only function that changes a request's state.
@@ -48,11 +59,8 @@ func (c *change) move(q *Request, by movement) error {
 		c.wake = true // Run learns when it ends
 		return nil
 	}
-	reason := string(q.EndReason)
-	if q.State != Ended {
-		reason = string(q.State)
-	}
-	if err := c.AddEnding(Ending{Request: q.ID, Reason: reason, By: by.actor, At: c.now, Next: c.now}); err != nil {
+	ending := Ending{Request: q.ID, Reason: step.word(), By: by.actor, At: c.now, Next: c.now, Evidence: by.signed}
+	if err := c.AddEnding(ending); err != nil {
 		return err
 	}
 	c.wake = true

@@ -3,25 +3,43 @@ package access
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"stint/policies"
+	"stint/server/evidence"
 )
 
-// Passkeys lists the caller's own.
+// Passkeys lists the caller's own: those registered here, and those that the
+// signer's roster has from its own ceremony, which have no Record.
 func (s *Service) Passkeys(ctx context.Context, by policies.Person) (passkeys []Passkey, err error) {
 	err = s.read(ctx, func(r Reader, m moment) (err error) {
 		passkeys, err = r.Passkeys(by.Subject)
 		for i, p := range passkeys {
 			passkeys[i].Pinned = m.pinned(p.Credential)
 		}
+		for _, k := range m.roster(by.Subject).Passkeys {
+			if k.Active(m.now) && !slices.ContainsFunc(passkeys, func(p Passkey) bool { return p.Credential == k.Credential }) {
+				passkeys = append(passkeys, pinnedPasskey(by.Subject, k))
+			}
+		}
 		return err
 	})
 	return passkeys, err
 }
 
-func ownPasskey(r PeopleReader, by policies.Person, credential string) (Passkey, error) {
+// pinnedPasskey is one that only the signer's roster knows.
+func pinnedPasskey(owner policies.Subject, k evidence.Passkey) Passkey {
+	return Passkey{Credential: k.Credential, Owner: owner, Name: k.Name, Groups: k.Groups, Created: k.Enrolled, Pinned: true}
+}
+
+func (m moment) ownPasskey(r PeopleReader, by policies.Person, credential string) (Passkey, error) {
 	p, err := r.Passkey(credential)
+	if errors.Is(err, ErrNoRow) {
+		if k, ok := m.roster(by.Subject).Active(credential, m.now); ok {
+			return pinnedPasskey(by.Subject, k), nil
+		}
+	}
 	if errors.Is(err, ErrNoRow) || err == nil && p.Owner != by.Subject {
 		return Passkey{}, fail(NotFound, CodePasskeyNotFound, "You have no such passkey.")
 	}
@@ -35,11 +53,13 @@ func (s *Service) RenamePasskey(ctx context.Context, by policies.Person, credent
 		return invalid("name", "A passkey's name has 1 to 64 visible characters.")
 	}
 	return s.write(ctx, func(c *change) error {
-		p, err := ownPasskey(c, by, credential)
+		p, err := c.ownPasskey(c, by, credential)
 		if err != nil {
 			return err
 		}
-		if err := c.Tx.RenamePasskey(credential, name); err != nil {
+		if err := c.Tx.RenamePasskey(credential, name); errors.Is(err, ErrRaced) {
+			return fail(Conflict, CodePasskeyNotFound, "This passkey was registered at the signer's own page, and keeps the name that it got there.")
+		} else if err != nil {
 			return err
 		}
 		_, err = c.record(AuditEvent{
@@ -57,8 +77,9 @@ type passkeyData struct {
 // forgets it. From then on it signs nothing.
 func (s *Service) RemovePasskey(ctx context.Context, by policies.Person, credential string) error {
 	// 1. It is the caller's.
-	err := s.read(ctx, func(r Reader, _ moment) error {
-		_, err := ownPasskey(r, by, credential)
+	var p Passkey
+	err := s.read(ctx, func(r Reader, m moment) (err error) {
+		p, err = m.ownPasskey(r, by, credential)
 		return err
 	})
 	if err != nil {
@@ -72,10 +93,6 @@ func (s *Service) RemovePasskey(ctx context.Context, by policies.Person, credent
 	}
 	// 3. Then our note of it, and an enrolment that still waits.
 	return s.writeDown(ctx, func(c *change) error {
-		p, err := ownPasskey(c, by, credential)
-		if err != nil {
-			return err
-		}
 		waiting, err := c.Tx.Enrolments(EnrolmentQuery{
 			Person: by.Subject, States: []EnrolmentState{NeedsPossession, NeedsAuthority}, Limit: MaxPage,
 		})

@@ -71,6 +71,9 @@ type NewPasskey struct {
 	Name       string
 	Groups     []string // approver groups asked for; none: only confirms the owner's own sign-ins
 	Record     []byte
+	// Attestation is what the registration answered. It is kept where policy asks
+	// for it, for these groups.
+	Attestation *evidence.Attestation
 }
 
 // EnrolmentState is how far a passkey is on its way into the signer's roster.
@@ -100,10 +103,14 @@ type Enrolment struct {
 	Created    time.Time
 	Expires    time.Time
 	Possession *evidence.Assertion
+	// Attestation is what the authenticator said of itself, where policy asks.
+	Attestation *evidence.Attestation
 }
 
 // EnrolmentAuthority is an authority's yes; exactly one is set.
 type EnrolmentAuthority struct {
+	// Passkey is an administrator's for somebody else's enrolment, one of the
+	// quorum; or the person's own earlier one.
 	Passkey *evidence.Assertion
 	Login   *evidence.LoginProof
 }

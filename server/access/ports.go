@@ -25,9 +25,9 @@ type Notifier interface {
 // Trust is whom the signer believes, as the broker last heard.
 type Trust struct {
 	evidence.Trust
-	PolicyDigest  string
-	Checkpoint    string // signed note: the head of the signer's ledger
-	BootstrapOpen bool   // a bootstrap code for administrators is unused
+	PolicyDigest string
+	Checkpoint   string // signed note: the head of the signer's ledger
+	Ceremony     bool   // the first administrators are still being enrolled, at the signer's own page
 }
 
 // Signer is the signer process. Every call but Trust goes over the network and
@@ -42,12 +42,20 @@ type Signer interface {
 	// SignSession asks for a certificate for a person.
 	SignSession(ctx context.Context, b evidence.Bundle) (SignedCertificate, error)
 	// End says that nothing more may be signed for a request. It is idempotent.
-	End(ctx context.Context, request, reason string, by policies.Subject) error
+	End(ctx context.Context, e Ending) error
 	// Enrol pins a passkey; trust is fetched anew before it returns.
 	Enrol(ctx context.Context, e evidence.EnrolmentEvidence) error
 	// RemovePasskey takes a passkey out of the roster; trust is fetched anew before it
 	// returns. A credential that is not in the roster is no error.
 	RemovePasskey(ctx context.Context, credential string, by policies.Subject) error
+	// Suspend makes somebody's passkeys and grants count for nothing; trust is
+	// fetched anew before it returns. Somebody suspended already is no error.
+	Suspend(ctx context.Context, s Suspension) error
+	// ChangeRoster, ChangePolicy and TakeInventory hand over what is signed; trust
+	// is fetched anew before they return. What the signer has already is no error.
+	ChangeRoster(ctx context.Context, e evidence.ChangeEvidence) error
+	ChangePolicy(ctx context.Context, e evidence.PolicyEvidence) error
+	TakeInventory(ctx context.Context, e evidence.InventoryEvidence) error
 }
 
 // SignedCertificate is the signer's answer to SignSession.
@@ -75,6 +83,7 @@ type Reader interface {
 	RequestReader
 	SessionReader
 	PeopleReader
+	ChangeReader
 	AuditReader
 }
 
@@ -84,6 +93,7 @@ type Tx interface {
 	RequestWriter
 	SessionWriter
 	PeopleWriter
+	ChangeWriter
 	// Append makes the event the audit log's next leaf and gives its index.
 	Append(e AuditEvent) (int64, error)
 }
@@ -101,6 +111,9 @@ type RequestReader interface {
 	// these subjects or has this e-mail address (compared without case; empty
 	// matches nobody).
 	LiveGrants(of []policies.Subject, email string, now time.Time) ([]Request, error)
+	// OpenRequests lists what is pending or live, as LiveGrants does, whether or not
+	// time has ended it.
+	OpenRequests(of []policies.Subject, email string) ([]Request, error)
 	Certificate(serial uint64) (Certificate, error)
 	// Certificates lists a request's, oldest first.
 	Certificates(request string) ([]Certificate, error)
@@ -191,6 +204,13 @@ type SessionPlace struct {
 // PeopleReader reads what is known of people and their keys.
 type PeopleReader interface {
 	Person(s policies.Subject) (KnownPerson, error)
+	// People lists who has signed in, by issuer and subject.
+	People(q PeopleQuery) ([]KnownPerson, error)
+	// Suspension is the newest of an identity, lifted or not.
+	Suspension(of policies.Subject) (Suspension, error)
+	// Suspensions lists those that the signer has not confirmed and whose next
+	// attempt is due.
+	Suspensions(now time.Time, limit int) ([]Suspension, error)
 	// SignIn finds by the hash of the token.
 	SignIn(token [32]byte) (SignIn, error)
 	Passkey(credential string) (Passkey, error)
@@ -206,6 +226,8 @@ type PeopleWriter interface {
 	// PutPerson stores name, e-mail, groups and LastSeen, and for somebody new
 	// the handle and FirstSeen too.
 	PutPerson(p KnownPerson) error
+	// PutSuspension takes the place of an earlier one of the identity.
+	PutSuspension(s Suspension) error
 	AddSignIn(s SignIn) error
 	// BindIDToken binds a token to a login key. It fails with ErrRowExists if it
 	// is bound to another.
@@ -223,6 +245,13 @@ type PeopleWriter interface {
 	AddConfirmation(c Confirmation) error
 	// ConfirmLogin stores the signature if there is none yet; else ErrRaced.
 	ConfirmLogin(c Confirmation) error
+}
+
+// PeopleQuery selects people. Zero fields select everything.
+type PeopleQuery struct {
+	Person string           // the subject, or the e-mail address without case
+	After  policies.Subject // continues behind an identity that was listed before
+	Limit  int              // 1 to MaxPage
 }
 
 // EnrolmentQuery selects enrolments. Zero fields select everything.

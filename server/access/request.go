@@ -144,4 +144,7 @@ type Ending struct {
 	// next one is due.
 	Attempts int
 	Next     time.Time
+	// Evidence, where there is some, is By's own word for it: an end statement that
+	// their login key signed. Taking away never needs it.
+	Evidence *evidence.SignedByKey
 }

@@ -100,6 +100,9 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 	if err := s.watchClock(ctx, clock); err != nil {
 		return 0, err
 	}
+	if err := s.closeChanges(ctx); err != nil {
+		return 0, err
+	}
 	for _, q := range due {
 		if err := s.expire(ctx, q.ID); err != nil {
 			return 0, err
@@ -163,11 +166,15 @@ func (s *Service) giveUp(ctx context.Context, id string) error {
 	})
 }
 
-// deliver brings endings to the signer.
+// deliver brings suspensions and endings to the signer.
 func (s *Service) deliver(ctx context.Context) (time.Duration, error) {
 	var endings []Ending
+	var suspensions []Suspension
 	rest := longestRest
 	err := s.read(ctx, func(r Reader, m moment) (err error) {
+		if suspensions, err = r.Suspensions(m.now, runBatch); err != nil {
+			return err
+		}
 		if endings, err = r.Endings(m.now, runBatch); err != nil {
 			return err
 		}
@@ -180,6 +187,11 @@ func (s *Service) deliver(ctx context.Context) (time.Duration, error) {
 	})
 	if err != nil {
 		return 0, err
+	}
+	for _, suspended := range suspensions {
+		if err := s.deliverSuspension(ctx, suspended); err != nil && !errors.As(err, new(*Error)) {
+			return 0, err
+		}
 	}
 	for _, e := range endings {
 		if err := s.deliverOne(ctx, e); err != nil {
@@ -197,7 +209,7 @@ func (s *Service) deliver(ctx context.Context) (time.Duration, error) {
 func (s *Service) deliverOne(ctx context.Context, e Ending) error {
 	calling, cancel := context.WithTimeout(ctx, signerPatience)
 	defer cancel()
-	failed := s.config.Signer.End(calling, e.Request, e.Reason, e.By.Subject)
+	failed := s.config.Signer.End(calling, e)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -42,13 +42,20 @@ func (s *Service) CommandLineSignedIn(ctx context.Context, in SignIn, token IDTo
 		return known, confirmation, err
 	}
 	err = s.write(ctx, func(c *change) (err error) {
-		// 1. Nobody signs in with a token that they read somewhere.
+		// 1. Whoever is suspended is told why. A browser is let in, and told at each
+		// page: see Authenticate.
+		if suspended, is, err := c.suspension(c, in.Person); err != nil {
+			return err
+		} else if is {
+			return suspended.told()
+		}
+		// 2. Nobody signs in with a token that they read somewhere.
 		if err := c.BindIDToken(token, in.LoginKey); errors.Is(err, ErrRowExists) {
 			return fail(Forbidden, CodeTokenUsed, "Another machine has signed in with this ID token. Sign in anew.")
 		} else if err != nil {
 			return err
 		}
-		// 2. A key that the token does not commit to waits.
+		// 3. A key that the token does not commit to waits.
 		if confirm {
 			in.Confirmation = code
 		}
@@ -116,8 +123,21 @@ func (s *Service) Authenticate(ctx context.Context, token [32]byte, kind SignInK
 		if errors.Is(err, ErrNoRow) || err == nil && (in.Kind != kind || !m.now.Before(in.Ends)) {
 			return fail(Unauthenticated, CodeSignInNeeded, "You are not signed in, or your sign-in is over. Sign in again.")
 		}
-		if err != nil || in.Confirmation == "" || unconfirmed {
+		if err != nil {
 			return err
+		}
+		// Whoever is suspended does nothing, and what they were signed in to before
+		// stays over when they no longer are.
+		suspended, is, err := m.suspension(r, in.Person)
+		switch {
+		case err != nil:
+			return err
+		case is:
+			return suspended.told()
+		case !in.Began.After(suspended.At):
+			return fail(Unauthenticated, CodeSignInNeeded, "Your sign-in ended when you were suspended. Sign in again.")
+		case in.Confirmation == "" || unconfirmed:
+			return nil
 		}
 		confirmation, err := r.Confirmation(in.Confirmation)
 		if err == nil && confirmation.Signed == nil {
@@ -168,7 +188,9 @@ type Standing struct {
 	Approver      bool     // one of them is asked for by some role
 	Administrator bool
 	Reviewer      bool
-	BootstrapOpen bool
+	// Ceremony says that the first administrators are still being enrolled, at the
+	// signer's own page.
+	Ceremony bool
 }
 
 // Standing says what a person is. While the signer has not been heard they are nothing.
@@ -184,7 +206,7 @@ func (s *Service) Standing(ctx context.Context, by policies.Person) Standing {
 		standing.Approver = sharesGroup(speaking, m.policy.ApproverGroups())
 		standing.Administrator = m.isAdministrator(by.Subject)
 		standing.Reviewer = m.isReviewer(by)
-		standing.BootstrapOpen = m.trust.BootstrapOpen
+		standing.Ceremony = m.trust.Ceremony
 		return nil
 	})
 	return standing

@@ -80,6 +80,8 @@ func describe(a policies.Ask) string {
 	return fmt.Sprintf("%s on %s for %s (role %s)", a.Login, a.Target, spell(a.Duration), a.Role)
 }
 
+func compareFold(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) }
+
 func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
 
 // spell writes a duration in words, for example "1 hour 30 minutes".

@@ -99,7 +99,12 @@ type Enrolment struct {
 	Digest     string    `json:"digest"`
 	Created    time.Time `json:"created"`
 	Expires    time.Time `json:"expires"`
-	May        []string  `json:"may" doc:"possession, bootstrap, authorise, reject"`
+	// Signed are administrators' signatures; Quorum of them are needed, where
+	// nothing else allows it.
+	Signed  []Signature `json:"signed"`
+	Quorum  int         `json:"quorum"`
+	Missing int         `json:"missing"`
+	May     []string    `json:"may" doc:"possession, authorise (with an own earlier passkey), sign (as an administrator), send, reject"`
 }
 
 // Enrolments is a list of enrolments that wait.
@@ -109,16 +114,8 @@ type Enrolments struct {
 
 // Authorisation is an authority's yes; exactly one is set.
 type Authorisation struct {
-	Passkey   *Assertion      `json:"passkey,omitempty"`
-	Bootstrap *BootstrapProof `json:"bootstrap,omitempty"`
-	Login     *LoginAuthority `json:"login,omitempty"`
-}
-
-// BootstrapProof is an HMAC-SHA256 of the enrolment statement's bytes under the
-// one-time code, base64url; the code itself never leaves the page.
-type BootstrapProof struct {
-	Code string `json:"code" minLength:"1" maxLength:"64" doc:"id of the code: the part in front of its first colon"`
-	MAC  string `json:"mac" minLength:"1" maxLength:"64"`
+	Passkey *Assertion      `json:"passkey,omitempty" doc:"an administrator's, one of the quorum; or an earlier one of the person's own"`
+	Login   *LoginAuthority `json:"login,omitempty"`
 }
 
 // LoginAuthority is a login key's signature over the enrolment statement.

@@ -19,7 +19,7 @@ type Me struct {
 	Approver      bool     `json:"approver" doc:"has a pinned passkey in a group that some role asks for"`
 	Administrator bool     `json:"administrator" doc:"may sign enrolments"`
 	Reviewer      bool     `json:"reviewer" doc:"may see every request, session, recording and audit event"`
-	BootstrapOpen bool     `json:"bootstrap_open" doc:"no administrator exists yet: the one-time code is still unused"`
+	Ceremony      bool     `json:"ceremony" doc:"the first administrators are still being enrolled, at the signer's own page"`
 	Instance      string   `json:"instance"`
 	PolicyWarning string   `json:"policy_warning,omitempty" doc:"set when broker and signer decide by different policies"`
 }
@@ -198,6 +198,15 @@ type SignedStatement struct {
 // Taking is the body of everything that takes away: it needs no proof.
 type Taking struct {
 	Reason string `json:"reason,omitempty" maxLength:"500"`
+	// Evidence is the caller's own word for ending a request: an end statement,
+	// signed with the login key of the command line's sign-in. It is never needed.
+	Evidence *EndEvidence `json:"evidence,omitempty"`
+}
+
+// EndEvidence is an end statement with the login key's signature over it.
+type EndEvidence struct {
+	Statement string `json:"statement" minLength:"1" maxLength:"16384"`
+	Signature string `json:"signature" minLength:"1" maxLength:"128"`
 }
 
 // LoginBinding is evidence.LoginBinding: the ID token and the key it commits to.

@@ -85,7 +85,7 @@ func operations(t *testing.T) (all []call) {
 	for path, methods := range document.Paths {
 		for method, operation := range methods {
 			c := call{method: strings.ToUpper(method), path: path, header: map[string]string{}}
-			for _, name := range []string{"id", "session", "credential", "enrolment", "code"} {
+			for _, name := range []string{"id", "session", "credential", "enrolment", "code", "change"} {
 				c.path = strings.ReplaceAll(c.path, "{"+name+"}", "unknown-thing-0000")
 			}
 			if operation.RequestBody != nil {
@@ -97,7 +97,7 @@ func operations(t *testing.T) (all []call) {
 			all = append(all, c)
 		}
 	}
-	if len(all) < 39 {
+	if len(all) < 53 {
 		t.Fatalf("the document has %d operations only", len(all))
 	}
 	return all
@@ -107,7 +107,8 @@ func TestEveryOperationKnowsWhoCalls(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{withoutSigner: true})
 	alice := w.portalSignIn("alice")
-	open := map[string]bool{api.PathHealth: true, api.PathConfiguration: true, api.PathSignIn: true}
+	open := map[string]bool{api.PathHealth: true, api.PathConfiguration: true, api.PathSignIn: true, api.PathInventories: true}
+	large := map[string]bool{api.PathPolicyChanges: true, api.PathInventories: true} // they carry files
 	before := w.leaves()
 	for _, c := range operations(t) {
 		isOpen := c.header["open"] != ""
@@ -144,6 +145,10 @@ func TestEveryOperationKnowsWhoCalls(t *testing.T) {
 		if c.body == "" {
 			continue
 		}
+		most := 128 << 10
+		if large[c.path] {
+			most = 1 << 20
+		}
 		for _, wrong := range []struct {
 			body, media string
 			status      int
@@ -152,7 +157,7 @@ func TestEveryOperationKnowsWhoCalls(t *testing.T) {
 			{`[]`, "application/json", http.StatusUnprocessableEntity},
 			{`{`, "application/json", http.StatusBadRequest},
 			{`{} {}`, "application/json", http.StatusBadRequest},
-			{`{"reason": "` + strings.Repeat("x", 200<<10) + `"}`, "application/json", http.StatusRequestEntityTooLarge},
+			{`{"reason": "` + strings.Repeat("x", most) + `"}`, "application/json", http.StatusRequestEntityTooLarge},
 			{`{}`, "text/plain", http.StatusUnsupportedMediaType},
 		} {
 			c.body, c.header = wrong.body, map[string]string{"Content-Type": wrong.media}

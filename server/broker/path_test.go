@@ -34,7 +34,7 @@ func TestPath(t *testing.T) {
 
 	me, err := bob.api.Me(ctx)
 	must(t, err)
-	if !me.Approver || me.Administrator || me.BootstrapOpen || !slices.Equal(me.RosterGroups, []string{"sre-leads"}) {
+	if !me.Approver || me.Administrator || me.Ceremony || !slices.Equal(me.RosterGroups, []string{"sre-leads"}) {
 		t.Errorf("bob is %+v", me)
 	}
 	roles, err := alice.api.Roles(ctx)

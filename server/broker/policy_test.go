@@ -13,11 +13,12 @@ import (
 	"stint/server/api"
 )
 
-// The policy is loaded anew at SIGHUP; a faulty one changes nothing and is told.
+// The broker's files are loaded anew at SIGHUP. They decide nothing: that they
+// differ from the signer's is told, as are faults, until the quorum has signed.
 func TestPolicyReload(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
-	alice := w.portalSignIn("alice")
+	alice, dana := w.portalSignIn("alice"), w.administrator()
 	offers := func(role string) bool {
 		roles, err := alice.api.Roles(t.Context())
 		must(t, err)
@@ -31,7 +32,7 @@ func TestPolicyReload(t *testing.T) {
 	if offers("reading") || troubles() != "" {
 		t.Fatalf("at first: %q", troubles())
 	}
-	w.write("policy/more.yaml", `kind: Role
+	const more = `kind: Role
 name: reading
 description: Reads.
 requesters: [engineering]
@@ -41,9 +42,25 @@ duration: {default: 5m, longest: 10m}
 reason: optional
 approval: []
 conflicts: []
-`)
+`
+	w.write("policy/more.yaml", more)
 	must(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
-	w.eventually("the new role is offered", func() bool { return offers("reading") && troubles() == "" })
+	w.eventually("the difference is told", func() bool { return strings.Contains(troubles(), "different policies") })
+	if offers("reading") {
+		t.Error("the broker's own files decide")
+	}
+	inForce, err := dana.api.Policy(t.Context())
+	must(t, err)
+	if inForce.Warning == "" || inForce.Quorum != 1 {
+		t.Errorf("the policy in force: %q, quorum %d", inForce.Warning, inForce.Quorum)
+	}
+	inForce.Files["more.yaml"] = more
+	proposed, err := dana.api.ProposePolicy(t.Context(), api.PolicyDraft{Files: inForce.Files, Reason: "somebody has to read"})
+	must(t, err)
+	if signed := dana.signsChange(proposed.ID); signed.State != "in-force" {
+		t.Fatalf("signed it is %s", signed.State)
+	}
+	w.eventually("the new role is offered, and nothing differs", func() bool { return offers("reading") && troubles() == "" })
 
 	w.write("policy/more.yaml", "kind: Rolle\n")
 	must(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
@@ -53,7 +70,10 @@ conflicts: []
 	}
 	must(t, os.Remove(filepath.Join(w.dir, "policy", "more.yaml")))
 	must(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
-	w.eventually("the role is gone", func() bool { return !offers("reading") && troubles() == "" })
+	w.eventually("the fault is over, and the difference told", func() bool { return strings.Contains(troubles(), "different policies") })
+	if me, err := alice.api.Me(t.Context()); err != nil || me.PolicyWarning == "" {
+		t.Errorf("alice is told %q, %v", me.PolicyWarning, err)
+	}
 }
 
 // Where broker and signer differ, the signer's policy decides and people are told.

@@ -156,7 +156,8 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 	}
 	registrar, err := passkeys.New(passkeys.Config{
 		RelyingParty: config.RelyingParty, Origins: config.Origins, Ceremonies: b.store, People: b.flow,
-		Now: time.Now, Random: rand.Reader,
+		Attested: func() bool { return len(b.signing.Policy().Organization().Attestation.Groups) > 0 },
+		Now:      time.Now, Random: rand.Reader,
 	})
 	if err != nil {
 		return nil, err

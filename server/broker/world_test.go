@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,6 +30,7 @@ import (
 	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 	"stint/server/signer"
+	"stint/server/signer/ceremonytest"
 )
 
 // world is a broker with all that belongs to it: a real signer, a real
@@ -48,18 +48,21 @@ type world struct {
 	stop     func() // ends the broker and waits
 }
 
-const bootstrapCode = "ABCDE-FGHJK-LMNPQ-RSTVW-XYZ234"
-
 type options struct {
 	withoutSigner bool
 	tokenLife     time.Duration
+	quorum        int // of administrators; 1 where it is 0. So many join in the ceremony.
 }
+
+// firstAdministrators join in this order.
+var firstAdministrators = []string{"dana", "frank"}
 
 func newWorld(t *testing.T, o options) *world {
 	t.Helper()
 	if o.tokenLife == 0 {
 		o.tokenLife = time.Hour
 	}
+	o.quorum = max(o.quorum, 1)
 	w := &world{t: t, dir: t.TempDir()}
 	people := listen(t)
 	_, port, _ := net.SplitHostPort(people.Addr().String())
@@ -70,12 +73,12 @@ func newWorld(t *testing.T, o options) *world {
 	brokerIdentity, signerIdentity := authority.issue("broker"), authority.issue("signer")
 	w.own = brokerIdentity
 	w.proxy, w.stranger = authority.issue("proxy-1"), authority.issue("proxy-2")
-	w.writePolicy()
+	w.writePolicy(o.quorum)
 	w.write("secret", providertest.PortalSecret+"\n")
 
 	signerURL := "https://127.0.0.1:1"
 	if !o.withoutSigner {
-		signerURL = w.startSigner(brokerIdentity, signerIdentity, url)
+		signerURL = w.startSigner(brokerIdentity, signerIdentity, url, o.quorum)
 	}
 	w.config = Config{
 		Instance: "test1234", Data: filepath.Join(w.dir, "broker"), Listen: "127.0.0.1:0", URL: url, ProxyListen: "127.0.0.1:0",
@@ -134,19 +137,23 @@ func (w *world) restart() {
 	w.start(people)
 }
 
-func (w *world) startSigner(broker, own identity, url string) string {
-	w.write("bootstrap.json", fmt.Sprintf(`[{"id":"admin","code":%q,"groups":["administrators","sre-leads","security"]}]`, bootstrapCode))
+func (w *world) startSigner(broker, own identity, url string, administrators int) string {
+	address, origin := ceremonytest.Address(w.t)
+	ceremony := &signer.CeremonyConfig{Listen: address, Origin: origin}
+	for _, name := range firstAdministrators[:administrators] {
+		ceremony.Administrators = append(ceremony.Administrators, w.provider.Person(name))
+	}
 	config := signer.Config{
 		Instance: "test1234", Data: filepath.Join(w.dir, "signer"), Listen: "127.0.0.1:0",
 		TLS: signer.TLSFiles(own.files), Broker: broker.key, Proxies: []signer.ProxyConfig{{Name: "proxy-1", Key: w.proxy.key, Names: []string{"localhost"}}},
 		Policy: filepath.Join(w.dir, "policy"), Issuer: signer.IssuerConfig{URL: w.provider.URL, ClientID: providertest.CommandLineClient},
-		RelyingParty: "localhost", Origins: []string{url}, Bootstrap: filepath.Join(w.dir, "bootstrap.json"),
+		RelyingParty: "localhost", Origins: []string{url}, Ceremony: ceremony,
 	}
 	must(w.t, os.MkdirAll(config.Data, 0o700))
 	ctx, cancel := context.WithCancel(context.Background())
-	address, ended := make(chan string, 1), make(chan error, 1)
+	listening, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- signer.Run(ctx, config, slog.Default(), func(ready signer.Ready) error { address <- ready.Listen; return nil })
+		ended <- signer.Run(ctx, config, slog.Default(), func(ready signer.Ready) error { listening <- ready.Listen; return nil })
 	}()
 	w.t.Cleanup(func() {
 		cancel()
@@ -155,7 +162,7 @@ func (w *world) startSigner(broker, own identity, url string) string {
 		}
 	})
 	select {
-	case a := <-address:
+	case a := <-listening:
 		return "https://" + a
 	case err := <-ended:
 		ended <- nil
@@ -164,9 +171,9 @@ func (w *world) startSigner(broker, own identity, url string) string {
 	}
 }
 
-func (w *world) writePolicy() {
+func (w *world) writePolicy(quorum int) {
 	hostKey := newSSHKey(w.t)
-	files, err := bundle.Write("deploy", 1, []bundle.Target{
+	files, err := bundle.Write("deploy", quorum, []bundle.Target{
 		{Name: "web-1", Address: "127.0.0.1:2022", HostKey: hostKey, Labels: map[string]string{"env": "production"}},
 		{Name: "demo", Address: "127.0.0.1:2023", HostKey: newSSHKey(w.t), Labels: map[string]string{"env": "demo"}},
 	})
@@ -241,18 +248,21 @@ func (p *person) sign(statement string) api.SignedStatement {
 	return api.SignedStatement{Statement: statement, Assertion: api.Assertion(p.passkey.Sign(p.w.t, statement))}
 }
 
-// administrator is dana, enrolled with the one-time code.
+// administrator is dana, who joined at the signer's own page.
 func (w *world) administrator() *person {
 	w.t.Helper()
-	dana := w.portalSignIn("dana")
-	enrolment := dana.enrol("administrators")
-	proof := evidence.BootstrapMAC(evidence.BootstrapSecret(bootstrapCode), enrolment.Statement)
-	enrolment, err := dana.api.Authorise(w.t.Context(), enrolment.ID, api.Authorisation{Bootstrap: &api.BootstrapProof{Code: "admin", MAC: proof}})
-	must(w.t, err)
-	if enrolment.State != "pinned" {
-		w.t.Fatalf("after the code the enrolment is %s", enrolment.State)
-	}
-	return dana
+	return w.joined("dana")
+}
+
+// joined is one of the first administrators, signed in to the portal.
+func (w *world) joined(name string) *person {
+	w.t.Helper()
+	p := w.portalSignIn(name)
+	p.passkey = evidencetest.NewPasskey(w.t, "localhost", w.config.URL)
+	who := w.provider.Person(name)
+	ceremonytest.Join(w.t, ceremonytest.Link(w.t, filepath.Join(w.dir, "signer", "ceremony.json"), who.Subject), p.passkey)
+	must(w.t, w.broker.signing.Refresh(w.t.Context()))
+	return p
 }
 
 // approver is somebody enrolled under an administrator's passkey.

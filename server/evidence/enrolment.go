@@ -71,6 +71,8 @@ func VerifyCeremony(e EnrolmentEvidence, trust Trust, now time.Time) (VerifiedEn
 	if !e.Ceremony {
 		return VerifiedEnrolment{}, fail("authority-ceremony", "this is no evidence of the ceremony")
 	}
+	// The page's origin is the signer's to know, and counts for nothing afterwards.
+	trust.Origins = []string{clientOrigin(e.Possession)}
 	return verifyEnrolment(e, trust, now)
 }
 

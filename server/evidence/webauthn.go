@@ -133,6 +133,19 @@ func checkClientContext(data []byte, kind string, origins []string) (challenge s
 	return text("challenge"), nil
 }
 
+// clientOrigin is the origin that client data states; empty where it states none.
+func clientOrigin(a Assertion) (origin string) {
+	data, err := boundedBase64(a.ClientData, mostClientData)
+	if err != nil {
+		return ""
+	}
+	members, err := exactMembers(data)
+	if err != nil || json.Unmarshal(members["origin"], &origin) != nil {
+		return ""
+	}
+	return origin
+}
+
 // exactMembers reads one JSON object. Unlike encoding/json it tells names apart
 // by their case and refuses a name that stands twice, so that nobody can show
 // one value to us and another to someone else.

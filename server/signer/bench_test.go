@@ -26,7 +26,7 @@ func BenchmarkSignTarget(b *testing.B) {
 func BenchmarkVerify(b *testing.B) {
 	w := openWorld(b)
 	w.mustSign(w.bundle("r0", newKey(b)))
-	bundle, trust := w.bundle("r1", newKey(b)), w.signer.believe().trust
+	bundle, trust := w.bundle("r1", newKey(b)), w.beliefs().trust
 	for b.Loop() {
 		if _, err := evidence.Verify(bundle, trust, evidence.Circumstances{Now: w.clock.Now()}); err != nil {
 			b.Fatal(err)

@@ -73,7 +73,7 @@ func (b *book) decide(giving bool, f func(s *state, now time.Time, index int64) 
 	if entry == nil {
 		return earlier, nil
 	}
-	entry.Time, entry.Believed = now, b.state.believed
+	entry.Time, entry.Believed = now, b.state.beliefs.Latest()
 	if err := b.stage(index, *entry); err != nil {
 		return 0, err
 	}

@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"time"
 
+	"stint/policies"
 	"stint/server/border"
+	"stint/server/evidence"
 )
 
 // Config is everything a signer is told. Paths are absolute. Unknown keys in
@@ -31,7 +34,9 @@ type Config struct {
 	Broker string `json:"broker"`
 	// Proxies are the recording proxies.
 	Proxies []ProxyConfig `json:"proxies"`
-	// Policy is the directory of the policy bundle.
+	// Policy is the directory of the first policy bundle. Once the ledger has
+	// begun, a policy comes by an administrators' statement, and the directory
+	// means nothing to the signer.
 	Policy string `json:"policy"`
 	// Issuer is the identity provider.
 	Issuer IssuerConfig `json:"issuer"`
@@ -39,8 +44,8 @@ type Config struct {
 	RelyingParty string `json:"relying_party"`
 	// Origins are the exact web origins whose passkey assertions count.
 	Origins []string `json:"origins"`
-	// Bootstrap is a file of one-time codes; it may be absent.
-	Bootstrap string `json:"bootstrap,omitempty"`
+	// Ceremony is how the first administrators join; it may be absent once they have.
+	Ceremony *CeremonyConfig `json:"ceremony,omitempty"`
 	// KeyPassphraseFile holds the passphrase that the key files are encrypted
 	// under; without it they are not.
 	KeyPassphraseFile string `json:"key_passphrase_file,omitempty"`
@@ -66,6 +71,23 @@ type ProxyConfig struct {
 type IssuerConfig struct {
 	URL      string `json:"url"`
 	ClientID string `json:"client_id"`
+}
+
+// CeremonyConfig is the page on which the first administrators join.
+type CeremonyConfig struct {
+	// Listen is host:port of the page; port 0 is not possible, since Origin names it.
+	Listen string `json:"listen"`
+	// Origin is the page's own, such as https://stint.example.com:8443. Its host is
+	// the relying party: a passkey belongs to a host, on whatever port.
+	Origin string `json:"origin"`
+	// Certificate and Key are PEM files for TLS. Without them the page is served
+	// in the clear, and only on this machine: whoever ends the TLS in front of it
+	// is then believed.
+	Certificate string `json:"certificate,omitempty"`
+	Key         string `json:"key,omitempty"`
+	// Administrators are who may join, each once. All of them are made
+	// administrators, and are in the groups that they list besides.
+	Administrators []policies.Person `json:"administrators"`
 }
 
 // ReadConfig reads and checks a configuration file.
@@ -103,7 +125,7 @@ func (c *Config) check() error {
 	}{
 		{"data", c.Data, false}, {"policy", c.Policy, false},
 		{"tls.certificate", c.TLS.Certificate, false}, {"tls.key", c.TLS.Key, false}, {"tls.authority", c.TLS.Authority, false},
-		{"bootstrap", c.Bootstrap, true}, {"key_passphrase_file", c.KeyPassphraseFile, true},
+		{"key_passphrase_file", c.KeyPassphraseFile, true},
 	} {
 		if !filepath.IsAbs(file.path) && !(file.optional && file.path == "") {
 			fault("%s: %q is not an absolute path", file.key, file.path)
@@ -129,7 +151,64 @@ func (c *Config) check() error {
 			fault("origins: %q is not an origin such as https://stint.example.com", origin)
 		}
 	}
-	return errors.Join(append(faults, c.checkCallers()...)...)
+	faults = append(faults, c.checkCallers()...)
+	if c.Ceremony != nil {
+		faults = append(faults, c.Ceremony.check(c.RelyingParty, c.Issuer.URL)...)
+	}
+	return errors.Join(faults...)
+}
+
+// anyTime is one that a statement can hold.
+var anyTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// check names the faults of the ceremony.
+func (c *CeremonyConfig) check(relyingParty, issuer string) (faults []error) {
+	fault := func(format string, values ...any) {
+		faults = append(faults, fmt.Errorf("ceremony."+format, values...))
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		fault("listen: %q is not host:port", c.Listen)
+	}
+	origin, err := url.Parse(c.Origin)
+	switch {
+	case err != nil || origin.Scheme+"://"+origin.Host != c.Origin || origin.Hostname() != relyingParty:
+		fault("origin: %q is not an origin on the host %s, which passkeys belong to", c.Origin, relyingParty)
+	case origin.Scheme != "https" && !(origin.Scheme == "http" && origin.Hostname() == "localhost"):
+		fault("origin: %q is not https; browsers make passkeys in the clear on localhost only", c.Origin)
+	}
+	switch {
+	case (c.Certificate == "") != (c.Key == ""):
+		fault("certificate and ceremony.key go together")
+	case c.Certificate == "" && !isLoopback(host):
+		fault("listen: %q is not on this machine; give the ceremony a certificate", c.Listen)
+	case c.Certificate != "" && (!filepath.IsAbs(c.Certificate) || !filepath.IsAbs(c.Key)):
+		fault("certificate: %q and %q are not absolute paths", c.Certificate, c.Key)
+	}
+	if len(c.Administrators) == 0 {
+		fault("administrators is empty")
+	}
+	var seen []policies.Subject
+	for i, person := range c.Administrators {
+		if err := person.Subject.Check(); err != nil {
+			fault("administrators[%d]: %w", i, err)
+		}
+		if person.Issuer != issuer {
+			fault("administrators[%d].issuer: %q is another provider than issuer.url", i, person.Issuer)
+		}
+		if slices.Contains(seen, person.Subject) {
+			fault("administrators[%d]: %s is listed twice", i, person.Subject)
+		}
+		seen = append(seen, person.Subject)
+		// Their enrolment names them as they stand here.
+		if _, err := evidence.Encode(&evidence.RosterChange{
+			Instance: "instance", Change: evidence.ChangeGroups, Person: person.Subject, Name: person.Name, Email: person.Email,
+			Groups: asAdministrator(person).Groups, Issued: anyTime, Expires: anyTime, Nonce: evidence.NewNonce([16]byte{}),
+		}); err != nil {
+			fault("administrators[%d]: %w", i, err)
+		}
+	}
+	return faults
 }
 
 // checkCallers makes sure that one key stands for one caller.

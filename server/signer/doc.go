@@ -7,8 +7,10 @@
 //	call ─► server: mutual TLS, pinned key, strict JSON, bounds
 //	          │
 //	          ▼
-//	  session · target · host · enrol · remove · end      numbered steps, each
-//	          │                                           with a named refusal
+//	  session · target · host                            numbered steps, each
+//	  enrol · change · policy · inventory                with a named refusal
+//	  remove · suspend · end
+//	          │
 //	          ▼
 //	  book.decide: one decision at a time, on the state that all earlier
 //	          │    decisions left; an entry is staged in the ledger
@@ -18,9 +20,12 @@
 //	          ▼
 //	  certificates are made from settled entries, and from nothing else
 //
-// The ledger is the only memory. The state (roster, provider's keys, policy,
-// grants, endings, used codes) is a fold over its entries: what happened before
-// a restart and after it is the same code.
+// The ledger is the only memory. The state (roster, keys, policy, inventories,
+// grants, endings) is a fold over its entries: what happened before a restart and
+// after it is the same code.
+//
+// The first people join at the signer's own page (internal/ceremony), which the
+// broker has no part in.
 //
 // Taking away needs no proof and is never held up: an ending is taken even when
 // the clock is wrong. Giving stops whenever there is a doubt.

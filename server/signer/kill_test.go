@@ -196,13 +196,8 @@ func (w *world) use(ctx context.Context, broker, proxy *wire.Client, id string, 
 func (w *world) staffOver(broker *wire.Client) {
 	w.t.Helper()
 	ctx := context.Background()
-	_, err := broker.Enrol(ctx, wire.EnrolRequest{Evidence: w.byCode(w.enrolment(w.carol, "administrators"), w.carol, "admin", adminCode)})
-	must(w.t, err)
-	statement := w.enrolment(w.bob, "leads")
-	assertion := w.carol.sign(w.t, statement)
-	_, err = broker.Enrol(ctx, wire.EnrolRequest{Evidence: evidence.EnrolmentEvidence{
-		Statement: statement, Possession: w.bob.sign(w.t, statement), Passkey: &assertion,
-	}})
+	w.joinByPage(w.carol)
+	_, err := broker.Enrol(ctx, wire.EnrolRequest{Evidence: w.enrolledBy(w.carol, w.bob, "leads")})
 	must(w.t, err)
 }
 

@@ -161,7 +161,7 @@ func (p *person) sign(t testing.TB, statement string) evidence.Assertion {
 
 func defaultPolicy(t testing.TB) map[string]string {
 	return map[string]string{
-		"organization.yaml": "kind: Organization\nreviewers: [auditors]\n",
+		"organization.yaml": "kind: Organization\nreviewers: [auditors]\nquorum: 1\n",
 		"roles.yaml":        rolesText,
 		"targets.yaml":      targetsText(t, "prod"),
 	}

@@ -2,109 +2,105 @@ package signer
 
 import (
 	"context"
-	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
+	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
 
-// enrol is the roster after an Enrolment entry of the ledger. Whether the
-// enrolment may be is decided before the entry is made; here, and after every
-// restart, the entry is taken at its word.
-func enrol(roster evidence.Roster, entry *evidence.EnrolmentEntry, at time.Time) (after evidence.Roster, credential string, err error) {
-	statement, err := evidence.DecodeAs[*evidence.Enrolment](entry.Evidence.Statement)
-	if err != nil {
-		return roster, "", fmt.Errorf("its enrolment statement: %w", err)
-	}
-	return roster.Enrol(*statement, entry.Attested, at), statement.Credential, nil
-}
-
-// pin takes a passkey into the roster.
+// pin takes a passkey into the roster. The authority of the ceremony is the
+// signer's own page's alone: evidence of it that comes over the wire is refused.
 func (s *signer) pin(ctx context.Context, in wire.EnrolRequest) (wire.EnrolResult, error) {
-	none := wire.EnrolResult{}
 	// 1. Parse strictly.
 	statement, err := evidence.DecodeAs[*evidence.Enrolment](in.Evidence.Statement)
 	if err != nil {
-		return none, refuse(http.StatusForbidden, "evidence.enrolment", sentence(err.Error()))
+		return wire.EnrolResult{}, refuse(http.StatusForbidden, "evidence.enrolment", sentence(err.Error()))
 	}
+	// 2. The provider's keys, fetched by the signer itself.
 	if login := in.Evidence.Login; login != nil {
 		if err := s.needKeys(ctx, keyID(login.Binding.IDToken)); err != nil {
-			return none, err
+			return wire.EnrolResult{}, err
 		}
 	}
-	// 2 to 4. Verify, decide, and stage the entry.
-	index, err := untilUnchanged(func() (int64, error) { return s.admitEnrolment(in.Evidence, statement) })
+	// 3 to 6. Possession and authority; what the roster is afterwards.
+	entry, err := s.settleChange(ctx, wire.PathEnrol, in.Evidence.Statement, func(b belief) (evidence.Entry, error) {
+		verified, err := evidence.VerifyEnrolment(in.Evidence, b.trust, b.now)
+		if err != nil {
+			return evidence.Entry{}, err
+		}
+		return evidence.Entry{Enrolment: verified.Entry()}, nil
+	})
 	if err != nil {
-		return none, err
-	}
-	// 5. It counts once it is on the disk.
-	entry, err := s.book.settle(ctx, index)
-	if err != nil {
-		return none, err
+		return wire.EnrolResult{}, err
 	}
 	return wire.EnrolResult{Person: statement.Enrolled(), Proof: entry.proof}, nil
 }
 
-func (s *signer) admitEnrolment(given evidence.EnrolmentEvidence, statement *evidence.Enrolment) (int64, error) {
-	var beliefs belief
-	var known place
-	var again bool
-	var clock time.Time
-	err := s.book.look(true, func(state *state, now time.Time) {
-		beliefs, clock = s.beliefOf(state), now
-		known, again = state.enrolled[statement.Credential]
-	})
-	if err != nil {
-		return 0, err
-	}
-	// 2. The very same enrolment once more: the caller missed the answer.
-	if again && known.digest == evidence.Digest(given.Statement) {
-		return known.index, nil
-	}
-	// 3. Possession and authority.
-	verified, err := evidence.VerifyEnrolment(given, beliefs.trust, clock)
-	if err != nil {
-		return 0, refuseEvidence(err)
-	}
-	// 4. Nothing of this changed meanwhile, and an administrator is left.
-	return s.book.decide(true, func(state *state, now time.Time, _ int64) (*evidence.Entry, int64, error) {
-		if state.version != beliefs.version {
-			return nil, 0, errChanged
-		}
-		entry := verified.Entry()
-		after, _, err := enrol(state.roster, entry, now)
-		if err != nil {
-			return nil, 0, err
-		}
-		if administrators(after, now) == 0 && administrators(state.roster, now) > 0 {
-			return nil, 0, refuseLastAdministrator()
-		}
-		return &evidence.Entry{Enrolment: entry}, 0, nil
-	})
-}
-
 // removePasskey takes a passkey out of the roster. It needs no proof and is not
-// held up by the clock.
+// held up by the clock; but it leaves as many administrators as the policy
+// demands, without whom nobody could ever give anything again.
 func (s *signer) removePasskey(ctx context.Context, in wire.RemovePasskeyRequest) (wire.Done, error) {
+	// 1. Parse strictly.
 	if err := checkBy(in.By); err != nil {
 		return wire.Done{}, err
 	}
 	index, err := s.book.decide(false, func(state *state, now time.Time, _ int64) (*evidence.Entry, int64, error) {
+		// 2. The same once more: the caller missed the answer.
 		if earlier, done := state.removed[in.Credential]; done {
 			return nil, earlier, nil
 		}
-		after, ok := state.roster.Remove(in.Credential, now)
-		if !ok {
+		// 3. There is such a passkey, and a quorum is left without it.
+		if _, there := state.beliefs.Roster().Remove(in.Credential, now); !there {
 			return nil, 0, refuse(http.StatusNotFound, "no-such-passkey", "The roster holds no such passkey.")
 		}
-		if administrators(after, now) == 0 && administrators(state.roster, now) > 0 {
-			return nil, 0, refuseLastAdministrator()
-		}
-		return &evidence.Entry{Removal: &evidence.RemovalEntry{Credential: in.Credential, By: in.By}}, 0, nil
+		return takeAway(state, evidence.Entry{Time: now, Removal: &evidence.RemovalEntry{Credential: in.Credential, By: in.By}})
 	})
+	// 4. It counts once it is on the disk.
 	return s.done(ctx, index, err)
+}
+
+// suspend takes everything from a person: nothing that they sign counts, and
+// nothing is signed for them. It needs no proof, holds for somebody whom the roster
+// does not know, and is not held up by the clock; but it leaves as many
+// administrators as the policy demands.
+func (s *signer) suspend(ctx context.Context, in wire.SuspendRequest) (wire.Done, error) {
+	// 1. Parse strictly.
+	if in.Person.Check() != nil {
+		return wire.Done{}, refuse(http.StatusBadRequest, "person", "The person is not a subject and its issuer.")
+	}
+	if in.Name == "" || policies.CheckText(in.Name, policies.MostName) != nil {
+		return wire.Done{}, refuse(http.StatusBadRequest, "name", "The person's name is missing, or cannot be shown.")
+	}
+	if err := checkBy(in.By); err != nil {
+		return wire.Done{}, err
+	}
+	index, err := s.book.decide(false, func(state *state, now time.Time, _ int64) (*evidence.Entry, int64, error) {
+		// 2. The same once more.
+		known, there := state.beliefs.Roster().Find(in.Person)
+		if earlier, done := state.suspended[in.Person]; done && known.Suspended != nil {
+			return nil, earlier, nil
+		}
+		// 3. A stranger makes the roster longer: not without a bound.
+		if !there && !s.strangers.allow("", now) {
+			return nil, 0, refuse(http.StatusTooManyRequests, "rate-limited", "Too many people whom the roster does not know were suspended. Wait a minute.")
+		}
+		// 4. A quorum is left.
+		return takeAway(state, evidence.Entry{Time: now, Suspension: &evidence.SuspensionEntry{Person: in.Person, Name: in.Name, By: in.By}})
+	})
+	// 5. It counts once it is on the disk.
+	return s.done(ctx, index, err)
+}
+
+// takeAway is an entry that takes something from the roster without anybody's
+// signature, if enough administrators are left.
+func takeAway(state *state, entry evidence.Entry) (*evidence.Entry, int64, error) {
+	if err := state.beliefs.Check(entry); err != nil {
+		return nil, 0, refuseEvidence(err)
+	}
+	return &entry, 0, nil
 }
 
 // done answers a call that leaves nothing but an entry.
@@ -116,7 +112,33 @@ func (s *signer) done(ctx context.Context, index int64, err error) (wire.Done, e
 	return wire.Done{Proof: entry.proof}, err
 }
 
-func refuseLastAdministrator() error {
-	return refuse(http.StatusConflict, "last-administrator",
-		"This would leave nobody who can enrol passkeys. Enrol another administrator first.")
+// quorum is how many administrators must sign a change, and attested whether the
+// passkey of somebody in these groups has to say of which make it is. Without a
+// policy that this version can read nothing is given anyway.
+func (s *signer) quorum() (quorum int) {
+	s.book.view(func(state *state) {
+		if policy := state.beliefs.Policy(state.last); policy != nil {
+			quorum = policy.Quorum()
+		}
+	})
+	return quorum
+}
+
+func (s *signer) attested(groups []string) (needed bool) {
+	s.book.view(func(state *state) {
+		if policy := state.beliefs.Policy(state.last); policy != nil {
+			needed = policy.NeedsAttestation(groups)
+		}
+	})
+	return needed
+}
+
+// joined says whether the ceremony has brought somebody into the roster, or is
+// over: then it brings nobody.
+func (s *signer) joined(person policies.Subject) (joined bool) {
+	s.book.view(func(state *state) {
+		enrolled, over := state.beliefs.Ceremony()
+		joined = over || slices.Contains(enrolled, person)
+	})
+	return joined
 }

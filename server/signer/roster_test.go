@@ -2,103 +2,43 @@ package signer
 
 import (
 	"context"
-	"encoding/json"
-	"os"
-	"slices"
-	"strings"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
 
+func (w *world) remove(p *person) (wire.Done, error) {
+	return w.signer.removePasskey(context.Background(), wire.RemovePasskeyRequest{Credential: p.credential(), By: w.subject(w.alice)})
+}
+
 func (w *world) pin(e evidence.EnrolmentEvidence) (wire.EnrolResult, error) {
 	return w.signer.pin(context.Background(), wire.EnrolRequest{Evidence: e})
 }
 
-func (w *world) bootstrapOpen() bool {
-	w.t.Helper()
-	trust, err := w.signer.trust(context.Background())
-	must(w.t, err)
-	return trust.BootstrapOpen
-}
-
-func TestBootstrapWorksOnce(t *testing.T) {
+// TestAnAuditorComesToTheSameBeliefs: whoever replays the ledger, and verifies what
+// it holds on the way, believes what the signer does.
+func TestAnAuditorComesToTheSameBeliefs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.open()
-	defer w.shut()
-	if !w.bootstrapOpen() {
-		t.Error("the code is not open")
-	}
-	statement := w.enrolment(w.carol, "administrators")
-	_, err := w.pin(w.byCode(statement, w.carol, "admin", "ABCDE-FGHIJ-KLMNO-PQRST-UVWXYZ-7777"))
-	refused(t, err, "evidence.authority-code")
-	_, err = w.pin(w.byCode(w.enrolment(w.carol, "wheel"), w.carol, "admin", adminCode))
-	refused(t, err, "evidence.authority-code-groups")
-	if !w.bootstrapOpen() {
-		t.Error("a refused enrolment used the code up")
-	}
-
-	given := w.byCode(statement, w.carol, "admin", adminCode)
-	got, err := w.pin(given)
-	must(t, err)
-	if got.Person.Subject != w.subject(w.carol) || !slices.Equal(got.Person.Groups, []string{"administrators"}) {
-		t.Errorf("enrolled %+v", got.Person)
-	}
-	entry := w.prove(got.Proof)
-	if entry.Enrolment == nil || entry.Enrolment.Authority != "bootstrap:admin" || entry.Enrolment.By != w.subject(w.carol) {
-		t.Errorf("entry %+v", entry.Enrolment)
-	}
-	if w.bootstrapOpen() {
-		t.Error("the code is still open")
-	}
-	// The answer was lost and the call made again.
-	again, err := w.pin(given)
-	must(t, err)
-	if again.Proof.Entry != got.Proof.Entry {
-		t.Error("the same enrolment made another entry")
-	}
-	// The code is used, now and after a restart, and even if the file says otherwise.
-	for range 2 {
-		_, err = w.pin(w.byCode(w.enrolment(w.bob, "leads"), w.bob, "admin", adminCode))
-		refused(t, err, "evidence.authority-code")
-		w.shut()
-		w.open()
-	}
-	must(t, os.Remove(w.config.Bootstrap))
-	w.enrolBy(w.carol, w.bob, "leads")
-	w.shut()
-	w.open()
-	if w.bootstrapOpen() {
-		t.Error("a file that is gone has an open code")
-	}
-}
-
-func TestTheFoldIsWhatEvidenceSays(t *testing.T) {
-	t.Parallel()
-	w := openWorld(t)
-	var roster evidence.Roster
-	trust := w.signer.believe().trust
+	w := lived(t)
+	beliefs := newState(w.config).beliefs
 	for index := range w.entries() {
 		e, err := w.signer.book.settle(context.Background(), index)
 		must(t, err)
-		if e.entry.Enrolment == nil {
-			continue
+		if err := beliefs.Check(e.entry); err != nil {
+			t.Fatalf("entry %d: %v", index, err)
 		}
-		trust.Roster = roster
-		verified, err := evidence.VerifyEnrolment(e.entry.Enrolment.Evidence, trust, e.entry.Time,
-			func(string) ([]byte, []string, bool) {
-				return evidence.BootstrapSecret(adminCode), []string{"administrators", "leads"}, true
-			})
+		beliefs, err = beliefs.Apply(index, e.entry)
 		must(t, err)
-		roster = roster.Enrol(verified.Enrolment(), e.entry.Time)
 	}
-	if diff := cmp.Diff(roster, w.signer.believe().trust.Roster); diff != "" || len(roster.People) != 2 {
-		t.Errorf("the state's roster is another than package evidence makes of the same entries:\n%s", diff)
+	options := cmp.Options{cmpopts.IgnoreUnexported(evidence.Trust{}), cmpopts.EquateEmpty()}
+	if diff := cmp.Diff(w.beliefs().trust, beliefs.Trust(w.clock.Now()), options); diff != "" {
+		t.Errorf("the signer believes otherwise:\n%s", diff)
 	}
 }
 
@@ -106,36 +46,44 @@ func TestWhoMayEnrolWhom(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	by := func(authority, who *person, groups ...string) error {
-		statement := w.enrolment(who, groups...)
-		assertion := authority.sign(t, statement)
-		_, err := w.pin(evidence.EnrolmentEvidence{Statement: statement, Possession: who.sign(t, statement), Passkey: &assertion})
+		_, err := w.pin(w.enrolledBy(authority, who, groups...))
+		return err
+	}
+	own := func(authority, who *person, groups ...string) error {
+		given := w.enrolledBy(authority, who, groups...)
+		given.Own, given.Administrators = &given.Administrators[0], nil
+		_, err := w.pin(given)
 		return err
 	}
 	refused(t, by(w.bob, w.mallory, "leads"), "evidence.authority-administrator")
 	refused(t, by(w.mallory, w.mallory, "leads"), "evidence.authority-passkey")
 	refused(t, by(w.carol, w.bob, "leads"), "evidence.enrolment-known")
-	refused(t, by(w.bob, newPerson(t, "bob", "Bob Brown"), "administrators", "leads"), "evidence.authority-own")
+	refused(t, by(w.carol, newPerson(t, "carol", "Carol Clark"), "administrators"), "evidence.authority-self")
+	refused(t, own(w.bob, newPerson(t, "bob", "Bob Brown"), "administrators", "leads"), "evidence.authority-own")
+	refused(t, own(w.carol, newPerson(t, "carol", "Carol Clark"), "administrators"), "evidence.authority-own")
+	must(t, own(w.bob, newPerson(t, "bob", "Bob Brown"), "leads"))
 
 	// Without the new passkey's own signature.
-	statement := w.enrolment(w.mallory, "leads")
-	assertion := w.carol.sign(t, statement)
-	_, err := w.pin(evidence.EnrolmentEvidence{Statement: statement, Possession: assertion, Passkey: &assertion})
-	if err == nil {
+	given := w.enrolledBy(w.carol, w.mallory, "leads")
+	given.Possession = given.Administrators[0]
+	if _, err := w.pin(given); err == nil {
 		t.Error("pinned a passkey that nobody showed")
 	}
-	_, err = w.pin(evidence.EnrolmentEvidence{Statement: "not a statement"})
+	_, err := w.pin(evidence.EnrolmentEvidence{Statement: "not a statement"})
 	refused(t, err, "evidence.enrolment")
+	// By the ceremony's authority, which is not a caller's to give.
+	_, err = w.pin(w.joining(w.mallory))
+	refused(t, err, "evidence.authority-ceremony")
 
 	// The requester's own, by the login key: pinned, and in no group.
-	statement = w.enrolment(w.alice)
+	statement := w.enrolment(w.alice)
 	signed := evidence.SignWithKey(statement, w.alice.login)
-	given := evidence.EnrolmentEvidence{
+	got, err := w.pin(evidence.EnrolmentEvidence{
 		Statement: statement, Possession: w.alice.sign(t, statement),
 		Login: &evidence.LoginProof{Binding: *w.login(w.alice), Signature: signed.Signature},
-	}
-	got, err := w.pin(given)
+	})
 	must(t, err)
-	if e := w.prove(got.Proof); e.Enrolment.Authority != "login" {
+	if e := w.prove(got.Proof); e.Enrolment.Authority != evidence.AuthorityLogin {
 		t.Errorf("authority %q", e.Enrolment.Authority)
 	}
 	request := w.ask(w.mallory, "r1")
@@ -147,95 +95,134 @@ func TestWhoMayEnrolWhom(t *testing.T) {
 	refused(t, err, "evidence.policy") // alice's passkey approves nothing
 }
 
+func TestAnEnrolmentIsSafeToRepeat(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	given := w.enrolledBy(w.carol, w.mallory, "leads")
+	first, err := w.pin(given)
+	must(t, err)
+	size := w.entries()
+	w.shut()
+	w.open()
+	again, err := w.pin(given)
+	must(t, err)
+	if first.Proof.Entry != again.Proof.Entry || again.Person.Subject != w.subject(w.mallory) || w.entries() != size {
+		t.Error("the same enrolment made another entry, or another answer")
+	}
+}
+
 func TestRemovingPasskeys(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	ctx := context.Background()
-	remove := func(p *person) (wire.Done, error) {
-		return w.signer.removePasskey(ctx, wire.RemovePasskeyRequest{Credential: p.credential(), By: w.subject(w.alice)})
-	}
 	b := w.bundle("r1", newKey(t))
-	first, err := remove(w.bob)
+	first, err := w.remove(w.bob)
 	must(t, err)
-	second, err := remove(w.bob)
+	second, err := w.remove(w.bob)
 	must(t, err)
 	if first.Proof.Entry != second.Proof.Entry {
 		t.Error("the second removal made an entry")
 	}
 	_, err = w.sign(b)
 	refused(t, err, "evidence.approval-passkey")
-	_, err = remove(w.mallory)
+	_, err = w.remove(w.mallory)
 	refused(t, err, "no-such-passkey")
 
 	// The last administrator's last passkey stays.
-	_, err = remove(w.carol)
-	refused(t, err, "last-administrator")
-	spare := newPerson(t, "dave", "Dave Dunn")
-	w.enrolBy(w.carol, spare, "administrators")
-	_, err = remove(w.carol)
+	_, err = w.remove(w.carol)
+	refused(t, err, "evidence.quorum-left")
+	dave := newPerson(t, "dave", "Dave Dunn")
+	w.enrolBy(w.carol, dave, "administrators")
+	_, err = w.remove(w.carol)
 	must(t, err)
-	_, err = remove(spare)
-	refused(t, err, "last-administrator")
-	// A removed passkey allows nothing.
-	statement := w.enrolment(w.mallory, "leads")
-	assertion := w.carol.sign(t, statement)
-	_, err = w.pin(evidence.EnrolmentEvidence{Statement: statement, Possession: w.mallory.sign(t, statement), Passkey: &assertion})
+	_, err = w.remove(dave)
+	refused(t, err, "evidence.quorum-left")
+	// A removed passkey allows nothing, and does not come back.
+	_, err = w.pin(w.enrolledBy(w.carol, w.mallory, "leads"))
 	refused(t, err, "evidence.authority-passkey")
-	// Nor does it come back.
-	_, err = w.pin(evidence.EnrolmentEvidence{})
-	if err == nil {
-		t.Error("pinned nothing")
-	}
-	statement = w.enrolment(w.bob, "leads")
-	assertion = spare.sign(t, statement)
-	_, err = w.pin(evidence.EnrolmentEvidence{Statement: statement, Possession: w.bob.sign(t, statement), Passkey: &assertion})
+	_, err = w.pin(w.enrolledBy(dave, w.bob, "leads"))
 	refused(t, err, "evidence.enrolment-known")
 }
 
-// TestAnEnrolmentCannotTakeTheLastAdministratorAway: the statement of groups is
-// what somebody is in from then on.
-func TestAnEnrolmentCannotTakeTheLastAdministratorAway(t *testing.T) {
+func TestSuspending(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
-	again := newPerson(t, "carol", "Carol Clark")
-	statement := w.enrolment(again)
-	assertion := w.carol.sign(t, statement)
-	_, err := w.pin(evidence.EnrolmentEvidence{Statement: statement, Possession: again.sign(t, statement), Passkey: &assertion})
-	refused(t, err, "evidence.authority-own")
-	// A second code would do it by the rules of evidence.
-	codes, err := json.Marshal([]bootstrapCode{{"spare", adminCode, []string{"administrators", "leads"}}})
+	w.mustSign(w.bundle("r1", newKey(t)))
+	_, err := w.signTarget("r1")
 	must(t, err)
-	write(t, w.config.Bootstrap, string(codes))
-	_, err = w.pin(w.byCode(w.enrolment(again, "leads"), again, "spare", adminCode))
-	refused(t, err, "last-administrator")
-	_, err = w.pin(w.byCode(w.enrolment(again, "administrators", "leads"), again, "spare", adminCode))
+	pending := w.bundle("r2", newKey(t))
+
+	// An approver: their passkey signs nothing, and what stood on it opens no
+	// further connection.
+	w.clock.add(time.Second)
+	first, err := w.suspend(w.bob)
 	must(t, err)
-	if n := administrators(w.signer.believe().trust.Roster, w.clock.Now()); n != 1 {
-		t.Errorf("%d administrators", n)
+	if e := w.prove(first.Proof); e.Suspension == nil || e.Suspension.Person != w.subject(w.bob) || e.Suspension.By != w.subject(w.bob) {
+		t.Errorf("entry %+v", e)
 	}
+	again, err := w.suspend(w.bob)
+	must(t, err)
+	if first.Proof.Entry != again.Proof.Entry {
+		t.Error("the second suspension made an entry")
+	}
+	_, err = w.sign(pending)
+	refused(t, err, "evidence.approval-suspended")
+	_, err = w.signTarget("r1")
+	refused(t, err, "evidence.approval-suspended")
+	_, err = w.pin(w.enrolledBy(w.carol, newPerson(t, "bob", "Bob Brown"), "leads"))
+	refused(t, err, "evidence.enrolment-suspended")
+
+	// The quorum lifts it; nobody else.
+	lift := w.standing(evidence.ChangeUnsuspend, w.bob, []string{"leads"})
+	_, err = w.change(lift)
+	refused(t, err, "evidence.authority-quorum")
+	_, err = w.change(lift, w.bob)
+	refused(t, err, "evidence.authority-suspended")
+	_, err = w.change(lift, w.carol)
+	must(t, err)
+	w.mustSign(pending)
+	_, err = w.signTarget("r1")
+	must(t, err)
+
+	// A requester, whom the roster does not know: nothing is signed for them, for
+	// what is live neither, and now and after a restart.
+	_, err = w.suspend(w.alice)
+	must(t, err)
+	for range 2 {
+		_, err = w.sign(w.bundle("r3", newKey(t)))
+		refused(t, err, "evidence.requester-suspended")
+		_, err = w.signTarget("r1")
+		refused(t, err, "evidence.requester-suspended")
+		w.shut()
+		w.open()
+	}
+	// An administrator too few.
+	_, err = w.suspend(w.carol)
+	refused(t, err, "evidence.quorum-left")
+	_, err = w.change(w.standing(evidence.ChangeSuspend, w.carol, []string{"administrators"}), w.carol)
+	refused(t, err, "evidence.authority-self")
+	dave := newPerson(t, "dave", "Dave Dunn")
+	w.enrolBy(w.carol, dave, "administrators")
+	_, err = w.suspend(w.carol)
+	must(t, err)
+	_, err = w.pin(w.enrolledBy(w.carol, w.mallory, "leads"))
+	refused(t, err, "evidence.authority-suspended")
 }
 
-func TestTheFileOfCodes(t *testing.T) {
+// TestSuspendingHasABound: people whom nobody knows cannot fill the roster.
+func TestSuspendingHasABound(t *testing.T) {
 	t.Parallel()
-	for name, text := range map[string]string{
-		"not JSON":      "code: x",
-		"unknown field": `[{"id":"a","code":"` + adminCode + `","groups":[],"life":"1h"}]`,
-		"short":         `[{"id":"a","code":"ABCDE-FGHIJ","groups":[]}]`,
-		"twice":         `[{"id":"a","code":"` + adminCode + `","groups":[]},{"id":"a","code":"` + adminCode + `","groups":[]}]`,
-		"no id":         `[{"id":"","code":"` + adminCode + `","groups":[]}]`,
-		"two values":    `[] []`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			write(t, w.config.Bootstrap, text)
-			if codes, err := (bootstrap{w.config.Bootstrap}).codes(); err == nil {
-				t.Errorf("read %+v", codes)
-			} else if strings.Contains(err.Error(), adminCode) {
-				t.Errorf("the error shows a code: %v", err)
-			}
-		})
+	w := openWorld(t)
+	w.signer.strangers = newLimiter(2, 0)
+	for i, code := range []string{"", "", "rate-limited"} {
+		_, err := w.suspend(newPerson(t, fmt.Sprintf("stranger-%d", i), "Stranger"))
+		if code == "" {
+			must(t, err)
+		} else {
+			refused(t, err, code)
+		}
 	}
+	_, err := w.suspend(w.bob)
+	must(t, err)
 }
 
 // TestTakingAwayDuringAVerification: a passkey that leaves the roster while a
@@ -265,9 +252,7 @@ func TestTakingAwayDuringAVerification(t *testing.T) {
 			dave := newPerson(w.t, "dave", "Dave Dunn")
 			w.enrolBy(w.carol, dave, "administrators")
 			w.bob = dave // the passkey that leaves is dave's
-			statement := w.enrolment(w.mallory, "leads")
-			assertion := w.bob.sign(w.t, statement)
-			given := evidence.EnrolmentEvidence{Statement: statement, Possession: w.mallory.sign(w.t, statement), Passkey: &assertion}
+			given := w.enrolledBy(dave, w.mallory, "leads")
 			return func() (int64, error) {
 				w.clock.Now() // the other two look at the clock once more, for their limits
 				got, err := w.pin(given)

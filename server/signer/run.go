@@ -31,7 +31,7 @@ type Ready struct {
 // Run is the signer, from start to stop. It calls ready once it takes calls. It
 // returns nil when ctx ended and everything was brought to
 // the disk, and an error when it could not start, or could not go on: after a
-// failed write nothing but a new start is safe. SIGHUP loads the policy anew.
+// failed write nothing but a new start is safe.
 func Run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready) error) error {
 	if err := config.check(); err != nil {
 		return err
@@ -73,7 +73,10 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 	defer cancel()
 	running.Go(func() { s.keepKeys(ctx) })
 	running.Go(func() { s.keepRefusals(ctx) })
-	running.Go(func() { s.keepPolicy(ctx) })
+	running.Go(func() { s.keepHangups(ctx) })
+	if err := s.beginCeremony(ctx, &running); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	stopped := make(chan error, 1)
 	running.Go(func() { stopped <- server.Serve(tls.NewListener(listener, server.TLSConfig)) })
 	s.log.Info("the signer is ready", "listen", listener.Addr().String(), "log", s.ring.Log().Name())
@@ -127,8 +130,27 @@ func (s *signer) keepRefusals(ctx context.Context) {
 	}
 }
 
-// keepPolicy loads the policy anew at SIGHUP.
-func (s *signer) keepPolicy(ctx context.Context) {
+// beginCeremony serves the ceremony's page beside the calls, where one is open.
+func (s *signer) beginCeremony(ctx context.Context, running *sync.WaitGroup) error {
+	open, err := s.openCeremony()
+	if err != nil || open == nil {
+		return err
+	}
+	page, err := s.listenCeremony(ctx)
+	if err != nil {
+		return err
+	}
+	running.Go(func() {
+		if err := s.serveCeremony(ctx, open, page); err != nil {
+			s.log.Error("the ceremony ended before everybody had joined; start the signer anew", "error", err)
+		}
+	})
+	return nil
+}
+
+// keepHangups says that SIGHUP, at which the policy was once read anew, changes
+// nothing: it must not end the signer either.
+func (s *signer) keepHangups(ctx context.Context) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -137,9 +159,7 @@ func (s *signer) keepPolicy(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-hangups:
-			if err := s.reloadPolicy(ctx); err != nil {
-				s.log.Error("the policy is not taken over; the one in force stays", "error", err)
-			}
+			s.log.Warn("SIGHUP changes nothing here: a new policy comes by the administrators' signatures (stint policy propose)")
 		}
 	}
 }

@@ -85,6 +85,18 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathRemovePasskey, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.RemovePasskeyRequest) (any, error) {
 		return s.removePasskey(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathChange, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.ChangeRequest) (any, error) {
+		return s.change(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathPolicy, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.PolicyRequest) (any, error) {
+		return s.changePolicy(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathInventory, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.InventoryRequest) (any, error) {
+		return s.changeInventory(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathSuspend, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.SuspendRequest) (any, error) {
+		return s.suspend(ctx, in)
+	})))
 	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))
@@ -168,7 +180,7 @@ func body[In any](act func(context.Context, caller, In) (any, error)) func(*http
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, "malformed", "The body of the call did not arrive whole.").because(err)
 		}
-		if err := border.DecodeStrict(data, &in); err != nil {
+		if err := errors.Join(border.CheckNames(data), border.DecodeStrict(data, &in)); err != nil {
 			return nil, refuse(http.StatusBadRequest, "malformed", "The body of the call is not as the contract has it.").because(err)
 		}
 		return act(r.Context(), by, in)
@@ -203,6 +215,7 @@ func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err e
 func callName(r *http.Request) string {
 	switch r.URL.Path {
 	case wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
+		wire.PathSuspend, wire.PathChange, wire.PathPolicy, wire.PathInventory,
 		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathHealth:
 		return r.URL.Path
 	}

@@ -78,7 +78,7 @@ func (s *signer) admit(bundle evidence.Bundle, request string) (int64, error) {
 	var beliefs belief
 	var circumstances evidence.Circumstances
 	err := s.book.look(true, func(state *state, now time.Time) {
-		beliefs = s.beliefOf(state)
+		beliefs = beliefOf(state, now)
 		circumstances.Now = now
 		if person, err := tokenHolder(s.config.Issuer.URL, bundle.Login); err == nil && beliefs.policy != nil {
 			circumstances.Held = state.held(beliefs.policy, person, request, now)
@@ -88,7 +88,7 @@ func (s *signer) admit(bundle evidence.Bundle, request string) (int64, error) {
 		return 0, err
 	}
 	if beliefs.policy == nil {
-		return 0, refuse(http.StatusServiceUnavailable, "no-policy", "The signer has no usable policy. Repair the policy directory.")
+		return 0, refuseNoPolicy()
 	}
 	// 3. ID token, statements and passkeys against the roster; 4. the key binding;
 	// 5. the policy, by the signer's own bundle, clock and ledger.
@@ -97,7 +97,7 @@ func (s *signer) admit(bundle evidence.Bundle, request string) (int64, error) {
 		return 0, refuseEvidence(err)
 	}
 	return s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
-		if state.version != beliefs.version ||
+		if state.beliefs.Latest() != beliefs.latest ||
 			!sameHeld(state.held(beliefs.policy, verified.Requester(), request, now), circumstances.Held) {
 			return nil, 0, errChanged
 		}
@@ -159,6 +159,10 @@ func indexOf(earlier *issued) int64 {
 
 func refuseEnded() error {
 	return refuse(http.StatusForbidden, "ended", "This request was ended. Ask anew.")
+}
+
+func refuseNoPolicy() error {
+	return refuse(http.StatusServiceUnavailable, "no-policy", "This version of the signer cannot read the policy in force. Start the version that could.")
 }
 
 func refuseOver() error {

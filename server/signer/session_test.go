@@ -41,11 +41,11 @@ func TestSignForAPerson(t *testing.T) {
 	}
 	entry := w.prove(got.Proof)
 	if entry.Session == nil || entry.Session.SessionKey != key || entry.Session.Serial != uint64(got.Proof.Inclusion.Index)+1 ||
-		entry.Session.PolicyDigest != w.signer.believe().digest || entry.Session.Requester != w.subject(w.alice) {
+		entry.Session.PolicyDigest != w.beliefs().digest || entry.Session.Requester != w.subject(w.alice) {
 		t.Errorf("entry %+v", entry.Session)
 	}
 	// An auditor runs the same decision again.
-	if _, err := evidence.Verify(entry.Session.Bundle, w.signer.believe().trust, entry.Session.Circumstances); err != nil {
+	if _, err := evidence.Verify(entry.Session.Bundle, w.beliefs().trust, entry.Session.Circumstances); err != nil {
 		t.Errorf("the entry does not verify by itself: %v", err)
 	}
 }
@@ -219,24 +219,23 @@ func TestThePolicyOfTheSignerCounts(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	b := w.bundle("r1", newKey(t))
-	before := w.signer.believe().digest
-	w.reload("roles.yaml", strings.Replace(rolesText, "[leads], count: 1", "[chiefs], count: 1", 1))
-	if w.signer.believe().digest == before {
+	before := w.beliefs().digest
+	w.enforce("roles.yaml", strings.Replace(rolesText, "[leads], count: 1", "[chiefs], count: 1", 1))
+	if w.beliefs().digest == before {
 		t.Fatal("the policy was not taken over")
 	}
 	_, err := w.sign(b)
 	refused(t, err, "evidence.policy")
 
-	// A broken bundle changes nothing.
+	// What is in the directory is nothing to the signer by now.
 	size := w.entries()
-	write(t, w.config.Policy+"/roles.yaml", "kind: Nonsense\n")
-	if err := w.signer.reloadPolicy(context.Background()); err == nil {
-		t.Fatal("a broken policy was taken over")
-	}
+	w.setPolicy(map[string]string{"roles.yaml": strings.ReplaceAll(rolesText, "db-read", "db-look")})
+	w.shut()
+	w.open()
 	if _, err = w.sign(b); err == nil || w.entries() != size {
-		t.Fatal("a broken policy changed something")
+		t.Fatal("the directory changed something")
 	}
-	w.reload("roles.yaml", rolesText)
+	w.enforce("roles.yaml", rolesText)
 	w.mustSign(b)
 }
 
@@ -278,7 +277,7 @@ func TestProviderKeys(t *testing.T) {
 	if n := len(trust.Trust.Issuer.Keys); n != 3 {
 		t.Errorf("auditors are told of %d keys, want all 3", n)
 	}
-	if n := len(w.signer.believe().trust.Issuer.Keys); n != 1 {
+	if n := len(w.beliefs().trust.Issuer.Keys); n != 1 {
 		t.Errorf("%d keys are in force, want 1", n)
 	}
 }

@@ -33,10 +33,13 @@ type signer struct {
 	sessions *limiter // signatures for people, by request
 	targets  *limiter // signatures for proxies, by request
 	hosts    *limiter // host certificates, by proxy
+	// changes of what the signer believes, by call; endings of requests and
+	// suspensions of people that the ledger does not know, all together
+	changes, unknown, strangers *limiter
 }
 
-// openSigner opens the data directory, or begins it at the first start, and takes
-// the policy over. The clock says what time it is.
+// openSigner opens the data directory, or begins it at the first start, with the
+// first policy. The clock says what time it is.
 func openSigner(ctx context.Context, config Config, clock func() time.Time, log *slog.Logger) (s *signer, err error) {
 	// 1. The directory, for this process alone.
 	if err := privateDirectory(config.Data); err != nil {
@@ -52,7 +55,7 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		return nil, errors.Join(err, lock.Release())
 	}
 	// 3. The ledger, folded into the state. The lock is the journal's from here on.
-	state := newState(config.Issuer.URL)
+	state := newState(config)
 	identity := journal.Log{Origin: ring.Log().Name(), Signer: ring.Log(), Verifier: ring.Verifier()}
 	leaves, err := journal.Open(lock, identity, func(index int64, leaf []byte) error {
 		entry, err := decodeEntry(leaf)
@@ -78,15 +81,18 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		sessions: newLimiter(120, 2),
 		targets:  newLimiter(600, 60),
 		hosts:    newLimiter(30, 0.1),
+		// Signatures are dear to check. What the ledger does not know makes it grow:
+		// a stolen broker is not to fill the disk.
+		changes:   newLimiter(120, 1),
+		unknown:   newLimiter(5000, 10),
+		strangers: newLimiter(500, 1./60),
 	}
 	// 4. Keys and policy in force are in the ledger before anything is signed.
 	if err := s.recordKeys(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if err := s.reloadPolicy(ctx); err != nil && s.believe().policy == nil {
+	if err := s.beginPolicy(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
-	} else if err != nil {
-		s.log.Error("the policy directory is not usable; the policy of the ledger's last entry stays in force", "error", err)
 	}
 	return s, nil
 }
@@ -152,7 +158,7 @@ func (s *signer) recordKeys(ctx context.Context) error {
 		})
 	}
 	var known evidence.KeysEntry
-	s.book.view(func(state *state) { known = state.keys })
+	s.book.view(func(state *state) { known.Keys, known.Log = state.beliefs.Keys(), state.beliefs.Log() })
 	if known.Log == "" {
 		return s.book.note(ctx, true, evidence.Entry{Keys: &here})
 	}
@@ -163,68 +169,54 @@ func (s *signer) recordKeys(ctx context.Context) error {
 	return nil
 }
 
-// reloadPolicy takes the policy directory over, if it changed. If it cannot be
-// loaded, the policy in force stays.
-func (s *signer) reloadPolicy(ctx context.Context) error {
+// beginPolicy takes the first policy from its directory. Later ones come by a
+// statement of the administrators.
+func (s *signer) beginPolicy(ctx context.Context) error {
+	var known string
+	s.book.view(func(state *state) { known = state.beliefs.PolicyDigest() })
+	if known != "" {
+		return nil
+	}
 	bundle, err := policies.Load(os.DirFS(s.config.Policy))
 	if err != nil {
 		return fmt.Errorf("loading the policy in %s: %w", s.config.Policy, err)
 	}
-	var known string
-	s.book.view(func(state *state) { known = state.policy.Digest })
-	if bundle.Digest() == known {
-		return nil
-	}
 	if err := s.book.note(ctx, true, evidence.Entry{Policy: &evidence.PolicyEntry{Digest: bundle.Digest(), Files: bundle.Files()}}); err != nil {
 		return fmt.Errorf("recording the policy in %s: %w", s.config.Policy, err)
 	}
-	s.log.Info("a policy is in force", "digest", bundle.Digest(), "before", known)
+	s.log.Info("the first policy is in force", "digest", bundle.Digest(), "quorum", bundle.Quorum())
 	return nil
 }
 
 // belief is what the signer holds true at one moment. It never changes.
 type belief struct {
-	version int
-	trust   evidence.Trust
-	policy  *policies.Bundle
-	digest  string
+	latest int64 // the entry that it came with
+	now    time.Time
+	trust  evidence.Trust
+	policy *policies.Bundle // with the targets of inventories; nil where this version cannot load it
+	digest string
 }
 
-// believe returns the trust to verify with: only keys that the provider has now.
-func (s *signer) believe() (b belief) {
-	s.book.view(func(state *state) { b = s.beliefOf(state) })
-	return b
+// beliefOf is what to verify with at a moment: only keys that the provider has
+// now. The caller holds the book's mutex.
+func beliefOf(state *state, now time.Time) belief {
+	return belief{
+		latest: state.beliefs.Latest(), now: now,
+		trust: state.beliefs.Trust(now), policy: state.beliefs.Policy(now), digest: state.beliefs.PolicyDigest(),
+	}
 }
 
-// beliefOf is believe for who holds the book's mutex.
-func (s *signer) beliefOf(state *state) belief {
-	trust := evidence.Trust{
-		Version:      1,
-		Instance:     s.config.Instance,
-		RelyingParty: s.config.RelyingParty,
-		Origins:      s.config.Origins,
-		Issuer:       evidence.Issuer{URL: s.config.Issuer.URL, ClientID: s.config.Issuer.ClientID, Keys: state.inUse},
-		Roster:       state.roster,
-		Policy:       state.policy.Files,
-		Log:          state.keys.Log,
-		Inventories:  []evidence.Inventory{},
-		Keys:         state.keys.Keys,
-	}
-	for _, key := range state.keys.Keys {
-		list := map[string]*[]string{evidence.PurposeUserCA: &trust.UserCA, evidence.PurposeTargetCA: &trust.TargetCA, evidence.PurposeHostCA: &trust.HostCA}[key.Purpose]
-		*list = append(*list, key.Key)
-	}
-	if state.bundle != nil {
-		trust = trust.WithPolicy(state.bundle)
-	}
-	return belief{version: state.version, policy: state.bundle, digest: state.policy.Digest, trust: trust}
+// believe is beliefOf with the time of a decision that will be made on it.
+func (s *signer) believe() (b belief, err error) {
+	err = s.book.look(true, func(state *state, now time.Time) { b = beliefOf(state, now) })
+	return b, err
 }
 
 // needKeys sees to it that the provider's key of this id is known if the provider
 // has it. When the provider is away, the keys that are known stay in force.
 func (s *signer) needKeys(ctx context.Context, id string) error {
 	var known []evidence.IssuerKey
-	s.book.view(func(state *state) { known = state.inUse })
+	s.book.view(func(state *state) { known, _ = state.beliefs.IssuerKeys() })
 	if len(known) > 0 && (id == "" || knows(known, id)) {
 		return nil
 	}
@@ -232,7 +224,7 @@ func (s *signer) needKeys(ctx context.Context, id string) error {
 	if err != nil && !errors.Is(err, errTooSoon) {
 		s.log.Warn("the identity provider's keys cannot be fetched", "issuer", s.config.Issuer.URL, "error", err)
 	}
-	s.book.view(func(state *state) { known = state.inUse })
+	s.book.view(func(state *state) { known, _ = state.beliefs.IssuerKeys() })
 	if len(known) == 0 {
 		return refuse(http.StatusServiceUnavailable, "issuer-away",
 			"The identity provider's keys are not known yet, since it does not answer the signer. Try again in a moment.").because(err)
@@ -261,7 +253,8 @@ func (s *signer) refreshKeys(ctx context.Context) error {
 
 // mergeKeys lists the fetched keys in the order in which they were first seen.
 func mergeKeys(state *state, fetched []string, now time.Time) (current []evidence.IssuerKey, changed bool) {
-	for _, known := range state.issued {
+	inUse, issued := state.beliefs.IssuerKeys()
+	for _, known := range issued {
 		if slices.Contains(fetched, known.JWK) {
 			current = append(current, known)
 		}
@@ -271,7 +264,7 @@ func mergeKeys(state *state, fetched []string, now time.Time) (current []evidenc
 			current = append(current, evidence.IssuerKey{JWK: jwk, Seen: now})
 		}
 	}
-	return current, !slices.EqualFunc(current, state.inUse, func(a, b evidence.IssuerKey) bool { return a.JWK == b.JWK })
+	return current, !slices.EqualFunc(current, inUse, func(a, b evidence.IssuerKey) bool { return a.JWK == b.JWK })
 }
 
 // healthy answers wire.PathHealth.
@@ -282,8 +275,8 @@ func (s *signer) healthy() (wire.Health, error) {
 	_, entries := s.book.journal.Checkpoint()
 	health := wire.Health{Instance: s.config.Instance, Entries: entries}
 	s.book.view(func(state *state) {
-		health.PolicyDigest = state.policy.Digest
-		health.IssuerKnown = len(state.inUse) > 0
+		inUse, _ := state.beliefs.IssuerKeys()
+		health.PolicyDigest, health.IssuerKnown = state.beliefs.PolicyDigest(), len(inUse) > 0
 	})
 	return health, nil
 }

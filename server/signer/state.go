@@ -23,29 +23,17 @@ type state struct {
 	entries int64     // entries folded
 	last    time.Time // of the last entry
 
-	keys   evidence.KeysEntry   // the signer's own public keys
-	issued []evidence.IssuerKey // every key that the provider ever had, as first seen
-	inUse  []evidence.IssuerKey // those that it has now
-
-	roster   evidence.Roster
-	enrolled map[string]place // by credential
-	removed  map[string]int64 // entry of the removal, by credential
-
-	policy   evidence.PolicyEntry
-	bundle   *policies.Bundle // of policy; nil where this version cannot load it
-	version  int              // counts changes of roster, provider's keys and policy
-	believed int64            // the last entry that was such a change
+	// beliefs are what Verify depends on: keys, roster, policy and inventories.
+	beliefs evidence.Beliefs
+	// By which the same call made again is known.
+	statements map[string]int64           // entry of an enrolment, change, policy or inventory, by its statement's digest
+	removed    map[string]int64           // entry of the removal, by credential
+	suspended  map[policies.Subject]int64 // entry of the last suspension, by person
 
 	grants  map[string]*grant // by request
 	live    map[string]*grant // those of grants that may not be over
 	endings map[string]int64  // entry of the ending, by request
 	hosts   map[string]hosted // last host certificate, by proxy
-}
-
-// place is an entry and the digest of the statement that made it.
-type place struct {
-	index  int64
-	digest string
 }
 
 // grant is what was activated under one request.
@@ -71,10 +59,11 @@ type hosted struct {
 	entry evidence.HostEntry
 }
 
-func newState(issuer string) *state {
+func newState(config Config) *state {
 	return &state{
-		issuer: issuer, believed: -1,
-		enrolled: map[string]place{}, removed: map[string]int64{},
+		issuer:     config.Issuer.URL,
+		beliefs:    evidence.NewBeliefs(config.Instance, config.Issuer.URL, config.Issuer.ClientID, config.RelyingParty, config.Origins),
+		statements: map[string]int64{}, removed: map[string]int64{}, suspended: map[policies.Subject]int64{},
 		grants: map[string]*grant{}, live: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{},
 	}
 }
@@ -88,37 +77,34 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 	if e.Time.Before(s.last) {
 		return nil, fmt.Errorf("it is from %s, before the entry in front of it (%s)", e.Time, s.last)
 	}
+	// 1. What the signer believes from here on.
+	beliefs, err := s.beliefs.Apply(index, e)
+	if err != nil {
+		return nil, err
+	}
+	// 2. What it remembers besides: an entry records one thing.
 	var changes []func()
-	plan := func(change func(), planErr error) {
-		changes = append(changes, change)
-		err = errors.Join(err, planErr)
-	}
-	if e.Session != nil {
-		plan(s.foldSession(index, e.Session))
-	}
-	if e.Target != nil {
-		plan(func() {}, nil)
-	}
-	if e.Host != nil {
-		plan(func() { s.hosts[e.Host.Proxy] = hosted{index, *e.Host} }, nil)
-	}
-	if e.Enrolment != nil {
-		plan(s.foldEnrolment(index, e.Enrolment, e.Time))
-	}
-	if e.Removal != nil {
-		plan(s.foldRemoval(index, e.Removal, e.Time))
-	}
-	if e.Ending != nil {
-		plan(s.foldEnding(index, e.Ending), nil)
-	}
-	if e.Refusal != nil {
-		plan(func() {}, nil)
-	}
-	if e.Keys != nil {
-		plan(s.foldKeys(e.Keys), nil)
-	}
-	if e.Policy != nil {
-		plan(s.foldPolicy(e.Policy), nil)
+	for _, part := range []struct {
+		there bool
+		plan  func() (func(), error)
+	}{
+		{e.Session != nil, func() (func(), error) { return s.foldSession(index, e.Session) }},
+		{e.Target != nil, nothing},
+		{e.Host != nil, func() (func(), error) {
+			return func() { s.hosts[e.Host.Proxy] = hosted{index, *e.Host} }, nil
+		}},
+		{e.Ending != nil, func() (func(), error) { return s.foldEnding(index, e.Ending), nil }},
+		{e.Refusal != nil, nothing},
+		{e.Removal != nil, func() (func(), error) { return func() { s.removed[e.Removal.Credential] = index }, nil }},
+		{e.Suspension != nil, func() (func(), error) { return func() { s.suspended[e.Suspension.Person] = index }, nil }},
+		{e.Keys != nil, nothing},
+		{statementOf(e) != nil, func() (func(), error) { return s.foldStatement(index, e) }},
+		{e.Policy != nil && e.Policy.Evidence == nil, nothing},
+	} {
+		if part.there {
+			change, planErr := part.plan()
+			changes, err = append(changes, change), errors.Join(err, planErr)
+		}
 	}
 	if len(changes) != 1 {
 		return nil, fmt.Errorf("it records %d things, not one", len(changes))
@@ -127,12 +113,45 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 		return nil, err
 	}
 	return func() {
-		version := s.version
 		changes[0]()
+		s.beliefs = beliefs
 		s.entries, s.last = index+1, e.Time
-		if s.version != version {
-			s.believed = index
+	}, nil
+}
+
+func nothing() (func(), error) { return func() {}, nil }
+
+// statementOf is the statement by which an entry changes what the signer believes;
+// nil where there is none.
+func statementOf(e evidence.Entry) *string {
+	switch {
+	case e.Enrolment != nil:
+		return &e.Enrolment.Evidence.Statement
+	case e.Change != nil:
+		return &e.Change.Evidence.Statement
+	case e.Policy != nil && e.Policy.Evidence != nil:
+		return &e.Policy.Evidence.Statement
+	case e.Inventory != nil:
+		return &e.Inventory.Evidence.Statement
+	}
+	return nil
+}
+
+func (s *state) foldStatement(index int64, e evidence.Entry) (func(), error) {
+	statement := *statementOf(e)
+	suspends := func() {}
+	if e.Change != nil {
+		change, err := evidence.DecodeAs[*evidence.RosterChange](statement)
+		if err != nil {
+			return nil, fmt.Errorf("its roster statement: %w", err)
 		}
+		if change.Change == evidence.ChangeSuspend {
+			suspends = func() { s.suspended[change.Person] = index }
+		}
+	}
+	return func() {
+		s.statements[evidence.Digest(statement)] = index
+		suspends()
 	}, nil
 }
 
@@ -162,72 +181,12 @@ func (s *state) foldSession(index int64, e *evidence.SessionEntry) (func(), erro
 	}, nil
 }
 
-func (s *state) foldEnrolment(index int64, e *evidence.EnrolmentEntry, at time.Time) (func(), error) {
-	roster, credential, err := enrol(s.roster, e, at)
-	if err != nil {
-		return nil, err
-	}
-	return func() {
-		s.roster = roster
-		s.enrolled[credential] = place{index, evidence.Digest(e.Evidence.Statement)}
-		s.version++
-	}, nil
-}
-
-func (s *state) foldRemoval(index int64, e *evidence.RemovalEntry, at time.Time) (func(), error) {
-	roster, ok := s.roster.Remove(e.Credential, at)
-	if !ok {
-		return nil, errors.New("it removes a passkey that is not in the roster")
-	}
-	return func() {
-		s.roster = roster
-		s.removed[e.Credential] = index
-		s.version++
-	}, nil
-}
-
 func (s *state) foldEnding(index int64, e *evidence.EndingEntry) func() {
 	return func() {
 		if _, ended := s.endings[e.Request]; !ended {
 			s.endings[e.Request] = index
 		}
 		delete(s.live, e.Request)
-	}
-}
-
-// foldKeys takes over the lists that the entry states; an empty one changes nothing.
-func (s *state) foldKeys(e *evidence.KeysEntry) func() {
-	return func() {
-		if len(e.Keys) > 0 {
-			s.keys.Keys = e.Keys
-		}
-		if e.Log != "" {
-			s.keys.Log = e.Log
-		}
-		if len(e.Issuer) > 0 {
-			s.inUse = e.Issuer
-			all := slices.Clone(s.issued)
-			for _, key := range e.Issuer {
-				if !slices.ContainsFunc(all, func(known evidence.IssuerKey) bool { return known.JWK == key.JWK }) {
-					all = append(all, key)
-				}
-			}
-			s.issued = all
-		}
-		s.version++
-	}
-}
-
-// foldPolicy loads the policy. One that this version refuses is in force all the
-// same, and allows nothing, until the policy directory has a better one.
-func (s *state) foldPolicy(e *evidence.PolicyEntry) func() {
-	bundle, err := policies.Parse(e.Files)
-	if err != nil || bundle.Digest() != e.Digest {
-		bundle = nil
-	}
-	return func() {
-		s.policy, s.bundle = *e, bundle
-		s.version++
 	}
 }
 
@@ -247,18 +206,6 @@ func (s *state) held(policy *policies.Bundle, person policies.Person, except str
 	}
 	slices.SortFunc(held, func(a, b policies.Held) int { return strings.Compare(a.Request, b.Request) })
 	return held
-}
-
-// administrators counts the people who can sign an enrolment.
-func administrators(roster evidence.Roster, now time.Time) (n int) {
-	for _, p := range roster.People {
-		if slices.ContainsFunc(p.Passkeys, func(k evidence.Passkey) bool {
-			return k.Active(now) && slices.Contains(p.With(k).Groups, policies.AdministratorsGroup)
-		}) {
-			n++
-		}
-	}
-	return n
 }
 
 // tokenHolder reads whom an ID token speaks of. It checks nothing: it is for

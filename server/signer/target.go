@@ -61,8 +61,8 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 	err := s.book.look(true, func(state *state, now time.Time) {
 		var g *grant
 		if g, refused = alive(state, in.Request, now); refused == nil {
-			beliefs, last = s.beliefOf(state), g.last
-			beliefs.trust.Issuer.Keys = state.issued
+			beliefs, last = beliefOf(state, now), g.last
+			_, beliefs.trust.Issuer.Keys = state.beliefs.IssuerKeys()
 			if beliefs.policy != nil {
 				held.Held = state.held(beliefs.policy, g.requester, in.Request, now)
 			}
@@ -83,7 +83,7 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 	}
 	entry := session.entry.Session
 	held.Now = entry.Circumstances.Now // for the age of the ID token and of the activation
-	beliefs.trust.Roster = withoutRemoved(beliefs.trust.Roster)
+	beliefs.trust.Roster = beliefs.trust.Roster.Present(beliefs.now)
 	verified, err := evidence.Verify(entry.Bundle, beliefs.trust, held)
 	if err != nil {
 		return 0, none, refuseEvidence(err)
@@ -103,7 +103,7 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 		if err != nil {
 			return nil, 0, err
 		}
-		if state.version != beliefs.version || g.last != last ||
+		if state.beliefs.Latest() != beliefs.latest || g.last != last ||
 			!sameHeld(state.held(beliefs.policy, g.requester, in.Request, now), held.Held) {
 			return nil, 0, errChanged
 		}
@@ -137,15 +137,6 @@ func alive(state *state, request string, now time.Time) (*grant, error) {
 	return g, nil
 }
 
-// withoutRemoved is the roster as it is when nothing is done in its past.
-func withoutRemoved(roster evidence.Roster) evidence.Roster {
-	people := slices.Clone(roster.People)
-	for i, person := range people {
-		people[i].Passkeys = slices.DeleteFunc(slices.Clone(person.Passkeys), func(k evidence.Passkey) bool { return k.Removed != nil })
-	}
-	return evidence.Roster{People: people}
-}
-
 func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
@@ -167,8 +158,8 @@ func (s *signer) signHost(ctx context.Context, proxy ProxyConfig, in wire.HostRe
 	// 2. The names are the configuration's and the policy's. 3. The entry.
 	index, err := s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
 		principals := slices.Clone(proxy.Names)
-		if state.bundle != nil {
-			for _, target := range state.bundle.Targets() {
+		if policy := state.beliefs.Policy(now); policy != nil {
+			for _, target := range policy.Targets() {
 				principals = append(principals, target.Name)
 			}
 		}

@@ -55,15 +55,15 @@ func TestWhatAProxyIsRefused(t *testing.T) {
 	}{
 		"ended":             {func(w *world) { w.endRequest("r1") }, "ended"},
 		"over":              {func(w *world) { w.clock.add(time.Hour) }, "over"},
-		"target gone":       {func(w *world) { w.reload("targets.yaml", strings.Split(targetsText(t, "prod"), "---\n")[1]) }, "evidence.policy"},
-		"target relabelled": {func(w *world) { w.reload("targets.yaml", targetsText(t, "staging")) }, "evidence.policy"},
+		"target gone":       {func(w *world) { w.enforce("targets.yaml", strings.Split(targetsText(t, "prod"), "---\n")[1]) }, "evidence.policy"},
+		"target relabelled": {func(w *world) { w.enforce("targets.yaml", targetsText(t, "staging")) }, "evidence.policy"},
 		"role gone": {func(w *world) {
-			w.reload("roles.yaml", strings.ReplaceAll(rolesText, "db-read", "db-look"))
+			w.enforce("roles.yaml", strings.ReplaceAll(rolesText, "db-read", "db-look"))
 		}, "evidence.policy"},
-		"login gone":     {func(w *world) { w.reload("roles.yaml", strings.ReplaceAll(rolesText, "[postgres]", "[reader]")) }, "evidence.policy"},
-		"two must agree": {func(w *world) { w.reload("roles.yaml", strings.ReplaceAll(rolesText, "count: 1", "count: 2")) }, "evidence.policy"},
+		"login gone":     {func(w *world) { w.enforce("roles.yaml", strings.ReplaceAll(rolesText, "[postgres]", "[reader]")) }, "evidence.policy"},
+		"two must agree": {func(w *world) { w.enforce("roles.yaml", strings.ReplaceAll(rolesText, "count: 1", "count: 2")) }, "evidence.policy"},
 		"requester's group is not asked": {func(w *world) {
-			w.reload("roles.yaml", strings.ReplaceAll(rolesText, "[engineering]", "[operations]"))
+			w.enforce("roles.yaml", strings.ReplaceAll(rolesText, "[engineering]", "[operations]"))
 		}, "evidence.policy"},
 		"approver's passkey removed": {func(w *world) {
 			_, err := w.signer.removePasskey(context.Background(), wire.RemovePasskeyRequest{Credential: w.bob.credential(), By: w.subject(w.carol)})
@@ -213,7 +213,7 @@ func TestSignForAHost(t *testing.T) {
 	if again.Certificate != got.Certificate || w.entries() != size {
 		t.Error("a proxy that restarts fills the ledger")
 	}
-	w.reload("targets.yaml", targetsText(t, "prod")+
+	w.enforce("targets.yaml", targetsText(t, "prod")+
 		"---\nkind: Target\nname: db9\naddress: db9.example.com:22\nhostKey: "+newKey(t)+"\nlabels: {env: prod}\n")
 	more, err := w.signer.signHost(ctx, proxy, wire.HostRequest{PublicKey: key})
 	must(t, err)

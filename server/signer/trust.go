@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"time"
 
 	"stint/server/evidence"
 	"stint/server/signer/wire"
@@ -15,14 +16,20 @@ const maxPage = 8 << 20
 func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
 	var result wire.TrustResult
 	var entries int64
-	s.book.view(func(state *state) {
-		beliefs := s.beliefOf(state)
+	err := s.book.look(false, func(state *state, now time.Time) {
+		beliefs := beliefOf(state, now)
 		result.Trust, result.PolicyDigest = beliefs.trust, beliefs.digest
+		_, issued := state.beliefs.IssuerKeys()
 		// Lists, even where they are empty.
-		result.Trust.Issuer.Keys = append([]evidence.IssuerKey{}, state.issued...)
-		result.Trust.Roster.People = append([]evidence.RosterPerson{}, state.roster.People...)
+		result.Trust.Issuer.Keys = append([]evidence.IssuerKey{}, issued...)
+		result.Trust.Roster.People = append([]evidence.RosterPerson{}, result.Trust.Roster.People...)
+		result.Trust.Inventories = append([]evidence.Inventory{}, result.Trust.Inventories...)
+		result.Ceremony = s.ceremonyOpen(state)
 		entries = state.entries
 	})
+	if err != nil {
+		return wire.TrustResult{}, err
+	}
 	// Nothing is told that a power cut could still undo.
 	if err := s.book.journal.Wait(ctx, entries-1); err != nil {
 		return wire.TrustResult{}, err

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +26,7 @@ import (
 	"stint/server/border"
 	"stint/server/evidence"
 	"stint/server/ledger"
+	"stint/server/signer/ceremonytest"
 	"stint/server/signer/wire"
 )
 
@@ -49,8 +50,6 @@ type world struct {
 	broker, proxy              tls.Certificate
 }
 
-const adminCode = "ABCDE-FGHIJ-KLMNO-PQRST-UVWXYZ-2345"
-
 // newWorld makes an installation whose signer is not yet open.
 func newWorld(t testing.TB) *world {
 	dir := t.TempDir()
@@ -69,8 +68,10 @@ func newWorld(t testing.TB) *world {
 		TLS:    TLSFiles{filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), filepath.Join(dir, "ca.crt")},
 		Broker: keyOf(w.broker), Proxies: []ProxyConfig{{"proxy-1", keyOf(w.proxy), []string{"stint", "localhost"}}},
 		Policy: filepath.Join(dir, "policy"), Issuer: IssuerConfig{w.provider.server.URL, cli},
-		RelyingParty: "localhost", Origins: []string{origin}, Bootstrap: filepath.Join(dir, "bootstrap.json"),
+		RelyingParty: "localhost", Origins: []string{origin},
 	}
+	listen, ceremony := ceremonytest.Address(t)
+	w.config.Ceremony = &CeremonyConfig{Listen: listen, Origin: ceremony, Administrators: []policies.Person{w.listing(w.carol)}}
 	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 	must(t, err)
 	write(t, w.config.TLS.Certificate, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})))
@@ -78,9 +79,6 @@ func newWorld(t testing.TB) *world {
 	write(t, w.config.TLS.Authority, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.authority.certificate.Raw})))
 	must(t, os.Mkdir(w.config.Policy, 0o755))
 	w.setPolicy(defaultPolicy(t))
-	codes, err := json.Marshal([]bootstrapCode{{"admin", adminCode, []string{"administrators", "leads"}}, {"demo", strings.ToLower(adminCode), []string{"demo"}}})
-	must(t, err)
-	write(t, w.config.Bootstrap, string(codes))
 	return w
 }
 
@@ -94,7 +92,7 @@ func openWorld(t testing.TB) *world {
 }
 
 func (w *world) staff() {
-	w.enrol(w.carol, "administrators")
+	w.join(w.carol)
 	w.enrolBy(w.carol, w.bob, "leads")
 }
 
@@ -130,29 +128,83 @@ func (w *world) enrolment(p *person, groups ...string) string {
 	})
 }
 
-func (w *world) byCode(statement string, p *person, id, code string) evidence.EnrolmentEvidence {
-	return evidence.EnrolmentEvidence{
-		Statement: statement, Possession: p.sign(w.t, statement),
-		Bootstrap: &evidence.BootstrapProof{Code: id, MAC: evidence.BootstrapMAC(evidence.BootstrapSecret(code), statement)},
-	}
+// listing is p as the ceremony lists them.
+func (w *world) listing(p *person) policies.Person {
+	person := w.person(p)
+	person.Email = p.subject + "@example.com"
+	return person
 }
 
-// enrol pins p's passkey under the bootstrap code.
-func (w *world) enrol(p *person, groups ...string) {
+// joining is evidence of p's joining in the ceremony.
+func (w *world) joining(p *person) evidence.EnrolmentEvidence {
+	statement := w.enrolment(p, "administrators")
+	return evidence.EnrolmentEvidence{Statement: statement, Possession: p.sign(w.t, statement), Ceremony: true}
+}
+
+// join makes p an administrator as the ceremony's page does.
+func (w *world) join(p *person) {
 	w.t.Helper()
-	_, err := w.signer.pin(context.Background(), wire.EnrolRequest{Evidence: w.byCode(w.enrolment(p, groups...), p, "admin", adminCode)})
-	must(w.t, err)
+	must(w.t, w.signer.enrolInCeremony(context.Background(), w.joining(p)))
+}
+
+// enrolledBy is evidence of an enrolment that administrators signed.
+func (w *world) enrolledBy(admin, p *person, groups ...string) evidence.EnrolmentEvidence {
+	statement := w.enrolment(p, groups...)
+	return evidence.EnrolmentEvidence{Statement: statement, Possession: p.sign(w.t, statement), Administrators: w.signed(statement, admin)}
+}
+
+// signed are administrators' assertions over a statement.
+func (w *world) signed(statement string, admins ...*person) (assertions []evidence.Assertion) {
+	for _, admin := range admins {
+		assertions = append(assertions, admin.sign(w.t, statement))
+	}
+	return assertions
 }
 
 // enrolBy pins p's passkey with an administrator's.
 func (w *world) enrolBy(admin, p *person, groups ...string) {
 	w.t.Helper()
-	statement := w.enrolment(p, groups...)
-	by := admin.sign(w.t, statement)
-	_, err := w.signer.pin(context.Background(), wire.EnrolRequest{Evidence: evidence.EnrolmentEvidence{
-		Statement: statement, Possession: p.sign(w.t, statement), Passkey: &by,
-	}})
+	_, err := w.signer.pin(context.Background(), wire.EnrolRequest{Evidence: w.enrolledBy(admin, p, groups...)})
 	must(w.t, err)
+}
+
+// standing is a change of p's standing; what the roster says of p is in it.
+func (w *world) standing(change string, p *person, groups []string, passkeys ...string) string {
+	now := w.clock.Now().Truncate(time.Second)
+	slices.Sort(groups)
+	return w.encode(&evidence.RosterChange{
+		Instance: instance, Change: change, Person: w.subject(p), Name: p.name, Email: p.subject + "@example.com",
+		Groups: groups, Passkeys: passkeys, Issued: now, Expires: now.Add(time.Hour), Nonce: nonce(),
+	})
+}
+
+func (w *world) change(statement string, admins ...*person) (wire.Done, error) {
+	return w.signer.change(context.Background(), wire.ChangeRequest{Evidence: evidence.ChangeEvidence{
+		Statement: statement, Administrators: w.signed(statement, admins...),
+	}})
+}
+
+// proposed is evidence of a policy that administrators signed; changes edits the
+// statement before it is written.
+func (w *world) proposed(files map[string]string, changes func(*evidence.PolicyChange), admins ...*person) evidence.PolicyEvidence {
+	w.t.Helper()
+	beliefs := w.beliefs()
+	after, err := policies.Parse(files)
+	must(w.t, err)
+	now := w.clock.Now().Truncate(time.Second)
+	proposal := &evidence.PolicyChange{
+		Instance: instance, Before: beliefs.digest, After: after.Digest(), Changes: policies.Difference(beliefs.policy, after),
+		Reason: "It is time.", Issued: now, Expires: now.Add(time.Hour), Nonce: nonce(),
+	}
+	if changes != nil {
+		changes(proposal)
+	}
+	statement := w.encode(proposal)
+	return evidence.PolicyEvidence{Statement: statement, Files: files, Administrators: w.signed(statement, admins...)}
+}
+
+func (w *world) suspend(p *person) (wire.Done, error) {
+	return w.signer.suspend(context.Background(), wire.SuspendRequest{Person: w.subject(p), Name: p.name, By: w.subject(w.bob)})
 }
 
 // ask is a request of p's; change edits it before it is written.
@@ -243,11 +295,27 @@ func (w *world) setPolicy(files map[string]string) {
 	}
 }
 
-// reload sets one policy file and takes the policy over.
-func (w *world) reload(name, text string) {
+// policyWith are the files in force, with one of them otherwise.
+func (w *world) policyWith(name, text string) map[string]string {
 	w.t.Helper()
-	w.setPolicy(map[string]string{name: text})
-	must(w.t, w.signer.reloadPolicy(context.Background()))
+	files := w.beliefs().policy.Files()
+	files[name] = text
+	return files
+}
+
+// beliefs are what the signer holds true now.
+func (w *world) beliefs() belief {
+	w.t.Helper()
+	b, err := w.signer.believe()
+	must(w.t, err)
+	return b
+}
+
+// enforce brings a policy in force with one file otherwise.
+func (w *world) enforce(name, text string) {
+	w.t.Helper()
+	_, err := w.signer.changePolicy(context.Background(), wire.PolicyRequest{Evidence: w.proposed(w.policyWith(name, text), nil, w.carol)})
+	must(w.t, err)
 }
 
 // authority signs the certificates of mutual TLS.

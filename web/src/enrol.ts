@@ -1,12 +1,10 @@
 /**
  * A passkey's way into the signer's roster: the authenticator makes it, it signs its own enrolment statement (possession),
- * and an authority signs or proves the same text.
+ * and whoever allows it signs the same text.
  */
 import { api, body, type Enrolment, type Person } from './api/client'
 import { Problem } from './api/problem'
-import { toBase64url } from './bytes'
-import type { BootstrapCode } from './bootstrap'
-import { hmacSha256, readGroups, readStatement, subjectOf, type Fields } from './statement'
+import { readGroups, readStatement, subjectOf, type Fields } from './statement'
 import { createPasskey, signStatement } from './webauthn'
 
 /** Makes the passkey and hands it in. The browser prompts once. */
@@ -38,17 +36,6 @@ export async function authoriseWithPasskey(enrolment: Enrolment): Promise<Enrolm
   if (challenge.statement !== enrolment.statement) throw differs('the text to sign is not the one shown')
   const { assertion } = await signStatement(challenge)
   return body(api.POST('/api/enrolments/{enrolment}/authorisation', { ...path, body: { passkey: assertion } }))
-}
-
-/** The holder of the one-time code proves it over the same text. The code stays here; its HMAC is sent. */
-export async function authoriseWithCode(enrolment: Enrolment, code: BootstrapCode): Promise<Enrolment> {
-  const mac = toBase64url(await hmacSha256(code.secret, enrolment.statement))
-  return body(
-    api.POST('/api/enrolments/{enrolment}/authorisation', {
-      params: { path: { enrolment: enrolment.id } },
-      body: { bootstrap: { code: code.id, mac } },
-    }),
-  )
 }
 
 /** What the enrolment's text says. Throws where it is no enrolment, or is about another passkey than the server says. */

@@ -90,10 +90,24 @@ const passkeys = createRoute({
   component: lazyRouteComponent(() => import('./routes/Passkeys'), 'Passkeys'),
 })
 
-const bootstrap = createRoute({
+const people = createRoute({
   getParentRoute: () => root,
-  path: '/bootstrap',
-  component: lazyRouteComponent(() => import('./routes/Bootstrap'), 'Bootstrap'),
+  path: '/people',
+  validateSearch: (search: Record<string, unknown>): { everybody?: true } => (search['everybody'] === true ? { everybody: true } : {}),
+  component: lazyRouteComponent(() => import('./routes/People'), 'People'),
+})
+
+const changes = createRoute({
+  getParentRoute: () => root,
+  path: '/changes',
+  validateSearch: (search: Record<string, unknown>): { over?: true } => (search['over'] === true ? { over: true } : {}),
+  component: lazyRouteComponent(() => import('./routes/Changes'), 'Changes'),
+})
+
+const change = createRoute({
+  getParentRoute: () => root,
+  path: '/changes/$id',
+  component: lazyRouteComponent(() => import('./routes/Changes'), 'ChangePage'),
 })
 
 const confirm = createRoute({
@@ -131,7 +145,9 @@ export const router = createRouter({
     requests,
     request,
     passkeys,
-    bootstrap,
+    people,
+    changes,
+    change,
     confirm,
     sessions,
     sessionPage,

@@ -41,6 +41,8 @@ const fieldsOf = {
     'expires',
     'nonce',
   ],
+  roster: ['instance', 'change', 'person', 'name', 'email', 'groups', 'passkeys', 'issued', 'expires', 'nonce'],
+  policy: ['instance', 'before', 'after', 'changes', 'reason', 'issued', 'expires', 'nonce'],
 } as const
 
 export type StatementKind = keyof typeof fieldsOf
@@ -75,7 +77,7 @@ function unquote(text: string): string {
   return text.slice(1, -1).replace(/\\(["\\])/g, '$1')
 }
 
-/** The groups of an enrolment; none is an empty list. */
+/** A list of quoted texts, such as the groups of an enrolment; none is an empty list. */
 export function readGroups(text: string): string[] {
   if (text === 'none') return []
   const found = text.match(/"(?:[^"\\]|\\["\\])*"/g) ?? []
@@ -133,10 +135,4 @@ export async function sha256(bytes: Bytes): Promise<Bytes> {
 /** The digest of a statement's text, in lower-case hex. */
 export async function sha256Hex(text: string): Promise<string> {
   return toHex(await sha256(utf8(text)))
-}
-
-/** HMAC-SHA256 of a text under a secret: the proof of a one-time code, which itself never leaves the page. */
-export async function hmacSha256(secret: string, text: string): Promise<Bytes> {
-  const key = await crypto.subtle.importKey('raw', utf8(secret), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
-  return new Uint8Array(await crypto.subtle.sign('HMAC', key, utf8(text)))
 }

@@ -12,16 +12,26 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
+
+// Command takes the word that says what to do off a process's arguments. Without
+// one it is "run".
+func Command(arguments []string) (command string, flags []string) {
+	if len(arguments) > 0 && !strings.HasPrefix(arguments[0], "-") {
+		return arguments[0], arguments[1:]
+	}
+	return "run", arguments
+}
 
 // Main is the whole of a process's main function; it does not return. read loads
 // the configuration file, and run serves until its context ends, which SIGTERM
 // and an interrupt do. What run says when it is ready becomes one line of JSON in
 // the ready file. name is the process's, as in "broker".
-func Main[Config, Ready any](name string, read func(path string) (Config, error), run func(context.Context, Config, *slog.Logger, func(Ready) error) error) {
+func Main[Config, Ready any](name string, arguments []string, read func(path string) (Config, error), run func(context.Context, Config, *slog.Logger, func(Ready) error) error) {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("process", name)
-	if err := serve(name, os.Args[1:], log, read, run); err != nil {
+	if err := serve(name, arguments, log, read, run); err != nil {
 		log.Error("the "+name+" stops", "error", err.Error())
 		os.Exit(1)
 	}

@@ -81,6 +81,26 @@ func (c *Client) RemovePasskey(ctx context.Context, request RemovePasskeyRequest
 	return post[Done](ctx, c, PathRemovePasskey, request)
 }
 
+// Suspend says that nothing a person signs counts any more.
+func (c *Client) Suspend(ctx context.Context, request SuspendRequest) (Done, error) {
+	return post[Done](ctx, c, PathSuspend, request)
+}
+
+// Change changes somebody's standing.
+func (c *Client) Change(ctx context.Context, request ChangeRequest) (Done, error) {
+	return post[Done](ctx, c, PathChange, request)
+}
+
+// Policy puts another policy in force.
+func (c *Client) Policy(ctx context.Context, request PolicyRequest) (Done, error) {
+	return post[Done](ctx, c, PathPolicy, request)
+}
+
+// Inventory says what targets an inventory holds.
+func (c *Client) Inventory(ctx context.Context, request InventoryRequest) (Done, error) {
+	return post[Done](ctx, c, PathInventory, request)
+}
+
 // End says that nothing more may be signed for a request.
 func (c *Client) End(ctx context.Context, request EndRequest) (Done, error) {
 	return post[Done](ctx, c, PathEnd, request)

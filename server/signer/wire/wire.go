@@ -17,6 +17,10 @@ const (
 	PathLedger        = "/v1/ledger"         // GET ?from=&limit=; broker
 	PathEnrol         = "/v1/enrol"          // broker
 	PathRemovePasskey = "/v1/remove-passkey" // broker
+	PathSuspend       = "/v1/suspend"        // broker
+	PathChange        = "/v1/change"         // broker
+	PathPolicy        = "/v1/policy"         // broker
+	PathInventory     = "/v1/inventory"      // broker
 	PathEnd           = "/v1/end"            // broker
 	PathSignSession   = "/v1/sign/session"   // broker
 	PathSignTarget    = "/v1/sign/target"    // proxy
@@ -94,19 +98,47 @@ type EnrolResult struct {
 	Proof  evidence.Proof  `json:"proof"`
 }
 
-// RemovePasskeyRequest takes a passkey out of the roster. It needs no proof; the
-// last passkey of the last administrator stays.
+// RemovePasskeyRequest takes a passkey out of the roster. It needs no proof, and is
+// refused where fewer administrators than the quorum would be left.
 type RemovePasskeyRequest struct {
 	Credential string           `json:"credential"`
 	By         policies.Subject `json:"by"`
+}
+
+// SuspendRequest says that nothing a person signs counts any more, and that nothing
+// is signed for them. It needs no proof, is idempotent, holds for somebody whom the
+// roster does not know, and is refused where fewer administrators than the quorum
+// would be left.
+type SuspendRequest struct {
+	Person policies.Subject `json:"person"`
+	Name   string           `json:"name"` // of somebody whom the roster does not know
+	By     policies.Subject `json:"by"`
+}
+
+// ChangeRequest changes somebody's standing, by a quorum of administrators.
+type ChangeRequest struct {
+	Evidence evidence.ChangeEvidence `json:"evidence"`
+}
+
+// PolicyRequest puts another policy in force, by a quorum of administrators.
+type PolicyRequest struct {
+	Evidence evidence.PolicyEvidence `json:"evidence"`
+}
+
+// InventoryRequest says what targets an inventory holds, by its key.
+type InventoryRequest struct {
+	Evidence evidence.InventoryEvidence `json:"evidence"`
 }
 
 // EndRequest says that nothing more may be signed for a request. It needs no
 // proof, is idempotent, and holds for a request the signer has not seen yet.
 type EndRequest struct {
 	Request string           `json:"request"`
-	Reason  string           `json:"reason"` // denied, withdrawn, dropped, revoked, expired
+	Reason  string           `json:"reason"` // denied, withdrawn, dropped, revoked, expired, completed
 	By      policies.Subject `json:"by"`
+	// Evidence is an End statement that somebody's login key signed. It is kept, and
+	// never needed.
+	Evidence *evidence.SignedByKey `json:"evidence,omitempty"`
 }
 
 // Done answers calls that return nothing but their place in the ledger.
@@ -119,8 +151,9 @@ type TrustResult struct {
 	Trust        evidence.Trust `json:"trust"`
 	PolicyDigest string         `json:"policy_digest"`
 	Checkpoint   string         `json:"checkpoint"`
-	// BootstrapOpen says that a bootstrap code for administrators is unused.
-	BootstrapOpen bool `json:"bootstrap_open"`
+	// Ceremony says that first administrators are still to join at the signer's own
+	// page.
+	Ceremony bool `json:"ceremony"`
 }
 
 // LedgerPage is a run of leaves from one index on.

@@ -29,6 +29,10 @@ export type SignedStatement = Schemas['SignedStatement']
 export type Assertion = Schemas['Assertion']
 export type LoginConfirmation = Schemas['LoginConfirmation']
 export type AuditEvent = Schemas['AuditEvent']
+export type Member = Schemas['Member']
+export type Change = Schemas['Change']
+export type Signature = Schemas['Signature']
+export type FileChange = Schemas['FileChange']
 
 /** No answer within this time counts as none. Nothing the portal asks for takes longer on a working broker. */
 const patience = 20_000

@@ -95,6 +95,48 @@ export const enrolments = queryOptions({
   refetchInterval: live,
 })
 
+export const people = (everybody: boolean) =>
+  infiniteQueryOptions({
+    queryKey: ['people', everybody],
+    queryFn: ({ pageParam }) =>
+      body(
+        api.GET('/api/people', {
+          params: { query: { view: everybody ? 'all' : 'roster', limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
+        }),
+      ),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.cursor || undefined,
+    refetchInterval: live,
+  })
+
+export const member = ({ issuer, subject }: { issuer: string; subject: string }) =>
+  queryOptions({
+    queryKey: ['member', issuer, subject],
+    queryFn: () => body(api.GET('/api/people/member', { params: { query: { issuer, subject } } })),
+    refetchInterval: live,
+  })
+
+export const changes = (over: boolean) =>
+  infiniteQueryOptions({
+    queryKey: ['changes', over],
+    queryFn: ({ pageParam }) =>
+      body(
+        api.GET('/api/changes', {
+          params: { query: { view: over ? 'closed' : 'open', limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
+        }),
+      ),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.cursor || undefined,
+    refetchInterval: live,
+  })
+
+export const change = (id: string) =>
+  queryOptions({
+    queryKey: ['change', id],
+    queryFn: () => body(api.GET('/api/changes/{change}', { params: { path: { change: id } } })),
+    refetchInterval: live,
+  })
+
 export const sessions = (filter: { live: boolean }) =>
   infiniteQueryOptions({
     queryKey: ['sessions', filter],

@@ -90,10 +90,11 @@ export function Kitchen() {
         approver: true,
         administrator: false,
         reviewer: true,
-        bootstrap_open: false,
+        ceremony: false,
         instance: 'k',
       }}
       waiting={3}
+      toSign={1}
       onSearch={() => notify.news('Bob approved your request', 'postgres on db1.prod, until 15:04')}
       onSignOut={() => notify.done('Signed out')}
     >

@@ -3,7 +3,7 @@ import { Link, Outlet, useRouterState, type ErrorComponentProps } from '@tanstac
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { api, body } from '../api/client'
 import { asProblem } from '../api/problem'
-import { me as meQuery, queryClient, requests } from '../api/queries'
+import { changes, enrolments, me as meQuery, queryClient, requests } from '../api/queries'
 import { MeContext } from '../me'
 import { Button, buttonClass } from '../ui/Button'
 import { EmptyState, Loading } from '../ui/EmptyState'
@@ -40,6 +40,7 @@ function Inside() {
   const waiting = useInfiniteQuery(requests('to-approve', ['pending']))
   const count =
     waiting.data?.pages.reduce((sum, page) => sum + page.items.filter((item) => item.may.includes('approve')).length, 0) ?? 0
+  const toSign = useToSign(me.administrator)
   useNews()
   useShortcut('k', () => setSearching(true))
   useFocusOnNavigation()
@@ -47,7 +48,7 @@ function Inside() {
 
   return (
     <MeContext value={me}>
-      <Shell me={me} waiting={count} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banner />}>
+      <Shell me={me} waiting={count} toSign={toSign} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banner />}>
         <Outlet />
       </Shell>
       {searching && (
@@ -59,9 +60,18 @@ function Inside() {
   )
 }
 
+/** How many changes and enrolments wait for this administrator's signature. */
+function useToSign(administrator: boolean): number {
+  const waiting = useInfiniteQuery({ ...changes(false), enabled: administrator })
+  const joining = useQuery({ ...enrolments, enabled: administrator })
+  const signs = ({ may }: { may: string[] }) => may.includes('sign') || may.includes('send')
+  return (
+    (waiting.data?.pages ?? []).flatMap((page) => page.items).filter(signs).length + (joining.data?.items ?? []).filter(signs).length
+  )
+}
+
 function Banner() {
   const me = useQuery(meQuery).data
-  const path = useRouterState({ select: (state) => state.location.pathname })
   if (me?.policy_warning) {
     return (
       <Notice tone="wait" title="The broker and the signer decide by different policies">
@@ -69,11 +79,11 @@ function Banner() {
       </Notice>
     )
   }
-  if (me?.bootstrap_open && path !== '/bootstrap') {
+  if (me?.ceremony) {
     return (
-      <Notice title="Stint has no administrator yet">
-        Whoever started it was shown a one-time code. With that code,{' '}
-        <Link to="/bootstrap">make the first administrator’s passkey</Link>; until then nobody can approve anything.
+      <Notice title="The first administrators are still to be enrolled">
+        That happens at the signer’s own page, not here: ask whoever runs the signer for your ceremony link. Until all of them are
+        enrolled nobody else’s passkey can count, and nobody can approve anything.
       </Notice>
     )
   }

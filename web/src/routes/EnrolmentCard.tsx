@@ -1,5 +1,4 @@
 import { useEffect, useRef, useState } from 'react'
-import { Link } from '@tanstack/react-router'
 import { api, body, type Enrolment } from '../api/client'
 import { asProblem } from '../api/problem'
 import { refresh } from '../api/queries'
@@ -13,6 +12,7 @@ import { Disclosure } from '../ui/Disclosure'
 import { ErrorNotice } from '../ui/ErrorNotice'
 import { Facts } from '../ui/Facts'
 import { Moment } from '../ui/Moment'
+import { Signatures } from '../ui/Signatures'
 import { StateBadge } from '../ui/StateBadge'
 import { Statement } from '../ui/Statement'
 import { notify } from '../ui/Toasts'
@@ -35,7 +35,13 @@ export function EnrolmentCard({ enrolment, own }: { enrolment: Enrolment; own?: 
   const sign = () =>
     submit.run(async () => {
       const after = await authoriseWithPasskey(enrolment)
-      notify.done(after.state === 'pinned' ? 'Signed: it is in the roster' : 'Signed', `${text.name} · ${text['passkey-name']}`)
+      notify.done(after.state === 'pinned' ? 'Signed: it is in the roster' : 'Signed; others must sign as well', `${text.name} · ${text['passkey-name']}`)
+      await refresh()
+    })
+  const send = () =>
+    submit.run(async () => {
+      await body(api.POST('/api/enrolments/{enrolment}/send', { params: { path: { enrolment: enrolment.id } } }))
+      notify.done('It is in the roster', `${text.name} · ${text['passkey-name']}`)
       await refresh()
     })
   const prove = () =>
@@ -51,8 +57,8 @@ export function EnrolmentCard({ enrolment, own }: { enrolment: Enrolment; own?: 
           {enrolment.state === 'needs-possession'
             ? 'Must prove itself'
             : own && !may('authorise')
-              ? 'Waits for an administrator'
-              : 'Needs a signature'}
+              ? `Waits for ${administratorsWords(enrolment.missing)}`
+              : `Needs ${enrolment.missing > 1 ? `${enrolment.missing} signatures` : 'a signature'}`}
         </StateBadge>
         <span>
           asked <Moment at={enrolment.created} />, void <Moment at={enrolment.expires} />
@@ -83,13 +89,20 @@ export function EnrolmentCard({ enrolment, own }: { enrolment: Enrolment; own?: 
           ]}
         />
       )}
+      {enrolment.state === 'needs-authority' && (groups.length > 0 || enrolment.signed.length > 0) && enrolment.quorum > 1 && (
+        <Signatures signed={enrolment.signed} quorum={enrolment.quorum} missing={enrolment.missing} />
+      )}
       <Disclosure summary="The exact text that is signed">
         <Statement text={enrolment.statement} digest={enrolment.digest} label="The text of the enrolment" />
       </Disclosure>
       {submit.problem && <ErrorNotice problem={submit.problem} kept="Nothing was signed." />}
       {own && enrolment.state === 'needs-authority' && !may('authorise') && (
         <div>
-          <p className={styles.meta}>Send this to an administrator, who signs it with their own passkey:</p>
+          <p className={styles.meta}>
+            {enrolment.missing > 1
+              ? `Send this to ${enrolment.missing} administrators, who each sign it with their own passkey:`
+              : 'Send this to an administrator, who signs it with their own passkey:'}
+          </p>
           <CopyLine prompt={false} text={`${location.origin}/passkeys#${enrolment.id}`} what="the link for an administrator" />
         </div>
       )}
@@ -99,12 +112,16 @@ export function EnrolmentCard({ enrolment, own }: { enrolment: Enrolment; own?: 
             Prove it with the new passkey
           </Button>
         )}
-        {may('authorise') && (
+        {(may('authorise') || may('sign')) && (
           <Button kind="primary" icon="passkey" busy={submit.running && 'Waiting for your passkey…'} onClick={() => void sign()}>
             {own ? 'Sign with an earlier passkey' : 'Sign with my passkey'}
           </Button>
         )}
-        {own && may('bootstrap') && me.bootstrap_open && <Link to="/bootstrap">I have the one-time code</Link>}
+        {may('send') && (
+          <Button kind="primary" icon="again" busy={submit.running && 'The signer checks…'} onClick={() => void send()}>
+            Take it to the signer again
+          </Button>
+        )}
         {may('reject') && (
           <Button kind={own ? 'quiet' : 'destructive'} onClick={() => setRejecting(true)}>
             {own ? 'Give it up' : 'Reject'}
@@ -126,6 +143,10 @@ export function EnrolmentCard({ enrolment, own }: { enrolment: Enrolment; own?: 
       />
     </article>
   )
+}
+
+function administratorsWords(missing: number): string {
+  return missing > 1 ? `${missing} administrators` : 'an administrator'
 }
 
 function read(enrolment: Enrolment) {

@@ -29,7 +29,7 @@ export function Passkeys() {
   const mine = subjectOf(me.person)
   const open = (waiting.data?.items ?? []).filter(({ state }) => state === 'needs-possession' || state === 'needs-authority')
   const onTheirWay = open.filter(({ person }) => subjectOf(person) === mine)
-  const toSign = open.filter((item) => subjectOf(item.person) !== mine && item.may.includes('authorise'))
+  const toSign = open.filter((item) => subjectOf(item.person) !== mine && (item.may.includes('sign') || item.may.includes('send')))
   const onTheWay = new Set(onTheirWay.map(({ credential }) => credential))
   const settled = (own.data?.items ?? []).filter(({ credential }) => !onTheWay.has(credential))
 

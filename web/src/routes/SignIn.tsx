@@ -1,5 +1,4 @@
 import { useRouterState } from '@tanstack/react-router'
-import { keepBootstrapCode } from '../bootstrap'
 import { Problem } from '../api/problem'
 import { buttonClass } from '../ui/Button'
 import { ErrorNotice } from '../ui/ErrorNotice'
@@ -33,7 +32,6 @@ export function SignIn() {
         <a
           className={buttonClass('primary')}
           href={`/auth/login?return_to=${encodeURIComponent(returnTo)}`}
-          onClick={keepBootstrapCode}
           autoFocus
         >
           Sign in with your organisation’s account

@@ -22,6 +22,8 @@ export interface ShellProps {
   me: Me
   /** How many requests wait for this person's decision. */
   waiting: number
+  /** How many changes wait for this person's signature. */
+  toSign: number
   onSearch: () => void
   onSignOut: () => void
   banner?: ReactNode
@@ -29,7 +31,7 @@ export interface ShellProps {
 }
 
 /** The frame around every page: places at the side, on phones at the bottom. */
-export function Shell({ me, waiting, onSearch, onSignOut, banner, children }: ShellProps) {
+export function Shell({ me, waiting, toSign, onSearch, onSignOut, banner, children }: ShellProps) {
   const work: Place[] = [
     { to: '/', words: 'My access', short: 'Access', icon: 'home' },
     { to: '/ask', words: 'Ask', short: 'Ask', icon: 'ask' },
@@ -40,7 +42,14 @@ export function Shell({ me, waiting, onSearch, onSignOut, banner, children }: Sh
     { to: '/sessions', words: 'Sessions', short: 'Sessions', icon: 'sessions' },
     ...(me.reviewer || me.administrator ? [{ to: '/audit', words: 'Audit', short: 'Audit', icon: 'audit' } as const] : []),
   ]
-  const own: Place[] = [{ to: '/passkeys', words: 'Passkeys', short: 'Passkeys', icon: 'passkey' }]
+  const rule: Place[] =
+    me.reviewer || me.administrator
+      ? [
+          { to: '/people', words: 'People', short: 'People', icon: 'person' },
+          { to: '/changes', words: 'Changes', short: 'Changes', icon: 'change', count: toSign },
+        ]
+      : []
+  const own: Place[] = [...rule, { to: '/passkeys', words: 'Passkeys', short: 'Passkeys', icon: 'passkey' }]
   const bottom = [...work, record[1]!]
 
   return (

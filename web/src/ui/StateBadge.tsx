@@ -32,6 +32,10 @@ const looks: Record<string, Look> = {
   unverified: { word: 'Not verified', tone: 'bad', shape: 'cross' },
   allowed: { word: 'Allowed', tone: 'live', shape: 'tick' },
   refused: { word: 'Refused', tone: 'bad', shape: 'cross' },
+  'in-force': { word: 'In force', tone: 'live', shape: 'tick' },
+  rejected: { word: 'Rejected', tone: 'bad', shape: 'cross' },
+  superseded: { word: 'Superseded', tone: 'rest', shape: 'dash' },
+  suspended: { word: 'Suspended', tone: 'bad', shape: 'square' },
   needed: { word: 'Needed', tone: 'wait', shape: 'half' },
 }
 

@@ -1,12 +1,10 @@
 // Package demo performs a short scenario at the first start of stint-dev, so
-// that a newcomer finds something to look at: an engineer asks, an approver
-// agrees with a passkey made for it, a few minutes of shell work are recorded,
-// and the access is given back.
+// that a newcomer finds something to look at: an engineer asks for the one role
+// that nobody has to agree to, a few minutes of shell work are recorded, and the
+// access is given back.
 //
 // Nothing is made up: it goes through the same API, the same command line and
-// the same proxy as everybody, and is checked by the same signer. Its approver
-// is enrolled under a code that reaches the demo role alone; at the end the
-// passkey leaves the roster and its key is destroyed.
+// the same proxy as everybody, and is checked by the same signer.
 package demo
 
 import (
@@ -29,14 +27,10 @@ type Person struct{ Name, Password string }
 
 // Config says where and with whom; nothing in it has a default.
 type Config struct {
-	Dir      string // the demo's own: what it has done, and its key meanwhile
+	Dir      string // the demo's own: what it has done, and the engineer's home meanwhile
 	Portal   string // URL, without a slash at the end
 	Stint    string // path of the command line
 	Engineer Person
-	Approver Person
-	CodeID   string   // of the approver's one-time code
-	Code     string   // the code
-	Groups   []string // what the approver is enrolled for
 	Role     string
 	Target   string
 	Pace     float64 // of the typing: 1 is a person's, smaller is faster
@@ -47,7 +41,7 @@ type Config struct {
 type progress struct {
 	Request   string `json:"request,omitempty"`   // the newest of its requests
 	Performed bool   `json:"performed,omitempty"` // the work is recorded
-	Done      bool   `json:"done,omitempty"`      // and the passkey is gone
+	Done      bool   `json:"done,omitempty"`      // and the engineer's sign-in is forgotten
 }
 
 // Demo is a scenario that is performed once for an installation.
@@ -95,23 +89,8 @@ func (d *Demo) Run(ctx context.Context) error {
 	if err := os.MkdirAll(d.terminal.home, 0o700); err != nil {
 		return err
 	}
-	b, err := newBrowser()
-	if err != nil {
-		return err
-	}
-	if err := b.signIn(ctx, d.config.Portal+api.PathPortalSignIn, d.config.Approver); err != nil {
-		return fmt.Errorf("the demo's approver: %w", err)
-	}
-	approver, err := api.NewClient(d.config.Portal, "", b.http)
-	if err != nil {
-		return err
-	}
-	key, err := openPasskey(d.file("passkey"), d.config.Portal)
-	if err != nil {
-		return err
-	}
 	if !d.progress.Performed {
-		if err := d.perform(ctx, approver, key); err != nil {
+		if err := d.perform(ctx); err != nil {
 			return err
 		}
 		d.progress.Performed = true
@@ -119,19 +98,16 @@ func (d *Demo) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.cleanUp(ctx, approver, key)
+	return d.cleanUp(ctx)
 }
 
-// perform enrols, asks, approves, works and gives back.
-func (d *Demo) perform(ctx context.Context, approver *api.Client, key *passkey) error {
+// perform asks, works and gives back.
+func (d *Demo) perform(ctx context.Context) error {
 	if err := d.terminal.login(ctx, d.config.Engineer); err != nil {
 		return fmt.Errorf("the demo's engineer: %w", err)
 	}
 	if err := d.endEarlier(ctx); err != nil {
 		return err
-	}
-	if err := d.enrol(ctx, approver, key); err != nil {
-		return fmt.Errorf("enrolling the demo's approver: %w", err)
 	}
 	printed, err := d.terminal.run(ctx, "request", d.config.Role, "--target", d.config.Target, "--duration", "15m",
 		"--reason", "customers report errors since noon, looking at the request log (demo)", "-o", "json")
@@ -145,9 +121,6 @@ func (d *Demo) perform(ctx context.Context, approver *api.Client, key *passkey) 
 	d.progress.Request = request.ID
 	if err := d.remember(); err != nil {
 		return err
-	}
-	if err := d.approve(ctx, approver, key); err != nil {
-		return fmt.Errorf("approving the demo's request: %w", err)
 	}
 	if _, err := d.terminal.run(ctx, "ssh", d.config.Target, "uname -a"); err != nil {
 		return err
@@ -181,97 +154,11 @@ func (d *Demo) endEarlier(ctx context.Context) error {
 	return nil
 }
 
-// pinned tells whether the signer's roster holds the demo's passkey.
-func (d *Demo) pinned(ctx context.Context, approver *api.Client, key *passkey) (bool, error) {
-	mine, err := approver.Passkeys(ctx)
-	if err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(mine.Items, func(p api.Passkey) bool { return p.Credential == key.credential() && p.Pinned }), nil
-}
-
-// enrol pins the passkey under the demo's one-time code.
-func (d *Demo) enrol(ctx context.Context, approver *api.Client, key *passkey) error {
-	if pinned, err := d.pinned(ctx, approver, key); err != nil || pinned {
-		return err
-	}
-	enrolment, err := d.enrolment(ctx, approver, key)
-	if err != nil {
-		return err
-	}
-	if slices.Contains(enrolment.May, "possession") {
-		assertion, err := key.sign(enrolment.Statement)
-		if err != nil {
-			return err
-		}
-		if enrolment, err = approver.ProvePossession(ctx, enrolment.ID, api.SignedStatement{Statement: enrolment.Statement, Assertion: assertion}); err != nil {
-			return err
-		}
-	}
-	_, err = approver.Authorise(ctx, enrolment.ID, api.Authorisation{})
-	return err
-}
-
-// enrolment finds an unfinished one of this passkey, or begins one.
-func (d *Demo) enrolment(ctx context.Context, approver *api.Client, key *passkey) (api.Enrolment, error) {
-	open, err := approver.Enrolments(ctx)
-	if err != nil {
-		return api.Enrolment{}, err
-	}
-	for _, enrolment := range open.Items {
-		if enrolment.Credential == key.credential() && len(enrolment.May) > 0 {
-			return enrolment, nil
-		}
-	}
-	registration, err := approver.StartRegistration(ctx, api.RegistrationStart{Name: "the demo's passkey"})
-	if err != nil {
-		return api.Enrolment{}, err
-	}
-	answer, err := key.register(registration.Options)
-	if err != nil {
-		return api.Enrolment{}, err
-	}
-	return approver.Enrol(ctx, api.Registration{Ceremony: registration.Ceremony, Credential: answer, Groups: d.config.Groups})
-}
-
-// approve signs exactly what the portal would show.
-func (d *Demo) approve(ctx context.Context, approver *api.Client, key *passkey) error {
-	challenge, err := approver.Challenge(ctx, d.progress.Request, api.ApprovalDraft{})
-	if err != nil {
-		return err
-	}
-	assertion, err := key.sign(challenge.Statement)
-	if err != nil {
-		return err
-	}
-	_, err = approver.Approve(ctx, d.progress.Request, api.SignedStatement{Statement: challenge.Statement, Assertion: assertion})
-	return err
-}
-
-// cleanUp takes the passkey out of the roster, destroys its key, and forgets the
-// engineer's sign-in.
-func (d *Demo) cleanUp(ctx context.Context, approver *api.Client, key *passkey) error {
-	pinned, err := d.pinned(ctx, approver, key)
-	if err != nil {
-		return err
-	}
-	if pinned {
-		if err := approver.RemovePasskey(ctx, key.credential()); err != nil {
-			return fmt.Errorf("taking the demo's passkey out of the roster: %w", err)
-		}
-		if pinned, err = d.pinned(ctx, approver, key); err != nil || pinned {
-			return errors.Join(errors.New("the demo's passkey is still in the roster"), err)
-		}
-	}
-	if err := key.destroy(); err != nil {
-		return fmt.Errorf("destroying the demo's passkey: %w", err)
-	}
-	// Both of these end by themselves; a failure here changes nothing that counts.
+// cleanUp forgets the engineer's sign-in.
+func (d *Demo) cleanUp(ctx context.Context) error {
+	// It ends by itself; a failure here changes nothing that counts.
 	if _, err := d.terminal.run(ctx, "logout"); err != nil {
 		d.config.Log.Warn("the demo's engineer could not be signed out", "error", err)
-	}
-	if err := approver.Logout(ctx); err != nil {
-		d.config.Log.Warn("the demo's approver could not be signed out", "error", err)
 	}
 	if err := os.RemoveAll(d.terminal.home); err != nil {
 		return err

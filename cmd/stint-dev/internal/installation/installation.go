@@ -20,7 +20,7 @@ import (
 	"strings"
 )
 
-const version = 2
+const version = 3
 
 // Installation is the content of DIR/config.json.
 type Installation struct {
@@ -33,11 +33,7 @@ type Installation struct {
 	// Ports are those of the other listeners, all on 127.0.0.1, by what listens.
 	Ports        map[string]int `json:"ports"`
 	PortalSecret string         `json:"portal_secret"`
-	// AdministratorCode lets the first administrator in, DemoCode the approver
-	// of the demo scenario.
-	AdministratorCode string `json:"administrator_code"`
-	DemoCode          string `json:"demo_code"`
-	Users             []User `json:"users"`
+	Users        []User         `json:"users"`
 
 	dir  string
 	lock *os.File
@@ -55,10 +51,10 @@ type User struct {
 	Groups   []string `json:"groups"`
 }
 
-// Names of the people of the demo scenario.
+// Names of the first administrator, and of who performs the demo scenario.
 const (
-	DemoEngineer = "demo-engineer"
-	DemoApprover = "demo-approver"
+	Administrator = "dana"
+	DemoEngineer  = "demo-engineer"
 )
 
 // people are who lives in a new installation.
@@ -66,15 +62,15 @@ var people = []User{
 	{Name: "alice", About: "engineer: asks for access", Groups: []string{"engineering"}},
 	{Name: "bob", About: "approver: agrees with a passkey", Groups: []string{"engineering", "sre-leads"}},
 	{Name: "carol", About: "security: sees and replays everything", Groups: []string{"security"}},
-	{Name: "dana", About: "platform administrator: signs enrolments", Groups: []string{"platform"}},
+	{Name: Administrator, About: "platform administrator: signs enrolments", Groups: []string{"platform"}},
 	{Name: DemoEngineer, Groups: []string{"demo"}},
-	{Name: DemoApprover, Groups: []string{"demo"}},
 }
 
 // Listeners that Ports names, beside one for each target ("target-NAME").
 const (
 	Provider     = "provider"
 	Signer       = "signer"
+	Ceremony     = "ceremony"    // the signer's own page, for the first administrator
 	BrokerWire   = "broker-wire" // where proxies report to the broker
 	Proxy        = "proxy"
 	targetPrefix = "target-"
@@ -176,7 +172,7 @@ func splitListen(listen string) (host string, port int, err error) {
 func choose(host string, port int, targets []string) (*Installation, error) {
 	i := &Installation{
 		Version: version, Instance: strings.ToLower(rand.Text()[:8]),
-		Ports: map[string]int{}, PortalSecret: rand.Text(), AdministratorCode: code(), DemoCode: code(),
+		Ports: map[string]int{}, PortalSecret: rand.Text(),
 	}
 	if port == 0 {
 		var err error
@@ -187,7 +183,7 @@ func choose(host string, port int, targets []string) (*Installation, error) {
 		return nil, fmt.Errorf("port %d is taken: %w; choose another with --listen localhost:PORT (0 for any)", port, err)
 	}
 	i.Portal = net.JoinHostPort(host, strconv.Itoa(port))
-	for _, name := range append([]string{Provider, Signer, BrokerWire, Proxy}, prefixed(targets)...) {
+	for _, name := range append([]string{Provider, Signer, Ceremony, BrokerWire, Proxy}, prefixed(targets)...) {
 		var err error
 		if i.Ports[name], err = i.aside.choose(); err != nil {
 			return nil, err
@@ -205,13 +201,6 @@ func prefixed(targets []string) (names []string) {
 		names = append(names, targetPrefix+target)
 	}
 	return names
-}
-
-// code makes a one-time code of 26 base32 letters (130 bits) in groups, easy to
-// read aloud.
-func code() string {
-	text := rand.Text()
-	return strings.Join([]string{text[:5], text[5:10], text[10:15], text[15:20], text[20:]}, "-")
 }
 
 // password makes one that is easy to type: 80 bits in four groups.
@@ -260,6 +249,12 @@ func (i *Installation) Close() error {
 
 // PortalURL is where people's browsers go, without a slash at the end.
 func (i *Installation) PortalURL() string { return "http://" + i.Portal }
+
+// CeremonyURL is the origin of the signer's own page: passkeys belong to the host
+// localhost, on whatever port.
+func (i *Installation) CeremonyURL() string {
+	return fmt.Sprintf("http://localhost:%d", i.Ports[Ceremony])
+}
 
 // Issuer is the OpenID provider's URL.
 func (i *Installation) Issuer() string {

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,7 +34,21 @@ var (
 	_ connector.RefreshConnector  = people(nil)
 )
 
-const peopleConnector = "people"
+const (
+	peopleConnector = "people"
+	connectorID     = "local"
+)
+
+// SubjectOf is the subject claim of a user's tokens: dex writes user and connector
+// as a protocol buffer, each a string behind its tag and length.
+func SubjectOf(user User) string {
+	var message []byte
+	for tag, text := range []string{user.Subject, connectorID} {
+		message = append(message, byte(tag+1)<<3|2, byte(len(text)))
+		message = append(message, text...)
+	}
+	return base64.RawURLEncoding.EncodeToString(message)
+}
 
 // dex opens a connector by its type, from this map of its own.
 func init() {
@@ -52,7 +67,7 @@ func (p people) asConnector() (storage.Connector, error) {
 	}
 	config, err := json.Marshal(p)
 	// The id is part of every subject: with another one everybody is a stranger.
-	return storage.Connector{ID: "local", Type: peopleConnector, Name: "password", Config: config}, err
+	return storage.Connector{ID: connectorID, Type: peopleConnector, Name: "password", Config: config}, err
 }
 
 // Open makes the connector of its configuration, which it is itself.

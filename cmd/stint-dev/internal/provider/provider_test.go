@@ -290,6 +290,10 @@ func TestRestartKeepsIdentityKeysAndRefreshTokens(t *testing.T) {
 	if after.Subject != before.Subject || again.Subject != before.Subject || before.Subject == "" {
 		t.Errorf("subjects: %q, refreshed %q, anew %q", before.Subject, after.Subject, again.Subject)
 	}
+	// What the signer is told of somebody before they have ever signed in.
+	if told := provider.SubjectOf(config.Users[0]); told != before.Subject {
+		t.Errorf("the signer is told of %q, the token says %q", told, before.Subject)
+	}
 }
 
 func TestPagesAreOurs(t *testing.T) {

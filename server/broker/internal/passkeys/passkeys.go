@@ -24,6 +24,7 @@ import (
 	"stint/policies"
 	"stint/server/access"
 	"stint/server/broker/internal/store"
+	"stint/server/evidence"
 )
 
 // CeremonyLife is how long somebody has to make a passkey.
@@ -56,6 +57,7 @@ type Registrar struct {
 	webauthn   *webauthn.WebAuthn
 	ceremonies Ceremonies
 	people     People
+	attested   func() bool
 	now        func() time.Time
 	random     io.Reader
 }
@@ -66,13 +68,16 @@ type Config struct {
 	Origins      []string
 	Ceremonies   Ceremonies
 	People       People
-	Now          func() time.Time
-	Random       io.Reader
+	// Attested says whether policy wants to know, of some enrolments, on which
+	// authenticator the passkey lives.
+	Attested func() bool
+	Now      func() time.Time
+	Random   io.Reader
 }
 
 // New checks the wiring.
 func New(c Config) (*Registrar, error) {
-	if c.Ceremonies == nil || c.People == nil || c.Now == nil || c.Random == nil {
+	if c.Ceremonies == nil || c.People == nil || c.Attested == nil || c.Now == nil || c.Random == nil {
 		return nil, errors.New("passkeys: the wiring is incomplete")
 	}
 	life := webauthn.TimeoutConfig{Enforce: true, Timeout: CeremonyLife, TimeoutUVD: CeremonyLife}
@@ -89,7 +94,7 @@ func New(c Config) (*Registrar, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up WebAuthn: %w", err)
 	}
-	return &Registrar{webauthn: library, ceremonies: c.Ceremonies, people: c.People, now: c.Now, random: c.Random}, nil
+	return &Registrar{webauthn: library, ceremonies: c.Ceremonies, people: c.People, attested: c.Attested, now: c.Now, random: c.Random}, nil
 }
 
 // ceremony is what is stored between the two calls.
@@ -105,7 +110,12 @@ func (r *Registrar) Begin(ctx context.Context, by policies.Person, name string) 
 	if err != nil {
 		return "", nil, err
 	}
+	conveyance := protocol.PreferNoAttestation
+	if r.attested() {
+		conveyance = protocol.PreferDirectAttestation
+	}
 	creation, session, err := r.webauthn.BeginRegistration(user,
+		webauthn.WithConveyancePreference(conveyance),
 		webauthn.WithExclusions(webauthn.Credentials(user.credentials).CredentialDescriptors()),
 		// What evidence.VerifyAssertion accepts, the best first.
 		webauthn.WithCredentialParameters([]protocol.CredentialParameter{
@@ -181,6 +191,10 @@ func (r *Registrar) Finish(ctx context.Context, by policies.Person, id string, a
 		AAGUID:     hex.EncodeToString(aaguid),
 		Name:       begun.Name,
 		Record:     record,
+		Attestation: &evidence.Attestation{
+			Object:     base64.RawURLEncoding.EncodeToString(parsed.Raw.AttestationResponse.AttestationObject),
+			ClientData: base64.RawURLEncoding.EncodeToString(parsed.Raw.AttestationResponse.ClientDataJSON),
+		},
 	}, nil
 }
 
@@ -204,6 +218,9 @@ func (r *Registrar) user(ctx context.Context, by policies.Person) (user, error) 
 	}
 	u := user{handle: known.Handle, person: by}
 	for _, p := range passkeys {
+		if len(p.Record) == 0 {
+			continue // from the signer's own ceremony
+		}
 		var credential webauthn.Credential
 		if err := json.Unmarshal(p.Record, &credential); err != nil {
 			return user{}, fmt.Errorf("reading the record of passkey %s: %w", p.Credential, err)

@@ -177,7 +177,8 @@ func toSummary(item access.RequestItem, by policies.Person) api.RequestSummary {
 func toEnrolment(v access.EnrolmentView) api.Enrolment {
 	return api.Enrolment{
 		ID: v.ID, State: string(v.State), Person: toPerson(v.Person), Groups: list(v.Groups), Passkey: v.Passkey, Credential: v.Credential,
-		Statement: v.Statement, Digest: v.Digest, Created: v.Created.UTC(), Expires: v.Expires.UTC(), May: list(v.May),
+		Statement: v.Statement, Digest: v.Digest, Created: v.Created.UTC(), Expires: v.Expires.UTC(),
+		Signed: toSignatures(v.Gathered), Quorum: v.Quorum, Missing: v.Missing(), May: list(v.May),
 	}
 }
 

@@ -236,6 +236,7 @@ func (p *Portal) register(on huma.API) {
 	p.registerRequests(r.tagged("requests"))
 	p.registerSessions(r.tagged("sessions"))
 	p.registerPasskeys(r.tagged("passkeys"))
+	p.registerChanges(r.tagged("changes"))
 	p.registerAudit(r.tagged("audit"))
 }
 

@@ -15,7 +15,7 @@ func (p *Portal) me(ctx context.Context, _ *noInput) (*body[api.Me], error) {
 	return &body[api.Me]{api.Me{
 		Person: toPerson(by), Groups: list(by.Groups), RosterGroups: list(standing.Roster),
 		Approver: standing.Approver, Administrator: standing.Administrator, Reviewer: standing.Reviewer,
-		BootstrapOpen: standing.BootstrapOpen, Instance: p.config.Instance, PolicyWarning: p.config.Signing.Differs(),
+		Ceremony: standing.Ceremony, Instance: p.config.Instance, PolicyWarning: p.config.Signing.Differs(),
 	}}, nil
 }
 

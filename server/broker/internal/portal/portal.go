@@ -82,8 +82,10 @@ type Portal struct {
 	assets  *assets
 	idle    *idleness
 	replays *replays
-	handler http.Handler
-	log     *slog.Logger
+	// inventories bounds what comes in without sign-in.
+	inventories *allowance
+	handler     http.Handler
+	log         *slog.Logger
 }
 
 // New checks the wiring and builds the routes.
@@ -96,7 +98,7 @@ func New(c Config) (*Portal, error) {
 	p := &Portal{
 		config: c, cookie: "stint_" + c.Instance, secure: strings.HasPrefix(c.URL, "https://"),
 		hosts: map[string]bool{}, origins: map[string]bool{},
-		idle: newIdleness(), replays: newReplays(), log: c.Log,
+		idle: newIdleness(), replays: newReplays(), inventories: newAllowance(20, 3*time.Second), log: c.Log,
 	}
 	for _, origin := range c.Origins {
 		u, err := url.Parse(origin)

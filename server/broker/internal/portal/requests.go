@@ -151,8 +151,12 @@ func (p *Portal) revoke(ctx context.Context, in *requestBody[api.Taking]) (*body
 	return p.take(ctx, in, p.config.Flow.Revoke)
 }
 
-func (p *Portal) take(ctx context.Context, in *requestBody[api.Taking], take func(context.Context, policies.Person, string, string) (access.RequestView, error)) (*body[api.Request], error) {
-	view, err := take(ctx, personOf(ctx), in.ID, in.Body.Reason)
+func (p *Portal) take(ctx context.Context, in *requestBody[api.Taking], take func(context.Context, policies.Person, string, string, ...access.EndWord) (access.RequestView, error)) (*body[api.Request], error) {
+	var words []access.EndWord
+	if word := in.Body.Evidence; word != nil {
+		words = append(words, access.EndWord{Signed: evidence.SignedByKey(*word), LoginKey: callerOf(ctx).LoginKey})
+	}
+	view, err := take(ctx, personOf(ctx), in.ID, in.Body.Reason, words...)
 	return p.shown(ctx, view, err)
 }
 

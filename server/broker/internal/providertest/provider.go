@@ -4,6 +4,7 @@ package providertest
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"html"
 	"io"
@@ -24,6 +25,8 @@ import (
 	"github.com/dexidp/dex/storage"
 	"github.com/dexidp/dex/storage/memory"
 	"golang.org/x/oauth2"
+
+	"stint/policies"
 )
 
 // Clients of the provider, and the portal's secret.
@@ -46,6 +49,24 @@ var People = map[string][]string{
 	"carol": {"security"},
 	"dana":  {"platform"},
 	"erin":  {"engineering"},
+	"frank": {"platform"},
+}
+
+// Subject is the identity that the provider gives a person: dex's own encoding of
+// user and connector, as a protocol buffer.
+func Subject(person string) string {
+	const user, connector = "user-", "people"
+	encoded := append([]byte{0x0a, byte(len(user + person))}, user+person...)
+	encoded = append(append(encoded, 0x12, byte(len(connector))), connector...)
+	return base64.RawURLEncoding.EncodeToString(encoded)
+}
+
+// Person is somebody as the provider describes them.
+func (p *Provider) Person(name string, groups ...string) policies.Person {
+	return policies.Person{
+		Subject: policies.Subject{Issuer: p.URL, Subject: Subject(name)},
+		Name:    strings.ToUpper(name[:1]) + name[1:], Email: name + "@example.com", Groups: groups,
+	}
 }
 
 // directory is the connector type of People. Dex's own password store takes

@@ -44,6 +44,7 @@ type Client struct {
 	own     *policies.Bundle // from the broker's own directory
 	trust   access.Trust
 	policy  *policies.Bundle // the signer's; nil until it was heard
+	full    *policies.Bundle // policy with the targets of the inventories
 	heard   bool
 	trouble string
 	first   chan struct{} // closed when the signer was heard for the first time
@@ -91,14 +92,18 @@ func (c *Client) Refresh(ctx context.Context) error {
 		return err
 	}
 	bundle, err := c.bundleOf(result)
+	var full *policies.Bundle
+	if err == nil {
+		full, err = result.Trust.WithPolicy(bundle).Bundle(time.Now())
+	}
 	if err != nil {
 		c.troubled("The signer's policy cannot be read; broker and signer may be of different versions.", err)
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.trust = access.Trust{Trust: result.Trust, PolicyDigest: result.PolicyDigest, Checkpoint: result.Checkpoint, BootstrapOpen: result.BootstrapOpen}
-	c.policy = bundle
+	c.trust = access.Trust{Trust: result.Trust, PolicyDigest: result.PolicyDigest, Checkpoint: result.Checkpoint, Ceremony: result.Ceremony}
+	c.policy, c.full = bundle, full
 	if c.trouble != "" {
 		c.log.Info("the signer is heard", "policy", result.PolicyDigest)
 	}
@@ -151,12 +156,13 @@ func (c *Client) Trouble() string {
 // Heard is closed once the signer was heard.
 func (c *Client) Heard() <-chan struct{} { return c.first }
 
-// Policy is the signer's policy where it is known, else the broker's own.
+// Policy is the signer's policy where it is known, with the targets that
+// inventories brought, else the broker's own.
 func (c *Client) Policy() *policies.Bundle {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if c.policy != nil {
-		return c.policy
+	if c.full != nil {
+		return c.full
 	}
 	return c.own
 }
@@ -176,7 +182,8 @@ func (c *Client) Differs() string {
 	if c.policy == nil || c.policy.Digest() == c.own.Digest() {
 		return ""
 	}
-	return "Broker and signer have different policies; the signer's decides. Bring the same files to both and reload them."
+	return "Broker and signer have different policies; the signer's decides. If a change of the policy came into force, bring the same files to the broker and reload them; " +
+		"if the broker's files are the newer ones, propose them with stint policy propose."
 }
 
 // Trust is what the signer believes, from memory.
@@ -199,8 +206,8 @@ func (c *Client) SignSession(ctx context.Context, b evidence.Bundle) (access.Sig
 }
 
 // End says that nothing more may be signed for a request.
-func (c *Client) End(ctx context.Context, request, reason string, by policies.Subject) error {
-	_, err := c.wire.End(ctx, wire.EndRequest{Request: request, Reason: reason, By: by})
+func (c *Client) End(ctx context.Context, e access.Ending) error {
+	_, err := c.wire.End(ctx, wire.EndRequest{Request: e.Request, Reason: e.Reason, By: e.By.Subject, Evidence: e.Evidence})
 	return translate(err)
 }
 

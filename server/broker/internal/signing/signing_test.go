@@ -60,7 +60,7 @@ func start(t *testing.T) (*Client, *answers, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &answers{trust: wire.TrustResult{Trust: evidence.Trust{Policy: own.Files()}, PolicyDigest: own.Digest(), BootstrapOpen: true}}
+	a := &answers{trust: wire.TrustResult{Trust: evidence.Trust{Policy: own.Files()}, PolicyDigest: own.Digest(), Ceremony: true}}
 	server := httptest.NewTLSServer(a)
 	t.Cleanup(server.Close)
 	signer, err := wire.NewClient(server.URL, border.KeyOf(server.Certificate()), certificate(t))
@@ -95,7 +95,7 @@ func TestTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-c.Heard()
-	if trust, err := c.Trust(t.Context()); err != nil || !trust.BootstrapOpen || c.Trouble() != "" || c.Differs() != "" {
+	if trust, err := c.Trust(t.Context()); err != nil || !trust.Ceremony || c.Trouble() != "" || c.Differs() != "" {
 		t.Errorf("heard: %+v, %v, %q, %q", trust, err, c.Trouble(), c.Differs())
 	}
 
@@ -138,10 +138,18 @@ func TestRefusalsAndOutages(t *testing.T) {
 	c, a, _ := start(t)
 	by := policies.Subject{Issuer: "https://idp.example.com", Subject: "alice"}
 	calls := map[string]func() error{
-		"sign":   func() error { _, err := c.SignSession(t.Context(), evidence.Bundle{}); return err },
-		"end":    func() error { return c.End(t.Context(), "req-1", "revoked", by) },
-		"enrol":  func() error { return c.Enrol(t.Context(), evidence.EnrolmentEvidence{}) },
-		"remove": func() error { return c.RemovePasskey(t.Context(), "AAAA", by) },
+		"sign": func() error { _, err := c.SignSession(t.Context(), evidence.Bundle{}); return err },
+		"end": func() error {
+			return c.End(t.Context(), access.Ending{Request: "req-1", Reason: "revoked", By: policies.Person{Subject: by}})
+		},
+		"suspend": func() error {
+			return c.Suspend(t.Context(), access.Suspension{Person: policies.Person{Subject: by}})
+		},
+		"roster":    func() error { return c.ChangeRoster(t.Context(), evidence.ChangeEvidence{}) },
+		"policy":    func() error { return c.ChangePolicy(t.Context(), evidence.PolicyEvidence{}) },
+		"inventory": func() error { return c.TakeInventory(t.Context(), evidence.InventoryEvidence{}) },
+		"enrol":     func() error { return c.Enrol(t.Context(), evidence.EnrolmentEvidence{}) },
+		"remove":    func() error { return c.RemovePasskey(t.Context(), "AAAA", by) },
 	}
 	for name, call := range calls {
 		a.say(http.StatusForbidden, &wire.Error{Status: http.StatusForbidden, Code: "evidence.policy", Title: "Policy says no."})

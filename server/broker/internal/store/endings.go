@@ -19,6 +19,7 @@ type endingRow struct {
 	Attempts int
 	Next     int64
 	Settled  int64
+	Evidence string
 }
 
 func (endingRow) TableName() string { return "endings" }
@@ -29,6 +30,7 @@ func (row endingRow) ending() (access.Ending, error) {
 	}
 	var d decoder
 	d.into(row.EndedBy, &e.By)
+	d.into(row.Evidence, &e.Evidence)
 	return e, d.err
 }
 
@@ -44,6 +46,7 @@ func (r *reader) NextEnding() (time.Time, error) {
 func (t *tx) AddEnding(e access.Ending) error {
 	return add(t.db, endingRow{
 		Request: e.Request, Reason: e.Reason, EndedBy: personText(e.By), At: micros(e.At), Attempts: e.Attempts, Next: micros(e.Next),
+		Evidence: optional(e.Evidence),
 	})
 }
 

@@ -31,6 +31,11 @@ func TestListsAreBackedByIndexes(t *testing.T) {
 		"SELECT * FROM certificates WHERE request = 'r' ORDER BY issued, serial",
 		"SELECT * FROM seals WHERE session = 's' AND sequence >= 4 ORDER BY sequence LIMIT 4",
 		"SELECT * FROM enrolments WHERE state IN ('a','b') ORDER BY number DESC LIMIT 5",
+		"SELECT * FROM changes WHERE state IN ('a','b') AND number < 9 ORDER BY number DESC LIMIT 5",
+		"SELECT * FROM signatures WHERE about = 'a' ORDER BY signed, signer_issuer, signer_subject",
+		"SELECT * FROM suspensions WHERE next > 0 AND next <= 9 ORDER BY next LIMIT 5",
+		"SELECT * FROM people WHERE (issuer, subject) > ('a', 'b') ORDER BY issuer, subject LIMIT 5",
+		"SELECT * FROM people WHERE subject = 'a' OR email = 'b' ORDER BY issuer, subject LIMIT 5",
 		"SELECT * FROM passkeys WHERE owner_issuer = 'a' AND owner_subject = 'b' ORDER BY created, credential",
 	} {
 		plan, err := store.Plan(t.Context(), st, query)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"gorm.io/gorm/clause"
@@ -14,6 +15,7 @@ type personRow struct {
 	Issuer    string `gorm:"primaryKey"`
 	Subject   string `gorm:"primaryKey"`
 	Person    string
+	Email     string
 	Handle    []byte
 	FirstSeen int64
 	LastSeen  int64
@@ -34,12 +36,12 @@ func (r *reader) Person(s policies.Subject) (access.KnownPerson, error) {
 
 func (t *tx) PutPerson(p access.KnownPerson) error {
 	row := personRow{
-		Issuer: p.Person.Issuer, Subject: p.Person.Subject.Subject, Person: text(p.Person),
+		Issuer: p.Person.Issuer, Subject: p.Person.Subject.Subject, Person: text(p.Person), Email: strings.ToLower(p.Person.Email),
 		Handle: p.Handle, FirstSeen: micros(p.FirstSeen), LastSeen: micros(p.LastSeen),
 	}
 	return t.db.Clauses(clause.OnConflict{
 		Columns:   []clause.Column{{Name: "issuer"}, {Name: "subject"}},
-		DoUpdates: clause.AssignmentColumns([]string{"person", "last_seen"}),
+		DoUpdates: clause.AssignmentColumns([]string{"person", "email", "last_seen"}),
 	}).Create(&row).Error
 }
 
@@ -168,6 +170,7 @@ type enrolmentRow struct {
 	Created       int64
 	Expires       int64
 	Possession    string
+	Attestation   string
 }
 
 func (enrolmentRow) TableName() string { return "enrolments" }
@@ -182,6 +185,7 @@ func (row enrolmentRow) enrolment() (access.Enrolment, error) {
 	d.into(row.Person, &e.Person)
 	d.into(row.Groups, &e.Groups)
 	d.into(row.Possession, &e.Possession)
+	d.into(row.Attestation, &e.Attestation)
 	return e, d.err
 }
 
@@ -205,6 +209,7 @@ func (t *tx) AddEnrolment(e access.Enrolment) error {
 		ID: e.ID, Number: e.Number, State: string(e.State), PersonIssuer: e.Person.Issuer, PersonSubject: e.Person.Subject.Subject,
 		Person: text(e.Person), Groups: text(e.Groups), Passkey: e.Passkey, Credential: e.Credential, PublicKey: e.PublicKey,
 		AAGUID: e.AAGUID, Statement: e.Statement, Created: micros(e.Created), Expires: micros(e.Expires), Possession: optional(e.Possession),
+		Attestation: optional(e.Attestation),
 	})
 }
 

@@ -115,6 +115,17 @@ func (r *reader) Requests(q access.RequestQuery) ([]access.Request, error) {
 func bound(limit int) int { return max(1, min(limit, access.MaxPage)) }
 
 func (r *reader) LiveGrants(of []policies.Subject, email string, now time.Time) ([]access.Request, error) {
+	return all(r.requestsOf(of, email).Where("state IN ?", []access.State{access.Approved, access.Active}).
+		Where("due > 0 AND ends > ?", micros(now)).Order("number"), requestRow.request)
+}
+
+func (r *reader) OpenRequests(of []policies.Subject, email string) ([]access.Request, error) {
+	return all(r.requestsOf(of, email).Where("state IN ?", []access.State{access.Pending, access.Approved, access.Active}).
+		Where("due > 0").Order("number"), requestRow.request)
+}
+
+// requestsOf selects those of several identities, or of an e-mail address.
+func (r *reader) requestsOf(of []policies.Subject, email string) *gorm.DB {
 	who := r.db.Session(&gorm.Session{NewDB: true})
 	for i, s := range of {
 		if i == 0 {
@@ -126,8 +137,7 @@ func (r *reader) LiveGrants(of []policies.Subject, email string, now time.Time) 
 	if email != "" {
 		who = who.Or("requester_email = ?", strings.ToLower(email))
 	}
-	return all(r.db.Where(who).Where("state IN ?", []access.State{access.Approved, access.Active}).
-		Where("due > 0 AND ends > ?", micros(now)).Order("number"), requestRow.request)
+	return r.db.Where(who)
 }
 
 func (r *reader) Due(now time.Time, limit int) ([]access.Request, error) {

@@ -26,6 +26,9 @@ func Flow(t *testing.T, open Open) {
 		{"lists", lists}, {"sessions", flowSessions}, {"certificates nobody gave", forged}, {"killing", killing},
 		{"silent proxies", silentProxies}, {"more sessions than it may have", crowded}, {"seals", flowSeals},
 		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"races", races},
+		{"a roster change", rosterChange}, {"a policy change", policyChange}, {"changes end", changesEnd}, {"an enrolment by a quorum", enrolByQuorum},
+		{"suspending", suspending}, {"suspending while the signer is away", suspendingAlone}, {"people", members},
+		{"an inventory", inventory}, {"an end in one's own word", ownWord},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -42,10 +42,10 @@ func signingIn(t *testing.T, h *House) {
 	h.Clock.Move(time.Hour)
 	_, err = h.Authenticate(ctx, [32]byte{1}, access.PortalSignIn, true)
 	wantCode(t, access.CodeSignInNeeded, err)
-	same(t, "bob", access.Standing{Roster: []string{"sre-leads"}, Approver: true, BootstrapOpen: true}, h.Standing(ctx, h.World.Bob.Person))
-	same(t, "carol", access.Standing{Roster: []string{"security"}, Approver: true, Reviewer: true, BootstrapOpen: true}, h.Standing(ctx, h.World.Carol.Person))
-	same(t, "dana", access.Standing{Roster: []string{"administrators"}, Administrator: true, BootstrapOpen: true}, h.Standing(ctx, h.World.Dana.Person))
-	same(t, "alice", access.Standing{Roster: []string{}, BootstrapOpen: true}, h.Standing(ctx, alice))
+	same(t, "bob", access.Standing{Roster: []string{"sre-leads"}, Approver: true}, h.Standing(ctx, h.World.Bob.Person))
+	same(t, "carol", access.Standing{Roster: []string{"security"}, Approver: true, Reviewer: true}, h.Standing(ctx, h.World.Carol.Person))
+	same(t, "dana", access.Standing{Roster: []string{"administrators"}, Administrator: true}, h.Standing(ctx, h.World.Dana.Person))
+	same(t, "alice", access.Standing{Roster: []string{}}, h.Standing(ctx, alice))
 }
 
 func confirming(t *testing.T, h *House) {
@@ -143,7 +143,7 @@ func enrolling(t *testing.T, h *House) {
 	same(t, "state", access.NeedsAuthority, proved.State)
 	waiting, err := h.Enrolments(ctx, h.World.Dana.Person)
 	wantError(t, nil, err)
-	if len(waiting) != 1 || !slices.Contains(waiting[0].May, "authorise") {
+	if len(waiting) != 1 || !slices.Contains(waiting[0].May, "sign") {
 		t.Fatalf("Dana sees %+v", waiting)
 	}
 	_, err = h.EnrolmentChallenge(ctx, fred, e.ID)
@@ -151,9 +151,11 @@ func enrolling(t *testing.T, h *House) {
 	challenge, err := h.EnrolmentChallenge(ctx, h.World.Dana.Person, e.ID)
 	wantError(t, nil, err)
 	same(t, "the same text for all", e.Statement, challenge.Statement)
-	// Nobody but the signer says whether the authority is one.
+	// A wrong passkey is told at once, and so is who is no administrator.
 	wrong := h.World.Bob.Passkey.Sign(t, challenge.Statement)
 	_, err = h.AuthoriseEnrolment(ctx, h.World.Dana.Person, e.ID, access.EnrolmentAuthority{Passkey: &wrong})
+	wantCode(t, access.CodeNotPinned, err)
+	_, err = h.AuthoriseEnrolment(ctx, fred, e.ID, access.EnrolmentAuthority{Passkey: &wrong})
 	wantCode(t, access.CodeSignerRefused, err)
 	right := h.World.Dana.Passkey.Sign(t, challenge.Statement)
 	pinned, err := h.AuthoriseEnrolment(ctx, h.World.Dana.Person, e.ID, access.EnrolmentAuthority{Passkey: &right})

@@ -42,6 +42,7 @@ func NewHouse(t testing.TB, st *store.Store) *House {
 	w := evidencetest.NewWorld(t)
 	h := &House{World: w, Store: st, Clock: NewClock(w.Now), Notices: &Notices{}}
 	h.Signer = &Signer{trust: w.Trust, clock: h.Clock, ended: map[string]string{}}
+	h.Signer.changed = h.usePolicy
 	h.SetPolicy(t, evidencetest.Policy)
 	h.Service = h.Another(t)
 	return h
@@ -89,6 +90,10 @@ func (h *House) SetPolicy(t testing.TB, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.usePolicy(bundle)
+}
+
+func (h *House) usePolicy(bundle *policies.Bundle) {
 	h.policyMu.Lock()
 	defer h.policyMu.Unlock()
 	h.policy = bundle
@@ -186,6 +191,7 @@ type Signer struct {
 	// Down, while set, is what every call answers; Unheard hides the trust too.
 	down    error
 	unheard bool
+	changed func(*policies.Bundle) // a policy came into force
 	// Before, if set, runs in the middle of SignSession and Enrol.
 	Before func()
 }
@@ -226,7 +232,7 @@ func (s *Signer) Trust(context.Context) (access.Trust, error) {
 	if s.unheard {
 		return access.Trust{}, errors.New("never heard")
 	}
-	return access.Trust{Trust: s.trust, BootstrapOpen: true}, nil
+	return access.Trust{Trust: s.trust}, nil
 }
 
 // SignSession verifies and counts serials.
@@ -254,15 +260,15 @@ func (s *Signer) SignSession(_ context.Context, b evidence.Bundle) (access.Signe
 }
 
 // End keeps the first reason.
-func (s *Signer) End(_ context.Context, request, reason string, _ policies.Subject) error {
+func (s *Signer) End(_ context.Context, e access.Ending) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
 	if s.down != nil {
 		return s.down
 	}
-	if _, ended := s.ended[request]; !ended {
-		s.ended[request] = reason
+	if _, ended := s.ended[e.Request]; !ended {
+		s.ended[e.Request] = e.Reason
 	}
 	return nil
 }
@@ -295,6 +301,68 @@ func (s *Signer) RemovePasskey(_ context.Context, credential string, _ policies.
 		return s.down
 	}
 	s.trust.Roster, _ = s.trust.Roster.Remove(credential, s.clock.Now())
+	return nil
+}
+
+// Suspend suspends.
+func (s *Signer) Suspend(_ context.Context, suspended access.Suspension) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down != nil {
+		return s.down
+	}
+	s.trust.Roster, _ = s.trust.Roster.Suspend(suspended.Person.Subject, suspended.Person.Name, s.clock.Now())
+	return nil
+}
+
+// ChangeRoster verifies, and changes.
+func (s *Signer) ChangeRoster(_ context.Context, e evidence.ChangeEvidence) error {
+	return s.judge(func() error {
+		v, err := evidence.VerifyChange(e, s.trust, s.clock.Now())
+		if err != nil {
+			return err
+		}
+		s.trust.Roster, err = s.trust.Roster.Change(v.Change(), s.clock.Now())
+		return err
+	})
+}
+
+// ChangePolicy verifies, and changes. The house's own policy follows.
+func (s *Signer) ChangePolicy(_ context.Context, e evidence.PolicyEvidence) error {
+	return s.judge(func() error {
+		v, err := evidence.VerifyPolicy(e, s.trust, s.clock.Now())
+		if err != nil {
+			return err
+		}
+		s.trust = s.trust.WithPolicy(v.Bundle())
+		s.changed(v.Bundle())
+		return nil
+	})
+}
+
+// TakeInventory verifies, and takes.
+func (s *Signer) TakeInventory(_ context.Context, e evidence.InventoryEvidence) error {
+	return s.judge(func() error {
+		v, err := evidence.VerifyInventory(e, s.trust, s.clock.Now())
+		if err != nil {
+			return err
+		}
+		taken := v.Change()
+		s.trust.Inventories = []evidence.Inventory{{Name: taken.Inventory, Number: taken.Number, Targets: v.Targets(), Expires: taken.Expires}}
+		return nil
+	})
+}
+
+// judge runs what the signer decides, and refuses as it does.
+func (s *Signer) judge(decide func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down != nil {
+		return s.down
+	}
+	if err := decide(); err != nil {
+		return &access.Error{Problem: access.SignerRefused, Code: access.CodeSignerRefused, Message: err.Error()}
+	}
 	return nil
 }
 

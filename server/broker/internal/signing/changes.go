@@ -1,0 +1,44 @@
+package signing
+
+import (
+	"context"
+
+	"stint/server/access"
+	"stint/server/evidence"
+	"stint/server/signer/wire"
+)
+
+// Suspend makes somebody's passkeys and grants count for nothing, and fetches
+// trust anew.
+func (c *Client) Suspend(ctx context.Context, s access.Suspension) error {
+	_, err := c.wire.Suspend(ctx, wire.SuspendRequest{Person: s.Person.Subject, Name: s.Person.Name, By: s.By.Subject})
+	return c.changed(ctx, err)
+}
+
+// ChangeRoster hands over a roster change, and fetches trust anew.
+func (c *Client) ChangeRoster(ctx context.Context, e evidence.ChangeEvidence) error {
+	_, err := c.wire.Change(ctx, wire.ChangeRequest{Evidence: e})
+	return c.changed(ctx, err)
+}
+
+// ChangePolicy hands over a policy change, and fetches trust anew.
+func (c *Client) ChangePolicy(ctx context.Context, e evidence.PolicyEvidence) error {
+	_, err := c.wire.Policy(ctx, wire.PolicyRequest{Evidence: e})
+	return c.changed(ctx, err)
+}
+
+// TakeInventory hands over an inventory's targets, and fetches trust anew.
+func (c *Client) TakeInventory(ctx context.Context, e evidence.InventoryEvidence) error {
+	_, err := c.wire.Inventory(ctx, wire.InventoryRequest{Evidence: e})
+	return c.changed(ctx, err)
+}
+
+// changed translates the signer's answer to a change, and makes its effect known
+// here at once.
+func (c *Client) changed(ctx context.Context, err error) error {
+	if err != nil {
+		return translate(err)
+	}
+	c.refreshAfter(ctx)
+	return nil
+}

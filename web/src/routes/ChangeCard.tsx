@@ -1,0 +1,254 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { useState } from 'react'
+import { api, body, type Change } from '../api/client'
+import { asProblem, Problem } from '../api/problem'
+import { change as changeQuery, refresh } from '../api/queries'
+import { readChange } from '../change'
+import { useMe } from '../me'
+import { useSubmit } from '../submit'
+import { Button } from '../ui/Button'
+import { CopyLine } from '../ui/CopyLine'
+import { MinutesLeft } from '../ui/Countdown'
+import { Confirm } from '../ui/Dialog'
+import { Difference } from '../ui/Difference'
+import { Disclosure } from '../ui/Disclosure'
+import { Loading } from '../ui/EmptyState'
+import { ErrorNotice } from '../ui/ErrorNotice'
+import { Facts } from '../ui/Facts'
+import { Area, Field } from '../ui/Field'
+import { Moment } from '../ui/Moment'
+import { Person } from '../ui/Person'
+import { Signatures } from '../ui/Signatures'
+import { StateBadge } from '../ui/StateBadge'
+import { Statement } from '../ui/Statement'
+import { notify } from '../ui/Toasts'
+import { signStatement } from '../webauthn'
+import styles from './Passkeys.module.css'
+
+/** A change: what it says, who has signed, and what the reader may do. All it says is read from the text that is signed. */
+export function ChangeCard({ change, whole }: { change: Change; whole?: boolean }) {
+  const submit = useSubmit()
+  const [rejecting, setRejecting] = useState(false)
+  const told = tell(change)
+  if (told instanceof Problem) return <ErrorNotice problem={told} />
+  const waiting = change.state === 'pending'
+  const may = (what: string) => change.may.includes(what)
+  const path = { params: { path: { change: change.id } } }
+  const sign = () =>
+    submit.run(async () => {
+      try {
+        done(await signChange(change))
+      } finally {
+        await refresh() // a signature that the signer refused is kept all the same
+      }
+    })
+  const send = () =>
+    submit.run(async () => {
+      done(await body(api.POST('/api/changes/{change}/send', path)))
+      await refresh()
+    })
+
+  return (
+    <article className={styles.enrolment} id={change.id} aria-label={told.headline}>
+      <div className={styles.head}>
+        {waiting ? (
+          <StateBadge state="needed">
+            {change.missing === 0
+              ? 'Signed, not yet in force'
+              : `Needs ${change.missing === 1 ? '1 signature' : `${change.missing} signatures`}`}
+          </StateBadge>
+        ) : (
+          <StateBadge state={change.state} />
+        )}
+        <span>
+          proposed by <Person person={change.proposer} />, <Moment at={change.created} />
+          {waiting && (
+            <>
+              , void in <MinutesLeft until={change.expires} />
+            </>
+          )}
+        </span>
+      </div>
+      <h2 className={styles.sentence}>
+        <bdi>{told.headline}</bdi>
+      </h2>
+      {told.words.length > 0 ? (
+        <ul className={styles.words} aria-label="What it changes">
+          {told.words.map((text) => (
+            <li key={text}>
+              <bdi>{text}</bdi>
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p className={styles.meta}>It changes the wording of the files, and nothing that they mean.</p>
+      )}
+      <Facts
+        rows={[
+          ['Why', change.kind === 'roster' && change.reason && <bdi>{change.reason}</bdi>],
+          ['Whom', told.person && <code>{told.person}</code>],
+          ['Ended', change.ended && <Ended change={change} />],
+        ]}
+      />
+      <Signatures signed={change.signed} quorum={change.quorum} missing={waiting ? change.missing : 0} />
+      {change.kind === 'policy' && <Files change={change} whole={whole === true} />}
+      <Disclosure summary={waiting ? 'The exact text that administrators sign' : 'The exact text that was signed'}>
+        <Statement text={change.statement} digest={change.digest} label="The text of the change" />
+      </Disclosure>
+      {submit.problem && <ErrorNotice problem={submit.problem} kept={keptWords(submit.problem)} />}
+      {waiting && !whole && change.missing > 0 && !may('sign') && (
+        <div>
+          <p className={styles.meta}>Send this to another administrator, who signs it with their own passkey:</p>
+          <CopyLine prompt={false} text={`${location.origin}/changes/${change.id}`} what="the link for another administrator" />
+        </div>
+      )}
+      {(may('sign') || may('send') || may('reject')) && (
+        <div className={styles.actions}>
+          {may('sign') && (
+            <Button kind="primary" icon="passkey" busy={submit.running && 'Waiting for your passkey…'} onClick={() => void sign()}>
+              Sign with my passkey
+            </Button>
+          )}
+          {may('send') && (
+            <Button kind="primary" icon="again" busy={submit.running && 'The signer checks…'} onClick={() => void send()}>
+              Take it to the signer again
+            </Button>
+          )}
+          {may('reject') && (
+            <Button kind="destructive" onClick={() => setRejecting(true)}>
+              Reject
+            </Button>
+          )}
+        </div>
+      )}
+      <Reject change={change} headline={told.headline} open={rejecting} onClose={() => setRejecting(false)} />
+    </article>
+  )
+}
+
+function done(after: Change) {
+  if (after.state === 'in-force') {
+    notify.done('In force', after.kind === 'policy' ? 'Bring the same files to the broker now.' : after.headline)
+  } else {
+    notify.done('Signed', `${after.missing} more of the administrators must sign.`)
+  }
+}
+
+function keptWords(problem: Problem): string {
+  return problem.code.startsWith('signer.') ? 'Your signature is kept; the change is not in force.' : 'Nothing was signed.'
+}
+
+/** Fetches the text, makes sure that it is the one shown, and signs it. */
+async function signChange(change: Change): Promise<Change> {
+  const path = { params: { path: { change: change.id } } }
+  const challenge = await body(api.POST('/api/changes/{change}/challenge', path))
+  if (challenge.statement !== change.statement) throw unreadable('the text to sign is not the one shown')
+  const { assertion } = await signStatement(challenge)
+  return body(api.POST('/api/changes/{change}/signatures', { ...path, body: { assertion } }))
+}
+
+function Ended({ change }: { change: Change }) {
+  return (
+    <>
+      <Moment at={change.ended!} />
+      {change.ended_by && (
+        <>
+          {' '}
+          by <Person person={change.ended_by} />
+        </>
+      )}
+      {change.end_reason && (
+        <>
+          : <bdi>{change.end_reason}</bdi>
+        </>
+      )}
+    </>
+  )
+}
+
+/** The files of a policy change, line by line. Lists come without them. */
+function Files({ change, whole }: { change: Change; whole: boolean }) {
+  const [open, setOpen] = useState(whole)
+  const me = useMe()
+  const full = useQuery({ ...changeQuery(change.id), enabled: open && !whole })
+  const files = whole ? change.files : full.data?.files
+  if (!open) {
+    return (
+      <div className={styles.actions}>
+        <Button small onClick={() => setOpen(true)}>
+          Show the files, line by line
+        </Button>
+      </div>
+    )
+  }
+  if (full.error) return <ErrorNotice problem={asProblem(full.error)} retry={() => void full.refetch()} />
+  if (!files) return <Loading what="the files" lines={4} />
+  return (
+    <div className={styles.list}>
+      {files.map((file) => (
+        <Difference key={file.name} file={file} />
+      ))}
+      {change.state === 'in-force' && me.policy_warning && (
+        <p className={styles.meta}>
+          This broker’s own files are others. <Link to="/audit">The audit log</Link> names every policy that was in force.
+        </p>
+      )}
+    </div>
+  )
+}
+
+interface RejectProps {
+  change: Change
+  headline: string
+  open: boolean
+  onClose: () => void
+}
+
+function Reject({ change, headline, open, onClose }: RejectProps) {
+  const [reason, setReason] = useState('')
+  return (
+    <Confirm
+      open={open}
+      onClose={onClose}
+      title={`Reject “${headline}”?`}
+      words="The signatures under it count for nothing then. It can be proposed anew."
+      confirm="Reject the change"
+      busy="Rejecting…"
+      keep="Leave it open"
+      act={async () => {
+        const text = reason.trim()
+        await body(
+          api.POST('/api/changes/{change}/reject', {
+            params: { path: { change: change.id } },
+            body: text ? { reason: text } : {},
+          }),
+        )
+        notify.done('Rejected', headline)
+        await refresh()
+      }}
+    >
+      <Field label="Reason" optional>
+        <Area value={reason} onChange={setReason} most={500} placeholder="What would make it all right" />
+      </Field>
+    </Confirm>
+  )
+}
+
+/** What the change's text says; a Problem where it cannot be read, and then nothing may be shown in its place. */
+function tell(change: Change) {
+  try {
+    return readChange(change.statement, change.kind)
+  } catch (thrown) {
+    return unreadable(thrown instanceof Error ? thrown.message : '')
+  }
+}
+
+function unreadable(detail: string): Problem {
+  return new Problem({
+    kind: 'fault',
+    code: 'portal.statement-differs',
+    title: 'The text to sign does not say what this page was told. Nothing can be signed here; tell whoever runs Stint.',
+    detail,
+  })
+}
