@@ -18,6 +18,7 @@ import (
 	"stint/cmd/stint/internal/account"
 	"stint/cmd/stint/internal/openssh"
 	"stint/server/api"
+	"stint/server/evidence"
 )
 
 // Exit codes, as docs/cli.md lists them. stint ssh ends with ssh's own.
@@ -72,10 +73,11 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 	root.AddCommand(
 		loginCommand(e), logoutCommand(e), whoamiCommand(e),
 		rolesCommand(e), requestCommand(e), requestsCommand(e), showCommand(e),
-		takingCommand(e, "drop", "I'm done: end a grant of yours now", (*api.Client).Drop),
-		takingCommand(e, "withdraw", "Take back a request of yours that nobody has answered", (*api.Client).Withdraw),
-		takingCommand(e, "deny", "Say no to a request that waits for you", (*api.Client).Deny),
-		takingCommand(e, "revoke", "End somebody's grant now; live sessions close", (*api.Client).Revoke),
+		takingCommand(e, "drop", "I'm done: end a grant of yours now", evidence.EndDropped, (*api.Client).Drop),
+		takingCommand(e, "withdraw", "Take back a request of yours that nobody has answered", evidence.EndWithdrawn, (*api.Client).Withdraw),
+		takingCommand(e, "deny", "Say no to a request that waits for you", evidence.EndDenied, (*api.Client).Deny),
+		takingCommand(e, "revoke", "End somebody's grant now; live sessions close", evidence.EndRevoked, (*api.Client).Revoke),
+		peopleCommand(e), lockCommand(e), changesCommand(e), policyCommand(e), inventoryCommand(e),
 		sshCommand(e), sshConfigCommand(e), activateCommand(e), agentCommand(),
 		sessionsCommand(e), playCommand(e), exportCommand(e),
 		evidenceCommand(e), auditCommand(e), trustCommand(e),

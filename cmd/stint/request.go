@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"stint/cmd/stint/internal/account"
+	"stint/policies"
 	"stint/server/api"
+	"stint/server/evidence"
 )
 
 func rolesCommand(e *environment) *cobra.Command {
@@ -200,16 +204,21 @@ func showCommand(e *environment) *cobra.Command {
 	})
 }
 
-// takingCommand is a command that takes access away: it needs no proof.
-func takingCommand(e *environment, name, short string, take func(*api.Client, context.Context, string, api.Taking) (api.Request, error)) *cobra.Command {
+// takingCommand is a command that takes access away: it needs no proof. The login
+// key signs that the person did it, so that the signer's ledger says so in their
+// own word.
+func takingCommand(e *environment, name, short, change string, take func(*api.Client, context.Context, string, api.Taking) (api.Request, error)) *cobra.Command {
 	var taking api.Taking
 	command := &cobra.Command{
 		Use:   name + " ID",
 		Short: short,
 		Args:  exactly(1, "name the request; see: stint requests"),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			_, client, err := signedIn(e)
+			who, client, err := signedIn(e)
 			if err != nil {
+				return err
+			}
+			if taking.Evidence, err = endEvidence(command.Context(), e, who, client, arguments[0], change, taking.Reason); err != nil {
 				return err
 			}
 			request, err := take(client, command.Context(), arguments[0], taking)
@@ -222,6 +231,29 @@ func takingCommand(e *environment, name, short string, take func(*api.Client, co
 	}
 	command.Flags().StringVar(&taking.Reason, "reason", "", "why, for the record")
 	return command
+}
+
+// endEvidence signs that this person ends a request. What cannot be put into a
+// statement is left to the broker to refuse.
+func endEvidence(ctx context.Context, e *environment, who *account.Account, client *api.Client, request, change, reason string) (*api.EndEvidence, error) {
+	configuration, err := client.Configuration(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var nonce [16]byte
+	if _, err := io.ReadFull(e.random, nonce[:]); err != nil {
+		return nil, err
+	}
+	text, err := evidence.Encode(&evidence.End{
+		Instance: configuration.Instance, Request: request, Change: change,
+		Person: policies.Subject{Issuer: who.Person.Issuer, Subject: who.Person.Subject},
+		Reason: reason, Issued: e.now().UTC().Truncate(time.Second), Nonce: evidence.NewNonce(nonce),
+	})
+	if err != nil {
+		return nil, nil
+	}
+	signed := who.Sign(text)
+	return &api.EndEvidence{Statement: signed.Statement, Signature: signed.Signature}, nil
 }
 
 // exactly wants n arguments and says what is missing.
