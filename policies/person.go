@@ -65,23 +65,24 @@ func (b *Bundle) SamePerson(p, q Person) bool {
 // that are known. Approvals link nothing by themselves: none may take away from
 // another.
 func (b *Bundle) Linked(p, q Person, known []Person) bool {
-	if b.SamePerson(p, q) {
-		return true
-	}
-	others := slices.Clone(known)
-	for reached := []Person{p}; len(reached) > 0; reached = reached[1:] {
-		if b.SamePerson(reached[0], q) {
-			return true
-		}
+	return b.SamePerson(p, q) ||
+		slices.ContainsFunc(b.Identities(p, known), func(other Person) bool { return b.SamePerson(other, q) })
+}
+
+// Identities are p and those of the known identities that belong to the same person,
+// each by way of another.
+func (b *Bundle) Identities(p Person, known []Person) []Person {
+	others, found := slices.Clone(known), []Person{p}
+	for i := 0; i < len(found); i++ {
 		others = slices.DeleteFunc(others, func(other Person) bool {
-			same := b.SamePerson(reached[0], other)
+			same := b.SamePerson(found[i], other)
 			if same {
-				reached = append(reached, other)
+				found = append(found, other)
 			}
 			return same
 		})
 	}
-	return false
+	return found
 }
 
 // IsReviewer tells whether a person may see every request, session and audit

@@ -51,6 +51,17 @@
 //     checkpoint can show that nothing was edited, dropped or reordered
 //     (server/ledger), and evidence verifies offline, years later.
 //
+// # How the rules themselves change
+//
+// Who is in which group and what the policy says are the signer's own beliefs.
+// They change by a statement that several different administrators sign, as many as
+// the policy's quorum says. access.Service keeps the signatures of a change
+// (propose.go, ratify.go) or of an enrolment (authorise.go) until they are enough;
+// the signer checks all of them again. The first administrators join at the
+// signer's own page, before there is anybody who could sign for them. Suspending
+// somebody (suspend.go) takes away, so one entitled person does it at once; lifting
+// it takes the quorum.
+//
 // # What gives, and what takes away
 //
 // Giving needs proof: a signature over a text, checked by the signer. Taking away

@@ -32,7 +32,7 @@ func TestBareMachine(t *testing.T) {
 			t.Errorf("%s is a process of its own: there is an sshd", name)
 		}
 	}
-	s.bob = s.makeFirstAdministrator("bob", "sre-leads")
+	s.beginApprovals()
 	s.alice = s.openTerminal()
 	s.alice.signIn("alice")
 	s.grant("web-1", "30m")

@@ -17,7 +17,7 @@ import (
 func TestKeyboardAlone(t *testing.T) {
 	t.Parallel()
 	s := &story{world: startWorld(t)}
-	s.bob = s.makeFirstAdministrator("bob", "sre-leads")
+	s.beginApprovals()
 	alice := s.signIn("alice", "/", nil)
 	id := s.askByKeyboard(alice)
 	s.approveByKeyboard(id)

@@ -16,9 +16,7 @@ import (
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	s := &story{world: startWorld(t)}
-	s.dana = s.makeFirstAdministrator("dana")
-	s.bob = s.signIn("bob", "/", nil)
-	s.enrolPasskey(s.bob, "bob", "sre-leads")
+	s.beginApprovals()
 	s.alice = s.openTerminal()
 	checkout := t.TempDir()
 	if err := os.Mkdir(filepath.Join(checkout, ".build"), 0o755); err != nil {

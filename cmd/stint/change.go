@@ -34,7 +34,11 @@ func changesCommand(e *environment) *cobra.Command {
 		}
 		var rows [][]string
 		for _, c := range page.Items {
-			rows = append(rows, []string{c.ID, c.State, fmt.Sprintf("%d of %d", c.Quorum-c.Missing, c.Quorum), c.Proposer.Name, c.Headline})
+			signed := fmt.Sprint(len(c.Signed))
+			if c.Quorum > 0 {
+				signed = fmt.Sprintf("%d of %d", c.Quorum-c.Missing, c.Quorum)
+			}
+			rows = append(rows, []string{c.ID, c.State, signed, c.Proposer.Name, c.Headline})
 		}
 		return tablePage(e.out, []string{"ID", "STATE", "SIGNED", "PROPOSED BY", "WHAT"}, rows, page.Cursor)
 	})

@@ -101,8 +101,9 @@ type ChangeWriter interface {
 	AddChange(c Change) error
 	// MoveChange stores state and end if the row is still in state from; else ErrRaced.
 	MoveChange(c Change, from ChangeState) error
-	// AddSignature fails with ErrRowExists for a second one by the same person.
-	AddSignature(s Signature) error
+	// PutSignature takes the place of an earlier one by the same person, whose
+	// passkey may have been taken away since.
+	PutSignature(s Signature) error
 }
 
 // ChangeQuery selects changes. Zero fields select everything.

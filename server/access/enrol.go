@@ -107,6 +107,10 @@ func (m moment) viewEnrolment(r ChangeReader, by policies.Person, e Enrolment) (
 	if v.Gathered, err = m.gathered(r, e.ID, e.Person); err != nil {
 		return v, err
 	}
+	if !e.open() {
+		v.Gathered = v.Gathered.over()
+		return v, nil
+	}
 	own := by.Subject == e.Person.Subject
 	administrator := m.isAdministrator(by.Subject)
 	switch {
@@ -123,7 +127,7 @@ func (m moment) viewEnrolment(r ChangeReader, by policies.Person, e Enrolment) (
 			v.May = append(v.May, "send")
 		}
 	}
-	if e.open() && (own || administrator) {
+	if own || administrator {
 		v.May = append(v.May, "reject")
 	}
 	return v, nil

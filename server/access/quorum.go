@@ -1,7 +1,6 @@
 package access
 
 import (
-	"errors"
 	"slices"
 
 	"stint/policies"
@@ -18,7 +17,17 @@ type CountedSignature struct {
 // Gathered is how far a change or an enrolment is on its way to the quorum.
 type Gathered struct {
 	Signatures []CountedSignature
-	Quorum     int // different administrators that it takes
+	Quorum     int // different administrators that it takes; 0 once it is over
+}
+
+// over is what was gathered for something that has ended: what counts today says
+// nothing about it.
+func (g Gathered) over() Gathered {
+	for i := range g.Signatures {
+		g.Signatures[i].Counts = true
+	}
+	g.Quorum = 0
+	return g
 }
 
 // Missing is how many administrators have still to sign.
@@ -98,7 +107,7 @@ func (m moment) maySign(by policies.Person, g Gathered, concerned policies.Perso
 		return fail(Forbidden, CodeForbidden, "Nobody signs as an administrator what is about themselves; other administrators have to.")
 	}
 	for _, s := range g.Signatures {
-		if m.linked(s.Signer, by) {
+		if s.Counts && m.linked(s.Signer, by) {
 			return fail(Conflict, CodeSignedAlready, "You have signed this already; it waits for another administrator.")
 		}
 	}
@@ -106,7 +115,8 @@ func (m moment) maySign(by policies.Person, g Gathered, concerned policies.Perso
 }
 
 // sign checks an administrator's signature against the signer's roster and keeps
-// it, so that a wrong passkey is told at once and not when the last one signs.
+// it, so that a wrong passkey is told at once and not when the last one signs. Call
+// maySign before.
 func (c *change) sign(by policies.Person, of, statement string, assertion evidence.Assertion) error {
 	passkey, err := c.verifyPasskey(evidence.SignedByPasskey{Statement: statement, Assertion: assertion}, by.Subject)
 	if err != nil {
@@ -115,12 +125,9 @@ func (c *change) sign(by policies.Person, of, statement string, assertion eviden
 	if !slices.Contains(c.administratorsPasskeys(by.Subject), assertion.Credential) {
 		return fail(Forbidden, CodeForbidden, "This passkey of yours does not count for administrators. Sign with one that does.")
 	}
-	err = c.AddSignature(Signature{
+	if err := c.PutSignature(Signature{
 		Of: of, Signer: c.roster(by.Subject).Person, Assertion: assertion, Signed: c.now, PasskeyName: passkey.Name,
-	})
-	if errors.Is(err, ErrRowExists) {
-		return fail(Conflict, CodeSignedAlready, "You have signed this already; it waits for another administrator.")
-	} else if err != nil {
+	}); err != nil {
 		return err
 	}
 	return c.notePasskey(assertion.Credential)

@@ -29,6 +29,7 @@ func (m moment) viewChange(r ChangeReader, by policies.Person, proposed Change) 
 		return v, err
 	}
 	if v.State != ChangePending {
+		v.Gathered = v.Gathered.over()
 		return v, nil
 	}
 	administrator := m.isAdministrator(by.Subject)

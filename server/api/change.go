@@ -105,7 +105,7 @@ type Change struct {
 	Statement string       `json:"statement" doc:"the exact text that administrators sign"`
 	Digest    string       `json:"digest"`
 	Signed    []Signature  `json:"signed"`
-	Quorum    int          `json:"quorum" doc:"how many different administrators it takes"`
+	Quorum    int          `json:"quorum" doc:"how many different administrators it takes; 0 once it is over"`
 	Missing   int          `json:"missing" doc:"how many have still to sign"`
 	Files     []FileChange `json:"files" doc:"of a policy change, those that differ; of one change, not in lists"`
 	May       []string     `json:"may" doc:"sign, send, reject"`

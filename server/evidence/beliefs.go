@@ -33,8 +33,15 @@ type Beliefs struct {
 	full   *policies.Bundle  // bundle, with the targets of all inventories
 
 	inventories []Inventory // by name
+	spent       []spent     // changes that took effect and could be sent again
 	ceremony    []policies.Subject
 	over        bool // the ceremony is
+}
+
+// spent is a statement that took effect.
+type spent struct {
+	Digest  string
+	Expires time.Time
 }
 
 // NewBeliefs are what an empty ledger amounts to, for an installation with these
@@ -103,6 +110,7 @@ func (b Beliefs) Trust(now time.Time) Trust {
 		Policy:       b.files,
 		Inventories:  listed(b.inventories),
 		Devices:      listed(b.devices),
+		Spent:        b.spentDigests(),
 		Log:          b.log,
 		UserCA:       accepted(b.keys, PurposeUserCA, now),
 		TargetCA:     accepted(b.keys, PurposeTargetCA, now),
@@ -116,6 +124,20 @@ func (b Beliefs) Trust(now time.Time) Trust {
 		t.Inventories, t.full = standing(b.inventories, now), nil
 	}
 	return t
+}
+
+func (b Beliefs) spentDigests() []string {
+	digests := []string{}
+	for _, s := range b.spent {
+		digests = append(digests, s.Digest)
+	}
+	return digests
+}
+
+// spend remembers a statement that takes effect, and forgets those that are over.
+func (b *Beliefs) spend(statement string, expires, at time.Time) {
+	left := slices.DeleteFunc(slices.Clone(b.spent), func(s spent) bool { return !at.Before(s.Expires) })
+	b.spent = append(left, spent{Digest(statement), expires})
 }
 
 // listed is a list even where it is empty, so that it is written as one.
@@ -151,7 +173,7 @@ func (b Beliefs) Apply(index int64, e Entry) (Beliefs, error) {
 		{e.Removal != nil, func() error { return next.applyRemoval(e.Removal, e.Time) }},
 		{e.Suspension != nil, func() error { return next.applySuspension(e.Suspension, e.Time) }},
 		{e.Change != nil, func() error { return next.applyChange(e.Change, e.Time) }},
-		{e.Policy != nil, func() error { return next.applyPolicy(e.Policy) }},
+		{e.Policy != nil, func() error { return next.applyPolicy(e.Policy, e.Time) }},
 		{e.Inventory != nil, func() error { return next.applyInventory(e.Inventory, e.Time) }},
 		{e.Keys != nil, func() error { return next.applyKeys(e.Keys) }},
 		{e.Device != nil, func() error { return next.applyDevice(e.Device, e.Time) }},
@@ -219,13 +241,14 @@ func (b *Beliefs) applyChange(e *ChangeEntry, at time.Time) error {
 		return fmt.Errorf("its roster statement: %w", err)
 	}
 	b.over = true
+	b.spend(e.Evidence.Statement, change.Expires, at)
 	b.roster, err = b.roster.Change(*change, at)
 	return err
 }
 
 // applyPolicy loads the policy. One that this version refuses is in force all the
 // same, and allows nothing.
-func (b *Beliefs) applyPolicy(e *PolicyEntry) error {
+func (b *Beliefs) applyPolicy(e *PolicyEntry, at time.Time) error {
 	files := e.Files
 	switch {
 	case (e.Evidence == nil) == (e.Files == nil):
@@ -235,7 +258,12 @@ func (b *Beliefs) applyPolicy(e *PolicyEntry) error {
 	case e.Evidence != nil && b.policy.Digest == "":
 		return errors.New("it replaces a policy, and there is none")
 	case e.Evidence != nil:
+		change, err := DecodeAs[*PolicyChange](e.Evidence.Statement)
+		if err != nil {
+			return fmt.Errorf("its policy statement: %w", err)
+		}
 		files, b.over = e.Evidence.Files, true
+		b.spend(e.Evidence.Statement, change.Expires, at)
 	}
 	b.policy, b.files = *e, files
 	b.bundle, b.full = nil, nil

@@ -456,3 +456,46 @@ func TestAnExpiredInventoryFreesItsNames(t *testing.T) {
 	}
 	refusedBy(t, h.try(h.inventory(4, text)), "inventory-collision")
 }
+
+// What was signed takes effect once, and not at all where things changed meanwhile:
+// a broker gains nothing by keeping it.
+func TestNothingTakesEffectTwiceOrLate(t *testing.T) {
+	t.Parallel()
+	h := full(t)
+	suspend := func() {
+		h.add(evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: h.Bob.Person.Subject, Name: "Bob"}})
+	}
+	suspend()
+	kept, applied := h.change(evidence.ChangeUnsuspend, h.Bob, nil), h.change(evidence.ChangeUnsuspend, h.Bob, nil)
+	h.add(applied)
+	suspend()
+	refusedBy(t, h.try(kept), "change-stale")
+	refusedBy(t, h.try(applied), "change-spent")
+
+	grown := h.change(evidence.ChangeGroups, h.Carol, func(c *evidence.RosterChange) { c.Groups = []string{"security", "sre-leads"} })
+	h.add(grown)
+	h.add(h.change(evidence.ChangeGroups, h.Carol, func(c *evidence.RosterChange) { c.Groups = nil }))
+	refusedBy(t, h.try(grown), "change-spent")
+
+	late := h.enrolment(&evidencetest.Member{
+		Person:  evidencetest.Person("carol", "security"),
+		Passkey: evidencetest.NewPasskey(t, evidencetest.RelyingParty, evidencetest.Origin),
+	})
+	h.Now = h.Now.Add(time.Minute)
+	h.add(h.change(evidence.ChangeDelete, h.Carol, nil))
+	refusedBy(t, h.try(late), "enrolment-stale")
+
+	there := h.policy("quorum: 2", "quorum: 1")
+	h.add(there)
+	h.add(h.policy("quorum: 1", "quorum: 2"))
+	refusedBy(t, h.try(there), "policy-spent")
+	// Once a statement is over nobody need remember it.
+	if n := len(h.beliefs.Trust(h.Now).Spent); n != 9 {
+		t.Errorf("%d statements are remembered", n)
+	}
+	h.Now = h.Now.Add(2 * time.Hour)
+	h.add(h.change(evidence.ChangeUnsuspend, h.Bob, nil))
+	if n := len(h.beliefs.Trust(h.Now).Spent); n != 1 {
+		t.Errorf("%d statements are remembered", n)
+	}
+}

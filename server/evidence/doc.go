@@ -7,6 +7,9 @@
 // passkey signs, as the message where a login key signs. See
 // docs/formats/evidence.md for the grammar and test vectors.
 //
+// What the signer believes changes by entries of its ledger: Beliefs folds them,
+// for the signer and for an auditor alike, and checks that each was allowed.
+//
 // Nothing here does I/O or reads a clock: the caller says what time it is and
 // whom it trusts.
 package evidence

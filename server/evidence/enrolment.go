@@ -125,6 +125,9 @@ func verifyEnrolment(e EnrolmentEvidence, trust Trust, now time.Time) (VerifiedE
 		v.authority = AuthorityAdministrators
 		v.by, err = verifyQuorum(e.Administrators, e.Statement, &enrolled, trust, now)
 		err = within("authority", err)
+		if known, _ := trust.Roster.Find(enrolment.Person); err == nil && known.isStale(enrolment.Issued) {
+			err = fail("enrolment-stale", "the person's standing changed since this enrolment was made; begin again")
+		}
 	}
 	if err != nil {
 		return none, err

@@ -260,6 +260,10 @@ func TestVerifyEnrolmentRefuses(t *testing.T) {
 			w.after = func(e *evidence.EnrolmentEvidence) { a := w.Bob.Passkey.Sign(w.t, "another"); e.Own = &a }
 		}},
 
+		"older than a change since": {byQuorum, "enrolment-stale", func(w *enrolling) {
+			w.statement = w.Enrolment(w.Bob.Person, w.passkey, "security", "sre-leads")
+			w.Member("bob").Changed = &w.Now
+		}},
 		"one administrator of two": {byQuorum, "authority-quorum", func(w *enrolling) { w.signByAll(w.Dana) }},
 		"one administrator, twice": {byQuorum, "authority-twice", func(w *enrolling) { w.signByAll(w.Dana, w.Dana) }},
 		"one administrator, two passkeys": {byQuorum, "authority-twice", func(w *enrolling) {

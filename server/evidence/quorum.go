@@ -85,10 +85,9 @@ func (t Trust) checkSuspended(p policies.Person, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	known := t.Roster.Known(now)
-	for _, q := range suspended {
-		if policy.Linked(p, q, known) {
-			return fail("suspended", "%s is suspended", q.Name)
+	for _, own := range policy.Identities(p, t.Roster.Known(now)) {
+		if slices.ContainsFunc(suspended, func(q policies.Person) bool { return policy.SamePerson(own, q) }) {
+			return fail("suspended", "%s is suspended", p.Name)
 		}
 	}
 	return nil

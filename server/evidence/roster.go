@@ -16,6 +16,10 @@ type Roster struct {
 type RosterPerson struct {
 	Person   policies.Person `json:"person"`
 	Passkeys []Passkey       `json:"passkeys"` // none for somebody who was suspended before they had any
+	// Changed is since when name, e-mail address, groups and suspension are as they
+	// are; nil where that is since the person joined. What was signed before, and held
+	// back, changes nothing any more.
+	Changed *time.Time `json:"changed,omitempty"`
 	// Suspended is since when nothing counts that they sign, and nothing is signed
 	// for them. They stay a known identity.
 	Suspended *time.Time `json:"suspended,omitempty"`
@@ -111,6 +115,12 @@ func (k Passkey) Active(now time.Time) bool {
 	return !k.Enrolled.After(now) && (k.Removed == nil || now.Before(*k.Removed))
 }
 
+// isStale tells whether somebody's standing changed since a statement of it was made.
+// Statements know seconds only.
+func (p RosterPerson) isStale(issued time.Time) bool {
+	return p.Changed != nil && issued.Before(p.Changed.Truncate(time.Second))
+}
+
 // Present is the roster without anything that was taken away by a moment: removed
 // passkeys are gone, and all of the suspended. It is for verifying anew, at a time
 // in the past, what must still hold now.
@@ -132,8 +142,13 @@ func (r Roster) Present(now time.Time) Roster {
 // ledger. r stays as it was.
 func (r Roster) Enrol(e Enrolment, attested string, at time.Time) Roster {
 	people, i := r.with(e.Person)
+	before := people[i]
 	people[i].Person = e.Enrolled()
 	people[i].Deleted = nil
+	unchanged := before.Deleted == nil && before.Person.Name == e.Name && before.Person.Email == e.Email && sameGroups(before.Person.Groups, e.Groups)
+	if i < len(r.People) && !unchanged {
+		people[i].Changed = &at
+	}
 	people[i].Passkeys = append(people[i].Passkeys, Passkey{
 		Credential: e.Credential,
 		PublicKey:  e.PublicKey,
@@ -189,7 +204,7 @@ func (r Roster) Suspend(person policies.Subject, name string, at time.Time) (Ros
 	if i == len(r.People) {
 		people[i].Person = policies.Person{Subject: person, Name: name}
 	}
-	people[i].Suspended = &at
+	people[i].Suspended, people[i].Changed = &at, &at
 	return Roster{People: people}, true
 }
 
@@ -202,6 +217,9 @@ func (r Roster) Change(c RosterChange, at time.Time) (Roster, error) {
 	}
 	people, i := r.with(c.Person)
 	p := &people[i]
+	if c.Change != ChangeRemovePasskey {
+		p.Changed = &at
+	}
 	switch c.Change {
 	case ChangeGroups:
 		p.Person = policies.Person{Subject: c.Person, Name: c.Name, Email: c.Email, Groups: slices.Clone(c.Groups)}

@@ -20,7 +20,10 @@ type Trust struct {
 	Policy       map[string]string `json:"policy"`      // file name -> text, see policies.Bundle.Files
 	Inventories  []Inventory       `json:"inventories"` // targets beside the policy's
 	Devices      Devices           `json:"devices"`     // those that were ever enrolled
-	Log          string            `json:"log"`         // verifier key of the ledger's checkpoints (C2SP signed-note)
+	// Spent are the digests of changes of the roster and the policy that took effect
+	// and are not over yet: none does so twice.
+	Spent []string `json:"spent"`
+	Log   string   `json:"log"` // verifier key of the ledger's checkpoints (C2SP signed-note)
 	// UserCA, TargetCA and HostCA are the authorities whose certificates are
 	// accepted now: current, next and not yet forgotten ones, in this order.
 	UserCA   []string `json:"user_ca"`

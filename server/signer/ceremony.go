@@ -112,8 +112,8 @@ func (s *signer) serveCeremony(ctx context.Context, open *ceremony.Ceremony, lis
 	// The answer to the last one is still under way.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	if err := server.Shutdown(last); err != nil {
-		s.log.Warn("calls of the ceremony that were under way are cut off", "error", err)
+	if shutdownErr := server.Shutdown(last); shutdownErr != nil {
+		s.log.Warn("calls of the ceremony that were under way are cut off", "error", shutdownErr)
 		err = server.Close()
 	}
 	if served := <-stopped; !errors.Is(served, http.ErrServerClosed) {

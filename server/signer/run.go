@@ -133,8 +133,12 @@ func (s *signer) keepRefusals(ctx context.Context) {
 // beginCeremony serves the ceremony's page beside the calls, where one is open.
 func (s *signer) beginCeremony(ctx context.Context, running *sync.WaitGroup) error {
 	open, err := s.openCeremony()
-	if err != nil || open == nil {
+	if err != nil {
 		return err
+	}
+	if open == nil {
+		s.warnOfNobody()
+		return nil
 	}
 	page, err := s.listenCeremony(ctx)
 	if err != nil {
@@ -146,6 +150,16 @@ func (s *signer) beginCeremony(ctx context.Context, running *sync.WaitGroup) err
 		}
 	})
 	return nil
+}
+
+// warnOfNobody says that a ceremony was forgotten: without one, nobody can ever give
+// anything.
+func (s *signer) warnOfNobody() {
+	s.book.view(func(state *state) {
+		if len(state.beliefs.Roster().People) == 0 {
+			s.log.Warn("nobody is in the roster, and the configuration has no ceremony: list the first administrators in it, and start the signer anew")
+		}
+	})
 }
 
 // keepHangups says that SIGHUP, at which the policy was once read anew, changes

@@ -45,8 +45,8 @@ func EnrolledBy(t testing.TB, e *evidence.Enrolment, k *Passkey, administrators 
 	return given
 }
 
-// RosterChange is a change of somebody in the world's roster, made a minute ago,
-// that states what the roster has. Alter what is to be another.
+// RosterChange is a change of somebody in the world's roster, made now, that states
+// what the roster has. Alter what is to be another.
 func (w *World) RosterChange(t testing.TB, change string, who policies.Subject) *evidence.RosterChange {
 	t.Helper()
 	p, ok := w.Trust.Roster.Find(who)
@@ -55,7 +55,7 @@ func (w *World) RosterChange(t testing.TB, change string, who policies.Subject) 
 	}
 	return &evidence.RosterChange{
 		Instance: w.Trust.Instance, Change: change, Person: who, Name: p.Person.Name, Email: p.Person.Email, Groups: p.Person.Groups,
-		Issued: w.Now.Add(-time.Minute), Expires: w.Now.Add(time.Hour), Nonce: Nonce(),
+		Issued: w.Now, Expires: w.Now.Add(time.Hour), Nonce: Nonce(),
 	}
 }
 

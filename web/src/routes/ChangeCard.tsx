@@ -9,7 +9,6 @@ import { useMe } from '../me'
 import { useSubmit } from '../submit'
 import { Button } from '../ui/Button'
 import { CopyLine } from '../ui/CopyLine'
-import { MinutesLeft } from '../ui/Countdown'
 import { Confirm } from '../ui/Dialog'
 import { Difference } from '../ui/Difference'
 import { Disclosure } from '../ui/Disclosure'
@@ -65,13 +64,15 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
           proposed by <Person person={change.proposer} />, <Moment at={change.created} />
           {waiting && (
             <>
-              , void in <MinutesLeft until={change.expires} />
+              , void <Moment at={change.expires} />
             </>
           )}
         </span>
       </div>
       <h2 className={styles.sentence}>
-        <bdi>{told.headline}</bdi>
+        <strong>
+          <bdi>{told.headline}</bdi>
+        </strong>
       </h2>
       {told.words.length > 0 ? (
         <ul className={styles.words} aria-label="What it changes">
@@ -84,14 +85,16 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
       ) : (
         <p className={styles.meta}>It changes the wording of the files, and nothing that they mean.</p>
       )}
-      <Facts
-        rows={[
-          ['Why', change.kind === 'roster' && change.reason && <bdi>{change.reason}</bdi>],
-          ['Whom', told.person && <code>{told.person}</code>],
-          ['Ended', change.ended && <Ended change={change} />],
-        ]}
-      />
-      <Signatures signed={change.signed} quorum={change.quorum} missing={waiting ? change.missing : 0} />
+      {(told.person || change.ended) && (
+        <Facts
+          rows={[
+            ['Why', change.kind === 'roster' && change.reason && <bdi>{change.reason}</bdi>],
+            ['Whom', told.person && <code>{told.person}</code>],
+            [endings[change.state] ?? 'Ended', change.ended && <Ended change={change} />],
+          ]}
+        />
+      )}
+      <Signatures signed={change.signed} quorum={change.quorum} missing={change.missing} />
       {change.kind === 'policy' && <Files change={change} whole={whole === true} />}
       <Disclosure summary={waiting ? 'The exact text that administrators sign' : 'The exact text that was signed'}>
         <Statement text={change.statement} digest={change.digest} label="The text of the change" />
@@ -146,6 +149,13 @@ async function signChange(change: Change): Promise<Change> {
   if (challenge.statement !== change.statement) throw unreadable('the text to sign is not the one shown')
   const { assertion } = await signStatement(challenge)
   return body(api.POST('/api/changes/{change}/signatures', { ...path, body: { assertion } }))
+}
+
+const endings: Partial<Record<Change['state'], string>> = {
+  'in-force': 'In force',
+  rejected: 'Rejected',
+  expired: 'Expired',
+  superseded: 'Superseded',
 }
 
 function Ended({ change }: { change: Change }) {

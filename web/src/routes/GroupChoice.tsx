@@ -8,8 +8,15 @@ import styles from './Passkeys.module.css'
 /** The roster group whose members sign enrolments; its name is fixed (package policies). */
 export const administrators = 'administrators'
 
-/** Which groups a new passkey shall count for. Those the person can know of are offered; another one can be typed. */
-export function GroupChoice({ chosen, onChange }: { chosen: readonly string[]; onChange: (groups: string[]) => void }) {
+export interface GroupChoiceProps {
+  chosen: readonly string[]
+  onChange: (groups: string[]) => void
+  /** Whose groups they are, where they are not the reader's: what that person is in now. */
+  of?: readonly string[]
+}
+
+/** Which groups a new passkey, or somebody else, shall count for. Those the reader can know of are offered; another one can be typed. */
+export function GroupChoice({ chosen, onChange, of }: GroupChoiceProps) {
   const me = useMe()
   const roles = useQuery(rolesQuery)
   const [other, setOther] = useState('')
@@ -17,23 +24,30 @@ export function GroupChoice({ chosen, onChange }: { chosen: readonly string[]; o
   const offered = [
     ...new Set([
       administrators,
-      ...me.roster_groups,
+      ...(of ?? me.roster_groups),
       ...me.groups.filter((group) => approving.has(group)),
       ...approving,
-      ...me.groups,
+      ...(of ? [] : me.groups),
     ]),
   ]
   const toggle = (group: string) => onChange(chosen.includes(group) ? chosen.filter((one) => one !== group) : [...chosen, group])
   const custom = chosen.find((group) => !offered.includes(group))
   return (
     <>
-      <FieldGroup label="It shall count for" hint="With none of them it confirms your own sign-ins and nothing else.">
+      <FieldGroup
+        label={of ? 'They are in' : 'It shall count for'}
+        hint={
+          of
+            ? 'With none of them they approve nothing.'
+            : 'With none of them it confirms your own sign-ins and nothing else.'
+        }
+      >
         <div className={styles.groups}>
           {offered.map((group) => (
             <label key={group} className={styles.group}>
               <input type="checkbox" checked={chosen.includes(group)} onChange={() => toggle(group)} />
               <span>{group}</span>
-              <span className={styles.groupWords}>{meaning(group, approving)}</span>
+              <span className={styles.groupWords}>{meaning(group, approving, of !== undefined)}</span>
             </label>
           ))}
         </div>
@@ -53,7 +67,8 @@ export function GroupChoice({ chosen, onChange }: { chosen: readonly string[]; o
   )
 }
 
-function meaning(group: string, approving: ReadonlySet<string>): string {
-  if (group === administrators) return 'Signs other people’s passkeys into the roster.'
+function meaning(group: string, approving: ReadonlySet<string>, others: boolean): string {
+  if (group === administrators) return 'Signs changes, and other people’s passkeys into the roster.'
+  if (others && !approving.has(group)) return 'No role that you may ask for wants its approval.'
   return approving.has(group) ? 'Approves requests.' : 'A group of yours, by your organisation’s account.'
 }

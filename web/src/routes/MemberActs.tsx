@@ -26,8 +26,11 @@ export function Suspend({ member, open, onClose }: { member: Member; open: boole
       title={`Suspend ${name}?`}
       words={
         <>
-          At once: {counted(holds.length, 'grant or request')} of theirs {holds.length > 1 ? 'end' : 'ends'}, their sessions close,
-          they are signed out, and no passkey of theirs counts. Lifting it takes administrators’ signatures.
+          At once they are signed out, no passkey of theirs counts, and{' '}
+          {holds.length === 0
+            ? 'they can ask for nothing. They hold nothing now.'
+            : `${counted(holds.length, 'grant or request')} of theirs ${holds.length > 1 ? 'end' : 'ends'}, with every session.`}{' '}
+          Lifting it takes administrators’ signatures.
         </>
       }
       confirm={`Suspend ${name}`}
@@ -79,7 +82,7 @@ export function ProposeGroups({ member, onClose }: ActProps) {
       words="What they are in afterwards. Administrators sign exactly this."
       draft={{ change: 'groups', groups: [...groups].sort(), passkeys: groups.length > 0 ? [...passkeys].sort() : [] }}
     >
-      <GroupChoice chosen={groups} onChange={setGroups} />
+      <GroupChoice chosen={groups} onChange={setGroups} of={member.groups} />
       {groups.length > 0 && member.passkeys.length > 0 && (
         <FieldGroup label="Passkeys that speak for them" hint="The others confirm sign-ins, and nothing else.">
           <div className={styles.groups}>

@@ -200,7 +200,7 @@ func approversFor(trust access.Trust, policy *policies.Bundle, groups []string, 
 	people := []api.Person{}
 	for _, p := range trust.Roster.People {
 		speaks := slices.ContainsFunc(p.Passkeys, func(k evidence.Passkey) bool {
-			return k.Active(now) && slices.ContainsFunc(p.With(k).Groups, func(g string) bool { return slices.Contains(groups, g) })
+			return k.Active(now) && !p.IsSuspended(now) && slices.ContainsFunc(p.With(k).Groups, func(g string) bool { return slices.Contains(groups, g) })
 		})
 		if speaks && !policy.SamePerson(p.Person, requester) {
 			people = append(people, toPerson(p.Person))

@@ -106,11 +106,12 @@ func (r *reader) Signatures(of string) ([]access.Signature, error) {
 	return all(r.db.Where("about = ?", of).Order("signed, signer_issuer, signer_subject"), signatureRow.signature)
 }
 
-func (t *tx) AddSignature(s access.Signature) error {
-	return add(t.db, signatureRow{
+func (t *tx) PutSignature(s access.Signature) error {
+	row := signatureRow{
 		About: s.Of, SignerIssuer: s.Signer.Issuer, SignerSubject: s.Signer.Subject.Subject, Signer: text(s.Signer),
 		Assertion: text(s.Assertion), Signed: micros(s.Signed), PasskeyName: s.PasskeyName,
-	})
+	}
+	return t.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error
 }
 
 type suspensionRow struct {

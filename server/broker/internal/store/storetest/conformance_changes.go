@@ -52,9 +52,10 @@ func signatures(t *testing.T, st *store.Store) {
 	elsewhere := s
 	elsewhere.Of = "enr-1"
 	write(t, st, func(tx access.Tx) error {
-		return errors.Join(tx.AddSignature(s), tx.AddSignature(earlier), tx.AddSignature(elsewhere))
+		return errors.Join(tx.PutSignature(s), tx.PutSignature(earlier), tx.PutSignature(elsewhere))
 	})
-	wantError(t, access.ErrRowExists, st.Write(t.Context(), func(tx access.Tx) error { return tx.AddSignature(s) }))
+	s.Assertion.Credential, s.Signed = "d", start.Add(time.Minute)
+	write(t, st, func(tx access.Tx) error { return tx.PutSignature(s) })
 	same(t, "signatures", []access.Signature{earlier, s}, read(t, st, func(r access.Reader) ([]access.Signature, error) { return r.Signatures("chg-1") }))
 }
 

@@ -90,8 +90,31 @@ func rosterChange(t *testing.T, h *House) {
 		t.Errorf("after one signature Bob is in %v", roster)
 	}
 
-	// 3. The quorum brings it into force.
-	v, err = h.signs(t, frank, v.ID)
+	// A signature whose passkey was taken away counts no more, and is given anew.
+	taken := h.World.Dana.Passkey
+	h.Signer.ChangeTrust(func(trust *evidence.Trust) {
+		trust.Roster, _ = trust.Roster.Remove(taken.Credential, h.Clock.Now())
+		dana.Passkey = evidencetest.NewPasskey(t, evidencetest.RelyingParty, evidencetest.Origin)
+		enrolment := h.World.Enrolment(dana.Person, dana.Passkey, dana.Person.Groups...)
+		trust.Roster = trust.Roster.Enrol(*enrolment, "", h.Clock.Now())
+	})
+	v, err = h.Change(ctx, dana.Person, v.ID)
+	wantError(t, nil, err)
+	same(t, "without her first passkey", 2, v.Missing())
+	v, err = h.signs(t, dana, v.ID)
+	wantError(t, nil, err)
+	same(t, "with her new one", 1, v.Missing())
+
+	// 3. The quorum brings it into force. What the signer refuses waits on, and is
+	// sent again.
+	h.Signer.SetDown(&access.Error{Problem: access.SignerRefused, Code: "signer.no", Message: "no"})
+	_, err = h.signs(t, frank, v.ID)
+	wantCode(t, "signer.no", err)
+	h.Signer.SetDown(nil)
+	v, err = h.Change(ctx, dana.Person, v.ID)
+	wantError(t, nil, err)
+	same(t, "refused, it may be", []string{"send", "reject"}, v.May)
+	v, err = h.SendChange(ctx, dana.Person, v.ID)
 	wantError(t, nil, err)
 	same(t, "after two", access.ChangeInForce, v.State)
 	same(t, "Bob", []string{"security", "sre-leads"}, h.Standing(ctx, bob.Person).Roster)
@@ -106,8 +129,7 @@ func rosterChange(t *testing.T, h *House) {
 		t.Errorf("over: %+v", over)
 	}
 
-	// 4. What would leave too few administrators is refused by the signer, and
-	// waits on.
+	// 4. Nobody signs what is about themselves.
 	without, err := h.ProposeRoster(ctx, frank.Person, access.RosterProposal{Change: evidence.ChangeDelete, Person: dana.Person.Subject})
 	wantError(t, nil, err)
 	_, err = h.signs(t, dana, without.ID)
