@@ -56,6 +56,11 @@ type Signer interface {
 	ChangeRoster(ctx context.Context, e evidence.ChangeEvidence) error
 	ChangePolicy(ctx context.Context, e evidence.PolicyEvidence) error
 	TakeInventory(ctx context.Context, e evidence.InventoryEvidence) error
+	// EnrolDevice takes a device's key, and BlockDevice makes it count for nothing;
+	// trust is fetched anew before they return. A device that is blocked already is
+	// no error.
+	EnrolDevice(ctx context.Context, e evidence.DeviceEvidence) error
+	BlockDevice(ctx context.Context, device string, by policies.Subject) error
 }
 
 // SignedCertificate is the signer's answer to SignSession.
@@ -84,6 +89,7 @@ type Reader interface {
 	SessionReader
 	PeopleReader
 	ChangeReader
+	DeviceReader
 	AuditReader
 }
 
@@ -94,6 +100,7 @@ type Tx interface {
 	SessionWriter
 	PeopleWriter
 	ChangeWriter
+	DeviceWriter
 	// Append makes the event the audit log's next leaf and gives its index.
 	Append(e AuditEvent) (int64, error)
 }
