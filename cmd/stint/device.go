@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,7 +22,7 @@ func deviceCommand(e *environment) *cobra.Command {
 		Short: "This machine's key, and the state the machine is in",
 		Long: `Show this machine's key, where it is held, and the state the machine is in.
 
-The state is what the machine says of itself. Nothing is sent anywhere.`,
+The state is what the machine says of itself. This command sends nothing anywhere.`,
 		Args: nothing,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := output.check(); err != nil {
@@ -33,7 +32,7 @@ The state is what the machine says of itself. Nothing is sent anywhere.`,
 		},
 	}
 	formatFlag(command, &output)
-	command.AddCommand(deviceEnrollCommand(e))
+	command.AddCommand(deviceEnrollCommand(e), deviceListCommand(e), deviceBlockCommand(e), deviceWatchCommand(e))
 	return command
 }
 
@@ -157,52 +156,4 @@ func factRow[T any](name string, fact posture.Fact[T], show func(T) string) []st
 		return []string{name, "unknown", fact.Unknown}
 	}
 	return []string{name, show(*fact.Value), fact.Source}
-}
-
-func deviceEnrollCommand(e *environment) *cobra.Command {
-	var replace, file bool
-	var tpm string
-	command := &cobra.Command{
-		Use:   "enroll",
-		Short: "Make this machine's key, in its TPM where there is one",
-		Long: `Make this machine's key: in its TPM where there is one, so that nobody can copy
-it, in a file that only you may read otherwise. It says which.
-
-A key that is replaced is gone: what was enrolled under it must be enrolled again.`,
-		Args: nothing,
-		RunE: func(command *cobra.Command, _ []string) error {
-			dir, err := account.Directory()
-			if err != nil {
-				return err
-			}
-			switch {
-			case file && tpm != "":
-				return &usageError{errors.New("--file and --tpm exclude each other")}
-			case file:
-			case tpm == "":
-				tpm = device.FindTPM()
-			default:
-				if tpm, err = filepath.Abs(tpm); err != nil {
-					return err
-				}
-			}
-			key, err := device.Create(command.Context(), dir, tpm, replace, e.now(), e.random)
-			if err != nil {
-				return err
-			}
-			described, err := describe(key)
-			if err != nil {
-				return err
-			}
-			if tpm == "" && !file {
-				fmt.Fprintln(e.out, "This machine has no TPM that can be used.")
-			}
-			fmt.Fprintf(e.out, "Made the device key %s.\n%s\n", described.Fingerprint, plain(holding(described)))
-			return nil
-		},
-	}
-	command.Flags().BoolVar(&replace, "replace", false, "make another key in place of the one there is")
-	command.Flags().BoolVar(&file, "file", false, "keep the key in a file even if there is a TPM")
-	command.Flags().StringVar(&tpm, "tpm", "", "the TPM's device, or the socket of an emulator; else the first one found")
-	return command
 }
