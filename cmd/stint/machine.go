@@ -58,7 +58,12 @@ func thisMachine(ctx context.Context, e *environment, who *account.Account, clie
 		return nil, err
 	}
 	id := deviceID(key.Public())
-	if !slices.ContainsFunc(mine.Items, func(d api.Device) bool { return d.ID == id && d.Blocked == nil }) {
+	i := slices.IndexFunc(mine.Items, func(d api.Device) bool { return d.ID == id })
+	if i < 0 {
+		return nil, nil
+	}
+	if mine.Items[i].Blocked != nil {
+		fmt.Fprintln(e.err, "stint: this device was blocked; speak with an administrator")
 		return nil, nil
 	}
 	_, trust, err := who.Trust(ctx)
@@ -148,6 +153,16 @@ func (m *machine) report(ctx context.Context, e *environment, client *api.Client
 	return client.ReportPosture(ctx, m.id, said)
 }
 
+// answerPatience bounds how long a session's end waits for the answer to a report.
+const answerPatience = 5 * time.Second
+
+// send hands a signed posture in, also when ctx ends meanwhile.
+func (m *machine) send(ctx context.Context, client *api.Client, said api.SignedByDevice) (api.Device, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerPatience)
+	defer cancel()
+	return client.ReportPosture(ctx, m.id, said)
+}
+
 // against is what a role has against a device, in one line; empty where it complies.
 func against(d api.Device, role string) string {
 	var texts []string
@@ -212,11 +227,17 @@ func (m *machine) watch(ctx context.Context, e *environment, client *api.Client,
 			return
 		case <-time.After(max(m.within, shortestReport)):
 		}
-		device, err := m.report(ctx, e, client)
-		text := against(device, role)
+		said, err := m.say(ctx, e)
 		if ctx.Err() != nil {
 			return
-		} else if err != nil {
+		}
+		// The answer may be why the session ended: its end does not cut it short.
+		var device api.Device
+		if err == nil {
+			device, err = m.send(ctx, client, said)
+		}
+		text := against(device, role)
+		if err != nil {
 			text = explanation(err)
 		}
 		if text != last && text != "" {
