@@ -68,7 +68,7 @@ func TestDevices(t *testing.T) {
 	shell = s.alice.open("stint", "ssh", "web-1")
 	shell.enter(`echo "at"-work`)
 	shell.sees("at-work")
-	alice := s.signIn("alice", "/devices", nil)
+	alice := s.signIn("alice", "/devices", arguments{"width": 390, "height": 844, "scheme": "dark", "touch": true})
 	alice.see(`role=article[name="Alice's laptop"] >> text=does what production-shell asks`)
 	s.accessible(alice)
 	s.look(alice, "devices-own")
