@@ -43,7 +43,15 @@ func TestNoFieldCanBeAlteredUnderASignature(t *testing.T) {
 			}
 		}
 	}
+	loaded := func(w *evidencetest.World) {
+		bundle, err := policies.Parse(w.Trust.Policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Trust = w.Trust.WithPolicy(bundle)
+	}
 	w := newChanging(t)
+	loaded(w.World)
 	signed := evidencetest.ChangedBy(t, w.statement, w.by...)
 	tryAll(t, w.statement, nil, func(text string) error {
 		_, err := evidence.VerifyChange(evidence.ChangeEvidence{Statement: text, Administrators: signed.Administrators}, w.Trust, w.Now)
@@ -51,6 +59,7 @@ func TestNoFieldCanBeAlteredUnderASignature(t *testing.T) {
 	})
 
 	p := newRuling(t)
+	loaded(p.World)
 	ruled := evidencetest.PolicyBy(t, p.statement, p.files, p.by...)
 	tryAll(t, p.statement, nil, func(text string) error {
 		_, err := evidence.VerifyPolicy(evidence.PolicyEvidence{Statement: text, Files: ruled.Files, Administrators: ruled.Administrators}, p.Trust, p.Now)
@@ -58,6 +67,7 @@ func TestNoFieldCanBeAlteredUnderASignature(t *testing.T) {
 	})
 
 	s := newStocking(t)
+	loaded(s.World)
 	stocked := evidencetest.InventoryBy(t, s.statement, s.targets, s.key)
 	tryAll(t, s.statement, nil, func(text string) error {
 		_, err := evidence.VerifyInventory(evidence.InventoryEvidence{Statement: text, Targets: stocked.Targets, Signature: stocked.Signature}, s.Trust, s.Now)
@@ -65,6 +75,7 @@ func TestNoFieldCanBeAlteredUnderASignature(t *testing.T) {
 	})
 
 	e := byQuorum(t)
+	loaded(e.World)
 	enrolled := evidencetest.Possessed(t, e.statement, e.passkey)
 	e.sign(enrolled.Statement, &enrolled)
 	tryAll(t, e.statement, nil, func(text string) error {
@@ -75,6 +86,7 @@ func TestNoFieldCanBeAlteredUnderASignature(t *testing.T) {
 	})
 
 	b := newWorld(t)
+	loaded(b.World)
 	for i, m := range []*evidencetest.Member{b.Bob, b.Carol} {
 		approval := b.Approval(t, m)
 		b.bundle.Approvals[i] = evidencetest.Signed(t, approval, m.Passkey)

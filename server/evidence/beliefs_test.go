@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -160,8 +161,27 @@ func (h *history) try(e evidence.Entry) error {
 	return nil
 }
 
-// full is a history with an entry of each kind.
+// full is a history with an entry of each kind. Making it is slow, so that all tests
+// go on from copies of one.
 func full(t *testing.T) *history {
+	t.Helper()
+	fullHistory.Lock()
+	defer fullHistory.Unlock()
+	if fullHistory.made == nil {
+		fullHistory.made = makeFull(t)
+	}
+	h, world := *fullHistory.made, *fullHistory.made.World
+	h.t, h.World, h.keys = t, &world, maps.Clone(h.keys)
+	h.entries, h.Approvers = slices.Clone(h.entries), slices.Clone(h.Approvers)
+	return &h
+}
+
+var fullHistory struct {
+	sync.Mutex
+	made *history
+}
+
+func makeFull(t *testing.T) *history {
 	h := newHistory(t)
 	h.add(evidence.Entry{Refusal: &evidence.RefusalEntry{Caller: "broker"}})
 	for _, m := range []*evidencetest.Member{h.Bob, h.Carol} {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 )
@@ -104,6 +105,16 @@ func TestVerifyChangeAccepts(t *testing.T) {
 		"of an administrator, by two others": {func(w *changing) {
 			w.by = []*evidencetest.Member{w.grace, w.NewAdministrator(w.t, "heidi")}
 			w.groups("dana", "security")
+		}, nil},
+		"signed with passkeys of every algorithm": {func(w *changing) {
+			for name, k := range map[string]*evidencetest.Passkey{
+				"heidi": evidencetest.NewEd25519Passkey(w.t, evidencetest.RelyingParty, evidencetest.Origin),
+				"ivan":  evidencetest.NewRSAPasskey(w.t, evidencetest.RelyingParty, evidencetest.Origin, 2048),
+			} {
+				m := &evidencetest.Member{Person: evidencetest.Person(name, policies.AdministratorsGroup), Passkey: k}
+				w.Pin(m, m.Person.Groups)
+				w.by = append(w.by, m)
+			}
 		}, nil},
 		"signed by three": {func(w *changing) { w.by = append(w.by, w.NewAdministrator(w.t, "heidi")) }, nil},
 	} {
