@@ -248,18 +248,20 @@ func (s *Service) SendChange(ctx context.Context, by policies.Person, id string)
 	if err != nil {
 		return ChangeView{}, err
 	}
-	// 3. Written down, with what follows from it here.
+	// 3. Written down, with what follows from it here. If somebody rejected it
+	// meanwhile, or its time ran out, it is in force all the same: the signer is right.
 	err = s.writeDown(ctx, func(c *change) error {
 		proposed, err := c.Tx.Change(id)
 		if err != nil {
 			return err
 		}
-		if proposed.State != ChangePending { // another call was faster
+		if proposed.State == ChangeInForce { // another call was faster
 			view, err = c.viewChange(c, by, proposed)
 			return err
 		}
-		proposed.State, proposed.Ended, proposed.EndedBy = ChangeInForce, c.now, by
-		if err := c.MoveChange(proposed, ChangePending); err != nil {
+		from := proposed.State
+		proposed.State, proposed.Ended, proposed.EndedBy, proposed.EndReason = ChangeInForce, c.now, by, ""
+		if err := c.MoveChange(proposed, from); err != nil {
 			return err
 		}
 		if _, err := c.record(AuditEvent{
@@ -336,22 +338,21 @@ func (c *change) closeChange(by policies.Person, view *ChangeView, proposed Chan
 	return err
 }
 
-// closeChanges writes down which changes time, or another change, has ended.
-func (s *Service) closeChanges(ctx context.Context) error {
+// overChanges lists which changes time, or another change, has ended, though
+// nobody may have written it down yet.
+func (m moment) overChanges(r ChangeReader) ([]Change, error) {
+	rows, err := r.Changes(ChangeQuery{States: []ChangeState{ChangePending}, Limit: MaxPage})
 	var over []Change
-	err := s.read(ctx, func(r Reader, m moment) error {
-		over = nil
-		rows, err := r.Changes(ChangeQuery{States: []ChangeState{ChangePending}, Limit: MaxPage})
-		for _, row := range rows {
-			if now := m.present(row); now.State != ChangePending {
-				over = append(over, now)
-			}
+	for _, row := range rows {
+		if now := m.present(row); now.State != ChangePending {
+			over = append(over, now)
 		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
+	return over, err
+}
+
+// closeChanges writes down what overChanges found.
+func (s *Service) closeChanges(ctx context.Context, over []Change) error {
 	for _, ended := range over {
 		err := s.write(ctx, func(c *change) error {
 			headline, _ := describeChange(ended)

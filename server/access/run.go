@@ -78,6 +78,7 @@ func (s *Service) loop(ctx context.Context, wake <-chan struct{}, pass func(cont
 func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 	var due []Request
 	var lost, outdated []Session
+	var over []Change
 	var clock instant
 	rest := longestRest
 	err := s.read(ctx, func(r Reader, m moment) (err error) {
@@ -89,6 +90,9 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 			return err
 		}
 		if outdated, err = r.DeviceOverdue(m.now, runBatch); err != nil {
+			return err
+		}
+		if over, err = m.overChanges(r); err != nil {
 			return err
 		}
 		for _, due := range []func() (time.Time, error){r.NextDue, r.NextDeviceDue} {
@@ -107,7 +111,7 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 	if err := s.watchClock(ctx, clock); err != nil {
 		return 0, err
 	}
-	if err := s.closeChanges(ctx); err != nil {
+	if err := s.closeChanges(ctx, over); err != nil {
 		return 0, err
 	}
 	for _, q := range due {
@@ -125,7 +129,7 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	if len(due) > 0 || len(lost) > 0 || len(outdated) > 0 {
+	if len(due) > 0 || len(lost) > 0 || len(over) > 0 || len(outdated) > 0 {
 		return 0, nil // look again at once
 	}
 	return max(rest, time.Millisecond), nil

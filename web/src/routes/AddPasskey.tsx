@@ -97,7 +97,7 @@ export function AddPasskey({ open, onClose, first }: { open: boolean; onClose: (
 }
 
 /** What is done, what goes on, what comes. */
-export function Steps({ now, words }: { now: number; words: readonly string[] }) {
+function Steps({ now, words }: { now: number; words: readonly string[] }) {
   return (
     <ol className={styles.steps}>
       {words.map((text, index) => {
@@ -114,7 +114,7 @@ export function Steps({ now, words }: { now: number; words: readonly string[] })
 }
 
 /** "Bob's Mac", as people call their devices. */
-export function suggestedName(person: string): string {
+function suggestedName(person: string): string {
   const agent = navigator.userAgent
   const device = /iPhone/.test(agent)
     ? 'iPhone'

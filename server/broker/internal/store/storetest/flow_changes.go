@@ -176,8 +176,7 @@ func policyChange(t *testing.T, h *House) {
 }
 
 func changesEnd(t *testing.T, h *House) {
-	ctx, dana := t.Context(), h.World.Dana
-	h.two(t)
+	ctx, dana, frank := t.Context(), h.World.Dana, h.two(t)
 	propose := func() access.ChangeView {
 		v, err := h.ProposeRoster(ctx, dana.Person, access.RosterProposal{Change: evidence.ChangeDelete, Person: h.World.Bob.Person.Subject})
 		wantError(t, nil, err)
@@ -204,6 +203,20 @@ func changesEnd(t *testing.T, h *House) {
 	open, _, err := h.Changes(ctx, dana.Person, true, 0, 0)
 	wantError(t, nil, err)
 	same(t, "open", 0, len(open))
+
+	// Rejected while the signer takes it: it is in force, and that is what is told.
+	late, err := h.ProposeRoster(ctx, dana.Person, access.RosterProposal{Change: evidence.ChangeSuspend, Person: h.World.Carol.Person.Subject})
+	wantError(t, nil, err)
+	h.Signer.Before = func() {
+		_, err := h.RejectChange(ctx, dana.Person, late.ID, "too late")
+		wantError(t, nil, err)
+	}
+	for _, m := range []*evidencetest.Member{dana, frank} {
+		late, err = h.signs(t, m, late.ID)
+		wantError(t, nil, err)
+	}
+	h.Signer.Before = nil
+	same(t, "rejected too late", access.ChangeInForce, late.State)
 
 	// Only so many wait at a time.
 	for range 50 {

@@ -192,7 +192,7 @@ type Signer struct {
 	down    error
 	unheard bool
 	changed func(*policies.Bundle) // a policy came into force
-	// Before, if set, runs in the middle of SignSession and Enrol.
+	// Before, if set, runs in the middle of SignSession, of Enrol and of changes.
 	Before func()
 }
 
@@ -382,6 +382,11 @@ func (s *Signer) judge(decide func() error) error {
 	}
 	if err := decide(); err != nil {
 		return &access.Error{Problem: access.SignerRefused, Code: access.CodeSignerRefused, Message: err.Error()}
+	}
+	if s.Before != nil {
+		s.mu.Unlock()
+		s.Before()
+		s.mu.Lock()
 	}
 	return nil
 }
