@@ -8,6 +8,13 @@ import (
 	"stint/server/evidence"
 )
 
+// Kinds of audit events about devices. They are stable.
+const (
+	EventDeviceEnrolled       = "device.enrolled"
+	EventDeviceBlocked        = "device.blocked"
+	EventDeviceBlockDelivered = "device.block-confirmed" // the signer has it in its ledger
+)
+
 // DevicePosture is what a device last said of itself.
 type DevicePosture struct {
 	Device   string
