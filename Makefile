@@ -42,12 +42,14 @@ test: setup web
 	$(NPM) --prefix web run test
 	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
 	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -parallel 4 -timeout 12m ./...
+	$(GO) test $(TEST_FLAGS),pkcs11 -run TestKeysInAToken ./server/signer ./server/signer/internal/keys
 
 ## lint: formatting, vet, the web's types, staticcheck.
 lint: web
 	.ci/gofmt
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./...
+	$(GO) vet -tags e2e,pkcs11 ./server/signer/... ./cmd/stint-signer
 	$(GO) run $(STATICCHECK) -tags e2e ./...
 	$(NPM) --prefix web run check
 
@@ -56,14 +58,17 @@ build: web
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BUILD)/bin/ ./cmd/...
 	@.ci/static $(BUILD)/bin
 
-## bench: throughput and handshakes through the proxy as a ratio to a direct sshd, in one run.
+## bench: throughput and handshakes through the proxy as a ratio to a direct sshd, and verified issuances as a ratio to bare signatures, each in one run.
 bench: setup build
 	STINT_BIN=$(CURDIR)/$(BUILD)/bin CGO_ENABLED=0 $(GO) test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 20m ./recorder
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench Issuance -benchtime 20000x ./server/signer
 
-## soak: kill -9 of every process in the middle of the path, SOAK times over (default 50), under the race detector.
+## soak: kill -9 of the signer under load, SIGNER_KILLS times (default 1000), then of every process in the middle of the path, SOAK times over (default 50), under the race detector.
 SOAK ?= 50
+SIGNER_KILLS ?= 1000
 soak: setup web
 	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
+	STINT_SOAK_KILLS=$(SIGNER_KILLS) $(GO) test $(TEST_FLAGS) -run 'TestKill$$' -count 1 -v -timeout 0 ./server/signer
 	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -run 'TestPathGoesOnAfterKills|TestNothingAcknowledgedIsLost' -count $(SOAK) -failfast -timeout 0 ./cmd/e2e
 
 ## screenshots: the pictures of the README, taken at the end of the path.

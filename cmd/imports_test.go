@@ -57,7 +57,7 @@ var mayImport = []struct {
 	// Commands.
 	{"cmd/stint/...", []string{"cmd/stint/...", "server/api", "server/evidence", "policies", "server/ledger", "recorder/cast"}},
 	{"cmd/stint-broker", []string{"cmd/internal/process", "server/broker"}},
-	{"cmd/stint-signer", []string{"cmd/internal/process", "server/signer"}},
+	{"cmd/stint-signer", []string{"cmd/internal/process", "server/signer", "server/signer/witness"}},
 	{"cmd/stint-proxy", []string{"cmd/internal/process", "recorder"}},
 	{"cmd/internal/process", nil},
 	// It starts the other binaries and links none of them. The default policies
@@ -75,7 +75,9 @@ var neverLinks = []struct {
 }{
 	{
 		[]string{"server/signer", "cmd/stint-signer"},
-		[]string{"github.com/gin-gonic/...", "gorm.io/...", "github.com/slack-go/...", "stint/server/broker/...", "stint/server/access", "stint/recorder/..."},
+		[]string{"github.com/gin-gonic/...", "gorm.io/...", "github.com/slack-go/...", "stint/server/broker/...", "stint/server/access", "stint/recorder/...",
+			// Behind build tags only: the plain signer stays small.
+			"github.com/ThalesGroup/...", "github.com/miekg/..."},
 	},
 	{
 		[]string{"recorder", "cmd/stint-proxy"},

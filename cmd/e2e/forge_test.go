@@ -47,10 +47,7 @@ func (s *story) account() (a account) {
 // that alice's own machine activates.
 func (s *story) bundle(request string) evidence.Bundle {
 	s.t.Helper()
-	var trust evidence.Trust
-	if err := json.Unmarshal([]byte(s.alice.must("stint", "trust", "export")), &trust); err != nil {
-		s.t.Fatal(err)
-	}
+	trust := s.alice.trust()
 	for _, one := range trust.Roster.People {
 		if one.Person.Name != "bob" {
 			continue

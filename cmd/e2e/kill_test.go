@@ -201,8 +201,8 @@ func (s *story) crashWhileCopying(name, config string) {
 // broker knows, and that the signer's ledger holds it.
 func (s *story) everyCertificateIsProven(id string) {
 	s.t.Helper()
-	s.alice.must("stint", "trust", "export")
-	s.verifyFile(s.alice, id)
+	s.carol.must("stint", "trust", "export")
+	s.verifyFile(s.carol, id)
 	issued := s.certificatesOf(id)
 	for _, certificate := range s.alice.request(id).Certificates {
 		if !slices.Contains(issued, certificate.Serial) {

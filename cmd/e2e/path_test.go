@@ -356,10 +356,11 @@ type shellOf struct {
 	*shell
 }
 
-// verifyEvidence exports a request's evidence and checks it where no network is.
+// verifyEvidence exports a request's evidence as a reviewer, and checks it where no
+// network is: the file, the page, and both tampered with.
 func (s *story) verifyEvidence(id string) {
 	s.t.Helper()
-	c := s.alice
+	c := s.carol
 	write := func(name, text string) string {
 		path := filepath.Join(c.home, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -368,7 +369,6 @@ func (s *story) verifyEvidence(id string) {
 		return path
 	}
 	trust := write("trust.json", c.must("stint", "trust", "export"))
-	text := c.must("stint", "evidence", "export", id)
 	verify := func(file string) (string, string, error) {
 		command := []string{"stint", "evidence", "verify", file, "--trust", trust}
 		if runtime.GOOS == "linux" {
@@ -376,12 +376,20 @@ func (s *story) verifyEvidence(id string) {
 		}
 		return c.run(command[0], command[1:]...)
 	}
-	out, complaints, err := verify(write("evidence.json", text))
-	if err != nil || !strings.Contains(out, "Finish what I began") || !strings.Contains(out, "agreed with a passkey") || !strings.Contains(out, "Certificate ") {
-		s.t.Errorf("stint evidence verify: %v\n%s%s", err, out, complaints)
+	text, page := c.must("stint", "evidence", "export", id), filepath.Join(c.home, "evidence.html")
+	c.must("stint", "evidence", "export", id, "--html", "-o", page)
+	for _, file := range []string{write("evidence.json", text), page} {
+		out, complaints, err := verify(file)
+		for _, want := range []string{"Finish what I began", "agreed with a passkey", "Certificate ", "It ended on ", "dana (", "the ceremony at the signer itself"} {
+			if err != nil || !strings.Contains(out, want) {
+				s.t.Fatalf("stint evidence verify does not say %q: %v\n%s%s", want, err, out, complaints)
+			}
+		}
 	}
-	// Each altered in one byte: the reason, the approval's duration, a signature, the ledger's entry.
-	for _, change := range [][2]string{{"Finish what", "Finish That"}, {"duration: 30m", "duration: 40m"}, {`\"signature\":\"M`, `\"signature\":\"N`}, {"web-1", "web-2"}} {
+	// Each altered in one byte: the reason, the approval's duration, a signature, the target, who let somebody in.
+	for _, change := range [][2]string{
+		{"Finish what", "Finish That"}, {"duration: 30m", "duration: 40m"}, {`\"signature\":\"M`, `\"signature\":\"N`}, {"web-1", "web-2"}, {`\"ceremony\":true`, `\"ceremony\":null`},
+	} {
 		altered := strings.Replace(text, change[0], change[1], 1)
 		if altered == text {
 			s.t.Errorf("the evidence holds no %q to alter:\n%s", change[0], text)
@@ -390,6 +398,19 @@ func (s *story) verifyEvidence(id string) {
 		if out, complaints, err := verify(write("altered.json", altered)); err == nil || complaints == "" {
 			s.t.Errorf("with %q altered to %q, stint evidence verify says: %v\n%s", change[0], change[1], err, out)
 		}
+	}
+	// The page checks itself.
+	b := openTab(s.t, "auditor", arguments{"authenticator": false})
+	b.open("file://" + page)
+	if verdict := b.see(".verdict.holds, .verdict.fails, .verdict.open"); !strings.HasPrefix(verdict, "Verified") {
+		s.t.Errorf("the page says: %s\n%s", verdict, b.see(".checks"))
+	}
+	s.accessible(b)
+
+	// The requester's own file is without the history, and says what that leaves open.
+	own := write("own.json", s.alice.must("stint", "evidence", "export", id))
+	if out, complaints, err := verify(own); err == nil || !strings.Contains(out, "The ledger holds a certificate ") || !strings.Contains(complaints, "ask a reviewer") {
+		s.t.Errorf("of the requester's own file stint says: %v\n%s%s", err, out, complaints)
 	}
 }
 
@@ -462,19 +483,17 @@ func (s *story) deviceFlow(portal *tab) {
 	if text := shell.screen.String(); !strings.Contains(text, "stint: access given back by alice") {
 		s.t.Errorf("the terminal does not say why the session ended:\n%s", text)
 	}
-	away.must("stint", "trust", "export")
-	if out := s.verifyFile(away, request.ID); !strings.Contains(out, "From elsewhere") {
+	s.carol.must("stint", "trust", "export")
+	if out := s.verifyFile(s.carol, request.ID); !strings.Contains(out, "From elsewhere") {
 		s.t.Errorf("stint evidence verify says:\n%s", out)
 	}
 }
 
-// verifyFile has somebody export a request's evidence and verify the file, and
+// verifyFile has a reviewer export a request's evidence and verify the file, and
 // returns what stint says about it.
 func (s *story) verifyFile(c *terminal, id string) string {
 	s.t.Helper()
 	path := filepath.Join(c.home, "evidence.json")
-	if err := os.WriteFile(path, []byte(c.must("stint", "evidence", "export", id)), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	c.must("stint", "evidence", "export", id, "-o", path)
 	return c.must("stint", "evidence", "verify", path)
 }

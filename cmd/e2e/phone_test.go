@@ -305,10 +305,7 @@ func (s *story) removePasskey(phone *tab, name string) {
 // passkeyOf is somebody's only passkey, as the roster has it.
 func (s *story) passkeyOf(name string) evidence.Passkey {
 	s.t.Helper()
-	var trust evidence.Trust
-	if err := json.Unmarshal([]byte(s.alice.must("stint", "trust", "export")), &trust); err != nil {
-		s.t.Fatal(err)
-	}
+	trust := s.alice.trust()
 	for _, one := range trust.Roster.People {
 		if one.Person.Name == name && len(one.Passkeys) == 1 {
 			return one.Passkeys[0]

@@ -39,6 +39,8 @@ func TestCertificateOpensOneTarget(t *testing.T) {
 		s.alice.refused([]string{"Permission denied"}, "ssh", s.direct(other, key, key+"-cert.pub", "echo here")...)
 	}
 
+	s.setUpTarget(certificate.Certificate)
+
 	// Alice's own certificate opens the proxy, for web-1; no sshd takes it, so
 	// nobody goes round the recorder.
 	socket := filepath.Join(s.alice.home, ".stint", "agent.sock")

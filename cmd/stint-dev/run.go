@@ -45,6 +45,7 @@ type world struct {
 	installation *installation.Installation
 	certificates *certificates.Set
 	targets      []*target.Target
+	targetBase   string // directory of the targets
 	supervisor   *supervisor.Supervisor
 	log          *slog.Logger
 	trust        signerTrust
@@ -91,7 +92,7 @@ func (w *world) start(ctx context.Context) error {
 	if err := w.startProvider(ctx); err != nil {
 		return err
 	}
-	// 4. The signer, and from it the CA that targets are to trust.
+	// 4. The signer, and from it whom targets are to believe at the first time.
 	if err := w.startProcess(ctx, w.signer()); err != nil {
 		return err
 	}
@@ -102,14 +103,11 @@ func (w *world) start(ctx context.Context) error {
 	if err := w.comparePolicy(); err != nil {
 		return err
 	}
-	// 5. Targets, broker and proxy.
-	for _, one := range w.targets {
-		w.onClose(one.Close)
-		if err := one.Start(ctx, w.supervisor, w.trust.Trust.TargetCA, w.log); err != nil {
-			return err
-		}
-	}
+	// 5. Broker, targets and proxy.
 	if err := w.startProcess(ctx, w.broker()); err != nil {
+		return err
+	}
+	if err := w.startTargets(ctx); err != nil {
 		return err
 	}
 	if err := w.startProcess(ctx, w.proxy()); err != nil {

@@ -56,6 +56,7 @@ func (w *world) prepareTargets() error {
 		}
 		w.targets = append(w.targets, one)
 	}
+	w.targetBase = base
 	return w.writePolicy(login.Name)
 }
 

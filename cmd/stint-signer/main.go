@@ -1,7 +1,8 @@
 // Command stint-signer is the process that holds Stint's private keys.
 //
-//	stint-signer [run] --config FILE    serve
-//	stint-signer init --config FILE     let the first administrators join, and end
+//	stint-signer [run] --config FILE       serve
+//	stint-signer init --config FILE        let the first administrators join, and end
+//	stint-signer witness --config FILE     remember, elsewhere, what the ledger held
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 
 	"stint/cmd/internal/process"
 	"stint/server/signer"
+	"stint/server/signer/witness"
 )
 
 func main() {
@@ -19,8 +21,10 @@ func main() {
 		process.Main("signer", flags, signer.ReadConfig, signer.Run)
 	case "init":
 		process.Main("signer", flags, signer.ReadConfig, signer.Init)
+	case "witness":
+		process.Main("signer witness", flags, witness.ReadConfig, witness.Run)
 	default:
-		fmt.Fprintf(os.Stderr, "stint-signer has no command %q: it is run or init\n", command)
+		fmt.Fprintf(os.Stderr, "stint-signer has no command %q: it is run, init or witness\n", command)
 		os.Exit(2)
 	}
 }

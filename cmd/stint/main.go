@@ -17,6 +17,7 @@ import (
 
 	"stint/cmd/stint/internal/account"
 	"stint/cmd/stint/internal/openssh"
+	"stint/cmd/stint/internal/targettrust"
 	"stint/server/api"
 	"stint/server/evidence"
 )
@@ -28,7 +29,8 @@ const (
 	exitRefused   = 3 // policy, an approver or the state of the request said no
 	exitSignedOut = 4
 	exitAway      = 5 // the broker does not answer
-	exitUnproven  = 6 // evidence, audit log or recording did not verify
+	exitUnproven  = 6 // evidence, audit log, recording or what targets trust did not verify
+	exitStale     = 7 // what this target trusts is out of date
 )
 
 // environment is what a command works with; a test gives its own.
@@ -82,6 +84,7 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 		sessionsCommand(e), playCommand(e), exportCommand(e),
 		evidenceCommand(e), auditCommand(e), trustCommand(e),
 		deviceCommand(e),
+		keysCommand(e), knownHostsCommand(e),
 	)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -123,6 +126,8 @@ func exitCode(err error) int {
 		return exitUnproven
 	case errors.Is(err, account.ErrSignedOut):
 		return exitSignedOut
+	case errors.Is(err, targettrust.ErrStale):
+		return exitStale
 	case errors.As(err, &noGrant):
 		return exitRefused
 	case errors.As(err, &problem):

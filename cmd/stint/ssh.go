@@ -55,7 +55,7 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	if err != nil {
 		return err
 	}
-	trust, _, err := who.Trust(ctx)
+	trust, believed, err := who.Trust(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 		return openssh.Activate(ctx, who, client, grant, machine.proof(e), e.random, e.now)
 	}
 	socket := os.Getenv("SSH_AUTH_SOCK")
-	credential, held, err := credentialFor(ctx, e, socket, grant, certify)
+	credential, held, err := credentialFor(ctx, e, socket, grant, believed.UserCA, certify)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 // credentialFor has the person's ssh-agent hold a key for the grant: the one that
 // it holds already, or a new one. It is not held where no agent runs, or none
 // that answers and takes the key.
-func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, certify func() (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
+func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, authorities []string, certify func() (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
 	connection, err := dialAgent(ctx, socket)
 	if err != nil {
 		credential, err = certify()
@@ -124,7 +124,7 @@ func credentialFor(ctx context.Context, e *environment, socket string, grant api
 	// Each answer has its time: one that comes late would be taken for the next.
 	var certificate *ssh.Certificate
 	if err = connection.SetDeadline(time.Now().Add(agentPatience)); err == nil {
-		certificate, err = openssh.Held(keys, grant.ID, grant.Login, grant.Target, e.now())
+		certificate, err = openssh.Held(keys, grant.ID, grant.Login, grant.Target, authorities, e.now())
 	}
 	if err != nil {
 		unlock() // with an agent that does not answer, there is nothing to share
@@ -265,6 +265,10 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 	if err != nil {
 		return "", err
 	}
+	_, trust, err := who.Trust(ctx)
+	if err != nil {
+		return "", err
+	}
 	grant, err := openssh.FindGrant(ctx, client, to)
 	if err != nil {
 		return "", err
@@ -291,7 +295,7 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 		return "", err
 	}
 	defer connection.Close()
-	certificate, err := openssh.Held(keys, grant.ID, grant.Login, grant.Target, e.now())
+	certificate, err := openssh.Held(keys, grant.ID, grant.Login, grant.Target, trust.UserCA, e.now())
 	if err != nil {
 		return "", err
 	}
@@ -304,9 +308,6 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 }
 
 func addKey(ctx context.Context, e *environment, who *account.Account, client *api.Client, grant api.RequestSummary, machine *machine, keys sshagent.ExtendedAgent) error {
-	if _, _, err := who.Trust(ctx); err != nil {
-		return err
-	}
 	credential, err := openssh.Activate(ctx, who, client, grant, machine.proof(e), e.random, e.now)
 	if err != nil {
 		return err

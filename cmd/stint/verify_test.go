@@ -3,82 +3,23 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
-	"stint/cmd/stint/internal/account"
+	"stint/cmd/stint/internal/proof"
+	"stint/cmd/stint/internal/proof/prooftest"
+	"stint/cmd/stint/internal/report"
 	"stint/server/api"
 	"stint/server/evidence"
-	"stint/server/evidence/evidencetest"
-	"stint/server/ledger"
 )
-
-// memoryLog is a Merkle log in memory with the key that signs its checkpoints.
-type memoryLog struct {
-	t        *testing.T
-	name     string
-	signer   note.Signer
-	verifier string
-	hashes   []ledger.Hash
-	leaves   [][]byte
-}
-
-func newLog(t *testing.T, name string) *memoryLog {
-	t.Helper()
-	secret, verifier, err := ledger.NewKey(rand.Reader, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &memoryLog{t: t, name: name, signer: signer, verifier: verifier}
-}
-
-func (l *memoryLog) reader() ledger.HashReader {
-	return ledger.HashReaderFunc(func(indexes []int64) ([]ledger.Hash, error) {
-		found := make([]ledger.Hash, 0, len(indexes))
-		for _, i := range indexes {
-			found = append(found, l.hashes[i])
-		}
-		return found, nil
-	})
-}
-
-func (l *memoryLog) append(leaf []byte) {
-	l.t.Helper()
-	hashes, _, err := ledger.Append(int64(len(l.leaves)), leaf, l.reader())
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	l.hashes = append(l.hashes, hashes...)
-	l.leaves = append(l.leaves, leaf)
-}
-
-func (l *memoryLog) checkpoint() string {
-	l.t.Helper()
-	root, err := ledger.Root(int64(len(l.leaves)), l.reader())
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	signed, err := ledger.Sign(ledger.Checkpoint{Origin: l.name, Size: int64(len(l.leaves)), Root: root}, l.signer)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return string(signed)
-}
 
 // command runs one command line of stint and returns what it said.
 func command(t *testing.T, arguments ...string) (code int, out, errOut string) {
@@ -89,55 +30,9 @@ func command(t *testing.T, arguments ...string) (code int, out, errOut string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// issued is an export of evidence for one certificate, with the trust to check it by.
-func issued(t *testing.T) (api.Evidence, evidence.Trust) {
+func writeFile(t *testing.T, name string, data []byte) string {
 	t.Helper()
-	world := evidencetest.NewWorld(t)
-	bundle := world.Bundle(t)
-	verified, err := evidence.Verify(bundle, world.Trust, world.Circumstances())
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := newLog(t, "test-signer")
-	log.append([]byte(`{"something":"before"}`))
-	entry, err := json.Marshal(evidence.Entry{Time: world.Circumstances().Now, Session: &evidence.SessionEntry{
-		Bundle: bundle, Circumstances: world.Circumstances(), PolicyDigest: verified.Decision().Digest, Request: verified.Request().Request,
-		Requester: verified.Requester().Subject, Role: verified.Request().Ask.Role, Principal: verified.Principal(), Serial: 2,
-		SessionKey: verified.SessionKey(), Ends: verified.Ends(),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log.append(entry)
-	inclusion, err := ledger.ProveInclusion(1, 2, log.reader())
-	if err != nil {
-		t.Fatal(err)
-	}
-	proof, err := json.Marshal(evidence.Proof{Entry: string(entry), Inclusion: inclusion, Checkpoint: log.checkpoint()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(bundle)
-	if err != nil {
-		t.Fatal(err)
-	}
-	trust := world.Trust
-	trust.Log = log.verifier
-	return api.Evidence{Version: 1, Bundles: []string{string(text)}, Proofs: []string{string(proof)}}, trust
-}
-
-// replace changes the first bundle's text, wherever old stands in it.
-func replace(e *api.Evidence, old, new string) {
-	e.Bundles = []string{strings.ReplaceAll(e.Bundles[0], old, new)}
-}
-
-func writeJSON(t *testing.T, value any) string {
-	t.Helper()
-	data, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "file.json")
+	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -146,147 +41,98 @@ func writeJSON(t *testing.T, value any) string {
 
 func TestEvidenceIsVerifiedOffline(t *testing.T) {
 	t.Parallel()
+	w := prooftest.Story(t)
+	whole := prooftest.JSON(t, w.Export(true))
+	page, err := report.Page(w.Export(true), w.Anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := w.Anchor
+	other.Administrators = nil
 	tests := []struct {
-		name  string
-		alter func(*api.Evidence, *evidence.Trust)
-		code  int
-		says  string
+		name   string
+		file   string
+		anchor proof.Anchor
+		code   int
+		says   string
 	}{
-		{"as it was issued", func(*api.Evidence, *evidence.Trust) {}, 0, "agreed with a passkey"},
-		{"without the certificate", func(e *api.Evidence, _ *evidence.Trust) { e.Proofs = nil }, 0, "No certificate was issued for it."},
-		{"another reason in the request", func(e *api.Evidence, _ *evidence.Trust) { replace(e, `disk full`, `disk empty`) }, exitUnproven, ""},
-		{"a signature with another end", func(e *api.Evidence, _ *evidence.Trust) {
-			e.Proofs = nil
-			replace(e, `"signature":"`, `"signature":"AA`)
-		}, exitUnproven, "approval"},
-		{"a proof for other evidence", func(e *api.Evidence, _ *evidence.Trust) {
-			other, _ := issued(t)
-			e.Bundles = other.Bundles
-		}, exitUnproven, "other evidence"},
-		{"a log of another key", func(_ *api.Evidence, trust *evidence.Trust) { trust.Log = newLog(t, "test-signer").verifier }, exitUnproven, "checkpoint"},
-		{"nobody in the roster", func(_ *api.Evidence, trust *evidence.Trust) { trust.Roster = evidence.Roster{} }, exitUnproven, "roster"},
-		{"another installation", func(_ *api.Evidence, trust *evidence.Trust) { trust.Instance = "elsewhere" }, exitUnproven, "instance"},
-		{"a later version", func(e *api.Evidence, _ *evidence.Trust) { e.Version = 2 }, exitUnproven, "version"},
-		{"nothing", func(e *api.Evidence, _ *evidence.Trust) { e.Bundles, e.Proofs = nil, nil }, exitUnproven, "no evidence"},
+		{"as it was exported", whole, w.Anchor, 0, "agreed with a passkey"},
+		{"as a page", string(page), w.Anchor, 0, "agreed with a passkey"},
+		{"without the history", prooftest.JSON(t, w.Export(false)), w.Anchor, exitUnproven, "does not prove who agreed"},
+		{"another reason", strings.ReplaceAll(whole, "disk full", "disk gone"), w.Anchor, exitUnproven, "inclusion: entry 11"},
+		{"another reason in the page", strings.ReplaceAll(string(page), "disk full", "disk gone"), w.Anchor, exitUnproven, "inclusion: entry 11"},
+		{"another first administrator", whole, other, exitUnproven, "ceremony"},
+		{"a later version", strings.Replace(whole, `"version":1`, `"version":2`, 1), w.Anchor, exitUnproven, "version 2"},
+		{"more than there is", strings.Replace(whole, `"version":1`, `"version":1,"more":1`, 1), w.Anchor, exitUnproven, "more"},
+		{"nothing", `{"version":1,"request":"req-1","checkpoint":"","entries":[],"certificates":[]}`, w.Anchor, exitUnproven, "no evidence"},
+		{"no page", "<!doctype html>", w.Anchor, exitUnproven, "carries no evidence"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			found, trust := issued(t)
-			test.alter(&found, &trust)
-			code, out, errOut := command(t, "evidence", "verify", writeJSON(t, found), "--trust", writeJSON(t, trust))
+			file, trust := writeFile(t, "evidence", []byte(test.file)), writeFile(t, "trust.json", []byte(prooftest.JSON(t, test.anchor)))
+			code, out, errOut := command(t, "evidence", "verify", file, "--trust", trust)
 			if code != test.code || !strings.Contains(out+errOut, test.says) {
 				t.Fatalf("exit %d, want %d\n%s%s", code, test.code, out, errOut)
+			}
+			if code, out, _ = command(t, "evidence", "verify", file, "--trust", trust, "-o", "json"); code != test.code || code == 0 && !json.Valid([]byte(out)) {
+				t.Errorf("as JSON: exit %d, want %d\n%s", code, test.code, out)
 			}
 		})
 	}
 }
 
-// auditBroker serves a log as a broker would, a few leaves a page.
-func auditBroker(t *testing.T, log *memoryLog, alter func(*api.AuditLog)) *httptest.Server {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		from, _ := strconv.Atoi(r.URL.Query().Get("from"))
-		page := api.AuditLog{From: int64(from), Leaves: []api.AuditLeaf{}, Checkpoint: log.checkpoint(), Key: log.verifier}
-		for i := from; i < len(log.leaves) && i < from+3; i++ {
-			hash, err := json.Marshal(log.hashes[ledger.LeafIndex(int64(i))])
-			if err != nil {
-				t.Error(err)
+// The broker's answers become the trust file, the export file and the page.
+func TestEvidenceIsExported(t *testing.T) {
+	w := prooftest.Story(t)
+	altered := false
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		var answer any
+		switch r.URL.Path {
+		case api.PathTrust:
+			trust := w.Beliefs.Trust(w.Now)
+			trust.HostCA = []string{evidence.FormatKey(make([]byte, ed25519.PublicKeySize))} // the story's signer has none
+			answer = map[string]any{"trust": trust, "proxies": []any{}, "targets": []any{}}
+		case api.PathBeginning:
+			beginning := w.Beginning()
+			if altered {
+				beginning.Entries = beginning.Entries[:2]
+				beginning.Entries[1].Entry = strings.Replace(beginning.Entries[1].Entry, "Dana", "Dora", 1)
 			}
-			page.Leaves = append(page.Leaves, api.AuditLeaf{Data: string(log.leaves[i]), Hash: strings.Trim(string(hash), `"`)})
+			answer = beginning
+		case "/api/requests/" + w.Request.Request + "/evidence":
+			answer = w.Export(true)
 		}
-		alter(&page)
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(page)
+		if err := json.NewEncoder(rw).Encode(answer); err != nil {
+			t.Error(err)
+		}
 	}))
-	t.Cleanup(server.Close)
-	return server
-}
-
-// signInto makes the sign-in of a test point at a broker.
-func signInto(t *testing.T, url string) {
-	t.Helper()
-	t.Setenv("STINT_HOME", t.TempDir())
-	if err := (&account.Account{URL: url, Token: "t", Expires: time.Now().Add(time.Hour), Key: make([]byte, 32)}).Save(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestAuditVerifyNamesTheFirstBreak(t *testing.T) {
-	log := newLog(t, "test-audit")
-	for i := range 10 {
-		log.append([]byte(fmt.Sprintf(`{"event":%d}`, i)))
-	}
-	tests := []struct {
-		name  string
-		alter func(*api.AuditLog)
-		code  int
-		says  string
-	}{
-		{"whole", func(*api.AuditLog) {}, 0, "10 entries"},
-		{"altered", func(p *api.AuditLog) {
-			if p.From == 6 {
-				p.Leaves[1].Data = `{"event":70}`
-			}
-		}, exitUnproven, "entry 7"},
-		{"dropped from the end", func(p *api.AuditLog) {
-			if p.From == 9 {
-				p.Leaves = nil
-			}
-		}, exitUnproven, "9"},
-		{"swapped", func(p *api.AuditLog) {
-			if p.From == 3 {
-				p.Leaves[0], p.Leaves[1] = p.Leaves[1], p.Leaves[0]
-			}
-		}, exitUnproven, "moved"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			signInto(t, auditBroker(t, log, test.alter).URL)
-			code, out, errOut := command(t, "audit", "verify")
-			if code != test.code || !strings.Contains(out+errOut, test.says) {
-				t.Fatalf("exit %d, want %d\n%s%s", code, test.code, out, errOut)
-			}
-		})
-	}
-}
-
-// A broker that rewrites or cuts its log after it was verified is found out.
-func TestAuditVerifyRemembers(t *testing.T) {
-	log := newLog(t, "test-audit")
-	for i := range 8 {
-		log.append([]byte(fmt.Sprintf(`{"event":%d}`, i)))
-	}
-	whole := *log
-	server := auditBroker(t, log, func(*api.AuditLog) {})
+	defer server.Close()
 	signInto(t, server.URL)
-	verify := func(want int, says string) {
-		t.Helper()
-		if code, out, errOut := command(t, "audit", "verify"); code != want || !strings.Contains(out+errOut, says) {
-			t.Fatalf("exit %d, want %d: %s%s", code, want, out, errOut)
+	if code, out, errOut := command(t, "evidence", "export", w.Request.Request, "--html"); code != exitUsage {
+		t.Fatalf("a page without trust: exit %d: %s%s", code, out, errOut)
+	}
+	code, out, errOut := command(t, "trust", "export")
+	if code != 0 || strings.TrimSpace(out) == "" {
+		t.Fatalf("trust export: exit %d: %s%s", code, out, errOut)
+	}
+	file := filepath.Join(t.TempDir(), "evidence")
+	for _, arguments := range [][]string{{}, {"--html"}} {
+		if code, out, errOut := command(t, append([]string{"evidence", "export", w.Request.Request, "-o", file}, arguments...)...); code != 0 || out != "" {
+			t.Fatalf("export %v: exit %d: %s%s", arguments, code, out, errOut)
+		}
+		if code, out, errOut := command(t, "evidence", "verify", file); code != 0 {
+			t.Errorf("what export %v wrote: exit %d: %s%s", arguments, code, out, errOut)
+		}
+		if code, out, _ := command(t, append([]string{"evidence", "export", w.Request.Request}, arguments...)...); code != 0 || !strings.Contains(out, w.Request.Request) {
+			t.Errorf("export %v to standard output: exit %d", arguments, code)
 		}
 	}
-	verify(0, "8 entries")
-	log.append([]byte(`{"event":8}`))
-	verify(0, "9 entries")
-
-	// 1. Cut, and signed anew.
-	*log = memoryLog{t: t, name: log.name, signer: log.signer, verifier: log.verifier}
-	for i := range 5 {
-		log.append(whole.leaves[i])
+	altered = true
+	if code, out, errOut := command(t, "trust", "export"); code != exitUnproven || !strings.Contains(errOut, "inclusion") {
+		t.Errorf("a beginning that nobody signed: exit %d: %s%s", code, out, errOut)
 	}
-	verify(exitUnproven, "dropped")
-
-	// 2. Rewritten at the same length, and signed anew.
-	for i := 5; i < 12; i++ {
-		log.append([]byte(`{"event":"forged"}`))
-	}
-	verify(exitUnproven, "")
-
-	// 3. Signed by another key.
-	*log = *newLog(t, "test-audit")
-	log.append([]byte(`{}`))
-	verify(exitUnproven, "another key")
 }
 
 func TestExitCodes(t *testing.T) {
@@ -311,6 +157,12 @@ func TestExitCodes(t *testing.T) {
 		{"export x --format gif", exitUsage, "gif"},
 		{"play x --speed 0", exitUsage, "--speed"},
 		{"requests -o xml", exitUsage, "json"},
+		{"trust sync", exitUsage, "--broker"},
+		{"trust sync --broker http://127.0.0.1:1 --sshd-log journal", exitUsage, "--target"},
+		{"trust sync --broker http://127.0.0.1:1 --log-key k", exitUsage, "together"},
+		{"trust sync --broker http://127.0.0.1:1 --max-age 0s", exitUsage, "--max-age"},
+		{"trust sync --broker http://127.0.0.1:1 --trust nowhere.json", exitUsage, "nowhere"},
+		{"trust install", exitUsage, "--target"},
 		{"evidence verify nowhere.json --trust nowhere.json", exitFailed, "nowhere"},
 	}
 	for _, test := range tests {

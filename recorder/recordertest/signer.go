@@ -22,10 +22,11 @@ import (
 // Signer holds authorities and signs for a proxy, by grants that the test
 // gives it instead of evidence.
 type Signer struct {
-	UserCA, TargetCA, HostCA ssh.Signer
+	UserCA, TargetCA, HostCA ssh.Signer // those that sign; see Rotate
 	server                   *server
 
 	mu      sync.Mutex
+	retired []string // user CAs that still count
 	names   []string
 	targets map[string]Target
 	grants  map[string]Grant
@@ -80,6 +81,19 @@ func (s *Signer) Allow(grant Grant) {
 	s.grants[grant.Request] = grant
 }
 
+// Rotate replaces the user CA and the host CA, as the signer does when their life is
+// over, or, if withdrawn, at once and with nothing under the old ones accepted.
+func (s *Signer) Rotate(t testing.TB, withdrawn bool) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired = append(s.retired, line(s.UserCA.PublicKey()))
+	if withdrawn {
+		s.retired = nil
+	}
+	s.UserCA, s.HostCA = NewKey(t), NewKey(t)
+}
+
 // Stop makes the signer unreachable; Start brings it back.
 func (s *Signer) Stop() { s.server.stop() }
 
@@ -129,7 +143,9 @@ func (s *Signer) handler() http.Handler {
 	mux.HandleFunc("GET "+wire.PathTrust, func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		answer(w, wire.TrustResult{Trust: evidence.Trust{Version: 1, UserCA: []string{line(s.UserCA.PublicKey())}}, PolicyDigest: s.digest})
+		answer(w, wire.TrustResult{Trust: evidence.Trust{
+			Version: 1, UserCA: append([]string{line(s.UserCA.PublicKey())}, s.retired...), HostCA: []string{line(s.HostCA.PublicKey())},
+		}, PolicyDigest: s.digest})
 	})
 	mux.HandleFunc("POST "+wire.PathSignHost, s.signHost)
 	mux.HandleFunc("POST "+wire.PathSignTarget, s.signTarget)

@@ -30,8 +30,9 @@ type Signer interface {
 }
 
 const (
-	// refreshEvery is how often the signer is asked whom to believe.
-	refreshEvery = 30 * time.Second
+	// refreshEvery is how often the signer is asked whom to believe: a key that was
+	// withdrawn is believed, and shown, no longer than this.
+	refreshEvery = 10 * time.Second
 	refreshWait  = 500 * time.Millisecond // first wait after a failure; it doubles up to refreshEvery
 	refreshPause = time.Second            // between two questions at least
 	signerCall   = 10 * time.Second
@@ -140,7 +141,8 @@ func (i *identity) refreshSoon() {
 }
 
 // refresh asks whom to believe, and for a host certificate when the one there is
-// gets old or lacks the names of a changed policy.
+// gets old, lacks the names of a changed policy, or is under an authority that is
+// accepted no longer.
 func (i *identity) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, signerCall)
 	defer cancel()
@@ -150,7 +152,8 @@ func (i *identity) refresh(ctx context.Context) error {
 	}
 	i.mu.Lock()
 	kept := i.trust
-	stale := i.host == nil || kept.HostFor != result.PolicyDigest || !i.now().Before(renewal(i.certificate))
+	stale := i.host == nil || kept.HostFor != result.PolicyDigest || !i.now().Before(renewal(i.certificate)) ||
+		!slices.Contains(result.Trust.HostCA, authorizedKey(i.certificate.SignatureKey))
 	i.mu.Unlock()
 
 	// Whom to believe comes first: with the host certificate the proxy opens its

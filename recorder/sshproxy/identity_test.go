@@ -30,7 +30,7 @@ func (s *hostSigner) Trust(context.Context) (wire.TrustResult, error) {
 	if s.away {
 		return wire.TrustResult{}, errors.New("away")
 	}
-	return wire.TrustResult{Trust: evidence.Trust{UserCA: []string{authorizedKey(s.ca.PublicKey())}}, PolicyDigest: s.digest}, nil
+	return wire.TrustResult{Trust: evidence.Trust{UserCA: []string{authorizedKey(s.ca.PublicKey())}, HostCA: []string{authorizedKey(s.ca.PublicKey())}}, PolicyDigest: s.digest}, nil
 }
 
 func (s *hostSigner) SignHost(_ context.Context, request wire.HostRequest) (wire.HostCertificate, error) {

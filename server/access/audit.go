@@ -52,6 +52,8 @@ const (
 	EventRecordingRead       = "recording.read"
 	EventClockBehind         = "clock.behind"
 	EventClockRight          = "clock.right"
+	EventAlarmRaised         = "alarm.raised"
+	EventAlarmAcknowledged   = "alarm.acknowledged"
 )
 
 // AuditEvent is one leaf of the audit log: what happened, to what, by whom. Its

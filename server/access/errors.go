@@ -77,6 +77,8 @@ const (
 	CodeSignerRefused     = "signer.refused"
 	CodeSignerUnavailable = "signer.unavailable"
 	CodeBusy              = "store.busy" // lost every retry against other writers
+	CodeAlarmNotFound     = "alarm.not-found"
+	CodeAlarmAcknowledged = "alarm.acknowledged"
 )
 
 // Error is every error of this package that a person may see.

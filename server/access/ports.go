@@ -61,6 +61,9 @@ type Signer interface {
 	// no error.
 	EnrolDevice(ctx context.Context, e evidence.DeviceEvidence) error
 	BlockDevice(ctx context.Context, device string, by policies.Subject) error
+	// RotateKeys replaces keys of the signer's at once; trust is fetched anew before it
+	// returns. Purpose is one of evidence's Purpose constants, or all.
+	RotateKeys(ctx context.Context, purpose, reason string, by policies.Subject) error
 }
 
 // SignedCertificate is the signer's answer to SignSession.
@@ -91,6 +94,7 @@ type Reader interface {
 	ChangeReader
 	DeviceReader
 	AuditReader
+	AlarmReader
 }
 
 // Tx reads and writes in one transaction.
@@ -99,6 +103,7 @@ type Tx interface {
 	RequestWriter
 	SessionWriter
 	PeopleWriter
+	AlarmWriter
 	ChangeWriter
 	DeviceWriter
 	// Append makes the event the audit log's next leaf and gives its index.

@@ -204,38 +204,41 @@ func page(limit int) int {
 	return min(limit, MaxPage)
 }
 
-// Evidence gives the bundles that prove a request: one for each certificate
-// with its proof from the signer's ledger, or, before any, one with the
-// approvals so far.
-func (s *Service) Evidence(ctx context.Context, by policies.Person, id string) (bundles []evidence.Bundle, proofs []evidence.Proof, err error) {
-	err = s.read(ctx, func(r Reader, m moment) error {
-		bundles, proofs = []evidence.Bundle{}, []evidence.Proof{}
+// Evidence is what the broker has of a request's evidence; the signer's ledger has
+// the rest.
+type Evidence struct {
+	Certificates []Certificate
+	Agreed       *evidence.Bundle // the approvals so far, where there is no certificate
+	// History says that the person may have the history too that the evidence stands
+	// on: everybody's enrolments, in which there are ID tokens of theirs.
+	History bool
+}
+
+// Evidence gives what proves a request, to those who may see it. Only reviewers and
+// administrators have the history.
+func (s *Service) Evidence(ctx context.Context, by policies.Person, id string) (found Evidence, err error) {
+	err = s.read(ctx, func(r Reader, m moment) (err error) {
 		q, err := m.visible(r, by, id)
 		if err != nil {
 			return err
 		}
-		certificates, err := r.Certificates(id)
-		if err != nil {
+		found = Evidence{History: m.isReviewer(by) || m.isAdministrator(by.Subject)}
+		if found.Certificates, err = r.Certificates(id); err != nil || len(found.Certificates) > 0 {
 			return err
-		}
-		for _, c := range certificates {
-			bundles, proofs = append(bundles, c.Bundle), append(proofs, c.Proof)
-		}
-		if len(certificates) > 0 {
-			return nil
 		}
 		approvals, err := r.Approvals(id, q.Revision.Number)
 		if err != nil {
 			return err
 		}
-		all := make([]CountedApproval, len(approvals))
+		counted := make([]CountedApproval, len(approvals))
 		for i, a := range approvals {
-			all[i] = CountedApproval{Approval: a, Counts: true}
+			counted[i] = CountedApproval{Approval: a, Counts: true}
 		}
-		bundles = append(bundles, evidenceOf(q, all))
+		bundle := evidenceOf(q, counted)
+		found.Agreed = &bundle
 		return nil
 	})
-	return bundles, proofs, err
+	return found, err
 }
 
 // Audit lists the audit log newest first, for reviewers and administrators.

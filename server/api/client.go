@@ -328,9 +328,21 @@ func (c *Client) RemovePasskey(ctx context.Context, credential string) error {
 	return err
 }
 
+// RotateKeys replaces keys of the signer's at once.
+func (c *Client) RotateKeys(ctx context.Context, in KeyRotation) error {
+	_, err := call[struct{}](ctx, c, http.MethodPost, PathRotateKeys, nil, in)
+	return err
+}
+
 // Trust returns whom to believe and where the proxies are.
 func (c *Client) Trust(ctx context.Context) (Trust, error) {
 	return call[Trust](ctx, c, http.MethodGet, PathTrust, nil, nil)
+}
+
+// Beginning returns the entries of the signer's ledger from which the rest is
+// proven.
+func (c *Client) Beginning(ctx context.Context) (Evidence, error) {
+	return call[Evidence](ctx, c, http.MethodGet, PathBeginning, nil, nil)
 }
 
 // AuditLog returns leaves of the audit log from an index on, oldest first.

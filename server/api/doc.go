@@ -54,9 +54,12 @@ const (
 	PathConfirmChallenge = "/api/login/confirmations/{code}/challenge" // POST -> SigningChallenge
 	PathConfirm          = "/api/login/confirmations/{code}/confirm"   // POST SignedStatement
 
-	PathTrust        = "/api/trust"     // GET -> Trust: whom to believe, where the proxies are
-	PathAudit        = "/api/audit"     // GET ?cursor=&limit= -> AuditEvents, newest first
-	PathAuditLog     = "/api/audit/log" // GET ?from=&limit= -> AuditLog: leaves and checkpoint, for stint audit verify
+	PathTrust        = "/api/trust"           // GET -> Trust: whom to believe, where the proxies are
+	PathBeginning    = "/api/trust/beginning" // GET -> Evidence: the first policy and the first administrators, proven
+	PathTargetTrust  = "/api/trust/targets"   // GET ?from= -> TargetTrust, no authentication: whose certificates open targets
+	PathRotateKeys   = "/api/keys/rotate"     // POST KeyRotation: administrators
+	PathAudit        = "/api/audit"           // GET ?cursor=&limit= -> AuditEvents, newest first
+	PathAuditLog     = "/api/audit/log"       // GET ?from=&limit= -> AuditLog: leaves and checkpoint, for stint audit verify
 	PathOpenAPI      = "/api/openapi.json"
 	PathHealth       = "/healthz"       // GET, no authentication
 	PathPortalSignIn = "/auth/login"    // GET ?return_to=: starts OpenID Connect sign-in

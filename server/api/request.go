@@ -241,10 +241,23 @@ type Proxy struct {
 	Address string `json:"address" doc:"host:port"`
 }
 
-// Evidence is the bundle that proves a request's approvals and issues, to be
-// written to a file and checked offline with stint evidence verify.
+// Evidence is what proves a request, to be written to a file and checked offline
+// with stint evidence verify: docs/formats/evidence.md, "Export file". Every entry
+// of the signer's ledger that it holds is proven to be in one and the same tree.
 type Evidence struct {
-	Version int      `json:"version"`
-	Bundles []string `json:"bundles" doc:"evidence.Bundle as JSON text: one for each certificate, or one with the approvals so far"`
-	Proofs  []string `json:"proofs" doc:"evidence.Proof as JSON text, one for each certificate, in the same order"`
+	Version    int    `json:"version" doc:"1"`
+	Request    string `json:"request,omitempty" doc:"id of the request; none where only the ledger's beginning is told"`
+	Checkpoint string `json:"checkpoint" doc:"signed note: the tree in which every entry is proven"`
+	// Entries are the request's own (certificates, ending) and, for reviewers and
+	// administrators, every entry before them that changed what the signer believed.
+	Entries      []ProvenEntry `json:"entries" doc:"by rising index"`
+	Certificates []string      `json:"certificates" doc:"OpenSSH certificates that were issued under the request, authorized_keys form"`
+	Agreed       string        `json:"agreed,omitempty" doc:"evidence.Bundle as JSON text with the approvals so far, where no certificate was issued"`
+}
+
+// ProvenEntry is a leaf of the signer's ledger with its place.
+type ProvenEntry struct {
+	Index int64    `json:"index"`
+	Entry string   `json:"entry" doc:"evidence.Entry as JSON text, the leaf's exact bytes"`
+	Path  []string `json:"path" doc:"RFC 6962 audit path to the checkpoint's root, base64 hashes from the leaf up"`
 }

@@ -99,6 +99,12 @@ type Trust struct {
 	ClientID   string          `json:"client_id"`
 }
 
+// KeyRotation replaces keys of the signer's at once.
+type KeyRotation struct {
+	Purpose string `json:"purpose" enum:"user-ca,target-ca,host-ca,token,all"`
+	Reason  string `json:"reason" maxLength:"300"`
+}
+
 // Health is whether the broker can do its work.
 type Health struct {
 	Status   string   `json:"status" enum:"ok,degraded"`

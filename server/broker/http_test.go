@@ -85,7 +85,7 @@ func operations(t *testing.T) (all []call) {
 	for path, methods := range document.Paths {
 		for method, operation := range methods {
 			c := call{method: strings.ToUpper(method), path: path, header: map[string]string{}}
-			for _, name := range []string{"id", "session", "credential", "enrolment", "code", "change"} {
+			for _, name := range []string{"id", "session", "credential", "enrolment", "code", "change", "alarm"} {
 				c.path = strings.ReplaceAll(c.path, "{"+name+"}", "unknown-thing-0000")
 			}
 			if operation.RequestBody != nil {
@@ -97,7 +97,7 @@ func operations(t *testing.T) (all []call) {
 			all = append(all, c)
 		}
 	}
-	if len(all) < 53 {
+	if len(all) < 57 {
 		t.Fatalf("the document has %d operations only", len(all))
 	}
 	return all
@@ -107,7 +107,10 @@ func TestEveryOperationKnowsWhoCalls(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{withoutSigner: true})
 	alice := w.portalSignIn("alice")
-	open := map[string]bool{api.PathHealth: true, api.PathConfiguration: true, api.PathSignIn: true, api.PathInventories: true}
+	open := map[string]bool{
+		api.PathHealth: true, api.PathConfiguration: true, api.PathSignIn: true,
+		api.PathInventories: true, api.PathAcceptedSerials: true, api.PathTargetTrust: true,
+	}
 	large := map[string]bool{api.PathPolicyChanges: true, api.PathInventories: true} // they carry files
 	before := w.leaves()
 	for _, c := range operations(t) {

@@ -19,6 +19,7 @@ import (
 	"stint/recorder/cast"
 	proxywire "stint/recorder/wire"
 	"stint/server/api"
+	"stint/server/evidence"
 	"stint/server/ledger"
 )
 
@@ -150,10 +151,21 @@ func TestPath(t *testing.T) {
 	}
 
 	// 6. Evidence, trust and the audit log can be checked by others.
-	proof, err := alice.api.Evidence(ctx, request.ID)
+	own, err := alice.api.Evidence(ctx, request.ID)
 	must(t, err)
-	if len(proof.Bundles) != 1 || len(proof.Proofs) != 1 {
-		t.Errorf("there are %d bundles and %d proofs", len(proof.Bundles), len(proof.Proofs))
+	if len(own.Certificates) != 1 || own.Agreed != "" || sessionIn(t, own).Request != request.ID {
+		t.Errorf("alice has %+v", own)
+	}
+	whole, err := carol.api.Evidence(ctx, request.ID)
+	must(t, err)
+	if entriesOf(t, own, evidence.Entry.ChangesBeliefs) != 0 || entriesOf(t, whole, evidence.Entry.ChangesBeliefs) < 4 {
+		t.Errorf("alice has %d entries that are not her request's, a reviewer %d",
+			entriesOf(t, own, evidence.Entry.ChangesBeliefs), entriesOf(t, whole, evidence.Entry.ChangesBeliefs))
+	}
+	first, err := alice.api.Beginning(ctx)
+	must(t, err)
+	if entriesOf(t, first, func(e evidence.Entry) bool { return e.Policy != nil }) != 1 || entriesOf(t, first, func(e evidence.Entry) bool { return e.Session != nil }) != 0 {
+		t.Errorf("the beginning is %+v", first)
 	}
 	w.eventually("the signer has the end", func() bool {
 		events, err := carol.api.AuditLog(ctx, 0)

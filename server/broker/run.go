@@ -25,6 +25,8 @@ import (
 	"stint/server/access"
 	"stint/server/api"
 	"stint/server/broker/internal/login"
+	"stint/server/broker/internal/mirror"
+	"stint/server/broker/internal/monitor"
 	"stint/server/broker/internal/passkeys"
 	"stint/server/broker/internal/portal"
 	"stint/server/broker/internal/proxies"
@@ -89,6 +91,8 @@ type broker struct {
 	signing    *signing.Client
 	login      *login.Provider
 	recordings *recordings.Keeper
+	mirror     *mirror.Mirror
+	monitor    *monitor.Monitor
 	portal     *portal.Portal
 	proxies    *proxies.Server
 
@@ -126,7 +130,7 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 	if b.signer, err = signerwire.NewClient(config.Signer.URL, config.Signer.Key, identity); err != nil {
 		return nil, err
 	}
-	b.signing = signing.New(b.signer, own, log)
+	b.signing = signing.New(b.signer, own, b.confirm, log)
 	if b.login, err = login.New(login.Config{
 		Issuer: config.Issuer.URL, URL: config.URL, PortalClient: config.Issuer.PortalClientID,
 		PortalSecret: strings.TrimSpace(string(secret)), CommandLineClient: config.Issuer.CommandLineClientID,
@@ -154,6 +158,12 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 	}); err != nil {
 		return nil, err
 	}
+	if b.mirror, err = mirror.New(mirror.Config{Signer: b.signer, Store: b.store, Alarms: b.flow, Now: time.Now, Log: log}); err != nil {
+		return nil, err
+	}
+	if b.monitor, err = monitor.New(monitor.Config{Mirror: b.mirror, Store: b.store, Alarms: b.flow, Log: log}); err != nil {
+		return nil, err
+	}
 	registrar, err := passkeys.New(passkeys.Config{
 		RelyingParty: config.RelyingParty, Origins: config.Origins, Ceremonies: b.store, People: b.flow,
 		Attested: func() bool { return len(b.signing.Policy().Organization().Attestation.Groups) > 0 },
@@ -166,7 +176,7 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 		Instance: config.Instance, URL: config.URL, Origins: config.Origins,
 		Issuer: config.Issuer.URL, ClientID: config.Issuer.CommandLineClientID, Proxies: config.addresses(),
 		Flow: b.flow, Store: b.store, Signing: b.signing, Login: b.login, Registrar: registrar, Recordings: b.recordings,
-		Audit: audit, Troubles: b.troubles, Now: time.Now, Random: rand.Reader, Log: log,
+		Audit: audit, Mirror: b.store, Prover: b.mirror, Monitor: b.monitor, Troubles: b.troubles, Now: time.Now, Random: rand.Reader, Log: log,
 	}); err != nil {
 		return nil, err
 	}
@@ -189,7 +199,7 @@ func (b *broker) serve(ctx context.Context, people, machines net.Listener, ready
 	// Jobs outlive the listeners: what a last call has begun is still carried on.
 	jobs, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	var working sync.WaitGroup
-	for _, job := range []func(context.Context){b.signing.Run, b.login.Run, b.flow.Run, b.purge, b.reload} {
+	for _, job := range []func(context.Context){b.signing.Run, b.mirror.Run, b.monitor.Run, b.login.Run, b.flow.Run, b.purge, b.reload} {
 		working.Go(func() { job(jobs) })
 	}
 	serving, ctx := errgroup.WithContext(ctx)
@@ -283,13 +293,21 @@ func (b *broker) reload(ctx context.Context) {
 	}
 }
 
+// confirm has the mirror confirm a signer that has begun anew.
+func (b *broker) confirm(ctx context.Context, origin string) error {
+	return b.mirror.Confirm(ctx, origin)
+}
+
 func (b *broker) troubles() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.policyTrouble == "" {
-		return nil
+	var troubles []string
+	for _, trouble := range []string{b.policyTrouble, b.mirror.Trouble()} {
+		if trouble != "" {
+			troubles = append(troubles, trouble)
+		}
 	}
-	return []string{b.policyTrouble}
+	return troubles
 }
 
 func (t TLS) load() (tls.Certificate, *x509.CertPool, error) {

@@ -3,7 +3,6 @@ package broker
 import (
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"stint/server/api"
 	"stint/server/broker/internal/login"
-	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 )
 
@@ -173,9 +171,8 @@ func TestDeviceFlow(t *testing.T) {
 	// however its signature is written.
 	file, err := bob.api.Evidence(ctx, granted.ID)
 	must(t, err)
-	var bundle evidence.Bundle
-	must(t, json.Unmarshal([]byte(file.Bundles[0]), &bundle))
-	for _, read := range []string{bundle.Login.IDToken, rewritten(t, bundle.Login.IDToken)} {
+	stored := sessionIn(t, file).Bundle.Login.IDToken
+	for _, read := range []string{stored, rewritten(t, stored)} {
 		stolen := w.loginRequest(evidencetest.NewKey(t), read)
 		stolen.DeviceFlow, stolen.Login.NonceSalt = true, ""
 		if _, err := anonymous.SignIn(ctx, stolen); codeOf(err) != "sign-in.token-used" && codeOf(err) != "login.token" {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,7 +46,12 @@ type world struct {
 	proxy    identity
 	stranger identity // of the same authority, not configured
 	proxyURL string
-	stop     func() // ends the broker and waits
+	stop     func()     // ends the broker and waits
+	host     ssh.Signer // the host key of web-1
+
+	signer      signer.Config
+	stopSigner  func() error
+	signerEnded chan error // once, when the signer ends by itself or is stopped
 }
 
 type options struct {
@@ -150,29 +156,43 @@ func (w *world) startSigner(broker, own identity, url string, administrators int
 		RelyingParty: "localhost", Origins: []string{url}, Ceremony: ceremony,
 	}
 	must(w.t, os.MkdirAll(config.Data, 0o700))
-	ctx, cancel := context.WithCancel(context.Background())
-	listening, ended := make(chan string, 1), make(chan error, 1)
-	go func() {
-		ended <- signer.Run(ctx, config, slog.Default(), func(ready signer.Ready) error { listening <- ready.Listen; return nil })
-	}()
+	w.signer = config
+	w.runSigner()
 	w.t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
+		if err := w.stopSigner(); err != nil {
 			w.t.Errorf("the signer ended: %v", err)
 		}
 	})
+	return "https://" + w.signer.Listen
+}
+
+// runSigner starts the signer, from the second time on where it was before.
+func (w *world) runSigner() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	listening, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- signer.Run(ctx, w.signer, slog.Default(), func(ready signer.Ready) error { listening <- ready.Listen; return nil })
+	}()
+	w.signerEnded = ended
+	w.stopSigner = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
 	select {
-	case a := <-listening:
-		return "https://" + a
+	case w.signer.Listen = <-listening:
 	case err := <-ended:
 		ended <- nil
 		w.t.Fatalf("the signer did not start: %v", err)
-		return ""
 	}
 }
 
 func (w *world) writePolicy(quorum int) {
-	hostKey := newSSHKey(w.t)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	must(w.t, err)
+	w.host, err = ssh.NewSignerFromKey(private)
+	must(w.t, err)
+	hostKey := string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(w.host.PublicKey())))
 	files, err := bundle.Write("deploy", quorum, []bundle.Target{
 		{Name: "web-1", Address: "127.0.0.1:2022", HostKey: hostKey, Labels: map[string]string{"env": "production"}},
 		{Name: "demo", Address: "127.0.0.1:2023", HostKey: newSSHKey(w.t), Labels: map[string]string{"env": "demo"}},
@@ -451,4 +471,22 @@ func mustURL(t *testing.T, text string) *url.URL {
 	u, err := url.Parse(text)
 	must(t, err)
 	return u
+}
+
+// getJSON reads something with somebody's cookie.
+func getJSON[Out any](t *testing.T, p *person, path string) (out Out) {
+	t.Helper()
+	got := p.w.do(p.browser, call{method: http.MethodGet, path: path})
+	if got.status != http.StatusOK {
+		t.Fatalf("%s: %d %s", path, got.status, got.body)
+	}
+	must(t, json.Unmarshal(got.body, &out))
+	return out
+}
+
+func mustJSON(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	must(t, err)
+	return string(text)
 }

@@ -174,9 +174,9 @@ func quoted(check func(string) error) form[string] {
 	}
 }
 
-func quote(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
-}
+func quote(text string) string { return `"` + escaper.Replace(text) + `"` }
+
+var escaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // unquote reads one quoted text from the front.
 func unquote(text string) (value, rest string, err error) {

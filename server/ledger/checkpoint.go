@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -58,46 +57,12 @@ func Sign(c Checkpoint, signers ...note.Signer) ([]byte, error) {
 // each. Extension lines and every encoding but the one that [Sign] writes are
 // refused. Errors are [ErrCheckpoint].
 func Open(data []byte, origin string, verifiers ...note.Verifier) (Checkpoint, error) {
-	refuse := func(why string) (Checkpoint, error) {
-		return Checkpoint{}, fmt.Errorf("%w: %s", ErrCheckpoint, why)
+	c, rest, err := open(data, origin, verifiers)
+	if err == nil && rest != "" {
+		err = fmt.Errorf("%w: it has extension lines", ErrCheckpoint)
 	}
-	// 1. Bounds, and someone to believe.
-	if len(data) > maxCheckpoint {
-		return refuse("it is too long")
-	}
-	if len(verifiers) == 0 {
-		return refuse("no key was given to check it with")
-	}
-	// 2. Signatures, before anything inside is read.
-	signed, err := note.Open(data, note.VerifierList(verifiers...))
 	if err != nil {
-		return refuse(err.Error())
-	}
-	for _, v := range verifiers {
-		if !signedBy(signed, v) {
-			return refuse("the signature of " + v.Name() + " is missing or not in its one encoding")
-		}
-	}
-	// 3. The text: three lines, nothing more, in the one encoding.
-	var parsed log.Checkpoint
-	rest, err := parsed.Unmarshal([]byte(signed.Text))
-	if err != nil {
-		return refuse(err.Error())
-	}
-	if len(rest) != 0 {
-		return refuse("it has extension lines")
-	}
-	c := Checkpoint{Origin: parsed.Origin, Size: int64(parsed.Size)}
-	if parsed.Size > maxSize || len(parsed.Hash) != len(c.Root) || !validName(parsed.Origin) {
-		return refuse("origin, size or root is not allowed")
-	}
-	copy(c.Root[:], parsed.Hash)
-	if !bytes.Equal(c.text(), []byte(signed.Text)) {
-		return refuse("it is not in its one encoding")
-	}
-	// 4. The log that was asked for.
-	if c.Origin != origin {
-		return refuse(fmt.Sprintf("it is of the log %q, not %q", c.Origin, origin))
+		return Checkpoint{}, err
 	}
 	return c, nil
 }

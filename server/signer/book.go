@@ -23,8 +23,9 @@ const clockTolerance = 2 * time.Second
 // whether or not these are on the disk yet: nothing leaves the signer before its
 // own entry, and with it every earlier one, is.
 type book struct {
-	journal *journal.Journal
-	clock   func() time.Time
+	journal  *journal.Journal
+	clock    func() time.Time
+	standing *standing
 
 	mu    sync.Mutex
 	state *state
@@ -61,6 +62,9 @@ func (b *book) now(giving bool) (time.Time, error) {
 func (b *book) decide(giving bool, f func(s *state, now time.Time, index int64) (entry *evidence.Entry, earlier int64, err error)) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := b.standing.check(); err != nil {
+		return 0, err
+	}
 	now, err := b.now(giving)
 	if err != nil {
 		return 0, err

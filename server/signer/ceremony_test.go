@@ -90,6 +90,8 @@ func TestTheCeremony(t *testing.T) {
 	must(t, stop())
 	address, stop = w.start()
 	broker = w.client(address, w.broker)
+	_, err = broker.Confirm(t.Context(), wire.ConfirmRequest{})
+	must(t, err)
 	if data, err := os.ReadFile(file); err != nil || strings.Contains(string(data), secret) || w.link(dave) != daves || !isOpen() {
 		t.Errorf("after a restart: %v %s", err, data)
 	}

@@ -2,9 +2,11 @@ package signer
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -36,8 +38,8 @@ type template struct {
 }
 
 // certify makes and signs the certificate of a settled entry. The same entry
-// gives the same bytes: the nonce, whose purpose is that nobody chooses all that
-// is signed, is drawn from the entry's leaf.
+// gives the same bytes, where the authority signs with Ed25519: the nonce, whose
+// purpose is that nobody chooses all that is signed, is drawn from the entry's leaf.
 func certify(e settled, t template, authority ssh.Signer) (string, error) {
 	// 1. The entry is this certificate's own.
 	if t.serial != serialOf(e.index) {
@@ -71,7 +73,7 @@ func certify(e settled, t template, authority ssh.Signer) (string, error) {
 		Permissions:     ssh.Permissions{Extensions: t.extensions},
 	}
 	nonce := sha256.Sum256([]byte("stint certificate nonce 1\n" + e.proof.Entry))
-	if err := certificate.SignCert(bytes.NewReader(nonce[:]), authority); err != nil {
+	if err := certificate.SignCert(io.MultiReader(bytes.NewReader(nonce[:]), rand.Reader), authority); err != nil {
 		return "", fmt.Errorf("signing the certificate of entry %d: %w", e.index, err)
 	}
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate))), nil
@@ -83,11 +85,15 @@ func (s *signer) certifySession(e settled) (string, error) {
 	if session == nil {
 		return "", errors.New("the entry is not that of a session")
 	}
+	authority, err := s.authority(evidence.PurposeUserCA, e.index)
+	if err != nil {
+		return "", err
+	}
 	return certify(e, template{
 		kind: ssh.UserCert, serial: session.Serial, keyID: session.Request, publicKey: session.SessionKey,
 		principals: []string{session.Principal}, ends: session.Ends,
 		extensions: map[string]string{"permit-pty": ""},
-	}, s.ring.User())
+	}, authority)
 }
 
 // certifyTarget signs for a proxy: one login on one target accepts it. The proxy
@@ -98,11 +104,15 @@ func (s *signer) certifyTarget(e settled) (string, error) {
 	if target == nil {
 		return "", errors.New("the entry is not that of a target certificate")
 	}
+	authority, err := s.authority(evidence.PurposeTargetCA, e.index)
+	if err != nil {
+		return "", err
+	}
 	return certify(e, template{
 		kind: ssh.UserCert, serial: target.Serial, keyID: target.Request, publicKey: target.PublicKey,
 		principals: []string{target.Principal}, ends: target.Ends,
 		extensions: map[string]string{"permit-pty": ""},
-	}, s.ring.Target())
+	}, authority)
 }
 
 // certifyHost signs a proxy's host key.
@@ -111,8 +121,12 @@ func (s *signer) certifyHost(e settled) (string, error) {
 	if host == nil {
 		return "", errors.New("the entry is not that of a host certificate")
 	}
+	authority, err := s.authority(evidence.PurposeHostCA, e.index)
+	if err != nil {
+		return "", err
+	}
 	return certify(e, template{
 		kind: ssh.HostCert, serial: host.Serial, keyID: host.Proxy, publicKey: host.PublicKey,
 		principals: host.Principals, ends: host.Ends,
-	}, s.ring.Host())
+	}, authority)
 }

@@ -46,9 +46,16 @@ type Config struct {
 	Origins []string `json:"origins"`
 	// Ceremony is how the first administrators join; it may be absent once they have.
 	Ceremony *CeremonyConfig `json:"ceremony,omitempty"`
+	// Witnesses cosign the ledger's checkpoints and remember them. Without any, the
+	// broker's mirror is the only memory outside the data directory.
+	Witnesses []WitnessConfig `json:"witnesses,omitempty"`
 	// KeyPassphraseFile holds the passphrase that the key files are encrypted
 	// under; without it they are not.
 	KeyPassphraseFile string `json:"key_passphrase_file,omitempty"`
+	// KeyPassphraseCredential is the same as a credential of systemd's, by its name.
+	KeyPassphraseCredential string `json:"key_passphrase_credential,omitempty"`
+	// Keys says how long keys sign and where they are.
+	Keys KeysConfig `json:"keys,omitzero"`
 }
 
 // TLSFiles are PEM files.
@@ -113,7 +120,7 @@ var (
 
 // check refuses what could only go wrong later. It names every fault.
 func (c *Config) check() error {
-	var faults []error
+	faults := c.checkKeys()
 	fault := func(format string, values ...any) { faults = append(faults, fmt.Errorf(format, values...)) }
 
 	if !instancePattern.MatchString(c.Instance) {
@@ -151,7 +158,7 @@ func (c *Config) check() error {
 			fault("origins: %q is not an origin such as https://stint.example.com", origin)
 		}
 	}
-	faults = append(faults, c.checkCallers()...)
+	faults = slices.Concat(faults, c.checkCallers(), c.checkWitnesses())
 	if c.Ceremony != nil {
 		faults = append(faults, c.Ceremony.check(c.RelyingParty, c.Issuer.URL)...)
 	}

@@ -27,6 +27,11 @@
 // The first people join at the signer's own page (internal/ceremony), which the
 // broker has no part in.
 //
-// Taking away needs no proof and is never held up: an ending is taken even when
-// the clock is wrong. Giving stops whenever there is a doubt.
+// A disk that was put back to an older state is in itself without a fault. So a
+// ledger that is not empty takes no entry at all until somebody with another
+// memory has confirmed it: the broker's mirror, or witnesses (confirm.go,
+// witnesses.go; package witness is one).
+//
+// Taking away needs no proof and is not held up by anything else: an ending is
+// taken even when the clock is wrong. Giving stops whenever there is a doubt.
 package signer

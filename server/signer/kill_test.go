@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -116,11 +117,33 @@ func (a *acknowledged) wait(t *testing.T, sessions int) {
 	t.Fatalf("no %d sessions in a minute", sessions)
 }
 
+// newest is the newest checkpoint that anybody was given: what a broker's mirror
+// holds at least.
+func (a *acknowledged) newest() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var newest evidence.Proof
+	for _, proof := range a.proofs {
+		if proof.Inclusion.Size > newest.Inclusion.Size {
+			newest = proof
+		}
+	}
+	return newest.Checkpoint
+}
+
+// killsVariable asks for more cycles than a test run has time for.
+const killsVariable = "STINT_SOAK_KILLS"
+
 // TestKill kills the signer twenty times under load. Whatever it signed has its
 // entry, whatever it acknowledged is there, and the ledger is one unbroken log.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	const cycles = 20
+	cycles := 20
+	if text := os.Getenv(killsVariable); text != "" {
+		var err error
+		cycles, err = strconv.Atoi(text)
+		must(t, err)
+	}
 	w := newWorld(t)
 	w.realTime()
 	told := &acknowledged{}
@@ -128,6 +151,11 @@ func TestKill(t *testing.T) {
 	for cycle := range cycles {
 		c := w.spawn()
 		broker, proxy := w.client(c.address, w.broker), w.client(c.address, w.proxy)
+		confirmation, err := broker.Confirm(ctx, wire.ConfirmRequest{Checkpoint: told.newest()})
+		must(t, err)
+		if !confirmation.Confirmed {
+			t.Fatal("the signer is not confirmed by what it signed itself")
+		}
 		if cycle == 0 {
 			w.staffOver(broker)
 		}
@@ -152,6 +180,8 @@ func TestKill(t *testing.T) {
 	c := w.spawn()
 	defer c.kill(t)
 	broker := w.client(c.address, w.broker)
+	_, err := broker.Confirm(ctx, wire.ConfirmRequest{Checkpoint: told.newest()})
+	must(t, err)
 	trust, err := broker.Trust(ctx)
 	must(t, err)
 	entries := verifyLedger(t, trust.Trust.Log, func(from int64, limit int) wire.LedgerPage {

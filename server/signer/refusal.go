@@ -114,6 +114,9 @@ func (r *refusals) take() []*evidence.RefusalEntry {
 
 // recordRefusals writes what was gathered into the ledger.
 func (s *signer) recordRefusals(ctx context.Context) error {
+	if !s.book.standing.isConfirmed() {
+		return nil // they wait: the ledger takes nothing yet
+	}
 	for _, entry := range s.refusals.take() {
 		if err := s.book.note(ctx, false, evidence.Entry{Refusal: entry}); err != nil {
 			return err

@@ -40,6 +40,9 @@ func Run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready)
 	if err := harden(); err != nil {
 		return err
 	}
+	if err := stayInMemory(); err != nil {
+		log.Warn("the signer's memory may reach swap; raise the limit of locked memory (LimitMEMLOCK=infinity), or encrypt swap or turn it off", "error", err)
+	}
 	// 2. The signer, with its ledger read.
 	s, err := openSigner(ctx, config, time.Now, log)
 	if err != nil {
@@ -71,9 +74,14 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	running.Go(func() { s.keepKeys(ctx) })
-	running.Go(func() { s.keepRefusals(ctx) })
+	running.Go(func() { s.whenConfirmed(ctx, s.keepRing) })
+	running.Go(func() { s.whenConfirmed(ctx, s.keepKeys) })
+	running.Go(func() { s.whenConfirmed(ctx, s.keepRefusals) })
+	running.Go(func() { s.whenConfirmed(ctx, s.completePolicy) })
 	running.Go(func() { s.keepHangups(ctx) })
+	if len(s.witnesses) > 0 {
+		running.Go(func() { s.keepWitnesses(ctx) })
+	}
 	if err := s.beginCeremony(ctx, &running); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -86,6 +94,8 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 		case <-ctx.Done():
 		case <-s.book.journal.Failed():
 			err = s.book.journal.Err()
+		case <-s.book.standing.doubted:
+			err = s.book.standing.why()
 		case err = <-stopped:
 		}
 	}
@@ -100,6 +110,13 @@ func (s *signer) serve(ctx context.Context, ready func(Ready) error) error {
 		err = nil
 	}
 	return err
+}
+
+// completePolicy records the first policy if the last run did not come to it.
+func (s *signer) completePolicy(ctx context.Context) {
+	if err := s.beginPolicy(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("the first policy is not recorded, so nothing can be given", "error", err)
+	}
 }
 
 // keepKeys fetches the provider's keys now and then, so that one that the

@@ -23,6 +23,8 @@ const (
 	callTimeout = 12 * time.Second // shorter than the client's, which then hears why
 	maxGiving   = 64               // calls of one caller that give, at a time
 	maxTaking   = 64               // calls of one caller that take away; their own, so that giving cannot crowd them out
+	// calls of one caller that confirm the ledger, or read it
+	maxConfirming = 8
 )
 
 // caller is who a pinned key stands for. Each has slots of its own, so that a
@@ -32,15 +34,21 @@ type caller struct {
 	proxy  *ProxyConfig // nil for the broker
 	giving chan struct{}
 	taking chan struct{}
+	// Confirming is apart: calls that wait for it must not hold it up.
+	confirming chan struct{}
 }
 
 func newCaller(name string, proxy *ProxyConfig) caller {
-	return caller{name: name, proxy: proxy, giving: make(chan struct{}, maxGiving), taking: make(chan struct{}, maxTaking)}
+	return caller{
+		name: name, proxy: proxy,
+		giving: make(chan struct{}, maxGiving), taking: make(chan struct{}, maxTaking), confirming: make(chan struct{}, maxConfirming),
+	}
 }
 
 // Which of a caller's slots a call takes.
-func giving(by caller) chan struct{} { return by.giving }
-func taking(by caller) chan struct{} { return by.taking }
+func giving(by caller) chan struct{}     { return by.giving }
+func taking(by caller) chan struct{}     { return by.taking }
+func confirming(by caller) chan struct{} { return by.confirming }
 
 // server takes calls.
 type server struct {
@@ -79,6 +87,13 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathSignHost, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.HostRequest) (any, error) {
 		return s.signHost(ctx, *by.proxy, in)
 	})))
+	mux.Handle("GET "+wire.PathTargetTrust, v.call(brokerOnly, giving, func(r *http.Request, _ caller) (any, error) {
+		from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+		if err != nil || from < 0 {
+			return nil, refuse(http.StatusBadRequest, "from", "Say with from how many entries of the ledger the target has seen (0 or more).")
+		}
+		return s.targetTrust(r.Context(), from)
+	}))
 	mux.Handle("POST "+wire.PathEnrol, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.EnrolRequest) (any, error) {
 		return s.pin(ctx, in)
 	})))
@@ -106,17 +121,30 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))
-	mux.Handle("GET "+wire.PathTrust, v.call(brokerOrProxy, giving, func(r *http.Request, _ caller) (any, error) {
+	mux.Handle("POST "+wire.PathRotate, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.RotateRequest) (any, error) {
+		return s.rotate(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathConfirm, v.call(brokerOnly, confirming, body(func(_ context.Context, _ caller, in wire.ConfirmRequest) (any, error) {
+		return s.confirm(in)
+	})))
+	mux.Handle("GET "+wire.PathConsistency, v.call(brokerOnly, confirming, func(r *http.Request, _ caller) (any, error) {
+		from, err := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+		if err != nil || from < 0 {
+			return nil, refuse(http.StatusBadRequest, "page", "A proof begins at from (0 or more).")
+		}
+		return s.consistency(from)
+	}))
+	mux.Handle("GET "+wire.PathTrust, v.call(brokerOrProxy, confirming, func(r *http.Request, _ caller) (any, error) {
 		return s.trust(r.Context())
 	}))
-	mux.Handle("GET "+wire.PathLedger, v.call(brokerOnly, giving, func(r *http.Request, _ caller) (any, error) {
+	mux.Handle("GET "+wire.PathLedger, v.call(brokerOnly, confirming, func(r *http.Request, _ caller) (any, error) {
 		from, limit, err := pageOf(r)
 		if err != nil {
 			return nil, err
 		}
 		return s.page(from, limit)
 	}))
-	mux.Handle("GET "+wire.PathHealth, v.call(brokerOrProxy, giving, func(*http.Request, caller) (any, error) {
+	mux.Handle("GET "+wire.PathHealth, v.call(brokerOrProxy, confirming, func(*http.Request, caller) (any, error) {
 		return s.healthy()
 	}))
 	mux.Handle("/", v.call(brokerOrProxy, giving, func(*http.Request, caller) (any, error) {
@@ -143,6 +171,13 @@ func (v *server) call(may callers, slotsOf func(caller) chan struct{}, act func(
 		case <-ctx.Done():
 			v.refuse(w, r, by, refuse(http.StatusServiceUnavailable, "busy", "The signer is busy. Try again in a moment."))
 			return
+		}
+		// Whatever would be put into the ledger waits until the ledger is confirmed.
+		if r.Method == http.MethodPost && r.URL.Path != wire.PathConfirm {
+			if err := v.signer.book.standing.wait(ctx); err != nil {
+				v.refuse(w, r, by, err)
+				return
+			}
 		}
 		answer, err := act(r.WithContext(ctx), by)
 		if err != nil {
@@ -220,9 +255,9 @@ func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err e
 // caller makes up freely.
 func callName(r *http.Request) string {
 	switch r.URL.Path {
-	case wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
+	case wire.PathRotate, wire.PathConfirm, wire.PathConsistency, wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
 		wire.PathSuspend, wire.PathChange, wire.PathPolicy, wire.PathInventory, wire.PathDevice, wire.PathBlockDevice,
-		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathHealth:
+		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathTargetTrust, wire.PathHealth:
 		return r.URL.Path
 	}
 	return "other"

@@ -73,7 +73,7 @@ func TestTheWholePathOverTheWire(t *testing.T) {
 
 	trust, err := broker.Trust(ctx)
 	must(t, err)
-	if !trust.Ceremony || trust.Trust.Instance != instance || len(trust.Trust.UserCA) != 1 || trust.Trust.UserCA[0] == trust.Trust.TargetCA[0] {
+	if !trust.Ceremony || trust.Trust.Instance != instance || len(trust.Trust.UserCA) != 2 || trust.Trust.UserCA[0] == trust.Trust.TargetCA[0] {
 		t.Errorf("trust %+v", trust)
 	}
 	openCheckpoint(t, trust.Trust.Log, trust.Checkpoint)

@@ -46,17 +46,8 @@ func (s *signer) signSession(ctx context.Context, in wire.SessionRequest) (wire.
 		}
 	}
 	// 3 to 7. Verify, decide, and stage the entry.
-	index, err := untilUnchanged(func() (int64, error) { return s.admit(in.Bundle, request.Request) })
-	if err != nil {
-		return none, err
-	}
-	// 8. The entry is on the disk before anything is signed.
-	entry, err := s.book.settle(ctx, index)
-	if err != nil {
-		return none, err
-	}
-	// 9. Sign.
-	certificate, err := s.certifySession(entry)
+	// 8. The entry is on the disk before anything is signed. 9. Sign.
+	entry, certificate, err := s.issue(ctx, func() (int64, error) { return s.admit(in.Bundle, request.Request) }, s.certifySession)
 	if err != nil {
 		return none, err
 	}
@@ -143,7 +134,8 @@ func (s *signer) admissible(state *state, verified evidence.Verified, now time.T
 		return nil, refuseOver()
 	}
 	if g != nil && g.revision == request.Revision && g.principal == verified.Principal() {
-		if earlier, ok := g.sessions[verified.SessionKey()]; ok && earlier.ends.Equal(verified.Ends()) {
+		if earlier, ok := g.sessions[verified.SessionKey()]; ok && earlier.ends.Equal(verified.Ends()) &&
+			state.signing.signs(evidence.PurposeUserCA, earlier.index) {
 			return &earlier, nil
 		}
 	}

@@ -12,7 +12,6 @@ import (
 
 	"stint/policies"
 	"stint/server/evidence"
-	"stint/server/signer/internal/keys"
 	"stint/server/signer/wire"
 )
 
@@ -351,7 +350,7 @@ func TestTwoAuthorities(t *testing.T) {
 		}
 		return checker.IsUserAuthority(c.SignatureKey) && checker.CheckCert(principal, c) == nil
 	}
-	user, targets := keys.Public(w.signer.ring.User()), keys.Public(w.signer.ring.Target())
+	user, targets := w.key(evidence.PurposeUserCA, evidence.KeyCurrent).Key, w.key(evidence.PurposeTargetCA, evidence.KeyCurrent).Key
 	for _, c := range []struct {
 		what, authority, principal string
 		certificate                *ssh.Certificate

@@ -2,31 +2,26 @@ package signer
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 
 	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/internal/journal"
-	"stint/server/signer/internal/keys"
 	"stint/server/signer/wire"
 )
 
 // signer decides and signs. Its methods are the calls of the wire.
 type signer struct {
-	config   Config
-	log      *slog.Logger
-	ring     *keys.Ring
+	config Config
+	log    *slog.Logger
+	keyring
 	book     *book
 	issuer   *issuer
 	refusals refusals
@@ -36,6 +31,10 @@ type signer struct {
 	// changes of what the signer believes, by call; endings of requests and
 	// suspensions of people that the ledger does not know, all together
 	changes, unknown, strangers *limiter
+	witnesses                   []*cosigner
+
+	mu       sync.Mutex
+	cosigned string // the newest checkpoint that a witness has cosigned
 }
 
 // openSigner opens the data directory, or begins it at the first start, with the
@@ -50,6 +49,10 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		return nil, err
 	}
 	// 2. The keys.
+	lives, err := config.Keys.lives()
+	if err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
 	ring, err := openKeys(config, lock)
 	if err != nil {
 		return nil, errors.Join(err, lock.Release())
@@ -73,8 +76,8 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		return nil, err
 	}
 	s = &signer{
-		config: config, log: log, ring: ring,
-		book:   &book{journal: leaves, clock: clock, state: state},
+		config: config, log: log, keyring: keyring{ring: ring, lives: lives, rotations: newLimiter(6, 1./300)},
+		book:   &book{journal: leaves, clock: clock, state: state, standing: newStanding()},
 		issuer: newIssuer(config.Issuer.URL, clock),
 		// An engineer's scripts may start a session a second for a while, and
 		// open connections much faster; nobody needs more.
@@ -87,9 +90,20 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		unknown:   newLimiter(5000, 10),
 		strangers: newLimiter(500, 1./60),
 	}
-	// 4. Keys and policy in force are in the ledger before anything is signed.
-	if err := s.recordKeys(ctx); err != nil {
+	if s.witnesses, err = newWitnesses(config.Witnesses); err != nil {
 		return nil, errors.Join(err, s.close())
+	}
+	// 4. A ledger that was only now begun cannot be older than what anybody saw.
+	// Every other one takes no entry until it is confirmed.
+	if state.entries == 0 {
+		s.book.standing.confirm()
+	}
+	// 5. Keys and policy in force are in the ledger before anything is signed.
+	if err := s.openRing(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if !s.book.standing.isConfirmed() {
+		return s, nil // a policy that is missing is taken over once it is
 	}
 	if err := s.beginPolicy(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -97,7 +111,7 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 	return s, nil
 }
 
-func (s *signer) close() error { return s.book.journal.Close() }
+func (s *signer) close() error { return errors.Join(s.book.journal.Close(), s.ring.Close()) }
 
 // privateDirectory makes a directory that nobody else can look into.
 func privateDirectory(path string) error {
@@ -110,61 +124,6 @@ func privateDirectory(path string) error {
 	}
 	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("the data directory %s is open to others (mode %04o): take that away (chmod 700)", path, info.Mode().Perm())
-	}
-	return nil
-}
-
-// openKeys loads the keys, or makes them where there is no ledger yet. Keys that
-// are gone are never replaced in silence: every target and every verifier knows
-// the old ones.
-func openKeys(config Config, lock *journal.Lock) (*keys.Ring, error) {
-	var passphrase []byte
-	if config.KeyPassphraseFile != "" {
-		data, err := os.ReadFile(config.KeyPassphraseFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the key passphrase: %w", err)
-		}
-		if passphrase = []byte(strings.TrimRight(string(data), "\r\n")); len(passphrase) == 0 {
-			return nil, fmt.Errorf("the key passphrase file %s is empty", config.KeyPassphraseFile)
-		}
-	}
-	directory := filepath.Join(config.Data, "keys")
-	ring, err := keys.Load(directory, config.Instance, passphrase)
-	if !errors.Is(err, keys.ErrNone) {
-		return ring, err
-	}
-	begun, err := lock.Begun()
-	if err != nil {
-		return nil, err
-	}
-	if begun {
-		return nil, fmt.Errorf("there is a ledger, but its keys in %s are gone: restore them", directory)
-	}
-	return keys.Generate(directory, config.Instance, passphrase, rand.Reader)
-}
-
-// recordKeys makes sure that the ledger names the keys that are here.
-func (s *signer) recordKeys(ctx context.Context) error {
-	now := s.book.clock().UTC().Round(0)
-	here := evidence.KeysEntry{Log: s.ring.VerifierKey()}
-	for _, key := range []struct {
-		purpose string
-		signer  ssh.Signer
-	}{
-		{evidence.PurposeUserCA, s.ring.User()}, {evidence.PurposeTargetCA, s.ring.Target()}, {evidence.PurposeHostCA, s.ring.Host()},
-	} {
-		here.Keys = append(here.Keys, evidence.SigningKey{
-			Purpose: key.purpose, Key: keys.Public(key.signer), State: evidence.KeyCurrent, Made: now, Current: &now,
-		})
-	}
-	var known evidence.KeysEntry
-	s.book.view(func(state *state) { known.Keys, known.Log = state.beliefs.Keys(), state.beliefs.Log() })
-	if known.Log == "" {
-		return s.book.note(ctx, true, evidence.Entry{Keys: &here})
-	}
-	same := func(a, b evidence.SigningKey) bool { return a.Purpose == b.Purpose && a.Key == b.Key }
-	if !slices.EqualFunc(known.Keys, here.Keys, same) || known.Log != here.Log {
-		return fmt.Errorf("the keys in %s are not those that the ledger names: restore them", filepath.Join(s.config.Data, "keys"))
 	}
 	return nil
 }

@@ -30,11 +30,14 @@ type state struct {
 	removed    map[string]int64           // entry of the removal, by credential
 	suspended  map[policies.Subject]int64 // entry of the last suspension, by person
 	blocked    map[string]int64           // entry of the block, by device
+	targets    targetHistory              // what became of the target CA's keys
 
 	grants  map[string]*grant // by request
 	live    map[string]*grant // those of grants that may not be over
 	endings map[string]int64  // entry of the ending, by request
 	hosts   map[string]hosted // last host certificate, by proxy
+
+	signing signing // the keys that sign
 }
 
 // grant is what was activated under one request.
@@ -66,6 +69,7 @@ func newState(config Config) *state {
 		beliefs:    evidence.NewBeliefs(config.Instance, config.Issuer.URL, config.Issuer.ClientID, config.RelyingParty, config.Origins),
 		statements: map[string]int64{}, removed: map[string]int64{}, suspended: map[policies.Subject]int64{}, blocked: map[string]int64{},
 		grants: map[string]*grant{}, live: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{},
+		signing: signing{},
 	}
 }
 
@@ -98,8 +102,8 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 		{e.Refusal != nil, nothing},
 		{e.Removal != nil, func() (func(), error) { return func() { s.removed[e.Removal.Credential] = index }, nil }},
 		{e.Suspension != nil, func() (func(), error) { return func() { s.suspended[e.Suspension.Person] = index }, nil }},
-		{e.Keys != nil, nothing},
 		{e.DeviceBlock != nil, func() (func(), error) { return func() { s.blocked[e.DeviceBlock.Device] = index }, nil }},
+		{e.Keys != nil, func() (func(), error) { return func() { s.targets = s.targets.after(e.Keys) }, nil }},
 		{statementOf(e) != nil, func() (func(), error) { return s.foldStatement(index, e) }},
 		{e.Policy != nil && e.Policy.Evidence == nil, nothing},
 	} {
@@ -117,6 +121,7 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 	return func() {
 		changes[0]()
 		s.beliefs = beliefs
+		s.signing.fold(index, e)
 		s.entries, s.last = index+1, e.Time
 	}, nil
 }

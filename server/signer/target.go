@@ -29,23 +29,15 @@ func (s *signer) signTarget(ctx context.Context, proxy ProxyConfig, in wire.Targ
 	}
 	// 2 to 5. Find the grant, verify it again, decide, and stage the entry.
 	var answer wire.TargetCertificate
-	index, err := untilUnchanged(func() (index int64, err error) {
+	// 6. The entry is on the disk before anything is signed. 7. Sign.
+	entry, certificate, err := s.issue(ctx, func() (index int64, err error) {
 		index, answer, err = s.admitTarget(ctx, proxy, in)
 		return index, err
-	})
+	}, s.certifyTarget)
 	if err != nil {
 		return none, err
 	}
-	// 6. The entry is on the disk before anything is signed.
-	entry, err := s.book.settle(ctx, index)
-	if err != nil {
-		return none, err
-	}
-	// 7. Sign.
-	if answer.Certificate, err = s.certifyTarget(entry); err != nil {
-		return none, err
-	}
-	answer.Ends = entry.entry.Target.Ends
+	answer.Certificate, answer.Ends = certificate, entry.entry.Target.Ends
 	return answer, nil
 }
 
@@ -157,7 +149,18 @@ func (s *signer) signHost(ctx context.Context, proxy ProxyConfig, in wire.HostRe
 		return none, refuse(http.StatusTooManyRequests, "rate-limited", "Too many host certificates were asked for. Wait a minute.")
 	}
 	// 2. The names are the configuration's and the policy's. 3. The entry.
-	index, err := s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
+	// 4. It is on the disk before anything is signed. 5. Sign.
+	admit := func() (int64, error) { return s.admitHost(proxy, in) }
+	entry, certificate, err := s.issue(ctx, admit, s.certifyHost)
+	if err != nil {
+		return none, err
+	}
+	return wire.HostCertificate{Certificate: certificate, Principals: entry.entry.Host.Principals, Ends: entry.entry.Host.Ends}, nil
+}
+
+// admitHost stages the Host entry, or finds the one that still serves.
+func (s *signer) admitHost(proxy ProxyConfig, in wire.HostRequest) (int64, error) {
+	return s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
 		principals := slices.Clone(proxy.Names)
 		if policy := state.beliefs.Policy(now); policy != nil {
 			for _, target := range policy.Targets() {
@@ -170,7 +173,8 @@ func (s *signer) signHost(ctx context.Context, proxy ProxyConfig, in wire.HostRe
 			return nil, 0, refuse(http.StatusForbidden, "no-names", "The proxy has no names. Give it some in the signer's configuration.")
 		}
 		last := state.hosts[proxy.Name]
-		if last.entry.PublicKey == in.PublicKey && slices.Equal(last.entry.Principals, principals) && last.entry.Ends.Sub(now) > hostLife/2 {
+		if last.entry.PublicKey == in.PublicKey && slices.Equal(last.entry.Principals, principals) && last.entry.Ends.Sub(now) > hostLife/2 &&
+			state.signing.signs(evidence.PurposeHostCA, last.index) {
 			return nil, last.index, nil
 		}
 		return &evidence.Entry{Host: &evidence.HostEntry{
@@ -181,18 +185,4 @@ func (s *signer) signHost(ctx context.Context, proxy ProxyConfig, in wire.HostRe
 			Ends:       now.Add(hostLife).Truncate(time.Second),
 		}}, 0, nil
 	})
-	if err != nil {
-		return none, err
-	}
-	// 4. The entry is on the disk before anything is signed.
-	entry, err := s.book.settle(ctx, index)
-	if err != nil {
-		return none, err
-	}
-	// 5. Sign.
-	certificate, err := s.certifyHost(entry)
-	if err != nil {
-		return none, err
-	}
-	return wire.HostCertificate{Certificate: certificate, Principals: entry.entry.Host.Principals, Ends: entry.entry.Host.Ends}, nil
 }

@@ -204,7 +204,7 @@ func TestSignForAHost(t *testing.T) {
 	}
 	c := parse(t, got.Certificate)
 	if c.CertType != ssh.HostCert || !slices.Equal(c.ValidPrincipals, want) || len(c.Extensions) != 0 ||
-		!slices.Equal(c.SignatureKey.Marshal(), w.signer.ring.Host().PublicKey().Marshal()) {
+		signedBy(c) != w.key(evidence.PurposeHostCA, evidence.KeyCurrent).Key {
 		t.Errorf("certificate %+v", c)
 	}
 	size := w.entries()

@@ -36,6 +36,7 @@ func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
 	}
 	checkpoint, _ := s.book.journal.Checkpoint()
 	result.Checkpoint = string(checkpoint)
+	result.Confirmed = s.book.standing.isConfirmed()
 	return result, nil
 }
 
@@ -44,7 +45,7 @@ func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
 // are not on the page.
 func (s *signer) page(from int64, limit int) (wire.LedgerPage, error) {
 	checkpoint, size := s.book.journal.Checkpoint()
-	page := wire.LedgerPage{From: from, Entries: []string{}, Checkpoint: string(checkpoint)}
+	page := wire.LedgerPage{From: from, Entries: []string{}, Checkpoint: string(checkpoint), Cosigned: s.newestCosigned()}
 	for index, bytes := from, 0; index < size && len(page.Entries) < limit; index++ {
 		leaf, err := s.book.journal.Read(index)
 		if err != nil {

@@ -101,6 +101,21 @@ func (w *world) open() {
 	var err error
 	w.signer, err = openSigner(context.Background(), w.config, w.clock.Now, w.quiet())
 	must(w.t, err)
+	if !w.signer.book.standing.isConfirmed() {
+		w.confirm()
+		must(w.t, w.signer.beginPolicy(context.Background()))
+	}
+}
+
+// confirm says what a broker says that has mirrored all there is.
+func (w *world) confirm() {
+	w.t.Helper()
+	checkpoint, _ := w.signer.book.journal.Checkpoint()
+	result, err := w.signer.confirm(wire.ConfirmRequest{Checkpoint: string(checkpoint)})
+	must(w.t, err)
+	if !result.Confirmed {
+		w.t.Fatal("the signer is not confirmed by its own checkpoint")
+	}
 }
 
 func (w *world) shut() {

@@ -129,6 +129,12 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import('./routes/Audit'), 'Audit'),
 })
 
+const alarms = createRoute({
+  getParentRoute: () => root,
+  path: '/alarms',
+  component: lazyRouteComponent(() => import('./routes/Alarms'), 'Alarms'),
+})
+
 const sessions = createRoute({
   getParentRoute: () => root,
   path: '/sessions',
@@ -160,6 +166,7 @@ export const router = createRouter({
     sessions,
     sessionPage,
     audit,
+    alarms,
   ]),
   defaultPreload: 'intent',
   scrollRestoration: true,

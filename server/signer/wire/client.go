@@ -116,6 +116,11 @@ func (c *Client) End(ctx context.Context, request EndRequest) (Done, error) {
 	return post[Done](ctx, c, PathEnd, request)
 }
 
+// Rotate replaces keys of the signer's at once.
+func (c *Client) Rotate(ctx context.Context, request RotateRequest) (RotateResult, error) {
+	return post[RotateResult](ctx, c, PathRotate, request)
+}
+
 // Trust returns what the signer believes and the head of its ledger.
 func (c *Client) Trust(ctx context.Context) (TrustResult, error) {
 	return get[TrustResult](ctx, c, PathTrust, nil)
@@ -126,6 +131,16 @@ func (c *Client) Ledger(ctx context.Context, from int64, limit int) (LedgerPage,
 	return get[LedgerPage](ctx, c, PathLedger, url.Values{
 		"from": {strconv.FormatInt(from, 10)}, "limit": {strconv.Itoa(limit)},
 	})
+}
+
+// Confirm tells the signer what the broker has mirrored last.
+func (c *Client) Confirm(ctx context.Context, request ConfirmRequest) (ConfirmResult, error) {
+	return post[ConfirmResult](ctx, c, PathConfirm, request)
+}
+
+// Consistency asks for the proof that the ledger continues its first from entries.
+func (c *Client) Consistency(ctx context.Context, from int64) (ConsistencyResult, error) {
+	return get[ConsistencyResult](ctx, c, PathConsistency, url.Values{"from": {strconv.FormatInt(from, 10)}})
 }
 
 // Health asks whether the signer works.

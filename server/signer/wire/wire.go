@@ -9,6 +9,7 @@ import (
 
 	"stint/policies"
 	"stint/server/evidence"
+	"stint/server/ledger"
 )
 
 // Paths of the calls. The comment says who may make each.
@@ -27,13 +28,25 @@ const (
 	PathSignSession   = "/v1/sign/session"   // broker
 	PathSignTarget    = "/v1/sign/target"    // proxy
 	PathSignHost      = "/v1/sign/host"      // proxy
+	PathRotate        = "/v1/rotate"         // broker
 	PathHealth        = "/v1/health"         // GET; anybody whose certificate is pinned
+	PathConfirm       = "/v1/confirm"        // broker
+	PathConsistency   = "/v1/consistency"    // GET ?from=; broker
 )
 
 // Limits of the transport.
 const (
 	MaxBody       = 1 << 20 // bytes of one request
 	MaxLedgerPage = 500     // entries of one answer
+)
+
+// Codes of refusals that a broker acts on.
+const (
+	// CodeUnconfirmed: the signer has begun anew and waits for [ConfirmRequest].
+	CodeUnconfirmed = "unconfirmed"
+	// CodeRolledBack: the signer's ledger lacks what the broker has mirrored. The
+	// signer ends, and gives nothing until its data directory is restored.
+	CodeRolledBack = "rolled-back"
 )
 
 // SessionRequest asks for a certificate for a person.
@@ -155,6 +168,23 @@ type EndRequest struct {
 	Evidence *evidence.SignedByKey `json:"evidence,omitempty"`
 }
 
+// AllPurposes stands for every purpose in a RotateRequest.
+const AllPurposes = "all"
+
+// RotateRequest replaces keys of the signer's at once: the next one signs, and what
+// was current is accepted no longer. It takes away and gives nothing, and needs no proof.
+type RotateRequest struct {
+	Purpose string           `json:"purpose"` // evidence.PurposeUserCA and so on, or AllPurposes
+	Reason  string           `json:"reason"`  // one line, kept in the ledger
+	By      policies.Subject `json:"by"`
+}
+
+// RotateResult is the signer's keys as they are since then.
+type RotateResult struct {
+	Keys  []evidence.SigningKey `json:"keys"`
+	Proof evidence.Proof        `json:"proof"`
+}
+
 // Done answers calls that return nothing but their place in the ledger.
 type Done struct {
 	Proof evidence.Proof `json:"proof"`
@@ -168,6 +198,9 @@ type TrustResult struct {
 	// Ceremony says that first administrators are still to join at the signer's own
 	// page.
 	Ceremony bool `json:"ceremony"`
+	// Confirmed says that the ledger is known to be the newest, so that the signer
+	// gives. See [ConfirmRequest].
+	Confirmed bool `json:"confirmed"`
 }
 
 // LedgerPage is a run of leaves from one index on.
@@ -175,6 +208,28 @@ type LedgerPage struct {
 	From       int64    `json:"from"`
 	Entries    []string `json:"entries"` // exact bytes of each leaf
 	Checkpoint string   `json:"checkpoint"`
+	// Cosigned is the newest checkpoint with the signatures of witnesses. It may be
+	// somewhat older; it is empty where no witness has signed since the start.
+	Cosigned string `json:"cosigned,omitempty"`
+}
+
+// ConfirmRequest tells a signer that has begun anew the last checkpoint that the
+// broker has mirrored, so that a signer whose disk was put back to an older state
+// finds out. It is empty for a broker that never mirrored any.
+type ConfirmRequest struct {
+	Checkpoint string `json:"checkpoint"`
+}
+
+// ConfirmResult says whether the signer gives now. Where witnesses are configured
+// only they confirm, and the broker's checkpoint is compared all the same.
+type ConfirmResult struct {
+	Confirmed bool `json:"confirmed"`
+}
+
+// ConsistencyResult proves that the ledger continues the one of an earlier size.
+type ConsistencyResult struct {
+	Proof      ledger.Consistency `json:"proof"`
+	Checkpoint string             `json:"checkpoint"` // of the proof's size
 }
 
 // Error is the body of every refusal (RFC 9457, application/problem+json).

@@ -181,6 +181,17 @@ export const audit = infiniteQueryOptions({
   refetchInterval: live,
 })
 
+/** What must not be. Its first page says how many are open; the frame asks for it on every page. */
+export const alarms = (state: 'open' | 'all') =>
+  infiniteQueryOptions({
+    queryKey: ['alarms', state],
+    queryFn: ({ pageParam }) =>
+      body(api.GET('/api/alarms', { params: { query: { state, limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } } })),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.cursor || undefined,
+    refetchInterval: live,
+  })
+
 /** After a write: everything that may show it is asked for again; but no text to sign, which must stay what is shown. */
 export async function refresh(): Promise<void> {
   await queryClient.invalidateQueries({ predicate: ({ queryKey }) => !queryKey.includes('challenge') })

@@ -12,6 +12,7 @@ import { PageHead } from '../ui/Page'
 import { Shell } from '../ui/Shell'
 import { notify } from '../ui/Toasts'
 import styles from './App.module.css'
+import { AlarmBanner } from './AlarmBanner'
 import { SignIn } from './SignIn'
 import { useNews } from './news'
 
@@ -48,7 +49,7 @@ function Inside() {
 
   return (
     <MeContext value={me}>
-      <Shell me={me} waiting={count} toSign={toSign} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banner />}>
+      <Shell me={me} waiting={count} toSign={toSign} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banners />}>
         <Outlet />
       </Shell>
       {searching && (
@@ -67,6 +68,15 @@ function useToSign(administrator: boolean): number {
   const signs = ({ may }: { may: string[] }) => may.includes('sign') || may.includes('send')
   return (
     (waiting.data?.pages ?? []).flatMap((page) => page.items).filter(signs).length + (joining.data?.items ?? []).filter(signs).length
+  )
+}
+
+function Banners() {
+  return (
+    <>
+      <AlarmBanner />
+      <Banner />
+    </>
   )
 }
 

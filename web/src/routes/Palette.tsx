@@ -100,7 +100,7 @@ function useEntries(query: string): Entry[] {
     page('/sessions', 'Sessions', 'sessions'),
     page('/passkeys', 'Passkeys', 'passkey'),
     page('/devices', 'Devices', 'device'),
-    ...(me.reviewer || me.administrator ? [page('/audit', 'Audit', 'audit'), page('/people', 'People', 'person'), page('/changes', 'Changes', 'change')] : []),
+    ...(me.reviewer || me.administrator ? [page('/audit', 'Audit', 'audit'), page('/alarms', 'Alarms', 'alert'), page('/people', 'People', 'person'), page('/changes', 'Changes', 'change')] : []),
   ]
   const approvals = (toApprove.data?.pages ?? []).flatMap(({ items }) =>
     items.map((item): Entry => ({

@@ -45,10 +45,10 @@ export function ErrorNotice({ problem, kept, retry }: ErrorNoticeProps) {
 }
 
 /** Something to know that is no error. */
-export function Notice({ title, tone = 'calm', children }: { title: string; tone?: 'calm' | 'wait'; children?: ReactNode }) {
+export function Notice({ title, tone = 'calm', children }: { title: string; tone?: 'calm' | 'wait' | 'bad'; children?: ReactNode }) {
   return (
     <div className={classes(styles.notice, styles[tone])}>
-      <Icon name={tone === 'wait' ? 'alert' : 'info'} />
+      <Icon name={tone === 'calm' ? 'info' : 'alert'} />
       <div className={styles.body}>
         <p className={styles.title}>{title}</p>
         {children && <div className={styles.detail}>{children}</div>}

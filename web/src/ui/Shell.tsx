@@ -41,6 +41,7 @@ export function Shell({ me, waiting, toSign, onSearch, onSignOut, banner, childr
     { to: '/requests', words: 'Requests', short: 'Requests', icon: 'clock' },
     { to: '/sessions', words: 'Sessions', short: 'Sessions', icon: 'sessions' },
     ...(me.reviewer || me.administrator ? [{ to: '/audit', words: 'Audit', short: 'Audit', icon: 'audit' } as const] : []),
+    ...(me.reviewer || me.administrator ? [{ to: '/alarms', words: 'Alarms', short: 'Alarms', icon: 'alert' } as const] : []),
   ]
   const rule: Place[] =
     me.reviewer || me.administrator

@@ -31,21 +31,16 @@ type builtin struct {
 	serving sync.WaitGroup // the listener and every connection
 }
 
-// serve listens and returns; serving goes on until close.
-func (t *Target) serve(authorities []string, log *slog.Logger) (*builtin, error) {
-	var trusted [][]byte
-	for _, line := range authorities {
-		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+// serve listens and returns; serving goes on until close. Whose certificates
+// count is read from a file of CA keys, anew for each.
+func (t *Target) serve(authorities string, log *slog.Logger) (*builtin, error) {
+	checker := &ssh.CertChecker{IsUserAuthority: func(key ssh.PublicKey) bool {
+		trusted, err := readAuthorities(authorities)
 		if err != nil {
-			return nil, fmt.Errorf("target CA %q: %w", line, err)
+			log.Error("the target CA keys cannot be read, so nobody is let in", "target", t.Name, "error", err)
 		}
-		trusted = append(trusted, key.Marshal())
-	}
-	checker := &ssh.CertChecker{
-		IsUserAuthority: func(key ssh.PublicKey) bool {
-			return slices.ContainsFunc(trusted, func(known []byte) bool { return bytes.Equal(known, key.Marshal()) })
-		},
-	}
+		return slices.ContainsFunc(trusted, func(known []byte) bool { return bytes.Equal(known, key.Marshal()) })
+	}}
 	b := &builtin{target: t, log: log, config: &ssh.ServerConfig{
 		ServerVersion: "SSH-2.0-stint-dev",
 		PublicKeyCallback: func(meta ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
@@ -79,6 +74,22 @@ func (t *Target) serve(authorities []string, log *slog.Logger) (*builtin, error)
 		}
 	})
 	return b, nil
+}
+
+// readAuthorities reads a file of keys in authorized_keys form.
+func readAuthorities(path string) (keys [][]byte, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	for len(bytes.TrimSpace(text)) > 0 {
+		var key ssh.PublicKey
+		if key, _, _, text, err = ssh.ParseAuthorizedKey(text); err != nil {
+			return nil, err
+		}
+		keys = append(keys, key.Marshal())
+	}
+	return keys, nil
 }
 
 // close ends serving and what runs. A command that left its session behind and

@@ -18,7 +18,7 @@ func startBuiltin(t *testing.T) (*Target, authority) {
 	made := newTarget(t, login, base, "db1")
 	made.sshd = ""
 	ca := newAuthority(t)
-	if err := made.Start(t.Context(), nil, []string{ca.line()}, slog.New(slog.DiscardHandler)); err != nil {
+	if err := made.Start(t.Context(), nil, ca.trust(t, login), slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(made.Close)

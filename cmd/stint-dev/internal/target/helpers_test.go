@@ -54,6 +54,26 @@ func (a authority) certify(t *testing.T, principals ...string) (ed25519.PrivateK
 	return private, certificate
 }
 
+// trust is the files of a target that trusts this authority. The list of revoked
+// keys is the empty one (OpenSSH, PROTOCOL.krl).
+func (a authority) trust(t *testing.T, login Login) Trust {
+	t.Helper()
+	base, err := login.Base(t.TempDir(), "trust-"+strings.ToLower(rand.Text()[:8]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	trust := Trust{CA: base + "/ca.pub", KRL: base + "/revoked.krl"}
+	for path, text := range map[string]string{
+		trust.CA: a.line() + "\n", trust.KRL: "SSHKRL\n\x00\x00\x00\x00\x01" + strings.Repeat("\x00", 8+8+8+4+4),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return trust
+}
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -22,13 +22,14 @@ func startSSHD(t *testing.T, ca authority, names ...string) []*Target {
 	login, base := findLogin(t)
 	sup := supervisor.New(supervisor.Config{LogDir: t.TempDir()})
 	t.Cleanup(sup.Stop)
+	trust := ca.trust(t, login)
 	var made []*Target
 	for _, name := range names {
 		one := newTarget(t, login, base, name)
 		if !one.Real() {
 			t.Fatal("this machine has no sshd; the end to end tests need one")
 		}
-		if err := one.Start(t.Context(), sup, []string{ca.line()}, slog.New(slog.DiscardHandler)); err != nil {
+		if err := one.Start(t.Context(), sup, trust, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		made = append(made, one)

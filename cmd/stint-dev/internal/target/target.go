@@ -103,18 +103,22 @@ func (t *Target) hostKey() (ssh.Signer, error) {
 	return ssh.ParsePrivateKey(text)
 }
 
-// Start trusts the CA keys (authorized_keys form) and serves: under the
-// supervisor where there is an sshd, else inside this process until Close.
-func (t *Target) Start(ctx context.Context, sup *supervisor.Supervisor, authorities []string, log *slog.Logger) error {
-	if len(authorities) == 0 {
-		return fmt.Errorf("target %s: the signer named no target CA", t.Name)
-	}
+// Trust is the files that say whose certificates open a target. Somebody else
+// keeps them up to date; they are read at each sign-in.
+type Trust struct {
+	CA  string // keys in authorized_keys form, a line each
+	KRL string // OpenSSH's list of revoked keys; must be there
+}
+
+// Start serves, by what the files of trust say: under the supervisor where there
+// is an sshd, else inside this process until Close.
+func (t *Target) Start(ctx context.Context, sup *supervisor.Supervisor, trust Trust, log *slog.Logger) error {
 	if !t.Real() {
 		var err error
-		t.builtin, err = t.serve(authorities, log)
+		t.builtin, err = t.serve(trust.CA, log)
 		return err
 	}
-	if err := t.configure(authorities); err != nil {
+	if err := t.configure(trust); err != nil {
 		return fmt.Errorf("writing the configuration of target %s: %w", t.Name, err)
 	}
 	return sup.Start(ctx, supervisor.Child{
@@ -135,12 +139,8 @@ func (t *Target) Close() {
 	}
 }
 
-// configure writes what sshd reads. It reads the CA and principals files at
-// each sign-in, the rest at its start.
-func (t *Target) configure(authorities []string) error {
-	if err := t.write("target_ca.pub", strings.Join(authorities, "\n")+"\n"); err != nil {
-		return err
-	}
+// configure writes what sshd reads at its start.
+func (t *Target) configure(trust Trust) error {
 	if err := t.write("principals", t.Principal()+"\n"); err != nil {
 		return err
 	}
@@ -153,7 +153,8 @@ func (t *Target) configure(authorities []string) error {
 		"PasswordAuthentication no",
 		"KbdInteractiveAuthentication no",
 		"AuthorizedKeysFile none",
-		"TrustedUserCAKeys " + quote(t.file("target_ca.pub")),
+		"TrustedUserCAKeys " + quote(trust.CA),
+		"RevokedKeys " + quote(trust.KRL),
 		"AuthorizedPrincipalsFile " + quote(t.file("principals")),
 		// The files belong to the login in a directory that was made for them;
 		// what lies above it is not the target's business.

@@ -13,11 +13,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"stint/server/api"
 	"stint/server/evidence"
 )
+
+// ErrOther is returned where the signer behind the broker is not the pinned one.
+var ErrOther = errors.New("the signer behind this broker, or its host authority, is not the one you first signed in to; ask your platform team, and if it was replaced on purpose run: stint logout && stint login")
 
 // ErrSignedOut is returned where nobody is signed in, or no longer.
 var ErrSignedOut = errors.New("you are not signed in; run: stint login")
@@ -35,7 +39,8 @@ type Account struct {
 
 // Pins are what the first sign-in to a broker saw of the signer behind it. The
 // broker answers for the signer, and cannot later pass off another one, or a host
-// key of its own, as the same.
+// key of its own, as the same. A host authority that follows a pinned one, by the
+// word of that one's own key, takes its place.
 type Pins struct {
 	Log    string   `json:"log"`     // the ledger's key
 	HostCA []string `json:"host_ca"` // who vouches for the proxies' host keys
@@ -148,9 +153,9 @@ func (a *Account) Sign(statement string) evidence.SignedByKey {
 	return evidence.SignWithKey(statement, ed25519.NewKeyFromSeed(a.Key))
 }
 
-// Trust fetches whom to believe, refuses keys that are not the pinned ones, and
-// writes known_hosts beside the account. What is not pinned yet it pins, in
-// memory: see Save. It returns the evidence.Trust too.
+// Trust fetches whom to believe, refuses keys that neither are the pinned ones nor
+// follow them, and writes known_hosts beside the account. What is not pinned yet it
+// pins, in memory: see Save. It returns the evidence.Trust too.
 func (a *Account) Trust(ctx context.Context) (api.Trust, evidence.Trust, error) {
 	client, err := a.Client()
 	if err != nil {
@@ -164,10 +169,16 @@ func (a *Account) Trust(ctx context.Context) (api.Trust, evidence.Trust, error) 
 	if err := json.Unmarshal(answer.Trust, &trust); err != nil {
 		return api.Trust{}, evidence.Trust{}, fmt.Errorf("reading the signer's trust: %w", err)
 	}
+	before := a.Pins
 	if err := a.pin(trust); err != nil {
 		return api.Trust{}, evidence.Trust{}, err
 	}
-	if err := writeKnownHosts(a.HostCA); err != nil {
+	if before.Log != "" && !slices.Equal(before.HostCA, a.HostCA) {
+		if err := a.savePins(); err != nil {
+			return api.Trust{}, evidence.Trust{}, err
+		}
+	}
+	if err := a.writeKnownHosts(); err != nil {
 		return api.Trust{}, evidence.Trust{}, err
 	}
 	return answer, trust, nil
@@ -177,16 +188,51 @@ func (a *Account) pin(trust evidence.Trust) error {
 	if a.Log == "" {
 		for _, authority := range trust.HostCA {
 			// Each becomes a line of known_hosts, where a second word or line would act.
-			if _, err := evidence.ParseKey(authority); err != nil {
+			if _, err := evidence.ParseAuthorityKey(authority); err != nil {
 				return fmt.Errorf("the signer's host authority is not a key: %w", err)
 			}
 		}
 		a.Pins = Pins{Log: trust.Log, HostCA: trust.HostCA}
 	}
-	if a.Log != trust.Log || !slices.Equal(a.HostCA, trust.HostCA) {
-		return errors.New("the signer behind this broker, or its host authority, is not the one you first signed in to; ask your platform team, and if it was replaced on purpose run: stint logout && stint login")
+	if a.Log != trust.Log || !follows(a.HostCA, trust) {
+		return ErrOther
 	}
+	a.HostCA = trust.HostCA
 	return nil
+}
+
+// follows tells whether every host authority is pinned, or follows a pinned one by a
+// chain of successions, each signed by the key in front.
+func follows(pinned []string, trust evidence.Trust) bool {
+	known := slices.Clone(pinned)
+	for grown := true; grown; {
+		grown = false
+		for _, key := range trust.Keys {
+			if key.Purpose != evidence.PurposeHostCA || key.Succession == nil || slices.Contains(known, key.Key) {
+				continue
+			}
+			s, err := evidence.DecodeAs[*evidence.Succession](key.Succession.Statement)
+			if err != nil || s.Instance != trust.Instance || s.Purpose != evidence.PurposeHostCA || s.Key != key.Key ||
+				!slices.Contains(known, s.Predecessor) || !evidence.VerifySuccession(*key.Succession) {
+				continue
+			}
+			known, grown = append(known, key.Key), true
+		}
+	}
+	return len(trust.HostCA) > 0 && !slices.ContainsFunc(trust.HostCA, func(authority string) bool { return !slices.Contains(known, authority) })
+}
+
+// savePins keeps what the pins have become, beside the sign-in that there is by now.
+func (a *Account) savePins() error {
+	last, err := Last()
+	if errors.Is(err, ErrSignedOut) || err == nil && last.URL != a.URL {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	last.Pins = a.Pins
+	return last.Save()
 }
 
 // KnownHosts is the path of the known_hosts file that trusts the host CA.
@@ -195,17 +241,23 @@ func KnownHosts() (string, error) {
 	return filepath.Join(dir, "known_hosts"), err
 }
 
-func writeKnownHosts(authorities []string) error {
+// KnownHostsLines are the lines of known_hosts that trust the pinned authorities.
+func (p Pins) KnownHostsLines() string {
+	var text strings.Builder
+	for _, authority := range p.HostCA {
+		text.WriteString("@cert-authority * " + authority + "\n")
+	}
+	return text.String()
+}
+
+func (p Pins) writeKnownHosts() error {
 	path, err := KnownHosts()
 	if err != nil {
 		return err
 	}
-	var text []byte
-	for _, authority := range authorities {
-		text = append(text, "@cert-authority * "+authority+"\n"...)
-	}
-	if old, err := os.ReadFile(path); err == nil && string(old) == string(text) {
+	text := p.KnownHostsLines()
+	if old, err := os.ReadFile(path); err == nil && string(old) == text {
 		return nil
 	}
-	return WriteFile(path, text, 0o600)
+	return WriteFile(path, []byte(text), 0o600)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -42,7 +44,8 @@ func Add(agent sshagent.ExtendedAgent, c Credential, now time.Time) error {
 }
 
 // removeOld removes the keys that an agent holds for what a credential is for.
-// Those of another installation's authority are not ours to remove.
+// Those of another authority are not ours to remove: another installation's stay, and
+// one that was under an authority of ours that was replaced ends with its grant.
 func removeOld(agent sshagent.ExtendedAgent, c Credential) error {
 	keys, err := agent.List()
 	if err != nil {
@@ -80,16 +83,17 @@ func certificateOf(key *sshagent.Key) *ssh.Certificate {
 }
 
 // Held returns the certificate that an agent holds for this grant and that is
-// still good, or nil: a second ssh needs no second certificate. An error says
-// that the agent does not answer.
-func Held(agent sshagent.ExtendedAgent, request, login, target string, now time.Time) (*ssh.Certificate, error) {
+// still good, under one of the authorities that proxies accept, or nil: a second ssh
+// needs no second certificate. An error says that the agent does not answer.
+func Held(agent sshagent.ExtendedAgent, request, login, target string, authorities []string, now time.Time) (*ssh.Certificate, error) {
 	keys, err := agent.List()
 	if err != nil {
 		return nil, fmt.Errorf("asking the SSH agent for its keys: %w", err)
 	}
 	for _, key := range keys {
 		certificate := certificateOf(key)
-		if certificate != nil && key.Comment == comment(login, target) && certificate.KeyId == request && uint64(now.Unix()) < certificate.ValidBefore {
+		if certificate != nil && key.Comment == comment(login, target) && certificate.KeyId == request && uint64(now.Unix()) < certificate.ValidBefore &&
+			slices.Contains(authorities, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate.SignatureKey)))) {
 			return certificate, nil
 		}
 	}

@@ -95,6 +95,8 @@ func Config(trust api.Trust, executable string) (string, error) {
 		return "", errors.New("the policy has no targets yet")
 	}
 	known := quoted(filepath.Join(dir, "known_hosts"))
+	// The file serves where the command does not run; it is written at each activation.
+	command := `"` + strings.ReplaceAll(strings.ReplaceAll(executable, "%", "%%"), `"`, `\"`) + `" known-hosts %H`
 	socket := quoted(agent.Socket(dir))
 	var b strings.Builder
 	line := func(format string, values ...any) { fmt.Fprintf(&b, format+"\n", values...) }
@@ -105,6 +107,7 @@ func Config(trust api.Trust, executable string) (string, error) {
 	line("    User stint")
 	line("    HostKeyAlias %s", host)
 	line("    UserKnownHostsFile %s", known)
+	line("    KnownHostsCommand %s", command)
 	line("    GlobalKnownHostsFile none")
 	line("    StrictHostKeyChecking yes")
 	line("    IdentityAgent %s", socket)
@@ -118,6 +121,7 @@ func Config(trust api.Trust, executable string) (string, error) {
 	line("Host %s", strings.Join(names, " "))
 	line("    ProxyJump stint")
 	line("    UserKnownHostsFile %s", known)
+	line("    KnownHostsCommand %s", command)
 	line("    GlobalKnownHostsFile none")
 	line("    StrictHostKeyChecking yes")
 	line("    IdentityAgent %s", socket)

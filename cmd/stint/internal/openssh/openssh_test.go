@@ -46,6 +46,11 @@ func TestParseDestination(t *testing.T) {
 // seed is that of an installation's user authority.
 type seed byte
 
+// authority is its public half, as trust lists it.
+func (s seed) authority() string {
+	return evidence.FormatKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(s)}, ed25519.SeedSize)).Public().(ed25519.PublicKey))
+}
+
 // certify makes a certificate as the signer would, with one thing changed.
 func (s seed) certify(t *testing.T, key ed25519.PublicKey, change func(*ssh.Certificate)) string {
 	t.Helper()
@@ -126,8 +131,9 @@ func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	t.Parallel()
 	agent := sshagent.NewKeyring().(sshagent.ExtendedAgent)
 	now := time.Now()
+	authorities := []string{seed(1).authority()}
 	held := func(request string, now time.Time) bool {
-		certificate, err := Held(agent, request, "demo", "db1", now)
+		certificate, err := Held(agent, request, "demo", "db1", authorities, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,6 +163,10 @@ func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	}
 	if held("req-1", now.Add(2*time.Hour)) {
 		t.Fatal("a certificate that has ended counts as held")
+	}
+	// Once the authority was replaced, a new certificate is needed.
+	if authorities = []string{seed(3).authority()}; held("req-1", now) {
+		t.Fatal("a certificate under an authority that counts no longer is held")
 	}
 	if err := Add(agent, credential(t, now.Add(-time.Second)), now); err == nil {
 		t.Fatal("an ended grant was added")

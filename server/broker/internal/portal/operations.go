@@ -233,12 +233,15 @@ type auditLogInput struct {
 func (p *Portal) register(on huma.API) {
 	r := registrar{api: on, authenticate: p.authenticateHuma, problem: p.problem}
 	p.registerPeople(r.tagged("people"))
+	p.registerTargets(r.tagged("targets"))
 	p.registerRequests(r.tagged("requests"))
 	p.registerSessions(r.tagged("sessions"))
 	p.registerPasskeys(r.tagged("passkeys"))
 	p.registerChanges(r.tagged("changes"))
 	p.registerDevices(r.tagged("devices"))
 	p.registerAudit(r.tagged("audit"))
+	p.registerLedger(r.tagged("ledger"))
+	p.registerKeys(r.tagged("keys"))
 }
 
 func (p *Portal) registerPeople(r registrar) {
@@ -248,6 +251,7 @@ func (p *Portal) registerPeople(r registrar) {
 	operation(r, http.MethodPost, api.PathLogout, "logout", "End the caller's own session or token", p.logout, whileUnconfirmed())
 	operation(r, http.MethodGet, api.PathMe, "me", "The caller", p.me)
 	operation(r, http.MethodGet, api.PathTrust, "trust", "Whom to believe, and where the proxies are", p.trust)
+	operation(r, http.MethodGet, api.PathBeginning, "beginning", "The first policy and the first administrators, proven to be in the signer's ledger", p.beginning)
 	operation(r, http.MethodGet, api.PathConfirmations, "confirmation", "A sign-in that waits for its person's passkey", p.confirmation, whileUnconfirmed())
 	operation(r, http.MethodPost, api.PathConfirmChallenge, "confirmation-challenge", "The text that confirms a sign-in", p.confirmationChallenge)
 	operation(r, http.MethodPost, api.PathConfirm, "confirm", "Confirm a sign-in with a passkey", p.confirm)

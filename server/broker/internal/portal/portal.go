@@ -56,6 +56,9 @@ type Config struct {
 	Registrar  *passkeys.Registrar
 	Recordings *recordings.Keeper
 	Audit      AuditKey
+	Mirror     Mirror
+	Prover     Prover
+	Monitor    Monitor
 
 	// Troubles says what else does not work, one sentence each; may be nil.
 	Troubles func() []string
@@ -79,9 +82,11 @@ type Portal struct {
 	hosts   map[string]bool
 	origins map[string]bool
 	openAPI []byte
+	targets targetTrusts
 	assets  *assets
 	idle    *idleness
 	replays *replays
+	reports reports
 	// inventories bounds what comes in without sign-in.
 	inventories *allowance
 	handler     http.Handler
@@ -91,7 +96,7 @@ type Portal struct {
 // New checks the wiring and builds the routes.
 func New(c Config) (*Portal, error) {
 	if c.Instance == "" || c.URL == "" || len(c.Origins) == 0 || c.Issuer == "" || c.ClientID == "" || c.Flow == nil || c.Store == nil ||
-		c.Signing == nil || c.Login == nil || c.Registrar == nil || c.Recordings == nil || c.Audit.Signer == nil ||
+		c.Signing == nil || c.Login == nil || c.Registrar == nil || c.Recordings == nil || c.Audit.Signer == nil || c.Mirror == nil || c.Prover == nil || c.Monitor == nil ||
 		c.Now == nil || c.Random == nil || c.Log == nil {
 		return nil, errors.New("portal: the wiring is incomplete")
 	}
@@ -141,6 +146,7 @@ func (p *Portal) route() error {
 	engine.GET(api.PathOpenAPI, func(c *gin.Context) { c.Data(http.StatusOK, "application/json", p.openAPI) })
 	engine.GET(api.PathPortalSignIn, p.beginSignIn)
 	engine.GET(api.PathCallback, p.finishSignIn)
+	p.routeLedger(engine)
 	engine.NoMethod(func(c *gin.Context) {
 		p.refuse(c, &api.Error{Status: http.StatusMethodNotAllowed, Code: "method.not-allowed", Title: "This path does not take " + c.Request.Method + "."})
 	})

@@ -2,8 +2,6 @@ package portal
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -174,31 +172,4 @@ func (p *Portal) activate(ctx context.Context, in *requestBody[api.Activation]) 
 		Certificate: certificate.Certificate, Ends: certificate.Ends.UTC(), Serial: strconv.FormatUint(certificate.Serial, 10),
 		Login: view.Revision.Ask.Login, Target: view.Revision.Ask.Target, Proxies: list(p.config.Proxies),
 	}}, nil
-}
-
-func (p *Portal) evidence(ctx context.Context, in *requestInput) (*body[api.Evidence], error) {
-	bundles, proofs, err := p.config.Flow.Evidence(ctx, personOf(ctx), in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := api.Evidence{Version: 1, Bundles: make([]string, len(bundles)), Proofs: make([]string, len(proofs))}
-	for i, b := range bundles {
-		if out.Bundles[i], err = jsonText(b); err != nil {
-			return nil, err
-		}
-	}
-	for i, proof := range proofs {
-		if out.Proofs[i], err = jsonText(proof); err != nil {
-			return nil, err
-		}
-	}
-	return &body[api.Evidence]{out}, nil
-}
-
-func jsonText(v any) (string, error) {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return "", fmt.Errorf("encoding evidence: %w", err)
-	}
-	return string(text), nil
 }

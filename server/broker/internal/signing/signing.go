@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ const codeNoSuchPasskey = "no-such-passkey"
 type Client struct {
 	wire *wire.Client
 	log  *slog.Logger
+	// confirm tells a signer that has begun anew what the broker has mirrored.
+	confirm func(ctx context.Context, origin string) error
 
 	// fetching lets one fetch run at a time, so that an older answer never
 	// replaces a newer one.
@@ -52,10 +55,11 @@ type Client struct {
 
 var _ access.Signer = (*Client)(nil)
 
-// New returns a client that decides by own until the signer is heard.
-func New(signer *wire.Client, own *policies.Bundle, log *slog.Logger) *Client {
+// New returns a client that decides by own until the signer is heard. confirm
+// tells a signer that has begun anew what the broker has mirrored of its ledger.
+func New(signer *wire.Client, own *policies.Bundle, confirm func(ctx context.Context, origin string) error, log *slog.Logger) *Client {
 	return &Client{
-		wire: signer, own: own, log: log,
+		wire: signer, own: own, confirm: confirm, log: log,
 		fetching: make(chan struct{}, 1), first: make(chan struct{}),
 		trouble: "The signer has not been heard yet; nothing can be given until it is.",
 	}
@@ -91,6 +95,12 @@ func (c *Client) Refresh(ctx context.Context) error {
 		c.troubled("The signer does not answer; nothing can be given until it does.", err)
 		return err
 	}
+	if !result.Confirmed {
+		if err := c.confirmed(ctx, result.Trust.Log); err != nil {
+			c.troubled("The signer has begun anew, and its ledger is not confirmed yet; nothing can be given until it is.", err)
+			return err
+		}
+	}
 	bundle, err := c.bundleOf(result)
 	var full *policies.Bundle
 	if err == nil {
@@ -113,6 +123,30 @@ func (c *Client) Refresh(ctx context.Context) error {
 		close(c.first)
 	}
 	return nil
+}
+
+// confirmed has the signer's ledger confirmed, and says whether it is.
+func (c *Client) confirmed(ctx context.Context, logKey string) error {
+	origin, _, _ := strings.Cut(logKey, "+")
+	if err := c.confirm(ctx, origin); err != nil {
+		return fmt.Errorf("confirming the signer's ledger: %w", err)
+	}
+	c.log.Info("the signer's ledger is confirmed", "log", origin)
+	return nil
+}
+
+// again makes a call, and once more where the signer had begun anew meanwhile and
+// is confirmed now, so that people do not notice its restart.
+func again[Out any](ctx context.Context, c *Client, call func() (Out, error)) (Out, error) {
+	out, err := call()
+	var refusal *wire.Error
+	if !errors.As(err, &refusal) || refusal.Code != wire.CodeUnconfirmed {
+		return out, err
+	}
+	if refreshErr := c.Refresh(ctx); refreshErr != nil {
+		return out, errors.Join(err, refreshErr)
+	}
+	return call()
 }
 
 // bundleOf loads the signer's policy unless it is the one already loaded.
@@ -198,7 +232,9 @@ func (c *Client) Trust(context.Context) (access.Trust, error) {
 
 // SignSession asks for a certificate for a person.
 func (c *Client) SignSession(ctx context.Context, b evidence.Bundle) (access.SignedCertificate, error) {
-	signed, err := c.wire.SignSession(ctx, wire.SessionRequest{Bundle: b})
+	signed, err := again(ctx, c, func() (wire.SessionCertificate, error) {
+		return c.wire.SignSession(ctx, wire.SessionRequest{Bundle: b})
+	})
 	if err != nil {
 		return access.SignedCertificate{}, translate(err)
 	}
@@ -207,13 +243,15 @@ func (c *Client) SignSession(ctx context.Context, b evidence.Bundle) (access.Sig
 
 // End says that nothing more may be signed for a request.
 func (c *Client) End(ctx context.Context, e access.Ending) error {
-	_, err := c.wire.End(ctx, wire.EndRequest{Request: e.Request, Reason: e.Reason, By: e.By.Subject, Evidence: e.Evidence})
+	_, err := again(ctx, c, func() (wire.Done, error) {
+		return c.wire.End(ctx, wire.EndRequest{Request: e.Request, Reason: e.Reason, By: e.By.Subject, Evidence: e.Evidence})
+	})
 	return translate(err)
 }
 
 // Enrol pins a passkey and fetches trust anew.
 func (c *Client) Enrol(ctx context.Context, e evidence.EnrolmentEvidence) error {
-	if _, err := c.wire.Enrol(ctx, wire.EnrolRequest{Evidence: e}); err != nil {
+	if _, err := again(ctx, c, func() (wire.EnrolResult, error) { return c.wire.Enrol(ctx, wire.EnrolRequest{Evidence: e}) }); err != nil {
 		return translate(err)
 	}
 	c.refreshAfter(ctx)
@@ -222,12 +260,23 @@ func (c *Client) Enrol(ctx context.Context, e evidence.EnrolmentEvidence) error 
 
 // RemovePasskey takes a passkey out of the roster and fetches trust anew.
 func (c *Client) RemovePasskey(ctx context.Context, credential string, by policies.Subject) error {
-	_, err := c.wire.RemovePasskey(ctx, wire.RemovePasskeyRequest{Credential: credential, By: by})
+	_, err := again(ctx, c, func() (wire.Done, error) {
+		return c.wire.RemovePasskey(ctx, wire.RemovePasskeyRequest{Credential: credential, By: by})
+	})
 	var refusal *wire.Error
 	if errors.As(err, &refusal) && refusal.Code == codeNoSuchPasskey {
 		err = nil // it signs nothing already
 	}
 	if err != nil {
+		return translate(err)
+	}
+	c.refreshAfter(ctx)
+	return nil
+}
+
+// RotateKeys replaces keys of the signer's at once and fetches trust anew.
+func (c *Client) RotateKeys(ctx context.Context, purpose, reason string, by policies.Subject) error {
+	if _, err := c.wire.Rotate(ctx, wire.RotateRequest{Purpose: purpose, Reason: reason, By: by}); err != nil {
 		return translate(err)
 	}
 	c.refreshAfter(ctx)
@@ -248,6 +297,12 @@ func translate(err error) error {
 		return nil
 	}
 	var refusal *wire.Error
+	if errors.As(err, &refusal) && refusal.Code == wire.CodeUnconfirmed {
+		return &access.Error{
+			Problem: access.Unavailable, Code: access.CodeSignerUnavailable,
+			Message: "The signer has begun anew and its ledger is not confirmed yet; try again in a moment.", Cause: err,
+		}
+	}
 	if errors.As(err, &refusal) && refusal.Status < http.StatusInternalServerError {
 		return &access.Error{Problem: access.SignerRefused, Code: "signer." + refusal.Code, Message: refusal.Title}
 	}

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -29,6 +30,10 @@ type answers struct {
 	status int
 	body   any
 	trust  wire.TrustResult
+
+	origins    []string // that were confirmed
+	rolledBack error    // what the mirror says to it
+	afterwards any      // what the signer says once it is confirmed
 }
 
 func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +65,7 @@ func start(t *testing.T) (*Client, *answers, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &answers{trust: wire.TrustResult{Trust: evidence.Trust{Policy: own.Files()}, PolicyDigest: own.Digest(), Ceremony: true}}
+	a := &answers{trust: wire.TrustResult{Trust: evidence.Trust{Policy: own.Files()}, PolicyDigest: own.Digest(), Ceremony: true, Confirmed: true}}
 	server := httptest.NewTLSServer(a)
 	t.Cleanup(server.Close)
 	signer, err := wire.NewClient(server.URL, border.KeyOf(server.Certificate()), certificate(t))
@@ -68,7 +73,41 @@ func start(t *testing.T) (*Client, *answers, *httptest.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(signer.Close)
-	return New(signer, own, slog.New(slog.DiscardHandler)), a, server
+	return New(signer, own, a.confirmed, slog.New(slog.DiscardHandler)), a, server
+}
+
+// confirmed is the mirror's part: the signer is confirmed by it, unless it says no.
+func (a *answers) confirmed(_ context.Context, origin string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.origins = append(a.origins, origin)
+	if a.rolledBack != nil {
+		return a.rolledBack
+	}
+	a.trust.Confirmed, a.status, a.body = true, http.StatusOK, a.afterwards
+	return nil
+}
+
+// TestASignerThatBeganAnewIsConfirmed: by itself, at the call that meets it.
+func TestASignerThatBeganAnewIsConfirmed(t *testing.T) {
+	t.Parallel()
+	c, a, _ := start(t)
+	a.trust.Trust.Log, a.trust.Confirmed, a.afterwards = "stint-signer/a+00000000+AAAA", false, wire.Done{}
+	a.say(http.StatusPreconditionRequired, &wire.Error{Status: http.StatusPreconditionRequired, Code: wire.CodeUnconfirmed, Title: "Wait."})
+	ending := access.Ending{Request: "req-1", Reason: "revoked"}
+	if err := c.End(t.Context(), ending); err != nil {
+		t.Fatalf("the call was not made again: %v", err)
+	}
+	if len(a.origins) != 1 || a.origins[0] != "stint-signer/a" || c.Trouble() != "" {
+		t.Errorf("confirmed %q, trouble %q", a.origins, c.Trouble())
+	}
+
+	// What the mirror contradicts is not confirmed, and people are told.
+	a.trust.Confirmed, a.rolledBack = false, errors.New("rolled back")
+	a.say(http.StatusPreconditionRequired, &wire.Error{Status: http.StatusPreconditionRequired, Code: wire.CodeUnconfirmed, Title: "Wait."})
+	if err := c.End(t.Context(), ending); !access.IsCode(err, access.CodeSignerUnavailable) || c.Trouble() == "" {
+		t.Errorf("%v, trouble %q", err, c.Trouble())
+	}
 }
 
 func certificate(t *testing.T) tls.Certificate {
@@ -150,6 +189,7 @@ func TestRefusalsAndOutages(t *testing.T) {
 		"inventory": func() error { return c.TakeInventory(t.Context(), evidence.InventoryEvidence{}) },
 		"enrol":     func() error { return c.Enrol(t.Context(), evidence.EnrolmentEvidence{}) },
 		"remove":    func() error { return c.RemovePasskey(t.Context(), "AAAA", by) },
+		"rotate":    func() error { return c.RotateKeys(t.Context(), "all", "why", by) },
 	}
 	for name, call := range calls {
 		a.say(http.StatusForbidden, &wire.Error{Status: http.StatusForbidden, Code: "evidence.policy", Title: "Policy says no."})

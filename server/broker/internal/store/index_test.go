@@ -40,6 +40,14 @@ func TestListsAreBackedByIndexes(t *testing.T) {
 		"SELECT * FROM people WHERE (issuer, subject) > ('a', 'b') ORDER BY issuer, subject LIMIT 5",
 		"SELECT * FROM people WHERE subject = 'a' OR email = 'b' ORDER BY issuer, subject LIMIT 5",
 		"SELECT * FROM passkeys WHERE owner_issuer = 'a' AND owner_subject = 'b' ORDER BY created, credential",
+		"SELECT * FROM mirrored_leaves WHERE log = 1 AND number >= 7 ORDER BY number LIMIT 5",
+		"SELECT * FROM mirrored_leaves WHERE log = 1 AND keys AND number >= 7 ORDER BY number",
+		"SELECT * FROM mirrored_leaves WHERE log = 1 AND request = 'r' AND request <> '' AND number >= 3 AND number < 7 ORDER BY number LIMIT 5",
+		"SELECT * FROM mirrored_hashes WHERE log = 1 AND number IN (1, 2)",
+		"SELECT * FROM certificates WHERE issued >= 7 ORDER BY issued, serial LIMIT 5",
+		"SELECT * FROM sessions WHERE number >= 7 ORDER BY number LIMIT 5",
+		"SELECT * FROM alarms WHERE acknowledged = 0 AND number < 9 ORDER BY number DESC LIMIT 5",
+		"SELECT * FROM alarms ORDER BY number DESC LIMIT 5",
 	} {
 		plan, err := store.Plan(t.Context(), st, query)
 		if err != nil {

@@ -1,14 +1,19 @@
-// Package keys holds the signer's private keys: one file a key, 0600, encrypted
-// when there is a passphrase. Nothing outside this package sees a private key;
-// callers get things that sign.
+// Package keys holds the signer's private keys. Nothing outside this package sees
+// one; callers get things that sign.
 //
-// The keys in one directory are made together, once. Later a key may have a next
-// and a retired one beside it; the functions that return public keys return lists
-// for that reason.
+// The ring knows keys by their public halves and nothing of what they are allowed
+// to do: that one is next, current or retired stands in the ledger, which is the
+// only memory. A key is kept for good before Make returns, so that the ledger never
+// names one that a power cut takes away; one that the ledger does not name, or names
+// no longer, is deleted by Keep.
+//
+// Where keys are kept is a store: files that a passphrase encrypts, or a PKCS#11
+// module in builds with the tag pkcs11. The log key, which signs checkpoints and
+// never changes, is always a file.
 package keys
 
 import (
-	"crypto/ed25519"
+	"crypto"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,42 +21,97 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/mod/sumdb/note"
 
+	"stint/server/evidence"
 	"stint/server/ledger"
 )
 
-// Names of the key files.
-const (
-	userCA   = "user-ca"
-	targetCA = "target-ca"
-	hostCA   = "host-ca"
-	logKey   = "log"
+// logKey is the file of the log key.
+const logKey = "log"
+
+// Errors that callers tell apart.
+var (
+	ErrNone    = errors.New("there are no keys yet")
+	ErrMissing = errors.New("the private key is not here")
 )
 
-// ErrNone means that the directory holds no keys yet.
-var ErrNone = errors.New("there are no keys yet")
-
-// Ring is the signer's keys.
-type Ring struct {
-	user, target, host ssh.Signer
-	log                note.Signer
-	verifier           note.Verifier
-	verifierKey        string
+// Settings say where keys are kept.
+type Settings struct {
+	Directory  string // of the key files
+	Instance   string
+	Passphrase []byte // that encrypts the files; empty: they are not
+	Random     io.Reader
+	Module     *Module // nil: all keys are files
 }
 
-// User signs certificates for people: they open the proxy, nothing else.
-func (r *Ring) User() ssh.Signer { return r.user }
+// Module is a PKCS#11 module that keeps every key but the log's.
+type Module struct {
+	Library string // path of the module's shared library
+	Token   string // label of the token
+	PIN     string
+}
 
-// Target signs certificates for proxies: they open targets. Targets trust this
-// key only, so that nobody goes round the recorder.
-func (r *Ring) Target() ssh.Signer { return r.target }
+// store keeps private keys for good.
+type store interface {
+	// create makes a key; it is kept when create returns.
+	create(purpose string) (crypto.Signer, error)
+	// open returns a key that create made; ErrMissing where it is not there.
+	open(purpose, public string) (crypto.Signer, error)
+	// keep deletes every key that keeping does not name.
+	keep(keeping func(public string) bool) error
+	close() error
+}
 
-// Host signs the proxies' host certificates.
-func (r *Ring) Host() ssh.Signer { return r.host }
+// Ring is the signer's keys. It is safe for concurrent use.
+type Ring struct {
+	store       store
+	log         note.Signer
+	verifier    note.Verifier
+	verifierKey string
+
+	mu   sync.Mutex
+	open map[string]*held // by public key
+}
+
+// held is an open key; taken from it, a key signs no more.
+type held struct {
+	mu  sync.RWMutex
+	key crypto.Signer
+}
+
+// Public is the key's public half.
+func (h *held) Public() crypto.PublicKey {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.key == nil {
+		return nil
+	}
+	return h.key.Public()
+}
+
+// Sign implements crypto.Signer.
+func (h *held) Sign(random io.Reader, digest []byte, options crypto.SignerOpts) ([]byte, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.key == nil {
+		return nil, ErrMissing
+	}
+	return h.key.Sign(random, digest, options)
+}
+
+// forget waits for signatures that are being made, and makes all later ones fail.
+func (h *held) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	wipe(h.key)
+	h.key = nil
+}
 
 // Log signs checkpoints; its name is the log's origin.
 func (r *Ring) Log() note.Signer { return r.log }
@@ -62,39 +122,107 @@ func (r *Ring) Verifier() note.Verifier { return r.verifier }
 // VerifierKey is the log's public key as package note encodes it.
 func (r *Ring) VerifierKey() string { return r.verifierKey }
 
-// Public is a key's public half in authorized_keys form, without a comment.
-func Public(signer ssh.Signer) string {
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+// Make makes a key for a purpose, of evidence's Purpose constants, and returns its
+// public half in the form of evidence.ParseAuthorityKey. The key is kept for good
+// when Make returns.
+func (r *Ring) Make(purpose string) (public string, err error) {
+	key, err := r.store.create(purpose)
+	if err != nil {
+		return "", fmt.Errorf("making a key for %s: %w", purpose, err)
+	}
+	if public, err = evidence.FormatAuthorityKey(key.Public()); err != nil {
+		return "", fmt.Errorf("making a key for %s: %w", purpose, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open[public] = &held{key: key}
+	return public, nil
 }
 
-// Load reads the keys of an instance from directory dir. It returns ErrNone when
-// the directory does not exist, and another error when a file is missing, is
-// readable by others, or does not open.
-func Load(dir, instance string, passphrase []byte) (*Ring, error) {
-	return load(dir, &sealer{instance: instance, passphrase: passphrase, cost: scryptCost})
+// Open makes sure that a key is here, so that Signer finds it. It returns an error
+// that wraps ErrMissing where it is not.
+func (r *Ring) Open(purpose, public string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open[public] != nil {
+		return nil
+	}
+	key, err := r.store.open(purpose, public)
+	if err != nil {
+		return fmt.Errorf("opening the key for %s: %w", purpose, err)
+	}
+	// A store that hands out another key than was asked for would sign with it.
+	if same, err := evidence.FormatAuthorityKey(key.Public()); err != nil || same != public {
+		return fmt.Errorf("opening the key for %s: the store holds another one in its place", purpose)
+	}
+	r.open[public] = &held{key: key}
+	return nil
 }
 
-func load(dir string, box *sealer) (*Ring, error) {
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNone
+// Signer signs with a key that Make or Open returned; ErrMissing with any other.
+func (r *Ring) Signer(public string) (crypto.Signer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := r.open[public]
+	if key == nil {
+		return nil, ErrMissing
 	}
-	ring := &Ring{}
-	for name, place := range map[string]*ssh.Signer{userCA: &ring.user, targetCA: &ring.target, hostCA: &ring.host} {
-		seed, err := box.read(dir, name)
-		if err != nil {
-			return nil, err
-		}
-		if len(seed) != ed25519.SeedSize {
-			return nil, fmt.Errorf("the key file %s holds no Ed25519 key", name)
-		}
-		if *place, err = ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed)); err != nil {
-			return nil, err
-		}
-	}
-	text, err := box.read(dir, logKey)
+	return key, nil
+}
+
+// Authority is Signer for certificates.
+func (r *Ring) Authority(public string) (ssh.Signer, error) {
+	key, err := r.Signer(public)
 	if err != nil {
 		return nil, err
 	}
+	return ssh.NewSignerFromSigner(key)
+}
+
+// Keep wipes every key that is not in the list from memory and deletes it from
+// where it is kept. The caller's list must be the ledger's, settled.
+func (r *Ring) Keep(public []string) error {
+	keeping := func(key string) bool { return slices.Contains(public, key) }
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, one := range r.open {
+		if !keeping(key) {
+			one.forget()
+			delete(r.open, key)
+		}
+	}
+	if err := r.store.keep(keeping); err != nil {
+		return fmt.Errorf("deleting keys that are used no longer: %w", err)
+	}
+	return nil
+}
+
+// Close wipes all keys from memory.
+func (r *Ring) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, one := range r.open {
+		one.forget()
+		delete(r.open, key)
+	}
+	return r.store.close()
+}
+
+// Load opens the keys of an instance. It returns ErrNone when the directory does
+// not exist, and another error when the log key is missing, is readable by others,
+// or does not open.
+func Load(settings Settings) (*Ring, error) { return load(settings, newSealer(settings)) }
+
+func load(settings Settings, box *sealer) (*Ring, error) {
+	if _, err := os.Lstat(settings.Directory); errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNone
+	}
+	text, err := box.read(settings.Directory, logKey)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(text)
+	ring := &Ring{open: map[string]*held{}}
 	signerKey, verifierKey, _ := strings.Cut(string(text), "\n")
 	if ring.log, err = note.NewSigner(signerKey); err != nil {
 		return nil, fmt.Errorf("the key file %s: %w", logKey, err)
@@ -103,63 +231,57 @@ func load(dir string, box *sealer) (*Ring, error) {
 		return nil, fmt.Errorf("the key file %s: %w", logKey, err)
 	}
 	ring.verifierKey = verifierKey
-	return ring, nil
-}
-
-// Generate makes new keys for an instance in directory dir, which must not exist,
-// and returns them loaded. Either all files are there afterwards or, after a kill
-// at any moment, the directory does not exist. The log's origin is new each time,
-// so that no two beginnings of a log are taken for one.
-func Generate(dir, instance string, passphrase []byte, random io.Reader) (*Ring, error) {
-	return generate(dir, &sealer{instance: instance, passphrase: passphrase, cost: scryptCost}, random)
-}
-
-func generate(dir string, box *sealer, random io.Reader) (*Ring, error) {
-	// 1. The keys.
-	secrets := map[string][]byte{}
-	for _, name := range []string{userCA, targetCA, hostCA} {
-		seed := make([]byte, ed25519.SeedSize)
-		if _, err := io.ReadFull(random, seed); err != nil {
-			return nil, fmt.Errorf("making the key %s: %w", name, err)
-		}
-		secrets[name] = seed
+	if settings.Module != nil {
+		ring.store, err = openModule(settings)
+	} else {
+		ring.store = &files{directory: settings.Directory, box: box, random: settings.Random}
 	}
+	return ring, err
+}
+
+// Generate begins a ring in a directory that must not exist, with a log key alone,
+// and returns it loaded. Either the directory is there afterwards with the key or,
+// after a kill at any moment, it does not exist. The log's origin is new each time,
+// so that no two beginnings of a log are taken for one.
+func Generate(settings Settings) (*Ring, error) { return generate(settings, newSealer(settings)) }
+
+func generate(settings Settings, box *sealer) (*Ring, error) {
+	// 1. The key.
 	origin := make([]byte, 4)
-	if _, err := io.ReadFull(random, origin); err != nil {
+	if _, err := io.ReadFull(settings.Random, origin); err != nil {
 		return nil, fmt.Errorf("naming the log: %w", err)
 	}
-	signerKey, verifierKey, err := ledger.NewKey(random, "stint-signer/"+box.instance+"/"+hex.EncodeToString(origin))
+	signerKey, verifierKey, err := ledger.NewKey(settings.Random, "stint-signer/"+settings.Instance+"/"+hex.EncodeToString(origin))
 	if err != nil {
 		return nil, fmt.Errorf("making the log key: %w", err)
 	}
-	secrets[logKey] = []byte(signerKey + "\n" + verifierKey)
-	// 2. All files, in a directory of another name.
-	unfinished := dir + ".unfinished"
+	secret := []byte(signerKey + "\n" + verifierKey)
+	defer clear(secret)
+	// 2. Its file, in a directory of another name.
+	unfinished := settings.Directory + ".unfinished"
 	if err := os.RemoveAll(unfinished); err != nil {
 		return nil, err
 	}
 	if err := os.Mkdir(unfinished, 0o700); err != nil {
 		return nil, err
 	}
-	if err := box.newSalt(random); err != nil {
+	if err := box.newSalt(settings.Random); err != nil {
 		return nil, err
 	}
-	for name, secret := range secrets {
-		if err := box.write(unfinished, name, secret, random); err != nil {
-			return nil, fmt.Errorf("writing the key %s: %w", name, err)
-		}
+	if err := box.write(unfinished, logKey, secret, settings.Random); err != nil {
+		return nil, fmt.Errorf("writing the log key: %w", err)
 	}
 	if err := syncDirectory(unfinished); err != nil {
 		return nil, err
 	}
-	// 3. Its name, at once. Renaming fails where dir holds keys already.
-	if err := os.Rename(unfinished, dir); err != nil {
+	// 3. Its name, at once. Renaming fails where the directory holds keys already.
+	if err := os.Rename(unfinished, settings.Directory); err != nil {
 		return nil, err
 	}
-	if err := syncDirectory(filepath.Dir(dir)); err != nil {
+	if err := syncDirectory(filepath.Dir(settings.Directory)); err != nil {
 		return nil, err
 	}
-	return load(dir, box)
+	return load(settings, box)
 }
 
 func syncDirectory(path string) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -42,6 +43,17 @@ type sealer struct {
 	cipher []byte // what the passphrase is stretched to
 }
 
+func newSealer(settings Settings) *sealer {
+	return &sealer{instance: settings.Instance, passphrase: settings.Passphrase, cost: scryptCost}
+}
+
+// forget overwrites what opens the files.
+func (s *sealer) forget() {
+	clear(s.passphrase)
+	clear(s.cipher)
+	s.passphrase, s.cipher = nil, nil
+}
+
 func (s *sealer) cipherKey(salt []byte) ([]byte, error) {
 	if s.cipher == nil || !bytes.Equal(salt, s.salt) {
 		key, err := scrypt.Key(s.passphrase, salt, s.cost, scryptBlockSize, 1, chacha20poly1305.KeySize)
@@ -65,6 +77,12 @@ func (s *sealer) bound(name string) []byte {
 }
 
 func (s *sealer) write(dir, name string, secret []byte, random io.Reader) error {
+	return s.writeAs(filepath.Join(dir, name), name, secret, random)
+}
+
+// writeAs writes the file of the key name at path, replacing what a kill left there,
+// and brings it to the disk.
+func (s *sealer) writeAs(path, name string, secret []byte, random io.Reader) error {
 	block := &pem.Block{
 		Type:    blockType,
 		Headers: map[string]string{headerInstance: s.instance, headerName: name},
@@ -87,7 +105,10 @@ func (s *sealer) write(dir, name string, secret []byte, random io.Reader) error 
 		block.Headers[headerSalt] = base64.StdEncoding.EncodeToString(s.salt)
 		block.Bytes = aead.Seal(bytes.Clone(nonce), nonce, secret, s.bound(name))
 	}
-	file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -134,7 +155,7 @@ func (s *sealer) open(block *pem.Block, name string) ([]byte, error) {
 	case encryption != cipherName:
 		return nil, fmt.Errorf("the key %s is encrypted in an unknown way (%q)", name, encryption)
 	case len(s.passphrase) == 0:
-		return nil, fmt.Errorf("the key %s is encrypted: set key_passphrase_file", name)
+		return nil, fmt.Errorf("the key %s is encrypted: set key_passphrase_file or key_passphrase_credential", name)
 	}
 	salt, err := base64.StdEncoding.DecodeString(block.Headers[headerSalt])
 	if err != nil || len(salt) != saltLength || len(block.Bytes) < chacha20poly1305.NonceSizeX {

@@ -33,6 +33,7 @@ func Conformance(t *testing.T, open Open) {
 		{"changes", changes}, {"signatures", signatures}, {"suspensions", suspensions}, {"people are listed", peopleLists}, {"open requests", openRequests}, {"devices", devices},
 		{"the audit log", auditLog}, {"writers together", writers}, {"rollback", rollback}, {"snapshots", snapshots},
 		{"purge", purge}, {"given up meanwhile", givenUp},
+		{"mirrored ledgers", mirrors}, {"what a monitor goes through", monitored}, {"alarms", alarms},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

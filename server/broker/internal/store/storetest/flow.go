@@ -25,7 +25,8 @@ func Flow(t *testing.T, open Open) {
 		{"ended while the signer signs", endedMeanwhile}, {"a silent signer", silentSigner}, {"who sees what", visibility},
 		{"lists", lists}, {"sessions", flowSessions}, {"certificates nobody gave", forged}, {"killing", killing},
 		{"silent proxies", silentProxies}, {"more sessions than it may have", crowded}, {"seals", flowSeals},
-		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"races", races},
+		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"replacing keys", rotatingKeys}, {"races", races},
+		{"alarms", alarmFlow},
 		{"a roster change", rosterChange}, {"a policy change", policyChange}, {"changes end", changesEnd}, {"an enrolment by a quorum", enrolByQuorum},
 		{"suspending", suspending}, {"suspending while the signer is away", suspendingAlone}, {"people", members},
 		{"an inventory", inventory}, {"an end in one's own word", ownWord},
@@ -184,14 +185,19 @@ func wholePath(t *testing.T, h *House) {
 	}, h.kinds(t, v.ID))
 	same(t, "notices", []access.Notice{{Request: v.ID, Reason: "dropped", By: "Alice", At: h.Clock.Now()}}, h.Notices.All())
 
-	bundles, proofs, err := h.Evidence(ctx, alice, v.ID)
+	found, err := h.Evidence(ctx, alice, v.ID)
 	wantError(t, nil, err)
-	if len(bundles) != 1 || len(proofs) != 1 {
-		t.Fatalf("%d bundles, %d proofs", len(bundles), len(proofs))
+	if len(found.Certificates) != 1 || found.Agreed != nil || found.History {
+		t.Fatalf("the requester has %+v", found)
+	}
+	for _, by := range []policies.Person{h.Dave(), h.World.Dana.Person} {
+		if found, err := h.Evidence(ctx, by, v.ID); err != nil || !found.History {
+			t.Errorf("%s may not have the history: %v", by.Name, err)
+		}
 	}
 	trust, err := h.Signer.Trust(ctx)
 	wantError(t, nil, err)
-	if _, err := evidence.Verify(bundles[0], trust.Trust, evidence.Circumstances{Now: certificate.Issued}); err != nil {
+	if _, err := evidence.Verify(found.Certificates[0].Bundle, trust.Trust, evidence.Circumstances{Now: certificate.Issued}); err != nil {
 		t.Errorf("the stored evidence does not verify: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ func visibility(t *testing.T, h *House) {
 			wantCode(t, access.CodeRequestNotFound, err)
 			for _, err := range []error{
 				second(h.Deny(t.Context(), test.by, v.ID, "")), second(h.Revoke(t.Context(), test.by, v.ID, "")),
-				second(h.Drop(t.Context(), test.by, v.ID, "")), second3(h.Evidence(t.Context(), test.by, v.ID)),
+				second(h.Drop(t.Context(), test.by, v.ID, "")), second(h.Evidence(t.Context(), test.by, v.ID)),
 			} {
 				wantCode(t, access.CodeRequestNotFound, err)
 			}
@@ -99,4 +99,3 @@ func waits(t *testing.T, h *House, id string) string {
 	}
 	return fmt.Sprintf("there is no %s", id)
 }
-func second3[A, B any](_ A, _ B, err error) error { return err }

@@ -1,0 +1,256 @@
+package proof
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"slices"
+
+	"stint/server/api"
+	"stint/server/evidence"
+)
+
+// replay goes through the entries as the signer did. What changes whom it believes
+// is verified by what it believed before; what it issued, by what it believed then.
+func replay(found *Finding, file api.Evidence, leaves []leaf, anchor Anchor) error {
+	beliefs := evidence.NewBeliefs(anchor.Instance, anchor.Issuer.URL, anchor.Issuer.ClientID, anchor.RelyingParty, anchor.Origins)
+	for _, l := range leaves {
+		var err error
+		switch {
+		case l.entry.ChangesBeliefs():
+			found.History = append(found.History, Event{l.index, l.entry, beliefs.Roster()})
+			beliefs, err = believe(beliefs, l, anchor)
+		case l.entry.Session != nil:
+			err = found.issue(l, beliefs)
+		case l.entry.Target != nil:
+			err = found.enter(l)
+		case l.entry.Ending != nil:
+			err = found.end(l)
+		default:
+			err = failed("entries", "it is none of the request's and changed nothing that the signer believed")
+		}
+		if err != nil {
+			return atEntry(l.index, err)
+		}
+	}
+	switch {
+	case file.Agreed == "" && len(found.Issues) == 0:
+		return failed("entries", "the file holds neither a certificate nor approvals")
+	case file.Agreed != "" && len(found.Issues) > 0:
+		return failed("agreed", "the file holds approvals without a certificate beside certificates")
+	case file.Agreed == "" || !found.Whole:
+		return nil
+	}
+	last := leaves[len(leaves)-1].entry.Time
+	return found.agree(file.Agreed, beliefs.Trust(last), evidence.Circumstances{Now: last})
+}
+
+// believe takes an entry into what is believed, if that is right by what was
+// believed before, and by what the anchor pins.
+func believe(beliefs evidence.Beliefs, l leaf, anchor Anchor) (evidence.Beliefs, error) {
+	// 1. What nobody in the ledger vouches for, the anchor must.
+	if err := pinned(beliefs, l.entry, anchor); err != nil {
+		return beliefs, err
+	}
+	// 2. Everything else was signed by those who may.
+	if err := beliefs.Check(l.entry); err != nil {
+		return beliefs, err
+	}
+	after, err := beliefs.Apply(l.index, l.entry)
+	if err != nil {
+		return beliefs, failed("history", "it may not be there: %v", err)
+	}
+	return after, nil
+}
+
+// pinned holds the beginning of the ledger, and what only the signer says, against
+// the anchor.
+func pinned(beliefs evidence.Beliefs, e evidence.Entry, anchor Anchor) error {
+	switch {
+	case e.Enrolment != nil && e.Enrolment.Evidence.Ceremony:
+		statement, err := evidence.DecodeAs[*evidence.Enrolment](e.Enrolment.Evidence.Statement)
+		if err != nil {
+			return failed("enrolment", "%v", err)
+		}
+		if !anchor.admits(statement) {
+			return failed("ceremony", "%s joined at the ceremony and is none of the first administrators that the trust file names", statement.Person)
+		}
+	case e.Policy != nil && e.Policy.Evidence == nil:
+		if e.Policy.Digest != anchor.Policy {
+			return failed("first-policy", "the ledger begins with the policy %s, the trust file names %s", e.Policy.Digest, anchor.Policy)
+		}
+	case e.Keys != nil:
+		if e.Keys.Log != "" && e.Keys.Log != anchor.Log {
+			return failed("log", "the ledger names another key as its own than the trust file")
+		}
+		for _, key := range e.Keys.Issuer {
+			if !anchor.admitsKey(key) {
+				return failed("issuer-keys", "the signer took a key for the identity provider's that the trust file does not name")
+			}
+		}
+	}
+	return nil
+}
+
+// issue verifies the issue of a certificate as the signer did.
+func (f *Finding) issue(l leaf, beliefs evidence.Beliefs) error {
+	session := l.entry.Session
+	trust := beliefs.Trust(session.Circumstances.Now)
+	// A certificate that is issued anew, under a new key of the signer's, stands on
+	// an ID token whose provider may have other keys by now.
+	if f.issued(session) {
+		_, trust.Issuer.Keys = beliefs.IssuerKeys()
+	}
+	// 1. It is for the file's request, which had not ended.
+	if session.Request != f.Request {
+		return failed("entries", "it is for another request")
+	}
+	if f.Ending != nil {
+		return failed("ending", "it was issued after the request had ended")
+	}
+	if !f.Whole {
+		unproven := evidence.Request{Request: session.Request, Requester: session.Requester}
+		f.Issues = append(f.Issues, Issue{
+			Agreement: Agreement{Request: unproven, Policy: session.PolicyDigest},
+			Index:     l.index, Time: l.entry.Time, Serial: session.Serial, Principal: session.Principal, Ends: session.Ends,
+		})
+		return nil
+	}
+	// 2. The evidence convinces us as it convinced the signer, by the same policy.
+	verified, err := evidence.Verify(session.Bundle, trust, session.Circumstances)
+	if err != nil {
+		return err
+	}
+	// 3. The entry says what the evidence says.
+	request := verified.Request()
+	same := request.Request == session.Request && verified.Requester().Subject == session.Requester && request.Ask.Role == session.Role &&
+		verified.Principal() == session.Principal && verified.SessionKey() == session.SessionKey && verified.Ends().Equal(session.Ends) &&
+		verified.Decision().Digest == session.PolicyDigest
+	if !same {
+		return failed("session", "the entry of the certificate says something else than its evidence")
+	}
+	f.Issues = append(f.Issues, Issue{
+		Agreement: Agreement{
+			Request: request, Digest: verified.RequestDigest(), Policy: session.PolicyDigest, Decision: verified.Decision(),
+			Approvals: withPasskeys(verified.Approvals(), session.Bundle, trust),
+		},
+		Index: l.index, Time: l.entry.Time, Serial: session.Serial, Principal: session.Principal, Ends: session.Ends,
+		sessionKey: session.SessionKey, loginKey: session.Bundle.Login.LoginKey, authorities: trust.UserCA,
+	})
+	return nil
+}
+
+// issued tells whether a certificate was issued for the same session key before.
+func (f *Finding) issued(session *evidence.SessionEntry) bool {
+	return slices.ContainsFunc(f.Issues, func(i Issue) bool {
+		return i.sessionKey == session.SessionKey && i.Digest == evidence.Digest(session.Bundle.Request)
+	})
+}
+
+// withPasskeys finds the passkey that signed each approval. Those that come here
+// are verified; they stand in the order of the bundle.
+func withPasskeys(approvals []evidence.Approval, bundle evidence.Bundle, trust evidence.Trust) []Approval {
+	with := make([]Approval, len(approvals))
+	for i, approval := range approvals {
+		with[i].Approval = approval
+		if person, ok := trust.Roster.Find(approval.Approver); ok {
+			for _, k := range person.Passkeys {
+				if k.Credential == bundle.Approvals[i].Assertion.Credential {
+					with[i].Passkey = k
+				}
+			}
+		}
+	}
+	return with
+}
+
+// agree verifies the approvals of a request without a certificate.
+func (f *Finding) agree(text string, trust evidence.Trust, c evidence.Circumstances) error {
+	var bundle evidence.Bundle
+	if err := strict([]byte(text), &bundle); err != nil {
+		return failed("bundle", "the approvals cannot be read: %v", err)
+	}
+	request, err := evidence.DecodeAs[*evidence.Request](bundle.Request)
+	if err != nil {
+		return failed("request", "%v", err)
+	}
+	if request.Request != f.Request {
+		return failed("entries", "the approvals are for another request")
+	}
+	// The ledger's last entry may be older than the request: whoever signed has
+	// signed by the request's end, and stands in the roster as it was then.
+	if c.Now.Before(request.Expires) {
+		c.Now = request.Expires
+	}
+	agreed, err := evidence.VerifyApprovals(bundle, trust, c)
+	if err != nil {
+		return err
+	}
+	f.Agreed = &Agreement{
+		Request: agreed.Request(), Digest: agreed.RequestDigest(), Policy: agreed.Request().Policy,
+		Approvals: withPasskeys(agreed.Approvals(), bundle, trust),
+	}
+	return nil
+}
+
+// enter takes a certificate that let a proxy in to the target.
+func (f *Finding) enter(l leaf) error {
+	target := l.entry.Target
+	switch {
+	case target.Request != f.Request:
+		return failed("entries", "it is for another request")
+	case f.Ending != nil:
+		return failed("ending", "a proxy was let in after the request had ended")
+	}
+	if len(f.Issues) == 0 {
+		return failed("target", "a proxy was let in to the target before the requester had a certificate")
+	}
+	issue := f.Issues[len(f.Issues)-1]
+	if target.Principal != issue.Principal || target.Ends.After(issue.Ends) {
+		return failed("target", "a proxy was let in elsewhere, or for longer, than the requester")
+	}
+	f.Entered = append(f.Entered, Connection{l.index, l.entry.Time, target.Proxy, target.Serial, target.Ends})
+	return nil
+}
+
+// end takes the ending of the request.
+func (f *Finding) end(l leaf) error {
+	ending := l.entry.Ending
+	if ending.Request != f.Request {
+		return failed("entries", "it is for another request")
+	}
+	if f.Ending == nil {
+		f.Ending = &Ending{Index: l.index, Time: l.entry.Time, Reason: ending.Reason, By: ending.By, Signed: f.signedByRequester(ending)}
+	}
+	return nil
+}
+
+// signedByRequester tells whether the requester ended the request by the very key
+// that had asked for a certificate under it. Whose the keys of others are, the file
+// does not prove.
+func (f *Finding) signedByRequester(ending *evidence.EndingEntry) bool {
+	if ending.Evidence == nil {
+		return false
+	}
+	end, err := evidence.DecodeAs[*evidence.End](ending.Evidence.Statement)
+	if err != nil || end.Request != ending.Request || end.Person != ending.By {
+		return false
+	}
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(ending.Evidence.Signature)
+	return err == nil && slices.ContainsFunc(f.Issues, func(i Issue) bool {
+		key, err := evidence.ParseKey(i.loginKey)
+		return err == nil && i.Request.Requester == end.Person && end.Instance == i.Request.Instance &&
+			ed25519.Verify(key, []byte(ending.Evidence.Statement), signature)
+	})
+}
+
+func atEntry(index int64, err error) error {
+	if f, ok := err.(*evidence.Failure); ok {
+		return &evidence.Failure{Check: f.Check, Why: fmt.Sprintf("entry %d of the ledger: %s", index, f.Why)}
+	}
+	return fmt.Errorf("entry %d of the ledger: %w", index, err)
+}
+
+func failed(check, why string, values ...any) error {
+	return &evidence.Failure{Check: check, Why: fmt.Sprintf(why, values...)}
+}

@@ -1,0 +1,134 @@
+package proof_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"stint/cmd/stint/internal/proof"
+	"stint/cmd/stint/internal/proof/prooftest"
+	"stint/server/api"
+	"stint/server/evidence"
+	"stint/server/evidence/evidencetest"
+)
+
+func TestAStoryIsProven(t *testing.T) {
+	t.Parallel()
+	w := prooftest.Story(t)
+	found, err := proof.Verify(w.Export(true), w.Anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(found.Report().Words(), "\n")
+	for _, want := range []string{
+		`Alice (alice @ http://localhost:5556/dex) asked for production-shell on web-1 as app for 1h`,
+		`because: disk full on "web-1", see OPS-12`,
+		`Bob (bob @ http://localhost:5556/dex) agreed with a passkey, "Laptop" (authenticator 00000000000000000000000000000000), to 1h`,
+		`Carol (carol @ http://localhost:5556/dex) agreed`,
+		`Certificate 12 for app@web-1 was issued on 2026-03-04T05:10:00Z`,
+		`It is signed by the signer's key ssh-ed25519 `,
+		`the proxy proxy-1 was let in`,
+		`It ended on 2026-03-04T05:30:01Z: dropped, by Alice (alice @ http://localhost:5556/dex), whose own key signed that`,
+		`Dana (dana @ http://localhost:5556/dex) enrolled the passkey "Laptop" (authenticator 00000000000000000000000000000000), in administrators. By: the ceremony at the signer itself`,
+		`Bob (bob @ http://localhost:5556/dex) enrolled the passkey "Laptop" (authenticator 00000000000000000000000000000000), in sre-leads. By: Dana (dana @ http://localhost:5556/dex) with the passkey "Laptop"; Frank`,
+		`Erin, signed in at the identity provider`,
+		`Reason: Four hours were never used By: Dana`,
+		`Erin (erin @ http://localhost:5556/dex) is suspended no longer. By: Dana`,
+		`Erin (erin @ http://localhost:5556/dex) was suspended. By: Carol (carol @ http://localhost:5556/dex), as the broker said.`,
+		`Keys (user-ca: current, next). By: the signer`,
+		`Not proven:`,
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say: %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(said)
+	}
+}
+
+// Each session has a certificate of its own; what was agreed is told once.
+func TestAnAgreementIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := prooftest.New(t)
+	w.Issue()
+	w.World.Session = evidencetest.NewKey(t)
+	w.Issue()
+	found, err := proof.Verify(w.Export(true), w.Anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(found.Report().Words(), "\n")
+	if strings.Count(said, "Alice (alice") != 1 || strings.Count(said, "Certificate ") != 2 {
+		t.Errorf("it says:\n%s", said)
+	}
+}
+
+// Without the history, what the ledger states is all that is known.
+func TestWithoutTheHistoryNobodyIsKnown(t *testing.T) {
+	t.Parallel()
+	w := prooftest.Story(t)
+	found, err := proof.Verify(w.Export(false), w.Anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := found.Report()
+	said := strings.Join(told.Words(), "\n")
+	if told.Proven || !strings.Contains(said, "The ledger holds a certificate 12 for app@web-1") || strings.Contains(said, "agreed with") {
+		t.Errorf("it says (proven: %v):\n%s", told.Proven, said)
+	}
+}
+
+func TestApprovalsBeforeACertificateAreProven(t *testing.T) {
+	t.Parallel()
+	w := prooftest.New(t)
+	found, err := proof.Verify(w.Agreed(), w.Anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(found.Report().Words(), "\n")
+	if !found.Whole || strings.Count(said, "agreed with a passkey") != 2 || !strings.Contains(said, "No certificate was issued for it.") {
+		t.Errorf("it says:\n%s", said)
+	}
+}
+
+// The same, exported by somebody who may not see the history: there is nothing of
+// the ledger in it.
+func TestApprovalsWithoutTheHistoryProveNobody(t *testing.T) {
+	t.Parallel()
+	w := prooftest.New(t)
+	file := w.Agreed()
+	file.Entries = []api.ProvenEntry{}
+	found, err := proof.Verify(file, w.Anchor)
+	if err != nil || found.Whole || found.Agreed != nil {
+		t.Errorf("it is proven: %+v, %v", found, err)
+	}
+	file.Agreed = ""
+	if _, err := proof.Verify(file, w.Anchor); checkOf(err) != "entries" {
+		t.Errorf("a file of nothing: %v", err)
+	}
+}
+
+func TestACheckpointMayNeedAWitness(t *testing.T) {
+	t.Parallel()
+	w := prooftest.Story(t)
+	witness, other := prooftest.NewWitness(t, "witness.example.com"), prooftest.NewWitness(t, "other.example.com")
+	w.Anchor.Witnesses = []string{witness.Verifier, other.Verifier}
+	if _, err := proof.Verify(w.Export(true), w.Anchor); checkOf(err) != "witness" {
+		t.Fatalf("without a cosignature: %v", err)
+	}
+	w.Others = append(w.Others, witness.Signer)
+	found, err := proof.Verify(w.Export(true), w.Anchor)
+	if err != nil || !slices.Equal(found.Witnesses, []string{"witness.example.com"}) {
+		t.Fatalf("with one: %v, %v", found.Witnesses, err)
+	}
+}
+
+func checkOf(err error) string {
+	var failure *evidence.Failure
+	if errors.As(err, &failure) {
+		return failure.Check
+	}
+	return ""
+}

@@ -1,0 +1,116 @@
+package proof
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"stint/policies"
+)
+
+// Words tells a report in sentences, one a line. They hold what people wrote: make
+// them plain before a terminal sees them.
+func (r Report) Words() []string {
+	var lines []string
+	say := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
+
+	if !r.Proven && len(r.Agreements) == 0 {
+		say("The file holds approvals of a request, and not what shows who signed them.")
+	}
+	for i, a := range r.Agreements {
+		c := a.Certificate
+		switch {
+		case !r.Proven && c != nil:
+			say("The ledger holds a certificate %d for %s, issued to %s on %s, good until %s (entry %d).",
+				c.Serial, c.Principal, a.Requester, moment(c.Time), moment(c.Ends), c.Index)
+			continue
+		case i == 0 || !a.repeats(r.Agreements[i-1]):
+			lines = append(lines, a.words()...)
+		}
+		lines = append(lines, c.words()...)
+		if i == len(r.Agreements)-1 || !r.Agreements[i+1].repeats(a) {
+			say("")
+		}
+	}
+	for _, c := range r.Connections {
+		say("On %s the proxy %s was let in to the target until %s (entry %d).", moment(c.Time), c.Proxy, moment(c.Ends), c.Index)
+	}
+	switch e := r.Ending; {
+	case e == nil:
+	case e.Signed:
+		say("It ended on %s: %s, by %s, whose own key signed that (entry %d).", moment(e.Time), e.Reason, called(e.Name, e.By), e.Index)
+	default:
+		say("It ended on %s: %s, by %s as the broker said (entry %d).", moment(e.Time), e.Reason, called(e.Name, e.By), e.Index)
+	}
+	if len(r.History) > 0 {
+		say("")
+		say("Who was believed, and who said so:")
+	}
+	for _, p := range r.History {
+		say("  %s, entry %d: %s By: %s.", moment(p.Time), p.Index, p.Text, strings.Join(p.By, "; "))
+	}
+	say("")
+	say("All %d entries are in the ledger %s of %d entries, whose root is %s.", r.Ledger.Entries, r.Ledger.Origin, r.Ledger.Size, r.Ledger.Root)
+	if len(r.Ledger.Witnesses) > 0 {
+		say("Witnesses who cosigned that: %s.", strings.Join(r.Ledger.Witnesses, ", "))
+	}
+	say("")
+	say("Not proven:")
+	for _, limit := range r.NotProven {
+		say("  %s", limit)
+	}
+	return lines
+}
+
+func (a Agreed) words() []string {
+	var lines []string
+	say := func(format string, values ...any) { lines = append(lines, fmt.Sprintf(format, values...)) }
+	because := "giving no reason"
+	if a.Reason != "" {
+		because = "because: " + a.Reason
+	}
+	say("%s (%s) asked for %s on %s as %s for %s, on %s, %s", a.Name, a.Requester, a.Role, a.Target, a.Login, length(a.DurationSeconds), moment(a.Asked), because)
+	for _, p := range a.Approvals {
+		say("%s (%s) agreed with a passkey, %q (authenticator %s), to %s, on %s.",
+			p.Name, p.Approver, p.Passkey.Name, p.Passkey.Authenticator, length(p.DurationSeconds), moment(p.Time))
+	}
+	if len(a.Approvals) == 0 {
+		say("Nobody agreed to it in writing.")
+	}
+	if a.Certificate != nil {
+		say("The policy %s allows that.", a.Policy)
+	}
+	return lines
+}
+
+func (c *Issued) words() []string {
+	if c == nil {
+		return []string{"No certificate was issued for it."}
+	}
+	lines := []string{fmt.Sprintf("Certificate %d for %s was issued on %s, good until %s; it is entry %d of the ledger.",
+		c.Serial, c.Principal, moment(c.Time), moment(c.Ends), c.Index)}
+	if c.Authority != "" {
+		lines = append(lines, fmt.Sprintf("It is signed by the signer's key %s.", c.Authority))
+	}
+	return lines
+}
+
+// repeats tells whether two certificates stand on the same agreement.
+func (a Agreed) repeats(b Agreed) bool {
+	return a.Digest != "" && a.Digest == b.Digest && a.Policy == b.Policy && slices.Equal(a.Approvals, b.Approvals)
+}
+
+// called is somebody by their name, where it is known, and their identity.
+func called(name string, who policies.Subject) string {
+	if name == "" {
+		return who.String()
+	}
+	return fmt.Sprintf("%s (%s)", name, who)
+}
+
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func length(seconds int64) string {
+	return policies.FormatDuration(time.Duration(seconds) * time.Second)
+}

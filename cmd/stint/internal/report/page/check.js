@@ -1,0 +1,198 @@
+// The checks, in order. Each has a name that stays, a title, and ends in one of
+// three states: it holds, it fails, or it is left open because this browser or
+// this file cannot answer it.
+
+class Examination {
+  constructor(file, anchor) {
+    this.file = file;
+    this.anchor = anchor;
+    this.checks = [];
+    this.entries = []; // {index, entry, beliefs}: what was believed right before it
+    this.events = []; // the history, for people
+    this.agreements = []; // one for each certificate, or one without any
+    this.ending = null;
+  }
+
+  // Somebody by the name that a statement or the roster gives them.
+  called(subject) {
+    const asked = this.agreements.find(({ request }) => request?.requester === identity(subject));
+    return asked ? `${asked.request["requester-name"]} (${identity(subject)})` : (this.beliefs ?? new Beliefs()).called(subject);
+  }
+
+  async check(name, title, step) {
+    const outcome = { name, title, state: "holds", why: "" };
+    try {
+      outcome.why = (await step()) ?? "";
+    } catch (error) {
+      outcome.state = error instanceof Unable ? "open" : "fails";
+      outcome.why = error instanceof Unable || error instanceof Refused ? error.message : "it is not in its form";
+    }
+    this.checks.push(outcome);
+    return outcome.state === "holds";
+  }
+
+  async run() {
+    const { file, anchor } = this;
+    await this.check("version", "The file is of a version that this page reads", () => {
+      if (file.version !== 1 || anchor.version !== 1) throw new Refused("file and trust are of version 1");
+      if (!file.agreed && !file.entries.some((leaf) => JSON.parse(leaf.entry).session)) throw new Refused("the file holds no evidence");
+    });
+    if (file.entries.length) await this.ledger();
+    if (file.agreed) await this.agreed(JSON.parse(file.agreed));
+    for (const leaf of this.entries) if (leaf.entry.session) await this.session(leaf);
+    await this.after();
+    this.checks.push({
+      name: "policy", title: "Policy allowed it", state: "elsewhere",
+      why: "This page does not run policy. This does, and checks everything again: stint evidence verify FILE --trust trust.json",
+    });
+  }
+
+  async ledger() {
+    const { file, anchor } = this;
+    let checkpoint;
+    await this.check("checkpoint", "The log\u2019s key signed the checkpoint", async () => {
+      checkpoint = await openCheckpoint(file.checkpoint, anchor.log);
+      return `${checkpoint.origin}, ${checkpoint.size} entries`;
+    });
+    if (anchor.witnesses?.length) {
+      await this.check("witness", "A witness outside the signer cosigned it", async () => {
+        const note = splitNote(file.checkpoint);
+        const names = [];
+        for (const key of anchor.witnesses) {
+          const verifier = await readVerifierKey(key);
+          if (await isSignedBy(note, verifier)) names.push(verifier.name);
+        }
+        if (!names.length) throw new Refused("no witness that is believed did");
+        return names.join(", ");
+      });
+    }
+    await this.check("inclusion", "Every entry is in the tree that was signed", async () => {
+      if (!checkpoint) throw new Refused("there is no checkpoint to hold them against");
+      for (const leaf of file.entries) {
+        const path = leaf.path.map((hash) => fromBase64(hash, "a hash"));
+        if (!(await isIncluded(await leafHash(leaf.entry), leaf.index, path, checkpoint))) throw new Refused(`entry ${leaf.index} is not`);
+      }
+      return `${file.entries.length} entries`;
+    });
+    this.entries = file.entries.map((leaf) => ({ index: leaf.index, entry: JSON.parse(leaf.entry), beliefs: null }));
+    const whole = await this.check("history", "Nothing that the signer believed was left out", () => this.chain());
+    if (whole) await this.check("roster", "Everybody was let in by those who may", () => this.replay());
+  }
+
+  // Each entry names the one before it that changed what the signer believed.
+  chain() {
+    let latest = -1;
+    let last = -1;
+    for (const { index, entry } of this.entries) {
+      if (index <= last) throw new Refused("the entries are not in their order");
+      if (entry.believed !== latest) {
+        if (latest === -1 && !this.entries.some((leaf) => isBelieving(leaf.entry))) {
+          throw new Unable("this file was exported by somebody who may not see the history; ask a reviewer or an administrator for one");
+        }
+        throw new Refused(`entry ${index} stands on entry ${entry.believed}, which is not here`);
+      }
+      if (isBelieving(entry)) latest = index;
+      last = index;
+    }
+  }
+
+  async replay() {
+    let beliefs = new Beliefs();
+    for (const leaf of this.entries) {
+      leaf.beliefs = beliefs;
+      try {
+        beliefs = await applyEntry(leaf.entry, beliefs, this.anchor);
+      } catch (error) {
+        if (error instanceof Refused) error.message = `entry ${leaf.index}: ${error.message}`;
+        throw error;
+      }
+    }
+    this.beliefs = beliefs;
+    this.events = beliefs.events;
+    return `${this.events.length} entries, each signature checked`;
+  }
+
+  // One certificate, with all that led to it.
+  async session({ index, entry, beliefs }) {
+    const session = entry.session;
+    const agreement = { index, entry, approvals: [] };
+    this.agreements.push(agreement);
+    const of = `Certificate ${session.serial}: `;
+    await this.agreement(agreement, session.bundle, beliefs, `-${index}`, of);
+    const { request, text } = agreement;
+    if (!request || !beliefs) return;
+    await this.check(`sign-in-${index}`, `${of}the requester had signed in`, async () => {
+      const claims = await checkLogin(session.bundle.login, request.requester, beliefs, this.anchor);
+      if (new Date(entry.time) >= new Date(claims.exp * 1000)) return "the ID token was over; the certificate was renewed under a new key of the signer\u2019s";
+    });
+    await this.check(`activation-${index}`, `${of}the requester\u2019s own key asked for it`, async () => {
+      const { activation, login } = session.bundle;
+      const a = readStatement(activation.statement, "activation");
+      if (a["request-digest"] !== (await digestOf(text)) || a["session-key"] !== session.session_key) throw new Refused("it asked for something else");
+      if (!(await isSignedByLoginKey(activation, login.login_key))) throw new Refused("the login key did not sign it");
+    });
+    await this.check(`entry-${index}`, `${of}the ledger\u2019s entry says what was agreed`, () => {
+      const same = session.request === request.request && identity(session.requester) === request.requester &&
+        session.role === request.role && session.principal === `${request.login}@${request.target}`;
+      if (!same) throw new Refused("it says something else");
+    });
+    const text64 = this.file.certificates.find((c) => Number(readCertificate(c).serial) === session.serial);
+    if (text64) await this.check(`certificate-${index}`, `${of}it is the one in the ledger`, () => this.certificate(text64, session, beliefs));
+  }
+
+  // The request, and each approval of it.
+  async agreement(agreement, bundle, beliefs, suffix, of) {
+    agreement.text = bundle.request;
+    await this.check(`request${suffix}`, `${of}the request is in its form`, async () => {
+      agreement.request = readStatement(bundle.request, "request");
+      if (agreement.request.instance !== this.anchor.instance) throw new Refused("it is of another installation");
+      if (agreement.request.request !== this.file.request) throw new Refused("it is another request than the file\u2019s");
+      return digestOf(bundle.request);
+    });
+    if (!agreement.request || !beliefs) return;
+    for (const [i, approval] of (bundle.approvals ?? []).entries()) {
+      await this.check(`approval${suffix}-${i + 1}`, `${of}approval ${i + 1} is for exactly this, by a passkey of the roster`, async () => {
+        const a = readStatement(approval.statement, "approval");
+        if (a["request-digest"] !== (await digestOf(bundle.request))) throw new Refused("it is for another request");
+        const same = ["instance", "request", "revision", "requester", "requester-name", "role", "target", "login", "reason", "policy"];
+        const differs = same.find((name) => a[name] !== agreement.request[name]);
+        if (differs) throw new Refused(`its ${differs} is not the request\u2019s`);
+        const holder = beliefs.holder(approval.assertion.credential);
+        if (identity(holder.person.subject) !== a.approver || holder.person.name !== a["approver-name"]) throw new Refused("the passkey is somebody else\u2019s");
+        await checkAssertion(approval.assertion, approval.statement, holder.passkey, this.anchor);
+        agreement.approvals.push({ ...a, text: approval.statement, passkey: holder.passkey, person: holder.person });
+        return `${holder.person.name}, \u201c${holder.passkey.name}\u201d`;
+      });
+    }
+  }
+
+  async agreed(bundle) {
+    const agreement = { approvals: [] };
+    this.agreements.push(agreement);
+    await this.agreement(agreement, bundle, this.beliefs, "", "");
+  }
+
+  async certificate(text, session, beliefs) {
+    const c = readCertificate(text);
+    const ends = Math.floor(new Date(session.ends).getTime() / 1000);
+    if (c.kind !== 1 || c.key !== session.session_key || c.principal !== session.principal || c.ends !== ends || c.id !== session.request) {
+      throw new Refused("it says something else");
+    }
+    const accepted = beliefs.authorities.filter((key) => ["current", "retired"].includes(key.state));
+    if (!accepted.some((key) => equal(keyBytes(key.key), c.authority))) throw new Refused("no key of the signer\u2019s at that time signed it");
+    if (!(await isSignedBySSHKey(c.authority, c.signature, c.signed))) throw new Refused("its signature does not hold");
+    return `number ${c.serial}`;
+  }
+
+  // Nothing was given for the request once it was ended.
+  async after() {
+    const own = this.entries.filter(({ entry }) => (entry.session ?? entry.target ?? entry.ending)?.request === this.file.request);
+    const ending = own.find(({ entry }) => entry.ending);
+    this.ending = ending ?? null;
+    if (!ending) return;
+    await this.check("ending", "Nothing was given after the end", () => {
+      const late = own.find(({ index, entry }) => index > ending.index && !entry.ending);
+      if (late) throw new Refused(`entry ${late.index} is from after it`);
+    });
+  }
+}

@@ -1,0 +1,50 @@
+package access
+
+import (
+	"context"
+
+	"stint/policies"
+)
+
+// EventKeysRotated is the kind of audit event that RotateKeys leaves.
+const EventKeysRotated = "keys.rotated"
+
+// maxKeyReason is how long the reason of a rotation may be, in characters.
+const maxKeyReason = 300
+
+// RotateKeys replaces keys of the signer's at once: purpose is one of evidence's
+// Purpose constants, or all. An administrator does it, and nobody need agree: it
+// gives nothing, and live grants go on.
+func (s *Service) RotateKeys(ctx context.Context, by policies.Person, purpose, reason string) error {
+	// 1. Who may.
+	if err := policies.CheckText(reason, maxKeyReason); err != nil || reason == "" {
+		return invalid("reason", "Say why in 1 to %d visible characters.", maxKeyReason)
+	}
+	err := s.read(ctx, func(_ Reader, m moment) error {
+		if !m.isAdministrator(by.Subject) {
+			return fail(Forbidden, CodeForbidden, "Only administrators replace keys.")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// 2. The signer does it.
+	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	defer cancel()
+	if err := s.config.Signer.RotateKeys(calling, purpose, reason, by.Subject); err != nil {
+		return err
+	}
+	// 3. Our note of it.
+	return s.writeDown(ctx, func(c *change) error {
+		_, err := c.record(AuditEvent{
+			Kind: EventKeysRotated, Actor: ActorOf(by), Text: by.Name + " replaced the signer's keys (" + purpose + "): " + reason,
+		}, keysData{Purpose: purpose, Reason: reason})
+		return err
+	})
+}
+
+type keysData struct {
+	Purpose string `json:"purpose"`
+	Reason  string `json:"reason"`
+}

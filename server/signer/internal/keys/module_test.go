@@ -1,0 +1,99 @@
+//go:build e2e && pkcs11
+
+package keys
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"stint/server/evidence"
+)
+
+// softhsm makes a token of its own and returns the settings that open it.
+func softhsm(t *testing.T) Settings {
+	t.Helper()
+	directory := t.TempDir()
+	tokens, conf := filepath.Join(directory, "tokens"), filepath.Join(directory, "softhsm2.conf")
+	if err := errors.Join(os.Mkdir(tokens, 0o700), os.WriteFile(conf, []byte("directories.tokendir = "+tokens+"\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SOFTHSM2_CONF", conf)
+	output, err := exec.Command("softhsm2-util", "--init-token", "--free", "--label", "stint", "--pin", "1234", "--so-pin", "5678").CombinedOutput()
+	if err != nil {
+		t.Fatalf("softhsm2-util: %v: %s", err, output)
+	}
+	libraries, err := filepath.Glob("/usr/lib/*/softhsm/libsofthsm2.so")
+	if err != nil || len(libraries) == 0 {
+		libraries = []string{"/usr/lib/softhsm/libsofthsm2.so"}
+	}
+	s := settings(filepath.Join(directory, "keys"))
+	s.Module = &Module{Library: libraries[0], Token: "stint", PIN: "1234"}
+	return s
+}
+
+func TestKeysInAToken(t *testing.T) {
+	s := softhsm(t)
+	ring, err := Generate(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publics := map[string]string{}
+	for _, purpose := range []string{evidence.PurposeUserCA, evidence.PurposeTargetCA, evidence.PurposeToken} {
+		publics[purpose] = mustMake(t, ring, purpose)
+		if !strings.HasPrefix(publics[purpose], "ecdsa-sha2-nistp256 ") || !signs(t, ring, publics[purpose]) {
+			t.Errorf("the key for %s: %s", purpose, publics[purpose])
+		}
+	}
+	goes := mustMake(t, ring, evidence.PurposeUserCA)
+	if files, err := filepath.Glob(filepath.Join(s.Directory, "*")); err != nil || len(files) != 1 {
+		t.Errorf("beside the log key there are files: %v, %v", files, err)
+	}
+	var stay []string
+	for _, public := range publics {
+		stay = append(stay, public)
+	}
+	if err := ring.Keep(stay); err != nil || signs(t, ring, goes) {
+		t.Errorf("a key that is not kept signs; %v", err)
+	}
+	if err := ring.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	again, err := Load(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for purpose, public := range publics {
+		if err := again.Open(purpose, public); err != nil || !signs(t, again, public) {
+			t.Errorf("the key for %s was not kept: %v", purpose, err)
+		}
+	}
+	for purpose, public := range map[string]string{evidence.PurposeUserCA: goes, evidence.PurposeHostCA: publics[evidence.PurposeTargetCA]} {
+		fresh, err := Load(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := fresh.Open(purpose, public); !errors.Is(err, ErrMissing) {
+			t.Errorf("%s opens: %v", purpose, err)
+		}
+		if err := fresh.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+
+	s.Module.PIN = "9999"
+	if _, err := Load(s); err == nil {
+		t.Error("a wrong PIN opens the token")
+	}
+	s.Module.Token = "another"
+	if _, err := Load(s); err == nil {
+		t.Error("another token was found")
+	}
+}

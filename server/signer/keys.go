@@ -1,0 +1,207 @@
+package signer
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"stint/policies"
+	"stint/server/evidence"
+	"stint/server/signer/internal/journal"
+	"stint/server/signer/internal/keys"
+)
+
+// How long a key signs, unless the configuration says otherwise. Clients pin the
+// host CA, and those that do not use KnownHostsCommand are few and slow.
+const (
+	keyLife     = 7 * 24 * time.Hour
+	hostKeyLife = 180 * 24 * time.Hour
+	minKeyLife  = time.Second
+)
+
+// KeysConfig says how long keys sign and where they are kept.
+type KeysConfig struct {
+	// Life is how long the user CA, the target CA and the token key sign, as in
+	// "168h", which it is where it is absent.
+	Life string `json:"life,omitempty"`
+	// HostLife is the same for the host CA; "4320h" where it is absent.
+	HostLife string `json:"host_life,omitempty"`
+	// PKCS11 keeps every key but the log's in a PKCS#11 token. It needs a build with
+	// the tag pkcs11.
+	PKCS11 *PKCS11Config `json:"pkcs11,omitempty"`
+}
+
+// PKCS11Config is a token of a PKCS#11 module. Its PIN comes from a file or from a
+// credential of systemd's.
+type PKCS11Config struct {
+	Module        string `json:"module"` // path of the shared library
+	Token         string `json:"token"`  // label
+	PINFile       string `json:"pin_file,omitempty"`
+	PINCredential string `json:"pin_credential,omitempty"`
+}
+
+// lives are how long a key of each purpose signs.
+func (c KeysConfig) lives() (map[string]time.Duration, error) {
+	life, err := lifeOf("keys.life", c.Life, keyLife)
+	hostLife, hostErr := lifeOf("keys.host_life", c.HostLife, hostKeyLife)
+	return map[string]time.Duration{
+		evidence.PurposeUserCA: life, evidence.PurposeTargetCA: life, evidence.PurposeHostCA: hostLife, evidence.PurposeToken: life,
+	}, errors.Join(err, hostErr)
+}
+
+func lifeOf(key, text string, absent time.Duration) (time.Duration, error) {
+	if text == "" {
+		return absent, nil
+	}
+	life, err := policies.ParseDuration(text)
+	if err == nil && life < minKeyLife {
+		err = fmt.Errorf("%s is too short a life", text)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", key, err)
+	}
+	return life, nil
+}
+
+// checkKeys refuses what could only go wrong later.
+func (c *Config) checkKeys() (faults []error) {
+	if _, err := c.Keys.lives(); err != nil {
+		faults = append(faults, err)
+	}
+	if c.KeyPassphraseFile != "" && c.KeyPassphraseCredential != "" {
+		faults = append(faults, errors.New("key_passphrase_file and key_passphrase_credential: there can be one of them"))
+	}
+	if p := c.Keys.PKCS11; p != nil && (!filepath.IsAbs(p.Module) || p.Token == "" || (p.PINFile == "") == (p.PINCredential == "")) {
+		faults = append(faults, errors.New("keys.pkcs11: it needs the absolute path of a module, the label of a token, and pin_file or pin_credential"))
+	}
+	return faults
+}
+
+// secret reads what a file holds, or a credential that systemd hands this process
+// (systemd.exec, LoadCredential and LoadCredentialEncrypted). Nil where neither is named.
+func secret(what, file, credential string) ([]byte, error) {
+	path := file
+	if credential != "" {
+		directory := os.Getenv("CREDENTIALS_DIRECTORY")
+		if directory == "" || credential != filepath.Base(credential) {
+			return nil, fmt.Errorf("%s: there is no credential %q; name it in LoadCredential of the service", what, credential)
+		}
+		path = filepath.Join(directory, credential)
+	}
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", what, err)
+	}
+	// Line ends of editors are not part of it.
+	if data = []byte(strings.TrimRight(string(data), "\r\n")); len(data) == 0 {
+		return nil, fmt.Errorf("%s in %s is empty", what, path)
+	}
+	return data, nil
+}
+
+// openKeys loads the keys, or begins them where there is no ledger yet. Keys that
+// are gone are never replaced in silence: every target and every verifier knows
+// the old ones.
+func openKeys(config Config, lock *journal.Lock) (*keys.Ring, error) {
+	passphrase, err := secret("the key passphrase", config.KeyPassphraseFile, config.KeyPassphraseCredential)
+	if err != nil {
+		return nil, err
+	}
+	settings := keys.Settings{
+		Directory: filepath.Join(config.Data, "keys"), Instance: config.Instance, Passphrase: passphrase, Random: rand.Reader,
+	}
+	if p := config.Keys.PKCS11; p != nil {
+		pin, err := secret("the PIN of the PKCS#11 token", p.PINFile, p.PINCredential)
+		if err != nil {
+			return nil, err
+		}
+		settings.Module = &keys.Module{Library: p.Module, Token: p.Token, PIN: string(pin)}
+	}
+	ring, err := keys.Load(settings)
+	if !errors.Is(err, keys.ErrNone) {
+		return ring, err
+	}
+	begun, err := lock.Begun()
+	if err != nil {
+		return nil, err
+	}
+	if begun {
+		return nil, fmt.Errorf("there is a ledger, but its keys in %s are gone: restore them", settings.Directory)
+	}
+	return keys.Generate(settings)
+}
+
+// signingKeys are the signer's keys with their states; nobody writes to them.
+func (s *state) signingKeys() []evidence.SigningKey { return s.beliefs.Keys() }
+
+// logKey is the verifier key that the ledger names; empty before the first entry.
+func (s *state) logKey() string { return s.beliefs.Log() }
+
+// signing is what the ledger says of the keys that sign, by purpose. It belongs to
+// the state and changes by fold alone.
+type signing map[string]line
+
+type line struct {
+	Current string    // key
+	Since   int64     // the entry that made it the current one
+	Ends    time.Time // of the last certificate to end under it
+}
+
+// fold takes over what an entry says.
+func (g signing) fold(index int64, e evidence.Entry) {
+	switch {
+	case e.Keys != nil:
+		for _, key := range e.Keys.Keys {
+			if key.State == evidence.KeyCurrent && g[key.Purpose].Current != key.Key {
+				g[key.Purpose] = line{Current: key.Key, Since: index}
+			}
+		}
+	case e.Session != nil:
+		g.until(evidence.PurposeUserCA, e.Session.Ends)
+	case e.Target != nil:
+		g.until(evidence.PurposeTargetCA, e.Target.Ends)
+	case e.Host != nil:
+		g.until(evidence.PurposeHostCA, e.Host.Ends)
+	}
+}
+
+func (g signing) until(purpose string, ends time.Time) {
+	if l := g[purpose]; ends.After(l.Ends) {
+		l.Ends = ends
+		g[purpose] = l
+	}
+}
+
+// signs tells whether the certificate of an entry is under the key that signs now.
+func (g signing) signs(purpose string, index int64) bool { return index > g[purpose].Since }
+
+// maxPast bounds how many keys of a purpose that count no longer stay on record: a
+// client that was away for as many lives still finds the way from the key it knew.
+const maxPast = 16
+
+// withoutLongGone leaves out the oldest keys that count no longer.
+func withoutLongGone(all []evidence.SigningKey, now time.Time) []evidence.SigningKey {
+	past := map[string]int{}
+	var left []evidence.SigningKey
+	// The newest stand last.
+	for _, key := range slices.Backward(all) {
+		gone := key.State == evidence.KeyWithdrawn ||
+			key.State == evidence.KeyRetired && key.Accepted != nil && !now.Before(*key.Accepted)
+		if gone {
+			past[key.Purpose]++
+		}
+		if !gone || past[key.Purpose] <= maxPast {
+			left = append(left, key)
+		}
+	}
+	slices.Reverse(left)
+	return left
+}
