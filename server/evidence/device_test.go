@@ -291,6 +291,9 @@ func TestDevicesInTheLedger(t *testing.T) {
 	enrol := evidence.Entry{Device: &evidence.DeviceEntry{Evidence: h.DeviceEvidence(t, laptop, h.DeviceStatement(laptop))}}
 	before := h.beliefs
 	h.add(enrol)
+	if block := (evidence.Entry{DeviceBlock: &evidence.DeviceBlockEntry{}}); !enrol.ChangesBeliefs() || !block.ChangesBeliefs() {
+		t.Error("a history would leave devices out")
+	}
 	known, ok := h.beliefs.Devices().Find("dev-1")
 	if !ok || known.Key != laptop.Public || !known.Active(h.Now) || known.Person != h.Alice.Subject {
 		t.Fatalf("the device is %+v", known)
