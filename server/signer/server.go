@@ -112,6 +112,12 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathSuspend, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.SuspendRequest) (any, error) {
 		return s.suspend(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathDevice, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.DeviceRequest) (any, error) {
+		return s.enrolDevice(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathBlockDevice, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.BlockDeviceRequest) (any, error) {
+		return s.blockDevice(ctx, in)
+	})))
 	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))
@@ -250,7 +256,7 @@ func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err e
 func callName(r *http.Request) string {
 	switch r.URL.Path {
 	case wire.PathRotate, wire.PathConfirm, wire.PathConsistency, wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
-		wire.PathSuspend, wire.PathChange, wire.PathPolicy, wire.PathInventory,
+		wire.PathSuspend, wire.PathChange, wire.PathPolicy, wire.PathInventory, wire.PathDevice, wire.PathBlockDevice,
 		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathTargetTrust, wire.PathHealth:
 		return r.URL.Path
 	}
