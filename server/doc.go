@@ -62,6 +62,16 @@
 // somebody (suspend.go) takes away, so one entitled person does it at once; lifting
 // it takes the quorum.
 //
+// # Who watches the signer
+//
+// The broker keeps a copy of the signer's ledger (broker/internal/mirror) with a
+// tree of its own, and witnesses cosign it (signer/witness): a ledger that lacks or
+// contradicts what they have seen is refused. A monitor (broker/internal/monitor)
+// joins the copy with grants, certificates and sessions, and with what targets
+// report that their sshd accepted; what does not fit is an alarm
+// (server/access/alarm.go). Targets follow the signer's keys from one that they
+// pinned (stint trust sync), and believe nothing that the broker says of them.
+//
 // # What gives, and what takes away
 //
 // Giving needs proof: a signature over a text, checked by the signer. Taking away

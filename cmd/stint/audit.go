@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +14,7 @@ import (
 
 	"stint/cmd/stint/internal/account"
 	"stint/server/api"
+	"stint/server/border"
 	"stint/server/ledger"
 )
 
@@ -148,25 +147,12 @@ func openCheckpoint(text, key string) (ledger.Checkpoint, error) {
 	return ledger.Open([]byte(text), verifier.Name(), verifier)
 }
 
-// strict decodes JSON in which nothing is unknown and nothing follows.
-func strict(data []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON")
-	}
-	return nil
-}
-
 func readJSON(path string, into any) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	if err := strict(data, into); err != nil {
+	if err := border.DecodeStrict(data, into); err != nil {
 		return &unprovenError{fmt.Errorf("reading %s: %w", path, err)}
 	}
 	return nil

@@ -141,6 +141,12 @@ func policyShowCommand(e *environment) *cobra.Command {
 		return nil
 	})
 	command.Flags().StringVar(&directory, "write", "", "write the files into this directory, which is made if missing")
+	command.PreRunE = func(command *cobra.Command, _ []string) error {
+		if directory != "" && command.Flags().Changed("output") {
+			return &usageError{errors.New("--write writes the files, and --output says how to print them; give one")}
+		}
+		return nil
+	}
 	return command
 }
 

@@ -103,6 +103,17 @@ func TestInventorySign(t *testing.T) {
 	}
 }
 
+// What --output prints instead of the files must not look like having written them.
+func TestPolicyIsWrittenOrPrinted(t *testing.T) {
+	t.Parallel()
+	var out, complaints bytes.Buffer
+	e := &environment{out: &out, err: &complaints, in: strings.NewReader(""), now: time.Now, random: rand.Reader}
+	code := run(t.Context(), e, []string{"policy", "show", "--write", t.TempDir(), "--output", "json"})
+	if code != exitUsage || !strings.Contains(complaints.String(), "give one") {
+		t.Errorf("%d %s%s", code, out.String(), complaints.String())
+	}
+}
+
 // A file that the broker names never leads out of the directory.
 func TestPolicyFilesStayInside(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -14,6 +13,7 @@ import (
 	"stint/cmd/stint/internal/proof"
 	"stint/cmd/stint/internal/report"
 	"stint/server/api"
+	"stint/server/border"
 )
 
 func evidenceCommand(e *environment) *cobra.Command {
@@ -146,18 +146,17 @@ func readEvidence(path string) (api.Evidence, error) {
 }
 
 // readBounded reads a file that is no longer than it may be.
-func readBounded(path string, most int64) ([]byte, error) {
+func readBounded(path string, most int) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, most+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	if int64(len(data)) > most {
+	data, err := border.ReadAtMost(file, most)
+	if errors.Is(err, border.ErrTooLong) {
 		return nil, &unprovenError{fmt.Errorf("%s is longer than %d bytes", path, most)}
+	} else if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return data, nil
 }

@@ -34,6 +34,7 @@ const (
 	EventSuspensionDelivered = "person.suspension-confirmed" // the signer has it in its ledger
 	EventSuspensionRefused   = "person.suspension-refused"
 	EventInventoryTaken      = "inventory.taken"
+	EventKeysRotated         = "keys.rotated"
 	EventAsked               = "request.asked"
 	EventApprovalGiven       = "request.approval-given"
 	EventApproved            = "request.approved"

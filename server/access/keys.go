@@ -6,9 +6,6 @@ import (
 	"stint/policies"
 )
 
-// EventKeysRotated is the kind of audit event that RotateKeys leaves.
-const EventKeysRotated = "keys.rotated"
-
 // maxKeyReason is how long the reason of a rotation may be, in characters.
 const maxKeyReason = 300
 

@@ -7,6 +7,9 @@
 //	proxies ─► internal/proxies ────────────────────────┘        └─► internal/signing ─► signer
 //	               └─► internal/recordings
 //
+//	signer's ledger ─► internal/mirror ─► internal/monitor ─► alarms (access.Service)
+//	targets' reports ─► internal/portal ──────┘
+//
 // It holds no key that opens anything. What it decides is for people to see
 // early; the signer decides again, by itself.
 //

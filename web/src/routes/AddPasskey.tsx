@@ -12,11 +12,11 @@ import { Mark } from '../ui/StateBadge'
 import { notify } from '../ui/Toasts'
 import { passkeysWork } from '../webauthn'
 import { called } from '../words'
-import { GroupChoice } from './GroupChoice'
+import { administrators, GroupChoice } from './GroupChoice'
 import styles from './Passkeys.module.css'
 
 /** Makes a passkey and lets it prove itself; then it waits for an authority, and the page behind shows it so. */
-export function AddPasskey({ open, onClose, first }: { open: boolean; onClose: () => void; first: boolean }) {
+export function AddPasskey({ open, onClose }: { open: boolean; onClose: () => void }) {
   const me = useMe()
   const [name, setName] = useState(() => suggestedName(called(me.person)))
   const [groups, setGroups] = useState<string[]>([])
@@ -82,8 +82,10 @@ export function AddPasskey({ open, onClose, first }: { open: boolean; onClose: (
             <Input value={name} maxLength={64} onValueChange={(value) => setName(value)} />
           </Field>
           <GroupChoice chosen={groups} onChange={setGroups} />
-          {groups.length > 0 && (
-            <p className={styles.meta}>An administrator must then sign for it{first ? '' : ', with their own passkey'}.</p>
+          {groups.length > 0 || me.roster_groups.includes(administrators) ? (
+            <p className={styles.meta}>Administrators must then sign for it, as many as the policy says.</p>
+          ) : (
+            me.roster_groups.length > 0 && <p className={styles.meta}>An earlier passkey of yours can then sign for it.</p>
           )}
         </>
       ) : (

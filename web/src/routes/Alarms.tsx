@@ -54,7 +54,7 @@ export function Alarms() {
         <Loading what="the alarms" />
       ) : items.length === 0 && !list.error ? (
         <EmptyState title={view === 'open' ? 'No alarm is open' : 'There was never an alarm'}>
-          Everything that the signer has issued is explained by a grant.
+          {view === 'open' ? 'Nothing was found that somebody has not looked into.' : 'All that was compared fits.'}
         </EmptyState>
       ) : (
         <div className={styles.list}>

@@ -76,8 +76,8 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
       </h2>
       {told.words.length > 0 ? (
         <ul className={styles.words} aria-label="What it changes">
-          {told.words.map((text) => (
-            <li key={text}>
+          {told.words.map((text, index) => (
+            <li key={index}>
               <bdi>{text}</bdi>
             </li>
           ))}

@@ -20,6 +20,8 @@ export function GroupChoice({ chosen, onChange, of }: GroupChoiceProps) {
   const me = useMe()
   const roles = useQuery(rolesQuery)
   const [other, setOther] = useState('')
+  // A new passkey speaks for all that its owner is in already: the statement names them too.
+  const held = of ? [] : me.roster_groups
   const approving = new Set((roles.data?.items ?? []).flatMap((role) => role.stages.flatMap((stage) => stage.groups)))
   const offered = [
     ...new Set([
@@ -39,13 +41,20 @@ export function GroupChoice({ chosen, onChange, of }: GroupChoiceProps) {
         hint={
           of
             ? 'With none of them they approve nothing.'
-            : 'With none of them it confirms your own sign-ins and nothing else.'
+            : held.length > 0
+              ? 'Groups that you are in already stay.'
+              : 'With none of them it confirms your own sign-ins and nothing else.'
         }
       >
         <div className={styles.groups}>
           {offered.map((group) => (
             <label key={group} className={styles.group}>
-              <input type="checkbox" checked={chosen.includes(group)} onChange={() => toggle(group)} />
+              <input
+                type="checkbox"
+                checked={held.includes(group) || chosen.includes(group)}
+                disabled={held.includes(group)}
+                onChange={() => toggle(group)}
+              />
               <span>{group}</span>
               <span className={styles.groupWords}>{meaning(group, approving, of !== undefined)}</span>
             </label>

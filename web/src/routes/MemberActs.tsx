@@ -46,8 +46,8 @@ export function Suspend({ member, open, onClose }: { member: Member; open: boole
     >
       {holds.length > 0 && (
         <ul className={styles.words} aria-label="What ends">
-          {holds.map((text) => (
-            <li key={text}>
+          {holds.map((text, index) => (
+            <li key={index}>
               <bdi>{text}</bdi>
             </li>
           ))}

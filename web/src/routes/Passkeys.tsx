@@ -84,7 +84,7 @@ export function Passkeys() {
           </div>
         )}
       </Section>
-      <AddPasskey open={adding} onClose={() => setAdding(false)} first={settled.length === 0} />
+      <AddPasskey open={adding} onClose={() => setAdding(false)} />
     </>
   )
 }

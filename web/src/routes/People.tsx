@@ -77,9 +77,12 @@ function MemberCard({ member }: { member: Member }) {
   return (
     <article className={styles.enrolment} aria-label={name}>
       <div className={styles.head}>
-        <p className={styles.name}>
-          <Person person={member.person} />
-        </p>
+        <div>
+          <p className={styles.name}>
+            <Person person={member.person} />
+          </p>
+          {member.person.email && <bdi>{member.person.email}</bdi>}
+        </div>
         <span>
           {member.last_seen ? (
             <>

@@ -6,6 +6,7 @@ import (
 
 	"stint/policies"
 	"stint/server/api"
+	"stint/server/border"
 	"stint/server/evidence"
 )
 
@@ -54,7 +55,7 @@ type Administrator struct {
 // ReadAnchor reads a trust file of version 1.
 func ReadAnchor(data []byte) (Anchor, error) {
 	var a Anchor
-	if err := strict(data, &a); err != nil {
+	if err := border.DecodeStrict(data, &a); err != nil {
 		return Anchor{}, err
 	}
 	if a.Version != 1 {

@@ -1,13 +1,12 @@
 package proof
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"stint/server/api"
+	"stint/server/border"
 	"stint/server/evidence"
 	"stint/server/ledger"
 )
@@ -27,7 +26,7 @@ func Read(data []byte) (api.Evidence, error) {
 	if len(data) > MaxFile {
 		return file, fmt.Errorf("the file is longer than %d bytes", MaxFile)
 	}
-	if err := strict(data, &file); err != nil {
+	if err := border.DecodeStrict(data, &file); err != nil {
 		return api.Evidence{}, err
 	}
 	switch {
@@ -86,7 +85,7 @@ func proven(entries []api.ProvenEntry, checkpoint ledger.Checkpoint) ([]leaf, er
 // see another entry in the same bytes.
 func readEntry(text string) (evidence.Entry, error) {
 	var entry evidence.Entry
-	if err := strict([]byte(text), &entry); err != nil {
+	if err := border.DecodeStrict([]byte(text), &entry); err != nil {
 		return entry, fmt.Errorf("it is not an entry of this version: %w", err)
 	}
 	again, err := json.Marshal(entry)
@@ -107,17 +106,4 @@ func readEntry(text string) (evidence.Entry, error) {
 		return entry, fmt.Errorf("it records %d things, not one", things)
 	}
 	return entry, nil
-}
-
-// strict decodes JSON in which nothing is unknown and nothing follows.
-func strict(data []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON")
-	}
-	return nil
 }

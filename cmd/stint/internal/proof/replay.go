@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"stint/server/api"
+	"stint/server/border"
 	"stint/server/evidence"
 )
 
@@ -167,7 +168,7 @@ func withPasskeys(approvals []evidence.Approval, bundle evidence.Bundle, trust e
 // agree verifies the approvals of a request without a certificate.
 func (f *Finding) agree(text string, trust evidence.Trust, c evidence.Circumstances) error {
 	var bundle evidence.Bundle
-	if err := strict([]byte(text), &bundle); err != nil {
+	if err := border.DecodeStrict([]byte(text), &bundle); err != nil {
 		return failed("bundle", "the approvals cannot be read: %v", err)
 	}
 	request, err := evidence.DecodeAs[*evidence.Request](bundle.Request)

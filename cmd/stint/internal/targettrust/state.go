@@ -1,11 +1,9 @@
 package targettrust
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/mod/sumdb/note"
 
+	"stint/server/border"
 	"stint/server/evidence"
 )
 
@@ -64,12 +63,7 @@ func Load(path string) (State, error) {
 		return State{}, err
 	}
 	var s State
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err = decoder.Decode(&s); err == nil && decoder.Decode(new(any)) != io.EOF {
-		err = errors.New("something follows the JSON")
-	}
-	if err == nil && (s.Version != 1 || len(s.Authorities) == 0) {
+	if err = border.DecodeStrict(data, &s); err == nil && (s.Version != 1 || len(s.Authorities) == 0) {
 		err = errors.New("it is of another version")
 	}
 	if err == nil {

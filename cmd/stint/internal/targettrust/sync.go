@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"stint/server/api"
+	"stint/server/border"
 	"stint/server/evidence"
 )
 
@@ -123,9 +123,7 @@ func fetch(ctx context.Context, broker *api.Client, s State) (offered evidence.T
 	if err != nil {
 		return offered, err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(answer.Evidence))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&offered); err != nil {
+	if err := border.DecodeStrict(answer.Evidence, &offered); err != nil {
 		return offered, fmt.Errorf("the broker's answer is not understood; are it and this program of the same version? (%w)", err)
 	}
 	return offered, nil

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"time"
 
+	"stint/policies"
 	"stint/server/access"
 	"stint/server/broker/internal/store"
 	"stint/server/evidence"
@@ -158,7 +159,7 @@ func (m *Monitor) compareEntries(ctx context.Context, log store.MirroredLog) err
 const endingTolerance = time.Minute
 
 // compareEntry finds the grant that an issue is for.
-func compareEntry(r access.RequestReader, log store.MirroredLog, leaf store.MirroredLeaf) (*access.Alarm, error) {
+func compareEntry(r access.Reader, log store.MirroredLog, leaf store.MirroredLeaf) (*access.Alarm, error) {
 	var entry evidence.Entry
 	if err := json.Unmarshal(leaf.Data, &entry); err != nil {
 		return &access.Alarm{
@@ -184,10 +185,14 @@ func compareEntry(r access.RequestReader, log store.MirroredLog, leaf store.Mirr
 		if why == "" || err != nil {
 			return nil, err
 		}
+		who, err := called(r, entry.Session.Requester)
+		if err != nil {
+			return nil, err
+		}
 		return &access.Alarm{
 			Kind: access.AlarmCertificate, Cause: fmt.Sprintf("%s: entry %d of %s", access.AlarmCertificate, leaf.Number, log.Origin),
 			Title: fmt.Sprintf("The signer issued the certificate %d for %.80q to %.80q, and no grant explains it.",
-				entry.Session.Serial, entry.Session.Principal, entry.Session.Requester.Subject),
+				entry.Session.Serial, entry.Session.Principal, who),
 			Request: known(why, entry.Session.Request), Detail: detail(leaf, log, entry.Time, why),
 		}, nil
 	case entry.Target != nil:
@@ -213,6 +218,19 @@ func compareEntry(r access.RequestReader, log store.MirroredLog, leaf store.Mirr
 		}, nil
 	}
 	return nil, nil
+}
+
+// called is somebody as people know them, or by their identity where they never
+// signed in here. It is for reading; the detail has the identity itself.
+func called(r access.PeopleReader, who policies.Subject) (string, error) {
+	known, err := r.Person(who)
+	if errors.Is(err, access.ErrNoRow) {
+		return who.Subject, nil
+	}
+	if known.Person.Email != "" {
+		return known.Person.Email, err
+	}
+	return known.Person.Name, err
 }
 
 const noRequest = "there is no such request here"

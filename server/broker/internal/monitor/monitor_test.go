@@ -197,8 +197,14 @@ func TestWhatDoesNotFit(t *testing.T) {
 		says    string
 	}{
 		"no such request": {func(h *house) { h.issue("req-none") }, access.AlarmCertificate, "there is no such request"},
-		"never granted":   {func(h *house) { h.grant("r", pending); h.issue("r") }, access.AlarmCertificate, "it is pending"},
-		"denied":          {func(h *house) { h.grant("r", pending, state(access.Denied)); h.issue("r") }, access.AlarmCertificate, "it is denied"},
+		"by somebody known": {func(h *house) {
+			must(h.t, h.store.Write(h.t.Context(), func(tx access.Tx) error {
+				return tx.PutPerson(access.KnownPerson{Person: alice, Handle: []byte("alice"), LastSeen: now})
+			}))
+			h.issue("req-none")
+		}, access.AlarmCertificate, `to "Alice"`},
+		"never granted": {func(h *house) { h.grant("r", pending); h.issue("r") }, access.AlarmCertificate, "it is pending"},
+		"denied":        {func(h *house) { h.grant("r", pending, state(access.Denied)); h.issue("r") }, access.AlarmCertificate, "it is denied"},
 		"somebody else's": {func(h *house) {
 			h.grant("r")
 			h.issue("r", func(e *evidence.SessionEntry) { e.Requester.Subject = "mallory" })

@@ -225,7 +225,7 @@ function applyKeys(entry, beliefs, anchor) {
   const user = (keys.keys ?? []).filter((key) => key.purpose === "user-ca");
   if (user.length) beliefs.authorities = user;
   const what = [keys.keys?.length && "the signer\u2019s", keys.issuer?.length && "the identity provider\u2019s"].filter(Boolean);
-  return { what: `Keys as of then: ${what.join(" and ") || "the ledger\u2019s"}${keys.reason ? `, because: ${keys.reason}` : ""}`, by: ["the signer"], texts: [] };
+  return { what: `The keys that count from then on: ${what.join(" and ") || "the ledger\u2019s"}${keys.reason ? `, because: ${keys.reason}` : ""}`, by: ["the signer"], texts: [] };
 }
 
 // What one entry makes of what was believed before it.
