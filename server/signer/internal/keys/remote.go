@@ -64,8 +64,8 @@ func (r *remote) act(what string, do func(context.Context) error) error {
 	defer cancel()
 	err := do(ctx)
 	switch {
-	case err == nil || errors.Is(err, ErrMissing):
-		return err
+	case err == nil:
+		return nil
 	case ctx.Err() == context.DeadlineExceeded:
 		return fmt.Errorf("%s did not finish %s within %s; look whether this machine reaches it: %w", r.name, what, r.deadline, err)
 	case r.service.refuses(err):
