@@ -77,7 +77,8 @@ var neverLinks = []struct {
 		[]string{"server/signer", "cmd/stint-signer"},
 		[]string{"github.com/gin-gonic/...", "gorm.io/...", "github.com/slack-go/...", "stint/server/broker/...", "stint/server/access", "stint/recorder/...",
 			// Behind build tags only: the plain signer stays small.
-			"github.com/ThalesGroup/...", "github.com/miekg/..."},
+			"github.com/ThalesGroup/...", "github.com/miekg/...",
+			"github.com/aws/...", "github.com/Azure/...", "cloud.google.com/...", "google.golang.org/..."},
 	},
 	{
 		[]string{"recorder", "cmd/stint-proxy"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,15 @@ type KeysConfig struct {
 	// PKCS11 keeps every key but the log's in a PKCS#11 token. It needs a build with
 	// the tag pkcs11.
 	PKCS11 *PKCS11Config `json:"pkcs11,omitempty"`
+	// AWSKMS keeps every key but the log's in AWS KMS, in the region of that name. It
+	// needs a build with the tag awskms.
+	AWSKMS string `json:"awskms,omitempty"`
+	// GCPKMS is the same for Google Cloud KMS: the full name of a key ring, as in
+	// "projects/P/locations/L/keyRings/R". The tag is gcpkms.
+	GCPKMS string `json:"gcpkms,omitempty"`
+	// AzureKMS is the same for Azure Key Vault: the address of a vault of the Premium
+	// tier or of a Managed HSM. The tag is azurekms.
+	AzureKMS string `json:"azurekms,omitempty"`
 }
 
 // PKCS11Config is a token of a PKCS#11 module. Its PIN comes from a file or from a
@@ -43,6 +53,42 @@ type PKCS11Config struct {
 	Token         string `json:"token"`  // label
 	PINFile       string `json:"pin_file,omitempty"`
 	PINCredential string `json:"pin_credential,omitempty"`
+}
+
+// services are the key services that are configured; there can be one.
+func (c KeysConfig) services() (named []*keys.Service) {
+	for _, s := range []keys.Service{{Name: "awskms", Place: c.AWSKMS}, {Name: "gcpkms", Place: c.GCPKMS}, {Name: "azurekms", Place: c.AzureKMS}} {
+		if s.Place != "" {
+			named = append(named, &s)
+		}
+	}
+	return named
+}
+
+var (
+	regionPattern  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`)
+	keyRingPattern = regexp.MustCompile(`^projects/[a-z0-9:.-]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]+$`)
+	vaultPattern   = regexp.MustCompile(`^https://[a-z0-9-]+(\.[a-z0-9-]+)+/?$`)
+)
+
+// checkPlaces refuses to keep keys in two places, or in one that cannot be.
+func (c KeysConfig) checkPlaces() (faults []error) {
+	if p := c.PKCS11; p != nil && (!filepath.IsAbs(p.Module) || p.Token == "" || (p.PINFile == "") == (p.PINCredential == "")) {
+		faults = append(faults, errors.New("keys.pkcs11: it needs the absolute path of a module, the label of a token, and pin_file or pin_credential"))
+	}
+	if c.AWSKMS != "" && !regionPattern.MatchString(c.AWSKMS) {
+		faults = append(faults, fmt.Errorf("keys.awskms: %q is no region such as eu-central-1", c.AWSKMS))
+	}
+	if c.GCPKMS != "" && !keyRingPattern.MatchString(c.GCPKMS) {
+		faults = append(faults, fmt.Errorf("keys.gcpkms: %q is no key ring such as projects/P/locations/L/keyRings/R", c.GCPKMS))
+	}
+	if c.AzureKMS != "" && !vaultPattern.MatchString(c.AzureKMS) {
+		faults = append(faults, fmt.Errorf("keys.azurekms: %q is no vault's address such as https://NAME.vault.azure.net", c.AzureKMS))
+	}
+	if named := len(c.services()); named > 1 || named == 1 && c.PKCS11 != nil {
+		faults = append(faults, errors.New("keys: there can be one of pkcs11, awskms, gcpkms and azurekms"))
+	}
+	return faults
 }
 
 // lives are how long a key of each purpose signs.
@@ -76,10 +122,7 @@ func (c *Config) checkKeys() (faults []error) {
 	if c.KeyPassphraseFile != "" && c.KeyPassphraseCredential != "" {
 		faults = append(faults, errors.New("key_passphrase_file and key_passphrase_credential: there can be one of them"))
 	}
-	if p := c.Keys.PKCS11; p != nil && (!filepath.IsAbs(p.Module) || p.Token == "" || (p.PINFile == "") == (p.PINCredential == "")) {
-		faults = append(faults, errors.New("keys.pkcs11: it needs the absolute path of a module, the label of a token, and pin_file or pin_credential"))
-	}
-	return faults
+	return append(faults, c.Keys.checkPlaces()...)
 }
 
 // secret reads what a file holds, or a credential that systemd hands this process
@@ -124,6 +167,9 @@ func openKeys(config Config, lock *journal.Lock) (*keys.Ring, error) {
 			return nil, err
 		}
 		settings.Module = &keys.Module{Library: p.Module, Token: p.Token, PIN: string(pin)}
+	}
+	for _, service := range config.Keys.services() {
+		settings.Service = service
 	}
 	ring, err := keys.Load(settings)
 	if !errors.Is(err, keys.ErrNone) {

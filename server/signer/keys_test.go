@@ -54,6 +54,14 @@ func TestHowKeysAreConfigured(t *testing.T) {
 		"a PIN too many": {func(c *Config) {
 			c.Keys.PKCS11 = &PKCS11Config{Module: "/lib.so", Token: "t", PINFile: "/pin", PINCredential: "pin"}
 		}, "pkcs11"},
+		"no region":     {func(c *Config) { c.Keys.AWSKMS = "Frankfurt" }, "region"},
+		"no key ring":   {func(c *Config) { c.Keys.GCPKMS = "projects/p/locations/l/keyRings/r/cryptoKeys/k" }, "key ring"},
+		"no TLS":        {func(c *Config) { c.Keys.AzureKMS = "http://stint.vault.azure.net" }, "vault"},
+		"a vault's key": {func(c *Config) { c.Keys.AzureKMS = "https://stint.vault.azure.net/keys/k" }, "vault"},
+		"two services":  {func(c *Config) { c.Keys.AWSKMS, c.Keys.AzureKMS = "eu-central-1", "https://stint.vault.azure.net" }, "one of"},
+		"and a token": {func(c *Config) {
+			c.Keys = KeysConfig{AWSKMS: "eu-central-1", PKCS11: &PKCS11Config{Module: "/lib.so", Token: "t", PINFile: "/pin"}}
+		}, "one of"},
 	} {
 		c := Config{}
 		test.change(&c)
@@ -61,8 +69,14 @@ func TestHowKeysAreConfigured(t *testing.T) {
 			t.Errorf("%s: %v", name, faults)
 		}
 	}
-	c.Keys = KeysConfig{Life: "1h30m", HostLife: "24h", PKCS11: &PKCS11Config{Module: "/lib.so", Token: "t", PINCredential: "pin"}}
-	if faults := c.checkKeys(); len(faults) != 0 {
-		t.Error(faults)
+	for name, good := range map[string]KeysConfig{
+		"module": {Life: "1h30m", HostLife: "24h", PKCS11: &PKCS11Config{Module: "/lib.so", Token: "t", PINCredential: "pin"}},
+		"AWS":    {AWSKMS: "us-gov-east-1"},
+		"Google": {GCPKMS: "projects/example.com:p-1/locations/europe-west3/keyRings/stint_1"},
+		"Azure":  {AzureKMS: "https://stint.managedhsm.azure.net/"},
+	} {
+		if faults := (&Config{Keys: good}).checkKeys(); len(faults) != 0 {
+			t.Errorf("%s: %v", name, faults)
+		}
 	}
 }

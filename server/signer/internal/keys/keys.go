@@ -7,9 +7,10 @@
 // names one that a power cut takes away; one that the ledger does not name, or names
 // no longer, is deleted by Keep.
 //
-// Where keys are kept is a store: files that a passphrase encrypts, or a PKCS#11
-// module in builds with the tag pkcs11. The log key, which signs checkpoints and
-// never changes, is always a file.
+// Where keys are kept is a store: files that a passphrase encrypts; a PKCS#11 module
+// in builds with the tag pkcs11; or a cloud's key management service in builds with
+// the tag awskms, gcpkms or azurekms. The log key, which signs checkpoints and never
+// changes, is always a file.
 package keys
 
 import (
@@ -47,7 +48,8 @@ type Settings struct {
 	Instance   string
 	Passphrase []byte // that encrypts the files; empty: they are not
 	Random     io.Reader
-	Module     *Module // nil: all keys are files
+	Module     *Module  // nil: none
+	Service    *Service // nil: none; without either, all keys are files
 }
 
 // Module is a PKCS#11 module that keeps every key but the log's.
@@ -231,9 +233,12 @@ func load(settings Settings, box *sealer) (*Ring, error) {
 		return nil, fmt.Errorf("the key file %s: %w", logKey, err)
 	}
 	ring.verifierKey = verifierKey
-	if settings.Module != nil {
+	switch {
+	case settings.Module != nil:
 		ring.store, err = openModule(settings)
-	} else {
+	case settings.Service != nil:
+		ring.store, err = openService(settings)
+	default:
 		ring.store = &files{directory: settings.Directory, box: box, random: settings.Random}
 	}
 	return ring, err
