@@ -27,7 +27,11 @@ func (m *Monitor) newSessions(ctx context.Context) ([]access.Session, error) {
 	return m.config.Store.SessionsFrom(ctx, from, page)
 }
 
-// newCertificates are those that were stored since a little before the last round.
+// mostCertificates bounds what one round looks at.
+const mostCertificates = 20 * page
+
+// newCertificates are those that were stored since a little before the last round,
+// the oldest first, mostCertificates at a time.
 func (m *Monitor) newCertificates(ctx context.Context) ([]access.Certificate, error) {
 	last, err := m.config.Store.Position(ctx, positionCertificates)
 	if err != nil {
@@ -40,7 +44,7 @@ func (m *Monitor) newCertificates(ctx context.Context) ([]access.Certificate, er
 			return nil, err
 		}
 		all = append(all, some...)
-		if len(some) < page || some[len(some)-1].Issued.Equal(since) || len(all) >= 20*page {
+		if len(some) < page || some[len(some)-1].Issued.Equal(since) || len(all) >= mostCertificates {
 			return all, nil
 		}
 		since = some[len(some)-1].Issued
@@ -147,7 +151,18 @@ func (m *Monitor) compareCertificates(ctx context.Context, log store.MirroredLog
 	if len(certificates) == 0 {
 		return nil
 	}
-	return m.config.Store.SetPosition(ctx, positionCertificates, certificates[len(certificates)-1].Issued.UnixMicro())
+	return m.config.Store.SetPosition(ctx, positionCertificates, after(certificates).UnixMicro())
+}
+
+// after is where the next round begins, the overlap apart. A round that was cut off
+// says to go on where it ended: with the overlap, whoever has many certificates made
+// in a short time would keep the monitor looking at the same ones for ever.
+func after(certificates []access.Certificate) time.Time {
+	last := certificates[len(certificates)-1].Issued
+	if len(certificates) >= mostCertificates {
+		return last.Add(overlap)
+	}
+	return last
 }
 
 func (m *Monitor) compareCertificate(ctx context.Context, log store.MirroredLog, c access.Certificate) (*access.Alarm, error) {
