@@ -279,3 +279,31 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// The library compares every key of a mapping with every other and words each pair:
+// a small file could take minutes, and the memory of the process.
+func TestHostileFilesAreCheap(t *testing.T) {
+	t.Parallel()
+	label := func(i int) string { return fmt.Sprintf("  k%d: v\n", i) }
+	var distinct strings.Builder
+	for i := range 60_000 {
+		distinct.WriteString(label(i))
+	}
+	for name, text := range map[string]string{
+		"one key often": "kind: Target\nname: a\nlabels:\n" + strings.Repeat("  k: v\n", 100_000),
+		"many keys":     "kind: Target\nname: a\nlabels:\n" + distinct.String(),
+		"aliases":       "kind: Target\nname: a\nlabels:\n  a: &a [x,x,x,x]\n  b: &b [*a,*a,*a,*a]\n  c: [*b,*b,*b,*b]\n",
+		"many faults":   strings.Repeat("kind: X\n---\n", 20_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bundle, err := Parse(map[string]string{"f.yaml": text})
+			if err == nil || bundle != nil {
+				t.Fatal("it was taken")
+			}
+			if size := len(err.Error()); size > 64<<10 {
+				t.Errorf("the faults have %d bytes", size)
+			}
+		})
+	}
+}
