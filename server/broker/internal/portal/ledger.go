@@ -127,7 +127,7 @@ func (p *Portal) acceptedSerials(ctx context.Context, in *onlyBody[api.AcceptedS
 	// 3. Compared with the ledger as it is now.
 	accepted := make([]monitor.Accepted, len(in.Body.Serials))
 	for i, s := range in.Body.Serials {
-		accepted[i] = monitor.Accepted{Serial: s.Serial, KeyID: s.KeyID, Login: s.Login}
+		accepted[i] = monitor.Accepted{Serial: s.Serial, KeyID: s.KeyID, Login: s.Login, Time: exactly(s.Time)}
 	}
 	unknown, err := p.config.Monitor.CompareAccepted(ctx, target.Name, accepted)
 	if err != nil {
@@ -135,6 +135,14 @@ func (p *Portal) acceptedSerials(ctx context.Context, in *onlyBody[api.AcceptedS
 			Message: "The signer's ledger cannot be read now, so nothing was compared; send the report again later.", Cause: err}
 	}
 	return &body[api.AcceptedSerialsResult]{api.AcceptedSerialsResult{Known: len(accepted) - len(unknown), Unknown: list(unknown)}}, nil
+}
+
+// exactly is zero for what a target's log did not say exactly.
+func exactly(t time.Time) time.Time {
+	if t.Year() <= 1 {
+		return time.Time{}
+	}
+	return t
 }
 
 // signedByHost checks a signature by an SSH host key. RSA with SHA-1 is refused.
