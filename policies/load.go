@@ -86,7 +86,9 @@ func Parse(files map[string]string) (*Bundle, error) {
 			return nil, fmt.Errorf("the policy folder holds more than %d bytes", mostBundle)
 		}
 		l.bundle.files[name] = text
-		l.read(name, []byte(text))
+		if l.visible(name, text) {
+			l.read(name, []byte(text))
+		}
 	}
 	if len(l.bundle.files) == 0 && len(l.faults) == 0 {
 		return nil, errors.New("the policy folder holds no .yaml file")
@@ -325,6 +327,28 @@ func kindOf(top *yaml.Node) (kind string, line int) {
 		return "", root.Line
 	}
 	return root.Content[1].Value, root.Line
+}
+
+// mostName is how long the name of a policy file may be, in characters.
+const mostName = 100
+
+// visible refuses what would read otherwise than it counts: administrators sign a
+// policy by looking at the difference of its files, comments and all.
+func (l *loader) visible(file, text string) bool {
+	if err := CheckText(file, mostName); err != nil || strings.ContainsAny(file, `/\`) {
+		l.fault(strconv.Quote(file), 1, "A policy file has a plain name of at most %d characters.", mostName)
+		return false
+	}
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line = strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), "\t", " ")
+		if err := CheckText(line, len(line)); err != nil {
+			l.fault(file, number, "This cannot stand in a policy: %v.", err)
+			return false
+		}
+	}
+	return true
 }
 
 // plain refuses YAML whose meaning lies elsewhere than where it stands (anchors,

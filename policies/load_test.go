@@ -307,3 +307,24 @@ func TestHostileFilesAreCheap(t *testing.T) {
 		})
 	}
 }
+
+// Whoever signs a policy looks at the text of its files.
+func TestNothingInvisibleStandsInAPolicy(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ file, text string }{
+		"direction in a comment": {"a.yaml", goodOrganization + "# \u202egnihton\n"},
+		"a carriage return":      {"a.yaml", goodOrganization + "# off\rreviewers: [everybody]\n"},
+		"nothing to see":         {"a.yaml", goodOrganization + "# a\u200bb\n"},
+		"in a file's name":       {"a\u202eb.yaml", goodOrganization},
+		"a file's name as lines": {"a\nb.yaml", goodOrganization},
+		"a path":                 {"../a.yaml", goodOrganization},
+		"a long name":            {strings.Repeat("a", 200) + ".yaml", goodOrganization},
+	} {
+		if _, err := Parse(map[string]string{c.file: c.text}); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	if _, err := Parse(map[string]string{"a.yaml": strings.ReplaceAll(goodOrganization, "\n", "\t# caf\u00e9 \u65e5\n")}); err != nil {
+		t.Errorf("words of other languages, and tabs: %v", err)
+	}
+}
