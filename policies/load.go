@@ -240,6 +240,7 @@ type document struct {
 // mapping with every other, and has a sentence for each pair that is the same.
 const (
 	mostKeys   = 1000 // of one mapping
+	mostItems  = 5000 // of one list
 	mostFaults = 100
 )
 
@@ -363,6 +364,9 @@ func (l *loader) plain(file string, n *yaml.Node) bool {
 		l.fault(file, n.Line, "Tags and merges are not used in policies; write it out.")
 		return false
 	case n.Kind == yaml.MappingNode && !l.keys(file, n):
+		return false
+	case n.Kind == yaml.SequenceNode && len(n.Content) > mostItems:
+		l.fault(file, n.Line, "A list has at most %d items.", mostItems)
 		return false
 	}
 	plain := true

@@ -292,6 +292,7 @@ func TestHostileFilesAreCheap(t *testing.T) {
 	for name, text := range map[string]string{
 		"one key often": "kind: Target\nname: a\nlabels:\n" + strings.Repeat("  k: v\n", 100_000),
 		"many keys":     "kind: Target\nname: a\nlabels:\n" + distinct.String(),
+		"a long list":   "kind: Organization\nreviewers: [a" + strings.Repeat(",a", 100_000) + "]\n",
 		"aliases":       "kind: Target\nname: a\nlabels:\n  a: &a [x,x,x,x]\n  b: &b [*a,*a,*a,*a]\n  c: [*b,*b,*b,*b]\n",
 		"many faults":   strings.Repeat("kind: X\n---\n", 20_000),
 	} {
