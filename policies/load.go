@@ -86,7 +86,9 @@ func Parse(files map[string]string) (*Bundle, error) {
 			return nil, fmt.Errorf("the policy folder holds more than %d bytes", mostBundle)
 		}
 		l.bundle.files[name] = text
-		l.read(name, []byte(text))
+		if l.visible(name, text) {
+			l.read(name, []byte(text))
+		}
 	}
 	if len(l.bundle.files) == 0 && len(l.faults) == 0 {
 		return nil, errors.New("the policy folder holds no .yaml file")
@@ -234,7 +236,19 @@ type document struct {
 	target       *Target
 }
 
+// Bounds that keep a hostile file cheap: the library compares every key of a
+// mapping with every other, and has a sentence for each pair that is the same.
+const (
+	mostKeys   = 1000 // of one mapping
+	mostItems  = 5000 // of one list
+	mostFaults = 100
+)
+
+// fault notes what is wrong, as long as somebody may still read it.
 func (l *loader) fault(file string, line int, format string, values ...any) {
+	if len(l.faults) >= mostFaults {
+		return
+	}
 	l.faults = append(l.faults, fmt.Errorf("%s:%d: %s", file, line, fmt.Sprintf(format, values...)))
 }
 
@@ -243,7 +257,7 @@ func (l *loader) fault(file string, line int, format string, values ...any) {
 func (l *loader) read(file string, text []byte) {
 	nodes, strict := yaml.NewDecoder(bytes.NewReader(text)), yaml.NewDecoder(bytes.NewReader(text))
 	strict.KnownFields(true)
-	for {
+	for len(l.faults) < mostFaults {
 		var top yaml.Node
 		if err := nodes.Decode(&top); errors.Is(err, io.EOF) {
 			return
@@ -254,7 +268,12 @@ func (l *loader) read(file string, text []byte) {
 		}
 		d := document{file: file}
 		var err error
-		switch kind, line := kindOf(&top); kind {
+		kind, line := kindOf(&top)
+		// Before the types see it: what is not plain may cost them any time.
+		if !l.plain(file, &top) {
+			kind = "not plain"
+		}
+		switch kind {
 		case "Organization":
 			var into struct {
 				Kind         string
@@ -277,9 +296,11 @@ func (l *loader) read(file string, text []byte) {
 			err = strict.Decode(&into)
 			d.target = &into.Target
 		default:
-			if kind == "" {
+			switch kind {
+			case "not plain": // which was said
+			case "":
 				l.fault(file, line, "A document begins with `kind:` and one of Organization, Role or Target.")
-			} else {
+			default:
 				l.fault(file, line, "There is no kind %q; use Organization, Role or Target.", kind)
 			}
 			var skipped yaml.Node
@@ -293,7 +314,6 @@ func (l *loader) read(file string, text []byte) {
 			continue
 		}
 		d.node = top.Content[0]
-		l.plain(file, d.node)
 		l.documents = append(l.documents, d)
 	}
 }
@@ -310,20 +330,68 @@ func kindOf(top *yaml.Node) (kind string, line int) {
 	return root.Content[1].Value, root.Line
 }
 
-// plain refuses YAML whose meaning lies elsewhere than where it stands:
-// anchors, aliases, merges and tags. A reviewer of a change reads what counts.
-func (l *loader) plain(file string, n *yaml.Node) {
+// mostName is how long the name of a policy file may be, in characters.
+const mostName = 100
+
+// visible refuses what would read otherwise than it counts: administrators sign a
+// policy by looking at the difference of its files, comments and all.
+func (l *loader) visible(file, text string) bool {
+	if err := CheckText(file, mostName); err != nil || strings.ContainsAny(file, `/\`) {
+		l.fault(strconv.Quote(file), 1, "A policy file has a plain name of at most %d characters.", mostName)
+		return false
+	}
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line = strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), "\t", " ")
+		if err := CheckText(line, len(line)); err != nil {
+			l.fault(file, number, "This cannot stand in a policy: %v.", err)
+			return false
+		}
+	}
+	return true
+}
+
+// plain refuses YAML whose meaning lies elsewhere than where it stands (anchors,
+// aliases, merges and tags; a reviewer of a change reads what counts), and mappings
+// with a key twice or with very many. It says whether all is plain.
+func (l *loader) plain(file string, n *yaml.Node) bool {
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		l.fault(file, n.Line, "Anchors and aliases are not used in policies; write it out.")
-		return
+		return false
 	case n.Style&yaml.TaggedStyle != 0 || n.Tag == "!!merge":
 		l.fault(file, n.Line, "Tags and merges are not used in policies; write it out.")
-		return
+		return false
+	case n.Kind == yaml.MappingNode && !l.keys(file, n):
+		return false
+	case n.Kind == yaml.SequenceNode && len(n.Content) > mostItems:
+		l.fault(file, n.Line, "A list has at most %d items.", mostItems)
+		return false
 	}
+	plain := true
 	for _, child := range n.Content {
-		l.plain(file, child)
+		plain = l.plain(file, child) && plain
 	}
+	return plain
+}
+
+// keys says whether a mapping has each key once, and not too many.
+func (l *loader) keys(file string, mapping *yaml.Node) bool {
+	if len(mapping.Content) > 2*mostKeys {
+		l.fault(file, mapping.Line, "A mapping has at most %d keys.", mostKeys)
+		return false
+	}
+	lines := map[string]int{}
+	for i := 0; i < len(mapping.Content); i += 2 {
+		key := mapping.Content[i]
+		if before, twice := lines[key.Value]; twice {
+			l.fault(file, key.Line, "mapping key %q already defined at line %d", key.Value, before)
+			return false
+		}
+		lines[key.Value] = key.Line
+	}
+	return true
 }
 
 var (

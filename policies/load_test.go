@@ -281,3 +281,53 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// The library compares every key of a mapping with every other and words each pair:
+// a small file could take minutes, and the memory of the process.
+func TestHostileFilesAreCheap(t *testing.T) {
+	t.Parallel()
+	label := func(i int) string { return fmt.Sprintf("  k%d: v\n", i) }
+	var distinct strings.Builder
+	for i := range 60_000 {
+		distinct.WriteString(label(i))
+	}
+	for name, text := range map[string]string{
+		"one key often": "kind: Target\nname: a\nlabels:\n" + strings.Repeat("  k: v\n", 100_000),
+		"many keys":     "kind: Target\nname: a\nlabels:\n" + distinct.String(),
+		"a long list":   "kind: Organization\nreviewers: [a" + strings.Repeat(",a", 100_000) + "]\n",
+		"aliases":       "kind: Target\nname: a\nlabels:\n  a: &a [x,x,x,x]\n  b: &b [*a,*a,*a,*a]\n  c: [*b,*b,*b,*b]\n",
+		"many faults":   strings.Repeat("kind: X\n---\n", 20_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bundle, err := Parse(map[string]string{"f.yaml": text})
+			if err == nil || bundle != nil {
+				t.Fatal("it was taken")
+			}
+			if size := len(err.Error()); size > 64<<10 {
+				t.Errorf("the faults have %d bytes", size)
+			}
+		})
+	}
+}
+
+// Whoever signs a policy looks at the text of its files.
+func TestNothingInvisibleStandsInAPolicy(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ file, text string }{
+		"direction in a comment": {"a.yaml", goodOrganization + "# \u202egnihton\n"},
+		"a carriage return":      {"a.yaml", goodOrganization + "# off\rreviewers: [everybody]\n"},
+		"nothing to see":         {"a.yaml", goodOrganization + "# a\u200bb\n"},
+		"in a file's name":       {"a\u202eb.yaml", goodOrganization},
+		"a file's name as lines": {"a\nb.yaml", goodOrganization},
+		"a path":                 {"../a.yaml", goodOrganization},
+		"a long name":            {strings.Repeat("a", 200) + ".yaml", goodOrganization},
+	} {
+		if _, err := Parse(map[string]string{c.file: c.text}); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	if _, err := Parse(map[string]string{"a.yaml": strings.ReplaceAll(goodOrganization, "\n", "\t# caf\u00e9 \u65e5\n")}); err != nil {
+		t.Errorf("words of other languages, and tabs: %v", err)
+	}
+}

@@ -128,12 +128,13 @@ func policyShowCommand(e *environment) *cobra.Command {
 		if err != nil || bundle.Digest() != policy.Digest {
 			return &unprovenError{errors.New("the files that the broker gave are not those of the digest")}
 		}
-		for _, name := range slices.Sorted(maps.Keys(policy.Files)) {
+		files := bundle.Files() // no others: the digest does not name them
+		for _, name := range slices.Sorted(maps.Keys(files)) {
 			if directory == "" {
 				fmt.Fprintln(e.out, "  "+plain(name))
 				continue
 			}
-			if err := writePolicy(directory, name, policy.Files[name]); err != nil {
+			if err := writePolicy(directory, name, files[name]); err != nil {
 				return err
 			}
 			fmt.Fprintln(e.out, "  wrote "+plain(filepath.Join(directory, name)))

@@ -9,6 +9,8 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +19,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"stint/policies"
+	"stint/policies/bundle"
 	"stint/server/api"
 	"stint/server/evidence"
 )
@@ -125,5 +129,29 @@ func TestPolicyFilesStayInside(t *testing.T) {
 	}
 	if err := writePolicy(dir, "roles.yaml", "x"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A broker can add files that the digest does not name; they are not written.
+func TestPolicyShowWritesWhatTheDigestNames(t *testing.T) {
+	defaults, err := policies.Load(bundle.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := api.Policy{Digest: defaults.Digest(), Quorum: 2, Files: defaults.Files()}
+	answer.Files[".envrc"], answer.Files["authorized_keys"] = "rm -rf ~\n", "ssh-ed25519 AAAA thief\n"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	defer server.Close()
+	signInto(t, server.URL)
+	directory := t.TempDir()
+	if code, _, said := command(t, "policy", "show", "--write", directory); code != 0 {
+		t.Fatalf("ended with %d: %s", code, said)
+	}
+	written, err := os.ReadDir(directory)
+	if err != nil || len(written) != len(defaults.Files()) {
+		t.Errorf("it wrote %v, %v", written, err)
 	}
 }

@@ -19,9 +19,11 @@ import (
 type pass struct {
 	Request string
 	Serial  uint64
-	Login   string
-	Target  string
-	Ends    time.Time
+	// SessionKey is the key that was certified, in authorized_keys form.
+	SessionKey string
+	Login      string
+	Target     string
+	Ends       time.Time
 }
 
 // principal is login@target.
@@ -111,7 +113,10 @@ func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, now time.T
 	if !now.Before(ends) {
 		return refuse("validity", "the grant %s ended at %s; ask again with stint request", certificate.KeyId, clock(ends))
 	}
-	return pass{Request: certificate.KeyId, Serial: certificate.Serial, Login: login, Target: target, Ends: ends}, nil
+	return pass{
+		Request: certificate.KeyId, Serial: certificate.Serial, Login: login, Target: target, Ends: ends,
+		SessionKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate.Key))),
+	}, nil
 }
 
 // verifySignature checks the authority's signature, and nothing else.

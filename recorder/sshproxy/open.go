@@ -96,7 +96,7 @@ func (s *session) open() error {
 // It returns when the broker was asked, from which the lease counts.
 func (s *session) askBroker() (asked time.Time, granted wire.Session, err error) {
 	start := wire.SessionStart{
-		Session: s.id, Request: s.pass.Request, Serial: s.pass.Serial, Login: s.pass.Login, Target: s.pass.Target,
+		Session: s.id, Request: s.pass.Request, Serial: s.pass.Serial, SessionKey: s.pass.SessionKey, Login: s.pass.Login, Target: s.pass.Target,
 		ClientAddress: s.client.RemoteAddr().String(), ClientVersion: printable(string(s.client.ClientVersion())),
 	}
 	for range 2 {

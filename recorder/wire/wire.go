@@ -45,6 +45,7 @@ type SessionStart struct {
 	Session       string `json:"session"` // chosen by the proxy, 128 random bits; repeating it is harmless
 	Request       string `json:"request"` // key id of the certificate
 	Serial        uint64 `json:"serial"`
+	SessionKey    string `json:"session_key"` // that the certificate is for, authorized_keys form
 	Login         string `json:"login"`
 	Target        string `json:"target"`
 	ClientAddress string `json:"client_address"`

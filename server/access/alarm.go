@@ -62,13 +62,14 @@ var alarmWords = map[string][2]string{
 		"Bring the broker to the signer's version, or newer.",
 	},
 	AlarmMore: {
-		"More was found than alarms are kept for. The audit log and the log of the broker name it.",
-		"Look into the open alarms and acknowledge them; further ones are shown then.",
+		"More was found than alarms of one kind are kept for. What was left out stands in the broker's log only. A proxy or a target in other hands can do that.",
+		"Look into the open alarms and into the log, and acknowledge them; what is found later is shown again.",
 	},
 }
 
-// mostAlarms bounds the alarms that nobody has acknowledged.
-const mostAlarms = 500
+// mostAlarms bounds those of one kind that nobody has acknowledged. A proxy or a
+// target can make up findings of its own kind; they must not crowd out the others.
+const mostAlarms = 100
 
 // maxAlarmDetail bounds the detail of one, in bytes.
 const maxAlarmDetail = 8 << 10
@@ -103,8 +104,9 @@ type AlarmReader interface {
 	AlarmOf(cause string) (Alarm, error)
 	// Alarms lists by falling Number; openOnly leaves out those acknowledged.
 	Alarms(openOnly bool, before int64, limit int) ([]Alarm, error)
-	// OpenAlarms counts those that nobody has acknowledged.
-	OpenAlarms() (int, error)
+	// OpenAlarms counts those that nobody has acknowledged, of one kind or, where
+	// that is empty, of all.
+	OpenAlarms(kind string) (int, error)
 }
 
 // AlarmWriter changes alarms.
@@ -129,21 +131,24 @@ func (s *Service) RaiseAlarm(ctx context.Context, a Alarm) (news bool, err error
 	if err != nil {
 		return false, err
 	}
+	var over bool
 	err = s.writeDown(ctx, func(c *change) error {
-		news = false
+		news, over = false, false
 		// 1. Each cause once.
 		if known, err := c.knowsAlarm(a.Cause); known || err != nil {
 			return err
 		}
 		// 2. A bound, which is an alarm by itself.
 		raised := a
-		open, err := c.OpenAlarms()
+		open, err := c.OpenAlarms(a.Kind)
 		if err != nil {
 			return err
 		}
-		if open >= mostAlarms {
-			day := c.stamp.Format(time.DateOnly)
-			raised = Alarm{Kind: AlarmMore, Cause: AlarmMore + " " + day, Title: "There are more alarms than are kept."}
+		if over = open >= mostAlarms; over {
+			raised = Alarm{
+				Kind: AlarmMore, Cause: AlarmMore + ": " + a.Kind + " on " + c.stamp.Format(time.DateOnly),
+				Title: "There are more alarms of the kind " + a.Kind + " than are kept.",
+			}
 			if known, err := c.knowsAlarm(raised.Cause); known || err != nil {
 				return err
 			}
@@ -159,7 +164,7 @@ func (s *Service) RaiseAlarm(ctx context.Context, a Alarm) (news bool, err error
 		news = true
 		return c.AddAlarm(raised)
 	})
-	if err == nil && news {
+	if err == nil && (news || over) {
 		s.config.Log.Error("alarm", "kind", a.Kind, "title", a.Title, "cause", a.Cause, "detail", a.Detail)
 	}
 	return news, err
@@ -193,7 +198,7 @@ func (s *Service) Alarms(ctx context.Context, by policies.Person, openOnly bool,
 		if len(alarms) == page(limit) {
 			next = alarms[len(alarms)-1].Number
 		}
-		open, err = r.OpenAlarms()
+		open, err = r.OpenAlarms("")
 		return err
 	})
 	return alarms, open, next, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stint/policies"
+	"stint/server/evidence"
 )
 
 // StartSession admits a connection that a proxy has authenticated. Repeating it
@@ -116,11 +117,29 @@ func (c *change) certified(start SessionStart) (Request, Certificate, error) {
 	} else if err != nil {
 		return Request{}, Certificate{}, err
 	}
+	// Whoever stole a key of the signer's can copy the serial and the key id of a live
+	// certificate; they have not the key that it was issued for.
+	if certificate.sessionKey() != start.SessionKey {
+		return Request{}, Certificate{}, sessionRefused("The certificate is not the one that was issued with this serial. Connect again with stint ssh.")
+	}
 	ask := q.Revision.Ask
 	if certificate.Request != q.ID || certificate.Withheld || ask.Login != start.Login || ask.Target != start.Target {
 		return Request{}, Certificate{}, sessionRefused("The certificate does not fit this grant, login and target.")
 	}
 	return q, certificate, nil
+}
+
+// sessionKey is what the certificate is for, as its requester signed; a text that is
+// no key where that cannot be read.
+func (c Certificate) sessionKey() string {
+	if c.Bundle.Activation == nil {
+		return "none"
+	}
+	activation, err := evidence.DecodeAs[*evidence.Activation](c.Bundle.Activation.Statement)
+	if err != nil {
+		return "none"
+	}
+	return activation.SessionKey
 }
 
 func sessionRefused(message string) *Error {

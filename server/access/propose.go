@@ -113,10 +113,15 @@ func (m moment) knownGroups(asked []string) ([]string, error) {
 // ProposePolicy makes a change of the whole policy bundle, given as its files by
 // name, for administrators to sign.
 func (s *Service) ProposePolicy(ctx context.Context, by policies.Person, files map[string]string, reason string) (ChangeView, error) {
+	// Nobody else makes the broker read files: it is work.
+	err := s.read(ctx, func(_ Reader, m moment) error { return m.mayProposePolicy(by) })
+	if err != nil {
+		return ChangeView{}, err
+	}
 	after, faults := policies.Parse(files)
 	return s.propose(ctx, by, PolicyChange, reason, func(c *change, stamp stamp) (Change, error) {
-		if !c.isAdministrator(by.Subject) && !c.isReviewer(by) {
-			return Change{}, fail(Forbidden, CodeForbidden, "Only administrators and reviewers propose a policy.")
+		if err := c.mayProposePolicy(by); err != nil {
+			return Change{}, err
 		}
 		if faults != nil {
 			return Change{}, invalid("files", "The policy has faults, so it cannot be proposed: %v", faults).because(faults)
@@ -137,6 +142,13 @@ func (s *Service) ProposePolicy(ctx context.Context, by policies.Person, files m
 		}
 		return Change{Statement: text, Before: before.Files(), After: after.Files()}, nil
 	})
+}
+
+func (m moment) mayProposePolicy(by policies.Person) error {
+	if !m.isAdministrator(by.Subject) && !m.isReviewer(by) {
+		return fail(Forbidden, CodeForbidden, "Only administrators and reviewers propose a policy.")
+	}
+	return nil
 }
 
 // propose is what all proposals have in common; build makes the statement of one.

@@ -50,6 +50,7 @@ type SessionStart struct {
 	Session       string
 	Request       string
 	Serial        uint64
+	SessionKey    string // that the certificate is for, authorized_keys form
 	Login         string
 	Target        string
 	Proxy         string

@@ -41,7 +41,7 @@ type AcceptedSerial struct {
 	Serial uint64    `json:"serial" minimum:"0"`
 	KeyID  string    `json:"key_id" maxLength:"256"`
 	Login  string    `json:"login" maxLength:"64"`
-	Time   time.Time `json:"time" doc:"whole seconds, UTC"`
+	Time   time.Time `json:"time" doc:"whole seconds, UTC; of the year 1 where the log does not say exactly"`
 }
 
 // SigningText is what the host key signs: a line that names the purpose, a line

@@ -16,6 +16,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"golang.org/x/crypto/ssh"
+
 	"stint/recorder/cast"
 	proxywire "stint/recorder/wire"
 	"stint/server/api"
@@ -59,7 +61,7 @@ func TestPath(t *testing.T) {
 	proxy := w.proxyClient(w.proxy)
 	endings := listenForEndings(t, proxy)
 	start := proxywire.SessionStart{
-		Session: "c0ffee00c0ffee00c0ffee00c0ffee00", Request: request.ID, Serial: serial(t, certificate.Serial), Login: "deploy", Target: "web-1",
+		Session: "c0ffee00c0ffee00c0ffee00c0ffee00", Request: request.ID, Serial: serial(t, certificate.Serial), SessionKey: sessionKey(t, certificate.Certificate), Login: "deploy", Target: "web-1",
 		ClientAddress: "127.0.0.1:5000", ClientVersion: "SSH-2.0-OpenSSH_9.2",
 	}
 	started, err := proxy.StartSession(ctx, start)
@@ -342,6 +344,14 @@ func (p *person) get(path, session string, headers ...string) answer {
 func isWire(err error, status int) bool {
 	var problem *proxywire.Error
 	return errors.As(err, &problem) && problem.Status == status
+}
+
+// sessionKey is the key that a certificate is for.
+func sessionKey(t *testing.T, text string) string {
+	t.Helper()
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(text))
+	must(t, err)
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.(*ssh.Certificate).Key)))
 }
 
 func serial(t *testing.T, text string) (n uint64) {

@@ -24,7 +24,7 @@ func (w *world) started() (*engineer, *person, api.Request, proxywire.SessionSta
 	must(t, err)
 	proxy := w.proxyClient(w.proxy)
 	start := proxywire.SessionStart{
-		Session: "c0ffee00c0ffee00c0ffee00c0ffee00", Request: request.ID, Serial: serial(t, certificate.Serial), Login: "deploy", Target: "web-1",
+		Session: "c0ffee00c0ffee00c0ffee00c0ffee00", Request: request.ID, Serial: serial(t, certificate.Serial), SessionKey: sessionKey(t, certificate.Certificate), Login: "deploy", Target: "web-1",
 		ClientAddress: "127.0.0.1:5000", ClientVersion: "SSH-2.0-OpenSSH_9.2",
 	}
 	_, err = proxy.StartSession(t.Context(), start)

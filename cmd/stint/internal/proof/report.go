@@ -185,6 +185,11 @@ func (f Finding) limits() []string {
 		limits = slices.Insert(limits, 0, "Who the people are who signed, that their passkeys were theirs, and that policy allowed it. The history is missing from this file: "+
 			"ask a reviewer or an administrator to export it.")
 	}
+	if f.Agreed != nil {
+		last := f.History[len(f.History)-1].Index // it is whole, or nothing is agreed
+		limits = slices.Insert(limits, 0, fmt.Sprintf("That no certificate was issued for it, and that whoever agreed could still sign when they did: "+
+			"the file shows whom the signer believed up to entry %d of %d, and whoever made it could leave out what came later.", last, f.Checkpoint.Size))
+	}
 	if len(f.Witnesses) == 0 {
 		limits = append(limits, "That the signer shows everybody the same ledger: no witness is named in the trust file.")
 	}

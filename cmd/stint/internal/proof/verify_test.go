@@ -1,6 +1,7 @@
 package proof_test
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -88,7 +89,7 @@ func TestApprovalsBeforeACertificateAreProven(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := strings.Join(found.Report().Words(), "\n")
-	if !found.Whole || strings.Count(said, "agreed with a passkey") != 2 || !strings.Contains(said, "No certificate was issued for it.") {
+	if !found.Whole || strings.Count(said, "agreed with a passkey") != 2 || !strings.Contains(said, "shows no certificate") {
 		t.Errorf("it says:\n%s", said)
 	}
 }
@@ -107,6 +108,41 @@ func TestApprovalsWithoutTheHistoryProveNobody(t *testing.T) {
 	file.Agreed = ""
 	if _, err := proof.Verify(file, w.Anchor); checkOf(err) != "entries" {
 		t.Errorf("a file of nothing: %v", err)
+	}
+}
+
+// Whoever has the file of a certificate can leave it out, and show the approvals as
+// if nothing had come of them. The words must not say more than is there.
+func TestNothingIsSaidOfWhatWasLeftOut(t *testing.T) {
+	t.Parallel()
+	w := prooftest.Story(t)
+	whole := w.Export(true)
+	file := whole
+	file.Certificates, file.Entries = nil, nil
+	for _, e := range whole.Entries {
+		var entry evidence.Entry
+		if err := json.Unmarshal([]byte(e.Entry), &entry); err != nil {
+			t.Fatal(err)
+		}
+		if entry.ChangesBeliefs() {
+			file.Entries = append(file.Entries, e)
+		}
+		if entry.Session != nil && file.Agreed == "" {
+			bundle, err := json.Marshal(entry.Session.Bundle)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file.Agreed = string(bundle)
+		}
+	}
+	found, err := proof.Verify(file, w.Anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := found.Report()
+	said := strings.Join(told.Words(), "\n")
+	if strings.Contains(said, "No certificate") || !strings.Contains(strings.Join(told.NotProven, "\n"), "That no certificate was issued") {
+		t.Errorf("it says:\n%s", said)
 	}
 }
 

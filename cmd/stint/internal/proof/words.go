@@ -86,7 +86,7 @@ func (a Agreed) words() []string {
 
 func (c *Issued) words() []string {
 	if c == nil {
-		return []string{"No certificate was issued for it."}
+		return []string{"The file shows no certificate for it."}
 	}
 	lines := []string{fmt.Sprintf("Certificate %d for %s was issued on %s, good until %s; it is entry %d of the ledger.",
 		c.Serial, c.Principal, moment(c.Time), moment(c.Ends), c.Index)}

@@ -27,7 +27,7 @@ func keepOwner(file *os.File, before fs.FileInfo) error {
 // lock makes sure that one sync at a time works on a state file. The lock ends
 // with the process, however it ends.
 func lock(path string) (unlock func() error, err error) {
-	file, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ type Report struct {
 // send reports what sshd accepted since the last time, and remembers in the state
 // how far it got. Only certificates under keys that this target trusts or trusted
 // are told: others are not Stint's, and stint trust install warns of the lines
-// that let them in. It returns how many the broker took, and the serials of those
+// that let them in. So is one whose line was cut: its key id hid who signed it. It returns how many the broker took, and the serials of those
 // that no entry of the signer's ledger knows.
 func (r *Report) send(ctx context.Context, c Config, state *State) (sent int, unknown []uint64, err error) {
 	key, err := r.key()
@@ -63,11 +63,8 @@ func (r *Report) send(ctx context.Context, c Config, state *State) (sent int, un
 		}
 		after = &l.after
 		found, ok := ParseAccepted(l.text)
-		if !ok || !ours[found.CA] {
+		if !ok || !found.Cut && !ours[found.CA] {
 			continue
-		}
-		if l.at.IsZero() {
-			l.at = c.Now() // when it was read, where the log does not say exactly
 		}
 		batch = append(batch, api.AcceptedSerial{
 			Serial: found.Serial, KeyID: bounded(found.KeyID, maxKeyID), Login: bounded(found.Login, maxLogin), Time: l.at.UTC().Truncate(time.Second),

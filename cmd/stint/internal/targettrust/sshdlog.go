@@ -31,6 +31,10 @@ type Accepted struct {
 	KeyID  string
 	Serial uint64
 	CA     string // fingerprint of the key that signed it, as ssh-keygen -l shows it
+	// Cut says that the key id is so long that sshd's log has no room for what follows
+	// it: Serial and CA are not known. Whoever holds a CA key chooses the key id, and
+	// could hide in such a line, or behind the serial of another certificate.
+	Cut bool
 }
 
 // Position is how far a log was read.
@@ -41,13 +45,19 @@ type Position struct {
 	Offset int64  `json:"offset,omitempty"` // bytes
 }
 
-// accepted is what sshd logs of a sign-in with a certificate. It stands at the
-// beginning of its line, behind a front that syslog wrote: further on in a line
-// there may be a user name, which is whatever a stranger typed. The key id may
-// hold anything; the last serial is the one that sshd wrote.
-var accepted = regexp.MustCompile(`^(?:(?:\S+|[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}) \S+ )?(?:sshd(?:-session)?\[[0-9]+\]: )?` +
-	`Accepted publickey for (\S+) from \S+ port [0-9]+ ssh2: \S+-CERT SHA256:[A-Za-z0-9+/]{43} ` +
-	`ID (.*) \(serial ([0-9]+)\) CA \S+ (SHA256:[A-Za-z0-9+/]{43})$`)
+// mostMessage is less than sshd's log takes of one message (MSGBUFSIZ, 1024 bytes).
+// Of a longer one the end cannot be believed.
+const mostMessage = 1000 // bytes
+
+// accepted is what sshd logs of a sign-in with a certificate, up to its key id. It
+// stands at the beginning of its line, behind a front that syslog wrote: further on
+// in a line there may be a user name, which is whatever a stranger typed.
+var accepted = regexp.MustCompile(`^(?:(?:(?:\S+|[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}) \S+ )?sshd(?:-session)?\[[0-9]+\]: )?` +
+	`(Accepted publickey for (\S+) from \S+ port [0-9]+ ssh2: \S+-CERT SHA256:[A-Za-z0-9+/]{43} ID (.*))$`)
+
+// authority is the end of such a line. The key id in front of it may hold anything;
+// the last serial is the one that sshd wrote.
+var authority = regexp.MustCompile(`^(.*) \(serial ([0-9]+)\) CA \S+ (SHA256:[A-Za-z0-9+/]{43})$`)
 
 // ParseAccepted reads one line of sshd's log, with or without syslog's front. It
 // is false for every line but that of a sign-in with a certificate.
@@ -56,11 +66,18 @@ func ParseAccepted(text string) (Accepted, bool) {
 	if found == nil {
 		return Accepted{}, false
 	}
-	serial, err := strconv.ParseUint(found[3], 10, 64)
+	if len(found[1]) >= mostMessage {
+		return Accepted{Login: found[2], KeyID: found[3], Cut: true}, true
+	}
+	end := authority.FindStringSubmatch(found[3])
+	if end == nil {
+		return Accepted{}, false
+	}
+	serial, err := strconv.ParseUint(end[2], 10, 64)
 	if err != nil {
 		return Accepted{}, false
 	}
-	return Accepted{Login: found[1], KeyID: found[2], Serial: serial, CA: found[4]}, true
+	return Accepted{Login: found[2], KeyID: end[1], Serial: serial, CA: end[3]}, true
 }
 
 // line is one line of a log.

@@ -34,7 +34,17 @@ func TestParseAccepted(t *testing.T) {
 	if got, ok := ParseAccepted(odd); !ok || got.Serial != 18446744073709551615 || got.CA != caPrint || got.Login != "root" {
 		t.Errorf("a key id that looks like more: %+v %v", got, ok)
 	}
+	// sshd cuts a message at 1023 bytes: what then ends the line is the key id.
+	front := strings.TrimSuffix(signIn, "r-12_x (serial 41) CA ED25519 "+caPrint)
+	fake := " (serial 41) CA ED25519 " + caPrint
+	hiding := front + strings.Repeat("x", 1023-len(front)-len(fake)) + fake
+	for name, text := range map[string]string{"no end": front + strings.Repeat("x", 1023-len(front)), "another's end": hiding} {
+		if got, ok := ParseAccepted("Nov 23 03:46:21 db1 sshd[812]: " + text); !ok || !got.Cut || got.Serial != 0 || got.CA != "" || got.Login != "postgres" {
+			t.Errorf("%s: %+v %v", name, got, ok)
+		}
+	}
 	for name, text := range map[string]string{
+		"a name, no front":  "Invalid user " + signIn,
 		"a plain key":       "Accepted publickey for postgres from 127.0.0.1 port 39184 ssh2: ED25519 " + keyPrint,
 		"a stranger's name": "Nov 23 03:46:21 db1 sshd[812]: Invalid user " + signIn + " from 10.0.0.1 port 22",
 		"a name at the end": "Nov 23 03:46:21 db1 sshd[812]: Invalid user " + signIn,
@@ -137,6 +147,12 @@ func FuzzParseAccepted(f *testing.F) {
 		if !ok {
 			if got != (Accepted{}) {
 				t.Fatalf("refused and returned: %+v", got)
+			}
+			return
+		}
+		if got.Cut {
+			if len(text) < mostMessage || got.Serial != 0 || got.CA != "" {
+				t.Fatalf("%q gave %+v", text, got)
 			}
 			return
 		}

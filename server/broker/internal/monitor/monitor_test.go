@@ -139,7 +139,7 @@ func (h *house) issue(request string, change ...func(*evidence.SessionEntry)) (s
 
 func (h *house) issueTarget(request string, at time.Time) (serial uint64) {
 	return h.signer.AddEntry(evidence.Entry{Time: at, Target: &evidence.TargetEntry{
-		Request: request, Proxy: "proxy-1", Principal: "postgres@db1", Serial: uint64(h.signer.Size() + 1),
+		Request: request, Proxy: "proxy-1", Principal: "postgres@db1", Serial: uint64(h.signer.Size() + 1), Ends: at.Add(time.Minute),
 	}})
 }
 
@@ -348,7 +348,9 @@ func TestAcceptedSerials(t *testing.T) {
 	h.grant("r")
 	person, target := h.issue("r"), h.issueTarget("r", now)
 	good := monitor.Accepted{Serial: target, KeyID: "r", Login: "postgres"}
-	unknown, err := h.monitor.CompareAccepted(t.Context(), "db1", []monitor.Accepted{good, good})
+	timely, early, late := good, good, good
+	timely.Time, early.Time, late.Time = now.Add(2*time.Second), now.Add(-time.Hour), now.Add(time.Hour)
+	unknown, err := h.monitor.CompareAccepted(t.Context(), "db1", []monitor.Accepted{good, timely})
 	if err != nil || len(unknown) != 0 || len(h.raised) != 0 {
 		t.Fatalf("%v %v %+v", unknown, err, h.raised)
 	}
@@ -362,6 +364,8 @@ func TestAcceptedSerials(t *testing.T) {
 		"a person's":     {"db1", monitor.Accepted{Serial: person, KeyID: "r", Login: "postgres"}},
 		"another login":  {"db1", monitor.Accepted{Serial: target, KeyID: "r", Login: "root"}},
 		"another target": {"db2", good},
+		"used again":     {"db1", late},
+		"used before":    {"db1", early},
 		"another key id": {"db1", monitor.Accepted{Serial: target, KeyID: "q", Login: "postgres"}},
 	} {
 		h.raised = nil
@@ -373,6 +377,13 @@ func TestAcceptedSerials(t *testing.T) {
 			if err != nil || len(unknown) != 1 || unknown[0] != c.accept.Serial || len(h.raised) != 1 || h.raised[0].Kind != access.AlarmSerial {
 				t.Errorf("%s: %v %v %+v", name, unknown, err, h.raised)
 			}
+		}
+	}
+	// A finding that is known already, and may be acknowledged, hides no other.
+	h.raised = nil
+	for i, report := range [][]monitor.Accepted{{{KeyID: "x"}}, {{KeyID: "x"}, late}} {
+		if _, err := h.monitor.CompareAccepted(t.Context(), "db1", report); err != nil || len(h.raised) != i+1 {
+			t.Errorf("report %d: %v %+v", i, err, h.raised)
 		}
 	}
 	h.signer.Away(true)

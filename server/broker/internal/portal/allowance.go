@@ -23,6 +23,23 @@ func newAllowance(burst int, interval time.Duration) *allowance {
 func (a *allowance) admit(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.fill(now)
+	if a.left == 0 {
+		return false
+	}
+	a.left--
+	return true
+}
+
+// has says whether there is one, and leaves it.
+func (a *allowance) has(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fill(now)
+	return a.left > 0
+}
+
+func (a *allowance) fill(now time.Time) {
 	if a.filled.IsZero() {
 		a.filled = now
 	}
@@ -30,9 +47,4 @@ func (a *allowance) admit(now time.Time) bool {
 		a.left = min(a.burst, a.left+int(min(more, time.Duration(a.burst))))
 		a.filled = a.filled.Add(more * a.interval)
 	}
-	if a.left == 0 {
-		return false
-	}
-	a.left--
-	return true
 }

@@ -18,3 +18,28 @@ func TestAllowance(t *testing.T) {
 		}
 	}
 }
+
+func TestReportsAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	var r reports
+	for i := range reportBurst {
+		if !r.admit("db1", now) {
+			t.Fatalf("report %d is refused", i)
+		}
+	}
+	if r.admit("db1", now) || !r.admit("db2", now) {
+		t.Error("a burst is unbounded, or another target's counts")
+	}
+	// Whoever raises alarms waits; whoever does not, does not.
+	now = now.Add(time.Minute)
+	for range alarmBurst {
+		if !r.admit("db1", now) {
+			t.Error("refused before its alarms were spent")
+		}
+		r.alarmed("db1", now)
+	}
+	if r.admit("db1", now.Add(time.Minute)) || !r.admit("db2", now) || !r.admit("db1", now.Add(alarmEvery)) {
+		t.Error("alarms are unbounded, or for ever spent")
+	}
+}

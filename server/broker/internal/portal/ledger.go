@@ -86,29 +86,42 @@ func toAlarm(a access.Alarm) api.Alarm {
 	return shown
 }
 
-// How often a target may report: what it says costs a look at the ledger.
+// How often a target may report: what it says costs a look at the ledger. And how
+// often one that raises an alarm: a target in other hands could make up any number,
+// and an honest one loses nothing, since it reports the same later.
 const (
 	reportBurst = 20
 	reportEvery = time.Second
+	alarmBurst  = 5
+	alarmEvery  = time.Hour
 )
 
 // reports bounds each target's. Only targets that the policy names get that far,
 // so there are as many as targets.
 type reports struct {
-	mu sync.Mutex
-	of map[string]*allowance
+	mu       sync.Mutex
+	of       map[string]*allowance
+	alarming map[string]*allowance
 }
 
+// admit takes a report of a target's, if there is one left and alarms are too.
 func (r *reports) admit(target string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.of == nil {
-		r.of = map[string]*allowance{}
+		r.of, r.alarming = map[string]*allowance{}, map[string]*allowance{}
 	}
 	if r.of[target] == nil {
-		r.of[target] = newAllowance(reportBurst, reportEvery)
+		r.of[target], r.alarming[target] = newAllowance(reportBurst, reportEvery), newAllowance(alarmBurst, alarmEvery)
 	}
-	return r.of[target].admit(now)
+	return r.alarming[target].has(now) && r.of[target].admit(now)
+}
+
+// alarmed notes that what a target has just reported raised an alarm.
+func (r *reports) alarmed(target string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.alarming[target].admit(now)
 }
 
 // acceptedSerials takes a target's word for what it accepted. It can only raise an
@@ -122,19 +135,30 @@ func (p *Portal) acceptedSerials(ctx context.Context, in *onlyBody[api.AcceptedS
 	}
 	// 2. Not faster than is of use.
 	if !p.reports.admit(target.Name, p.config.Now()) {
-		return nil, &api.Error{Status: http.StatusTooManyRequests, Code: "report.too-often", Title: "This target has just reported; try again in a second."}
+		return nil, &api.Error{Status: http.StatusTooManyRequests, Code: "report.too-often", Title: "This target has just reported, or raised several alarms; try again later."}
 	}
 	// 3. Compared with the ledger as it is now.
 	accepted := make([]monitor.Accepted, len(in.Body.Serials))
 	for i, s := range in.Body.Serials {
-		accepted[i] = monitor.Accepted{Serial: s.Serial, KeyID: s.KeyID, Login: s.Login}
+		accepted[i] = monitor.Accepted{Serial: s.Serial, KeyID: s.KeyID, Login: s.Login, Time: exactly(s.Time)}
 	}
 	unknown, err := p.config.Monitor.CompareAccepted(ctx, target.Name, accepted)
 	if err != nil {
 		return nil, &access.Error{Problem: access.Unavailable, Code: access.CodeSignerUnavailable,
 			Message: "The signer's ledger cannot be read now, so nothing was compared; send the report again later.", Cause: err}
 	}
+	if len(unknown) > 0 {
+		p.reports.alarmed(target.Name, p.config.Now())
+	}
 	return &body[api.AcceptedSerialsResult]{api.AcceptedSerialsResult{Known: len(accepted) - len(unknown), Unknown: list(unknown)}}, nil
+}
+
+// exactly is zero for what a target's log did not say exactly.
+func exactly(t time.Time) time.Time {
+	if t.Year() <= 1 {
+		return time.Time{}
+	}
+	return t
 }
 
 // signedByHost checks a signature by an SSH host key. RSA with SHA-1 is refused.

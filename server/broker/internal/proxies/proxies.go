@@ -200,7 +200,7 @@ func (s *Server) startSession(ctx context.Context, proxy string, r *http.Request
 		return nil, err
 	}
 	started, err := s.flow.StartSession(ctx, access.SessionStart{
-		Session: start.Session, Request: start.Request, Serial: start.Serial, Login: start.Login, Target: start.Target,
+		Session: start.Session, Request: start.Request, Serial: start.Serial, SessionKey: start.SessionKey, Login: start.Login, Target: start.Target,
 		Proxy: proxy, ClientAddress: start.ClientAddress, ClientVersion: start.ClientVersion,
 	})
 	if err != nil {

@@ -52,9 +52,13 @@ func (r *reader) Alarms(openOnly bool, before int64, limit int) ([]access.Alarm,
 	return all(db, alarmRow.alarm)
 }
 
-func (r *reader) OpenAlarms() (int, error) {
+func (r *reader) OpenAlarms(kind string) (int, error) {
+	db := r.db.Model(&alarmRow{}).Where("acknowledged = 0")
+	if kind != "" {
+		db = db.Where("kind = ?", kind)
+	}
 	var open int64
-	err := r.db.Model(&alarmRow{}).Where("acknowledged = 0").Count(&open).Error
+	err := db.Count(&open).Error
 	return int(open), err
 }
 

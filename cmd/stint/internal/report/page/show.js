@@ -68,7 +68,7 @@ function showAgreement([agreement, ...others]) {
       ["Ledger", `entry ${index}`],
     ]));
   }
-  if (!entry) children.push(element("p", {}, "No certificate was given for it when this file was made."));
+  if (!entry) children.push(element("p", {}, "The file shows no certificate for it. Whoever made it could leave one out, and what changed later about those who agreed."));
   return section("What was asked and agreed", ...children);
 }
 

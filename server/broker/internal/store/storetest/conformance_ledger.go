@@ -209,7 +209,9 @@ func alarms(t *testing.T, st *store.Store) {
 	write(t, st, func(tx access.Tx) error { return tx.AcknowledgeAlarm(seen) })
 	wantError(t, access.ErrRaced, st.Write(t.Context(), func(tx access.Tx) error { return tx.AcknowledgeAlarm(seen) }))
 	same(t, "acknowledged", seen, read(t, st, func(r access.Reader) (access.Alarm, error) { return r.Alarm("alm-4") }))
-	same(t, "open", 4, read(t, st, func(r access.Reader) (int, error) { return r.OpenAlarms() }))
+	same(t, "open", 4, read(t, st, func(r access.Reader) (int, error) { return r.OpenAlarms("") }))
+	same(t, "open of a kind", 4, read(t, st, func(r access.Reader) (int, error) { return r.OpenAlarms(alarm(1).Kind) }))
+	same(t, "open of another", 0, read(t, st, func(r access.Reader) (int, error) { return r.OpenAlarms(access.AlarmMore) }))
 	same(t, "a page of those open", []access.Alarm{alarm(3), alarm(2)},
 		read(t, st, func(r access.Reader) ([]access.Alarm, error) { return r.Alarms(true, 5, 2) }))
 	same(t, "all", 5, len(read(t, st, func(r access.Reader) ([]access.Alarm, error) { return r.Alarms(false, 0, 50) })))
@@ -261,4 +263,18 @@ func alarmFlow(t *testing.T, h *House) {
 	news, err := h.RaiseAlarm(ctx, found)
 	wantError(t, nil, err)
 	same(t, "the same cause, once acknowledged", false, news)
+	// Whoever can make up findings of one kind crowds out no other, and not unseen.
+	for i := range 105 {
+		_, err := h.RaiseAlarm(ctx, access.Alarm{Kind: access.AlarmSerial, Cause: fmt.Sprint("made up ", i), Title: "Made up."})
+		wantError(t, nil, err)
+	}
+	news, err = h.RaiseAlarm(ctx, access.Alarm{Kind: access.AlarmCertificate, Cause: "real", Title: "A real one."})
+	wantError(t, nil, err)
+	same(t, "a real one is news", true, news)
+	listed, open, _, err = h.Service.Alarms(ctx, h.Dave(), true, 0, 2)
+	wantError(t, nil, err)
+	same(t, "open", 102, open)
+	if listed[0].Kind != access.AlarmCertificate || listed[1].Kind != access.AlarmMore {
+		t.Errorf("%+v", listed)
+	}
 }

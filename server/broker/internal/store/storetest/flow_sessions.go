@@ -88,10 +88,15 @@ func forged(t *testing.T, h *House) {
 	other, _ := h.Active(t)
 	for name, alter := range map[string]func(*access.SessionStart){
 		"a serial that nobody gave": func(s *access.SessionStart) { s.Serial = 7 },
-		"another grant's":           func(s *access.SessionStart) { s.Request = other.ID },
-		"no grant's":                func(s *access.SessionStart) { s.Request = "req-none" },
-		"another login":             func(s *access.SessionStart) { s.Login = "root" },
-		"another target":            func(s *access.SessionStart) { s.Target = "keys-1" },
+		// A stolen key of the signer's copies a live certificate's serial for a key of its own.
+		"another session key": func(s *access.SessionStart) {
+			s.SessionKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWfvVqSmNpNDXLLzF8Dx4M4K2rWRl5gHVBYhRr3rJdM"
+		},
+		"no session key":  func(s *access.SessionStart) { s.SessionKey = "" },
+		"another grant's": func(s *access.SessionStart) { s.Request = other.ID },
+		"no grant's":      func(s *access.SessionStart) { s.Request = "req-none" },
+		"another login":   func(s *access.SessionStart) { s.Login = "root" },
+		"another target":  func(s *access.SessionStart) { s.Target = "keys-1" },
 	} {
 		before, _ := verify(t, h.Store)
 		start := Start(v, certificate, "session-000000000001")

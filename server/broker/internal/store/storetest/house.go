@@ -173,8 +173,12 @@ func (h *House) Active(t testing.TB) (access.RequestView, access.Certificate) {
 
 // Start is what a proxy says of a connection under a certificate.
 func Start(v access.RequestView, c access.Certificate, id string) access.SessionStart {
+	activation, err := evidence.DecodeAs[*evidence.Activation](c.Bundle.Activation.Statement)
+	if err != nil {
+		panic(err) // it was activated by the house
+	}
 	return access.SessionStart{
-		Session: id, Request: v.ID, Serial: c.Serial, Login: v.Revision.Ask.Login, Target: v.Revision.Ask.Target,
+		Session: id, Request: v.ID, Serial: c.Serial, SessionKey: activation.SessionKey, Login: v.Revision.Ask.Login, Target: v.Revision.Ask.Target,
 		Proxy: "proxy-1", ClientAddress: "127.0.0.1:50000", ClientVersion: "SSH-2.0-OpenSSH_9.2",
 	}
 }
