@@ -86,6 +86,7 @@ func Parse(files map[string]string) (*Bundle, error) {
 			return nil, fmt.Errorf("the policy folder holds more than %d bytes", mostBundle)
 		}
 		l.bundle.files[name] = text
+		l.legible(name, text)
 		l.read(name, []byte(text))
 	}
 	if len(l.bundle.files) == 0 && len(l.faults) == 0 {
@@ -308,6 +309,20 @@ func kindOf(top *yaml.Node) (kind string, line int) {
 		return "", root.Line
 	}
 	return root.Content[1].Value, root.Line
+}
+
+// legible refuses a name or a text that could look like something other than it is,
+// comments included: administrators read both before they sign.
+func (l *loader) legible(file, text string) {
+	if CheckText(file, MostName) != nil || strings.ContainsAny(file, `/\`) {
+		l.fault(strconv.QuoteToASCII(file), 1, "Policy files have plain names, without a slash or a character that cannot be seen.")
+	}
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.ReplaceAll(strings.TrimSuffix(line, "\r"), "\t", " ")
+		if err := CheckText(line, mostFile); err != nil {
+			l.fault(file, i+1, "%s.", sentence(err))
+		}
+	}
 }
 
 // plain refuses YAML whose meaning lies elsewhere than where it stands:
