@@ -57,6 +57,31 @@ func twoAdministrators(t *testing.T) (*world, *person) {
 	return w, dave
 }
 
+// TestTheCeremonyCannotBeSpoiled: before there is a quorum, nobody could ever undo what
+// a broker takes from those who are to make it up.
+func TestTheCeremonyCannotBeSpoiled(t *testing.T) {
+	t.Parallel()
+	w, dave := twoAdministrators(t)
+	w.open()
+	t.Cleanup(w.shut)
+	w.join(w.carol)
+	before := w.entries()
+	_, err := w.suspend(dave)
+	refused(t, err, "ceremony")
+	_, err = w.suspend(w.carol)
+	refused(t, err, "ceremony")
+	_, err = w.signer.removePasskey(t.Context(), wire.RemovePasskeyRequest{Credential: w.carol.credential(), By: w.subject(w.bob)})
+	refused(t, err, "ceremony")
+	if w.entries() != before {
+		t.Error("a refusal made an entry")
+	}
+	_, err = w.suspend(w.bob)
+	must(t, err)
+	w.join(dave)
+	_, err = w.suspend(dave)
+	refused(t, err, "evidence.quorum-left")
+}
+
 func TestTheCeremony(t *testing.T) {
 	t.Parallel()
 	w, dave := twoAdministrators(t)

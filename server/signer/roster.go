@@ -52,9 +52,17 @@ func (s *signer) removePasskey(ctx context.Context, in wire.RemovePasskeyRequest
 		if earlier, done := state.removed[in.Credential]; done {
 			return nil, earlier, nil
 		}
-		// 3. There is such a passkey. That a quorum is left without it, the book checks.
-		if _, there := state.beliefs.Roster().Remove(in.Credential, now); !there {
+		// 3. There is such a passkey, and the ceremony can go on without it. That a quorum is
+		// left, the book checks.
+		people := state.beliefs.Roster().People
+		i := slices.IndexFunc(people, func(p evidence.RosterPerson) bool {
+			return slices.ContainsFunc(p.Passkeys, func(k evidence.Passkey) bool { return k.Credential == in.Credential && k.Removed == nil })
+		})
+		if i < 0 {
 			return nil, 0, refuse(http.StatusNotFound, "no-such-passkey", "The roster holds no such passkey.")
+		}
+		if err := s.keepForCeremony(state, people[i].Person, now); err != nil {
+			return nil, 0, err
 		}
 		return &evidence.Entry{Removal: &evidence.RemovalEntry{Credential: in.Credential, By: in.By}}, 0, nil
 	})
@@ -83,11 +91,18 @@ func (s *signer) suspend(ctx context.Context, in wire.SuspendRequest) (wire.Done
 		if earlier, done := state.suspended[in.Person]; done && known.Suspended != nil {
 			return nil, earlier, nil
 		}
-		// 3. A stranger makes the roster longer: not without a bound.
+		// 3. The ceremony can go on without them. That a quorum is left, the book checks.
+		person := known.Person
+		if !there {
+			person = policies.Person{Subject: in.Person, Name: in.Name}
+		}
+		if err := s.keepForCeremony(state, person, now); err != nil {
+			return nil, 0, err
+		}
+		// 4. A stranger makes the roster longer: not without a bound.
 		if !there && !s.strangers.allow("", now) {
 			return nil, 0, refuse(http.StatusTooManyRequests, "rate-limited", "Too many people whom the roster does not know were suspended. Wait a minute.")
 		}
-		// 4. That a quorum is left, the book checks.
 		return &evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: in.Person, Name: in.Name, By: in.By}}, 0, nil
 	})
 	// 5. It counts once it is on the disk.
