@@ -181,6 +181,8 @@ func initialise(ctx context.Context, config Config, log *slog.Logger, out io.Wri
 		return errors.New("the configuration has no ceremony: list the first administrators in it")
 	case open == nil:
 		return errors.New("the ceremony is over: the roster is changed by its administrators from now on")
+	case !s.book.standing.isConfirmed():
+		return errors.New("the ceremony was begun before, and only the broker or a witness can confirm that nothing was lost since: go on with it by `stint-signer run`, with the broker running")
 	}
 	listener, err := s.listenCeremony(ctx)
 	if err != nil {

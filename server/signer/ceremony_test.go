@@ -192,6 +192,22 @@ func TestInit(t *testing.T) {
 	}
 }
 
+// TestInitThatWasCutOff: whether nothing was lost since is for the broker or a witness to
+// say, whom a ceremony in the foreground does not ask. Nobody makes a passkey in vain.
+func TestInitThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	w, _ := twoAdministrators(t)
+	w.open()
+	w.join(w.carol)
+	w.shut()
+	var printed lockedBuffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := initialise(ctx, w.config, w.quiet(), &printed); err == nil || !strings.Contains(err.Error(), "stint-signer run") {
+		t.Errorf("it goes on: %v; it printed %q", err, &printed)
+	}
+}
+
 // TestWhatTheCeremonyRefuses: each of these joins nobody, and says what is wrong.
 func TestWhatTheCeremonyRefuses(t *testing.T) {
 	t.Parallel()
