@@ -252,9 +252,14 @@ func field(steps ...any) []any { return steps }
 // is reports err, if there is one, at a place in the document.
 func (l *loader) is(d document, at []any, err error) {
 	if err != nil {
-		text := err.Error()
-		l.at(d, at, "%s.", strings.ToUpper(text[:1])+text[1:])
+		l.at(d, at, "%s.", sentence(err))
 	}
+}
+
+// sentence is an error's text with a capital.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // at reports a fault at the line of a place in the document, or of the nearest

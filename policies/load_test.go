@@ -249,6 +249,26 @@ func TestLoadRefusesNothingAndTooMuch(t *testing.T) {
 	}
 }
 
+// TestWhatIsReadIsWhatCounts: administrators read the text of a change. Nothing in it may
+// look like something else.
+func TestWhatIsReadIsWhatCounts(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a\u202elmay.yaml", "a\nb.yaml", "a/b.yaml", "a\\b.yaml"} {
+		if _, err := Parse(map[string]string{"good.yaml": goodOrganization, name: goodTarget}); err == nil {
+			t.Errorf("a file %q was accepted", name)
+		}
+	}
+	for _, hidden := range []string{"\u202e", "\u2066", "\u200b", "\u2028", "\u0085", "\xff"} {
+		_, err := Parse(map[string]string{"a.yaml": goodOrganization + "\n# nothing" + hidden + " at all\n"})
+		if err == nil || !strings.Contains(err.Error(), "a.yaml:") {
+			t.Errorf("%q in a comment: %v", hidden, err)
+		}
+	}
+	if _, err := Parse(map[string]string{"a.yaml": strings.ReplaceAll(goodOrganization, "\n", "\r\n") + "# a\ttab, ‘quotes’\r\n"}); err != nil {
+		t.Error(err)
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add(goodOrganization + "---\n" + goodRole + "---\n" + goodOtherRole + "---\n" + goodTarget)
 	f.Add(goodOrganization + "---\n" + goodRole + deviceRule + "---\n" + goodOtherRole + "---\n" + goodTarget)

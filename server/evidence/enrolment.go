@@ -85,12 +85,16 @@ func verifyEnrolment(e EnrolmentEvidence, trust Trust, now time.Time) (VerifiedE
 		return none, err
 	}
 
-	// 2. The passkey is new, and of a kind that counts; its owner is not suspended.
+	// 2. The passkey is new, and of a kind that counts; its owner is not suspended, and
+	// nothing that was decided of them since the statement was made is undone by it.
 	if err := checkNewPasskey(enrolment, trust.Roster, now); err != nil {
 		return none, err
 	}
 	if err := trust.checkSuspended(enrolment.Enrolled(), now); err != nil {
 		return none, within("enrolment", err)
+	}
+	if known, _ := trust.Roster.Find(enrolment.Person); known.isStale(enrolment.Issued) {
+		return none, fail("enrolment-stale", "the person's standing changed since this enrolment was made; begin again")
 	}
 
 	// 3. Whoever enrols holds it, on an authenticator of a make that the policy
@@ -125,9 +129,6 @@ func verifyEnrolment(e EnrolmentEvidence, trust Trust, now time.Time) (VerifiedE
 		v.authority = AuthorityAdministrators
 		v.by, err = verifyQuorum(e.Administrators, e.Statement, &enrolled, trust, now)
 		err = within("authority", err)
-		if known, _ := trust.Roster.Find(enrolment.Person); err == nil && known.isStale(enrolment.Issued) {
-			err = fail("enrolment-stale", "the person's standing changed since this enrolment was made; begin again")
-		}
 	}
 	if err != nil {
 		return none, err

@@ -264,6 +264,12 @@ func TestVerifyEnrolmentRefuses(t *testing.T) {
 			w.statement = w.Enrolment(w.Bob.Person, w.passkey, "security", "sre-leads")
 			w.Member("bob").Changed = &w.Now
 		}},
+		"by oneself, older than a change since": {byOwn, "enrolment-stale", func(w *enrolling) { w.Member("bob").Changed = &w.Now }},
+		"by a login key, older than one's deletion": {byLogin, "enrolment-stale", func(w *enrolling) {
+			deleted := evidence.RosterPerson{Person: w.Alice, Changed: &w.Now, Deleted: &w.Now}
+			deleted.Person.Groups = nil
+			w.Trust.Roster.People = append(w.Trust.Roster.People, deleted)
+		}},
 		"one administrator of two": {byQuorum, "authority-quorum", func(w *enrolling) { w.signByAll(w.Dana) }},
 		"one administrator, twice": {byQuorum, "authority-twice", func(w *enrolling) { w.signByAll(w.Dana, w.Dana) }},
 		"one administrator, two passkeys": {byQuorum, "authority-twice", func(w *enrolling) {

@@ -57,7 +57,8 @@ func (b *book) now(giving bool) (time.Time, error) {
 
 // decide calls f with the state, the time and the index that the entry will have.
 // If f returns an entry, it is staged, and decide returns its index; if f returns
-// the index of an earlier entry that already says the same, decide returns that.
+// the index of an earlier entry that already says the same, decide returns that. An
+// entry that an auditor would refuse, such as one that leaves no quorum, is refused.
 // The caller must settle the index before anything leaves the signer.
 func (b *book) decide(giving bool, f func(s *state, now time.Time, index int64) (entry *evidence.Entry, earlier int64, err error)) (int64, error) {
 	b.mu.Lock()
@@ -78,6 +79,11 @@ func (b *book) decide(giving bool, f func(s *state, now time.Time, index int64) 
 		return earlier, nil
 	}
 	entry.Time, entry.Believed = now, b.state.beliefs.Latest()
+	// An auditor checks it at this very time: what was over by now, though it was not
+	// when it was verified, would spoil the ledger for good.
+	if err := b.state.beliefs.Check(*entry); err != nil {
+		return 0, refuseEvidence(err)
+	}
 	if err := b.stage(index, *entry); err != nil {
 		return 0, err
 	}

@@ -55,6 +55,23 @@ func (s *signer) ceremonyOpen(state *state) bool {
 	})
 }
 
+// keepForCeremony refuses to take anything, without anybody's signature, from those who
+// join in the open ceremony, under whichever identity: as long as there is no quorum,
+// nobody could ever give it back. The caller holds the book's mutex.
+func (s *signer) keepForCeremony(state *state, person policies.Person, now time.Time) error {
+	if !s.ceremonyOpen(state) {
+		return nil
+	}
+	policy, known := state.beliefs.Policy(now), state.beliefs.Roster().Known(now)
+	for _, listed := range s.config.Ceremony.Administrators {
+		if listed.Subject == person.Subject || policy != nil && policy.Linked(listed, person, known) {
+			return refuse(http.StatusConflict, "ceremony",
+				"The first administrators are still joining, and nothing is taken from them meanwhile. If one of their links was stolen, begin the signer anew.")
+		}
+	}
+	return nil
+}
+
 // linksFile is where the ceremony's links are, for whoever runs the signer.
 func (s *signer) linksFile() string { return filepath.Join(s.config.Data, "ceremony.json") }
 
@@ -164,6 +181,8 @@ func initialise(ctx context.Context, config Config, log *slog.Logger, out io.Wri
 		return errors.New("the configuration has no ceremony: list the first administrators in it")
 	case open == nil:
 		return errors.New("the ceremony is over: the roster is changed by its administrators from now on")
+	case !s.book.standing.isConfirmed():
+		return errors.New("the ceremony was begun before, and only the broker or a witness can confirm that nothing was lost since: go on with it by `stint-signer run`, with the broker running")
 	}
 	listener, err := s.listenCeremony(ctx)
 	if err != nil {

@@ -57,6 +57,31 @@ func twoAdministrators(t *testing.T) (*world, *person) {
 	return w, dave
 }
 
+// TestTheCeremonyCannotBeSpoiled: before there is a quorum, nobody could ever undo what
+// a broker takes from those who are to make it up.
+func TestTheCeremonyCannotBeSpoiled(t *testing.T) {
+	t.Parallel()
+	w, dave := twoAdministrators(t)
+	w.open()
+	t.Cleanup(w.shut)
+	w.join(w.carol)
+	before := w.entries()
+	_, err := w.suspend(dave)
+	refused(t, err, "ceremony")
+	_, err = w.suspend(w.carol)
+	refused(t, err, "ceremony")
+	_, err = w.signer.removePasskey(t.Context(), wire.RemovePasskeyRequest{Credential: w.carol.credential(), By: w.subject(w.bob)})
+	refused(t, err, "ceremony")
+	if w.entries() != before {
+		t.Error("a refusal made an entry")
+	}
+	_, err = w.suspend(w.bob)
+	must(t, err)
+	w.join(dave)
+	_, err = w.suspend(dave)
+	refused(t, err, "evidence.quorum-left")
+}
+
 func TestTheCeremony(t *testing.T) {
 	t.Parallel()
 	w, dave := twoAdministrators(t)
@@ -164,6 +189,22 @@ func TestInit(t *testing.T) {
 	defer w.shut()
 	if n := len(w.beliefs().trust.Roster.People); n != 2 {
 		t.Errorf("%d people joined", n)
+	}
+}
+
+// TestInitThatWasCutOff: whether nothing was lost since is for the broker or a witness to
+// say, whom a ceremony in the foreground does not ask. Nobody makes a passkey in vain.
+func TestInitThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	w, _ := twoAdministrators(t)
+	w.open()
+	w.join(w.carol)
+	w.shut()
+	var printed lockedBuffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := initialise(ctx, w.config, w.quiet(), &printed); err == nil || !strings.Contains(err.Error(), "stint-signer run") {
+		t.Errorf("it goes on: %v; it printed %q", err, &printed)
 	}
 }
 

@@ -80,6 +80,49 @@ func TestABrokerWithoutMirrorConfirms(t *testing.T) {
 	}
 }
 
+// TestAnEmptiedLedgerIsNoNewBeginning: one under keys that were there before is as
+// much of a rollback as any other, and would fork the log under its own key.
+func TestAnEmptiedLedgerIsNoNewBeginning(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	mirrored := w.checkpoint()
+	w.shut()
+	for _, name := range []string{"ledger", "head"} {
+		must(t, os.Remove(filepath.Join(w.config.Data, name)))
+	}
+	w.reopen()
+	err := w.signer.enrolInCeremony(context.Background(), w.joining(w.mallory))
+	if err == nil || w.entries() != 0 {
+		t.Fatalf("it takes entries: %d of them", w.entries())
+	}
+	_, err = w.signer.confirm(wire.ConfirmRequest{Checkpoint: mirrored})
+	refused(t, err, wire.CodeRolledBack)
+}
+
+// TestAKillBeforeTheFirstEntry: nobody has seen anything, and the broker says so.
+func TestAKillBeforeTheFirstEntry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.open()
+	w.shut()
+	for _, name := range []string{"ledger", "head"} {
+		must(t, os.Remove(filepath.Join(w.config.Data, name)))
+	}
+	w.reopen()
+	_, err := w.signer.confirm(wire.ConfirmRequest{})
+	must(t, err)
+	must(t, w.signer.beginPolicy(context.Background()))
+	_, err = w.signer.turn(context.Background(), rotation{scheduled: true})
+	must(t, err)
+	t.Cleanup(w.shut)
+	w.staff()
+	w.mustSign(w.bundle("r1", newKey(t)))
+	w.audit()
+	if w.beliefs().trust.Log != w.signer.ring.VerifierKey() {
+		t.Error("the ledger does not name its log key")
+	}
+}
+
 // TestARolledBackLedgerIsRefused puts an older copy of the data directory back.
 func TestARolledBackLedgerIsRefused(t *testing.T) {
 	t.Parallel()

@@ -150,13 +150,13 @@ func secret(what, file, credential string) ([]byte, error) {
 	return data, nil
 }
 
-// openKeys loads the keys, or begins them where there is no ledger yet. Keys that
-// are gone are never replaced in silence: every target and every verifier knows
-// the old ones.
-func openKeys(config Config, lock *journal.Lock) (*keys.Ring, error) {
+// openKeys loads the keys, or begins them where there is no ledger yet, and says which
+// of both. Keys that are gone are never replaced in silence: every target and every
+// verifier knows the old ones.
+func openKeys(config Config, lock *journal.Lock) (ring *keys.Ring, begun bool, err error) {
 	passphrase, err := secret("the key passphrase", config.KeyPassphraseFile, config.KeyPassphraseCredential)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	settings := keys.Settings{
 		Directory: filepath.Join(config.Data, "keys"), Instance: config.Instance, Passphrase: passphrase, Random: rand.Reader,
@@ -164,25 +164,26 @@ func openKeys(config Config, lock *journal.Lock) (*keys.Ring, error) {
 	if p := config.Keys.PKCS11; p != nil {
 		pin, err := secret("the PIN of the PKCS#11 token", p.PINFile, p.PINCredential)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		settings.Module = &keys.Module{Library: p.Module, Token: p.Token, PIN: string(pin)}
 	}
 	for _, service := range config.Keys.services() {
 		settings.Service = service
 	}
-	ring, err := keys.Load(settings)
+	ring, err = keys.Load(settings)
 	if !errors.Is(err, keys.ErrNone) {
-		return ring, err
+		return ring, false, err
 	}
-	begun, err := lock.Begun()
+	ledger, err := lock.Begun()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if begun {
-		return nil, fmt.Errorf("there is a ledger, but its keys in %s are gone: restore them", settings.Directory)
+	if ledger {
+		return nil, false, fmt.Errorf("there is a ledger, but its keys in %s are gone: restore them", settings.Directory)
 	}
-	return keys.Generate(settings)
+	ring, err = keys.Generate(settings)
+	return ring, true, err
 }
 
 // signingKeys are the signer's keys with their states; nobody writes to them.

@@ -52,11 +52,19 @@ func (s *signer) removePasskey(ctx context.Context, in wire.RemovePasskeyRequest
 		if earlier, done := state.removed[in.Credential]; done {
 			return nil, earlier, nil
 		}
-		// 3. There is such a passkey, and a quorum is left without it.
-		if _, there := state.beliefs.Roster().Remove(in.Credential, now); !there {
+		// 3. There is such a passkey, and the ceremony can go on without it. That a quorum is
+		// left, the book checks.
+		people := state.beliefs.Roster().People
+		i := slices.IndexFunc(people, func(p evidence.RosterPerson) bool {
+			return slices.ContainsFunc(p.Passkeys, func(k evidence.Passkey) bool { return k.Credential == in.Credential && k.Removed == nil })
+		})
+		if i < 0 {
 			return nil, 0, refuse(http.StatusNotFound, "no-such-passkey", "The roster holds no such passkey.")
 		}
-		return takeAway(state, evidence.Entry{Time: now, Removal: &evidence.RemovalEntry{Credential: in.Credential, By: in.By}})
+		if err := s.keepForCeremony(state, people[i].Person, now); err != nil {
+			return nil, 0, err
+		}
+		return &evidence.Entry{Removal: &evidence.RemovalEntry{Credential: in.Credential, By: in.By}}, 0, nil
 	})
 	// 4. It counts once it is on the disk.
 	return s.done(ctx, index, err)
@@ -83,24 +91,22 @@ func (s *signer) suspend(ctx context.Context, in wire.SuspendRequest) (wire.Done
 		if earlier, done := state.suspended[in.Person]; done && known.Suspended != nil {
 			return nil, earlier, nil
 		}
-		// 3. A stranger makes the roster longer: not without a bound.
+		// 3. The ceremony can go on without them. That a quorum is left, the book checks.
+		person := known.Person
+		if !there {
+			person = policies.Person{Subject: in.Person, Name: in.Name}
+		}
+		if err := s.keepForCeremony(state, person, now); err != nil {
+			return nil, 0, err
+		}
+		// 4. A stranger makes the roster longer: not without a bound.
 		if !there && !s.strangers.allow("", now) {
 			return nil, 0, refuse(http.StatusTooManyRequests, "rate-limited", "Too many people whom the roster does not know were suspended. Wait a minute.")
 		}
-		// 4. A quorum is left.
-		return takeAway(state, evidence.Entry{Time: now, Suspension: &evidence.SuspensionEntry{Person: in.Person, Name: in.Name, By: in.By}})
+		return &evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: in.Person, Name: in.Name, By: in.By}}, 0, nil
 	})
 	// 5. It counts once it is on the disk.
 	return s.done(ctx, index, err)
-}
-
-// takeAway is an entry that takes something from the roster without anybody's
-// signature, if enough administrators are left.
-func takeAway(state *state, entry evidence.Entry) (*evidence.Entry, int64, error) {
-	if err := state.beliefs.Check(entry); err != nil {
-		return nil, 0, refuseEvidence(err)
-	}
-	return &entry, 0, nil
 }
 
 // done answers a call that leaves nothing but an entry.

@@ -73,11 +73,7 @@ func (s *signer) openRing(ctx context.Context) error {
 	var known []evidence.SigningKey
 	var log string
 	s.book.view(func(state *state) { known, log = state.signingKeys(), state.logKey() })
-	if log == "" {
-		if err := s.book.note(ctx, true, evidence.Entry{Keys: &evidence.KeysEntry{Log: s.ring.VerifierKey()}}); err != nil {
-			return err
-		}
-	} else if log != s.ring.VerifierKey() {
+	if log != "" && log != s.ring.VerifierKey() {
 		return fmt.Errorf("the log key in %s/keys is not the one that the ledger names: restore it", s.config.Data)
 	}
 	for _, key := range known {
@@ -116,6 +112,9 @@ type rotation struct {
 func (s *signer) turn(ctx context.Context, asked rotation) (index int64, err error) {
 	s.turning.Lock()
 	defer s.turning.Unlock()
+	if err := s.nameLog(ctx); err != nil {
+		return -1, err
+	}
 	// A first key comes alone: only a key that the ledger holds can name its
 	// follower. Then nothing is missing, and what is asked can be done.
 	for _, step := range []rotation{{}, {}, asked} {
@@ -134,6 +133,16 @@ func (s *signer) turn(ctx context.Context, asked rotation) (index int64, err err
 		}
 	})
 	return index, s.ring.Keep(here)
+}
+
+// nameLog records the log key in a ledger that does not name it yet.
+func (s *signer) nameLog(ctx context.Context) error {
+	var log string
+	s.book.view(func(state *state) { log = state.logKey() })
+	if log != "" {
+		return nil
+	}
+	return s.book.note(ctx, true, evidence.Entry{Keys: &evidence.KeysEntry{Log: s.ring.VerifierKey()}})
 }
 
 // move is what becomes of the keys of one purpose.

@@ -53,7 +53,7 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 	if err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
-	ring, err := openKeys(config, lock)
+	ring, begun, err := openKeys(config, lock)
 	if err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
@@ -93,9 +93,10 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 	if s.witnesses, err = newWitnesses(config.Witnesses); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	// 4. A ledger that was only now begun cannot be older than what anybody saw.
-	// Every other one takes no entry until it is confirmed.
-	if state.entries == 0 {
+	// 4. A ledger that was only now begun, and its log key with it, cannot be older
+	// than what anybody saw. Every other one takes no entry until it is confirmed, even
+	// if it is empty.
+	if begun && state.entries == 0 {
 		s.book.standing.confirm()
 	}
 	// 5. Keys and policy in force are in the ledger before anything is signed.

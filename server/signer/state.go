@@ -199,17 +199,18 @@ func (s *state) foldEnding(index int64, e *evidence.EndingEntry) func() {
 	}
 }
 
-// held lists the live grants of a person, whichever of their identities asked,
-// other than the one under a request. It is in the order of request ids, so that
+// held lists the live grants of a person, whichever of their identities asked, also
+// one that only others in the roster link, other than the one under a request. It is in the order of request ids, so that
 // the same state gives the same list.
 func (s *state) held(policy *policies.Bundle, person policies.Person, except string, now time.Time) []policies.Held {
 	held := []policies.Held{}
+	own := policy.Identities(person, s.beliefs.Roster().Known(now))
 	for id, g := range s.live {
 		if !now.Before(g.ends) {
 			delete(s.live, id)
 			continue
 		}
-		if id != except && policy.SamePerson(g.requester, person) {
+		if id != except && slices.ContainsFunc(own, func(p policies.Person) bool { return policy.SamePerson(p, g.requester) }) {
 			held = append(held, policies.Held{Request: id, Role: g.role})
 		}
 	}

@@ -64,8 +64,13 @@ func targetKeys(keys []evidence.SigningKey, history targetHistory, now time.Time
 	return accepted, history.withdrawn[max(0, len(history.withdrawn)-mostWithdrawn):]
 }
 
+// mostRemembered bounds each list of a history: twenty years of weekly keys. A
+// broker can rotate keys without end, and targets read a bounded number of
+// successions (evidence.FollowSuccessions).
+const mostRemembered = 1024
+
 // targetHistory is what targets that were away for long need of keys that the
-// ledger's last entry on keys may name no longer. Its lists only grow.
+// ledger's last entry on keys may name no longer. Its lists are never written to.
 type targetHistory struct {
 	successions []evidence.SignedByKey
 	withdrawn   []string
@@ -78,11 +83,16 @@ func (h targetHistory) after(e *evidence.KeysEntry) targetHistory {
 			continue
 		}
 		if k.Succession != nil && !slices.Contains(h.successions, *k.Succession) {
-			h.successions = append(slices.Clip(h.successions), *k.Succession)
+			h.successions = remember(h.successions, *k.Succession)
 		}
 		if k.State == evidence.KeyWithdrawn && !slices.Contains(h.withdrawn, k.Key) {
-			h.withdrawn = append(slices.Clip(h.withdrawn), k.Key)
+			h.withdrawn = remember(h.withdrawn, k.Key)
 		}
 	}
 	return h
+}
+
+// remember is a list with one more at its end; the oldest are forgotten.
+func remember[T any](list []T, one T) []T {
+	return append(slices.Clip(list[max(0, len(list)+1-mostRemembered):]), one)
 }

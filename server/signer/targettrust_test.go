@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -107,6 +108,14 @@ func TestTargetHistory(t *testing.T) {
 	}
 	if _, withdrawn := targetKeys(nil, history, now); len(withdrawn) != mostWithdrawn || withdrawn[mostWithdrawn-1] != string(rune('A'+49)) {
 		t.Errorf("%d are told as withdrawn", len(withdrawn))
+	}
+	// Whoever rotates keys without end must not make the list longer than targets read.
+	for n := range 3 * mostRemembered {
+		history = history.after(&evidence.KeysEntry{Keys: []evidence.SigningKey{key(fmt.Sprint(n), evidence.KeyWithdrawn, fmt.Sprint("to ", n))}})
+	}
+	successions := history.successions
+	if len(successions) != mostRemembered || successions[mostRemembered-1].Statement != fmt.Sprint("to ", 3*mostRemembered-1) || len(history.withdrawn) != mostRemembered {
+		t.Errorf("%d successions and %d withdrawn keys are remembered", len(successions), len(history.withdrawn))
 	}
 }
 
