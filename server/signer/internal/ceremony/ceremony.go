@@ -39,7 +39,7 @@ const (
 	enrolmentLife = time.Hour        // to sign the statement
 )
 
-// Config wires a Ceremony. Every field but Portal and Log is required.
+// Config wires a Ceremony. Every field but Portal, Random and Log is required.
 type Config struct {
 	Instance     string
 	RelyingParty string // as the portal's passkeys have it
