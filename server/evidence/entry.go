@@ -33,12 +33,6 @@ type Entry struct {
 	Keys       *KeysEntry       `json:"keys,omitempty"`       // the signer's or the provider's keys
 }
 
-// ChangesBeliefs tells the entries that change what the signer believes: those that
-// Beliefs.Check and Beliefs.Apply are for, and that later entries name as Believed.
-func (e Entry) ChangesBeliefs() bool {
-	return e.Enrolment != nil || e.Removal != nil || e.Suspension != nil || e.Change != nil || e.Policy != nil || e.Inventory != nil || e.Keys != nil
-}
-
 // SessionEntry records the issue of a certificate to a person, with all its evidence.
 type SessionEntry struct {
 	Bundle        Bundle           `json:"bundle"`

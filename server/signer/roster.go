@@ -53,7 +53,7 @@ func (s *signer) removePasskey(ctx context.Context, in wire.RemovePasskeyRequest
 		}
 		// 3. There is such a passkey, and a quorum is left without it.
 		if _, there := state.beliefs.Roster().Remove(in.Credential, now); !there {
-			return nil, 0, refuse(http.StatusNotFound, "no-such-passkey", "The roster holds no such passkey.")
+			return nil, 0, refuse(http.StatusNotFound, wire.CodeNoSuchPasskey, "The roster holds no such passkey.")
 		}
 		return takeAway(state, evidence.Entry{Time: now, Removal: &evidence.RemovalEntry{Credential: in.Credential, By: in.By}})
 	})
