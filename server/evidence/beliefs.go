@@ -88,7 +88,7 @@ func (b Beliefs) Policy(now time.Time) *policies.Bundle {
 }
 
 // Ceremony tells who was enrolled in the ceremony, and whether it is over for good:
-// it is once a quorum of administrators has signed anything.
+// it is once everybody listed has joined, or a quorum has signed anything.
 func (b Beliefs) Ceremony() (enrolled []policies.Subject, over bool) {
 	return slices.Clone(b.ceremony), b.over
 }
@@ -212,6 +212,7 @@ func (b *Beliefs) applyEnrolment(e *EnrolmentEntry, at time.Time) error {
 			return errors.New("it enrols in the ceremony, which is over")
 		}
 		b.ceremony = append(slices.Clone(b.ceremony), statement.Person)
+		b.over = e.Last
 	case AuthorityAdministrators:
 		b.over = true
 	case AuthorityPasskey, AuthorityLogin:
