@@ -139,6 +139,12 @@ func openKeys(config Config, lock *journal.Lock) (*keys.Ring, error) {
 	return keys.Generate(settings)
 }
 
+// signingKeys are the signer's keys with their states; nobody writes to them.
+func (s *state) signingKeys() []evidence.SigningKey { return s.beliefs.Keys() }
+
+// logKey is the verifier key that the ledger names; empty before the first entry.
+func (s *state) logKey() string { return s.beliefs.Log() }
+
 // signing is what the ledger says of the keys that sign, by purpose. It belongs to
 // the state and changes by fold alone.
 type signing map[string]line

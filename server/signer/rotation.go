@@ -72,7 +72,7 @@ func (s *signer) issue(ctx context.Context, admit func() (int64, error), certify
 func (s *signer) openRing(ctx context.Context) error {
 	var known []evidence.SigningKey
 	var log string
-	s.book.view(func(state *state) { known, log = state.beliefs.Keys(), state.beliefs.Log() })
+	s.book.view(func(state *state) { known, log = state.signingKeys(), state.logKey() })
 	if log == "" {
 		if err := s.book.note(ctx, true, evidence.Entry{Keys: &evidence.KeysEntry{Log: s.ring.VerifierKey()}}); err != nil {
 			return err
@@ -127,7 +127,7 @@ func (s *signer) turn(ctx context.Context, asked rotation) (index int64, err err
 	// ledger goes with it.
 	var here []string
 	s.book.view(func(state *state) {
-		for _, key := range state.beliefs.Keys() {
+		for _, key := range state.signingKeys() {
 			if key.State == evidence.KeyCurrent || key.State == evidence.KeyNext {
 				here = append(here, key.Key)
 			}
@@ -151,7 +151,7 @@ func (s *signer) turnOnce(ctx context.Context, asked rotation) (int64, error) {
 	var moves []move
 	var known []evidence.SigningKey
 	err := s.book.look(false, func(state *state, now time.Time) {
-		known = state.beliefs.Keys()
+		known = state.signingKeys()
 		for _, purpose := range purposes {
 			if m := s.moveOf(known, purpose, asked, now); m != nil {
 				moves = append(moves, *m)
@@ -254,7 +254,7 @@ func (s *signer) follow(m *move, known []evidence.SigningKey) error {
 
 // after lists the keys as they are once the moves are made.
 func after(state *state, moves []move, now time.Time) []evidence.SigningKey {
-	all := slices.Clone(state.beliefs.Keys())
+	all := slices.Clone(state.signingKeys())
 	for _, m := range moves {
 		if m.turns {
 			current, next := keyIn(all, m.purpose, evidence.KeyCurrent), keyIn(all, m.purpose, evidence.KeyNext)
@@ -292,7 +292,7 @@ func (s *signer) keepRing(ctx context.Context) {
 		}
 		s.book.view(func(state *state) {
 			now := s.book.clock()
-			for _, key := range state.beliefs.Keys() {
+			for _, key := range state.signingKeys() {
 				if key.State == evidence.KeyCurrent {
 					wait = min(wait, max(keysPause, s.due(key).Sub(now)))
 				}
