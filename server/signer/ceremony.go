@@ -55,19 +55,6 @@ func (s *signer) ceremonyOpen(state *state) bool {
 	})
 }
 
-// lastToJoin says whether everybody else who is listed has joined. Then the ledger
-// says that the ceremony is over, so that a list that is made longer later opens
-// nothing.
-func (s *signer) lastToJoin(person policies.Subject) (last bool) {
-	s.book.view(func(state *state) {
-		enrolled, _ := state.beliefs.Ceremony()
-		last = !slices.ContainsFunc(s.config.Ceremony.Administrators, func(p policies.Person) bool {
-			return p.Subject != person && !slices.Contains(enrolled, p.Subject)
-		})
-	})
-	return last
-}
-
 // linksFile is where the ceremony's links are, for whoever runs the signer.
 func (s *signer) linksFile() string { return filepath.Join(s.config.Data, "ceremony.json") }
 
@@ -86,36 +73,17 @@ func asAdministrator(person policies.Person) policies.Person {
 	return person
 }
 
-// quorum is how many administrators must sign a change. Without a policy that this
-// version can read it is 0, and nothing is given anyway.
-func (s *signer) quorum() (quorum int) {
+// lastToJoin says whether everybody else who is listed has joined. Then the ledger
+// says that the ceremony is over, so that a list that is made longer later opens
+// nothing.
+func (s *signer) lastToJoin(person policies.Subject) (last bool) {
 	s.book.view(func(state *state) {
-		if policy := state.beliefs.Policy(state.last); policy != nil {
-			quorum = policy.Quorum()
-		}
+		enrolled, _ := state.beliefs.Ceremony()
+		last = !slices.ContainsFunc(s.config.Ceremony.Administrators, func(p policies.Person) bool {
+			return p.Subject != person && !slices.Contains(enrolled, p.Subject)
+		})
 	})
-	return quorum
-}
-
-// attested says whether the passkey of somebody in these groups has to say of which
-// make it is.
-func (s *signer) attested(groups []string) (needed bool) {
-	s.book.view(func(state *state) {
-		if policy := state.beliefs.Policy(state.last); policy != nil {
-			needed = policy.NeedsAttestation(groups)
-		}
-	})
-	return needed
-}
-
-// joined says whether the ceremony has brought somebody into the roster, or is
-// over: then it brings nobody.
-func (s *signer) joined(person policies.Subject) (joined bool) {
-	s.book.view(func(state *state) {
-		enrolled, over := state.beliefs.Ceremony()
-		joined = over || slices.Contains(enrolled, person)
-	})
-	return joined
+	return last
 }
 
 // listenCeremony opens the page's address.

@@ -3,6 +3,7 @@ package signer
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"stint/policies"
@@ -109,4 +110,36 @@ func (s *signer) done(ctx context.Context, index int64, err error) (wire.Done, e
 	}
 	entry, err := s.book.settle(ctx, index)
 	return wire.Done{Proof: entry.proof}, err
+}
+
+// quorum is how many administrators must sign a change. Without a policy that this
+// version can read it is 0, and nothing is given anyway.
+func (s *signer) quorum() (quorum int) {
+	s.book.view(func(state *state) {
+		if policy := state.beliefs.Policy(state.last); policy != nil {
+			quorum = policy.Quorum()
+		}
+	})
+	return quorum
+}
+
+// attested says whether the passkey of somebody in these groups has to say of which
+// make it is.
+func (s *signer) attested(groups []string) (needed bool) {
+	s.book.view(func(state *state) {
+		if policy := state.beliefs.Policy(state.last); policy != nil {
+			needed = policy.NeedsAttestation(groups)
+		}
+	})
+	return needed
+}
+
+// joined says whether the ceremony has brought somebody into the roster, or is
+// over: then it brings nobody.
+func (s *signer) joined(person policies.Subject) (joined bool) {
+	s.book.view(func(state *state) {
+		enrolled, over := state.beliefs.Ceremony()
+		joined = over || slices.Contains(enrolled, person)
+	})
+	return joined
 }
