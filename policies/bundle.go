@@ -18,6 +18,8 @@ type Role struct {
 	// Conflicts are roles that nobody may hold at the same time as this one.
 	// A conflict named on one side holds for both.
 	Conflicts []string `yaml:"conflicts" json:"conflicts"`
+	// Device says from which machines the role may be used; the zero value: from any.
+	Device DeviceRule `yaml:"device" json:"device"`
 }
 
 // Selector picks targets: every label must be equal.

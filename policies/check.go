@@ -96,6 +96,7 @@ func (l *loader) checkRole(d document) {
 		}
 	}
 	l.distinct(d, field("conflicts"), r.Conflicts)
+	l.checkDevice(d)
 }
 
 func (l *loader) checkDuration(d document) {

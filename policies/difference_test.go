@@ -33,6 +33,7 @@ func whole() *Bundle {
 			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{map[string]string{"env": "dev"}},
 			Logins: []string{"app"}, Duration: Duration{1800e9, 3600e9}, Reason: "required",
 			Approval: []Stage{{"lead", []string{"leads"}, 1}, {"security", []string{"security"}, 2}}, Conflicts: []string{"keys"},
+			Device: DeviceRule{Required: true, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}}},
 		}},
 		targets: []Target{{Name: "web-1", Address: "localhost:22", HostKey: ed25519Key, Labels: map[string]string{"env": "dev"}}},
 	}
@@ -85,8 +86,15 @@ func TestDifferenceInWords(t *testing.T) {
 		"a stage's groups": {role(func(r *Role) { r.Approval[1].Groups = []string{"interns"} }), []string{"shell: in the stage security, members of interns may approve.", "shell: in the stage security, members of security may no longer approve."}},
 		"stages in order":  {role(func(r *Role) { slices.Reverse(r.Approval) }), []string{"shell: its stages stand in another order."}},
 		"a conflict less":  {role(func(r *Role) { r.Conflicts = nil }), []string{"shell: it no longer conflicts with keys."}},
-		"the description":  {role(func(r *Role) { r.Description = "“Another”." }), []string{"shell: it is described as ““Another”.”."}},
-		"a target less":    {func(b *Bundle) { b.targets = nil }, []string{"The target web-1 is removed."}},
+		"any machine": {role(func(r *Role) { r.Device = DeviceRule{} }), []string{"shell: it may be used from any machine.", "shell: the machine need no longer say in what state it is.",
+			"shell: the machine's firewall need no longer be on.", "shell: the machine's system was updated at most any number of days ago instead of 30 days.",
+			"shell: Falcon no longer counts as protection that must run on the machine."}},
+		"posture": {role(func(r *Role) {
+			r.Device.Posture = &PostureRule{Period: 60e9, Require: []string{FactScreenLock, FactFirewall}, SystemAgeDays: new(7), Protection: []string{"Falcon", "Defender"}}
+		}), []string{"shell: the machine says in what state it is, at most 1m ago instead of 5m.", "shell: the machine's screen-lock must be on.",
+			"shell: the machine's system was updated at most 7 days ago instead of 30 days.", "shell: Defender counts as protection that must run on the machine."}},
+		"the description": {role(func(r *Role) { r.Description = "“Another”." }), []string{"shell: it is described as ““Another”.”."}},
+		"a target less":   {func(b *Bundle) { b.targets = nil }, []string{"The target web-1 is removed."}},
 		"a target's place": {func(b *Bundle) { b.targets[0].Address, b.targets[0].HostKey = "elsewhere:22", otherKey }, []string{
 			"The target web-1 is at elsewhere:22 instead of localhost:22.",
 			"The target web-1 has the host key " + fingerprint(otherKey) + " instead of SHA256:UqTweugTdIgSoJhEfU5zD03yUm2r4zw66bHj634dsDU."}},
@@ -128,6 +136,16 @@ func TestDifferenceMissesNothing(t *testing.T) {
 			v.SetInt(old + 1e9)
 			tell()
 			v.SetInt(old)
+		case reflect.Bool:
+			v.SetBool(!v.Bool())
+			tell()
+			v.SetBool(!v.Bool())
+		case reflect.Pointer:
+			walk(path, v.Elem(), b)
+			old := v.Elem().Addr()
+			v.Set(reflect.Zero(v.Type()))
+			tell()
+			v.Set(old)
 		case reflect.Struct:
 			for i := range v.NumField() {
 				walk(path+"."+v.Type().Field(i).Name, v.Field(i), b)

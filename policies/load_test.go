@@ -251,6 +251,7 @@ func TestLoadRefusesNothingAndTooMuch(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	f.Add(goodOrganization + "---\n" + goodRole + "---\n" + goodOtherRole + "---\n" + goodTarget)
+	f.Add(goodOrganization + "---\n" + goodRole + deviceRule + "---\n" + goodOtherRole + "---\n" + goodTarget)
 	f.Add("kind: Role\nname: &a x\ntargets: *a\n")
 	f.Add("kind: Target\n<<: {a: b}\n")
 	f.Add("---\n...\n---\nkind: Organization\n")
@@ -275,6 +276,7 @@ func FuzzLoad(f *testing.F) {
 			for _, target := range b.TargetsOf(role.Name) {
 				ask := Ask{Role: role.Name, Target: target.Name, Login: role.Logins[0], Duration: role.Duration.Default, Reason: "x"}
 				b.Decide(Facts{Ask: ask})
+				b.JudgeDevice(role.Name, goodDevice(), asked)
 			}
 		}
 	})

@@ -368,7 +368,10 @@ func (c *terminal) signInByBrowser(name string) {
 	c.w.t.Helper()
 	var address []byte
 	c.w.eventually("stint login opens a browser", func() (err error) {
-		address, err = os.ReadFile(filepath.Join(c.home, "address"))
+		opened := filepath.Join(c.home, "address")
+		if address, err = os.ReadFile(opened); err == nil {
+			err = os.Remove(opened) // the next one opens another
+		}
 		return err
 	})
 	b := openTab(c.w.t, name, nil)

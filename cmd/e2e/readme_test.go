@@ -36,8 +36,9 @@ func TestReadme(t *testing.T) {
 	request := ""
 	fill := strings.NewReplacer("http://localhost:8420", s.Portal, "stint-demo@", s.Login+"@", "LOGIN@TARGET", s.Login+"@web-1", "~/", s.alice.home+"/")
 	count := 0
-	for _, line := range append(commands(readme[strings.Index(readme, "## The first ten minutes"):]), commands(document(t, filepath.Join("docs", "cli.md")))...) {
-		line, _, _ = strings.Cut(line, " #")
+	lines := append(commands(readme[strings.Index(readme, "## The first ten minutes"):]), "stint logout", "stint login # as alice")
+	for _, line := range append(lines, commands(document(t, filepath.Join("docs", "cli.md")))...) {
+		line, comment, _ := strings.Cut(line, " #")
 		line = fill.Replace(strings.TrimSpace(line))
 		line = regexp.MustCompile(`\bID\b`).ReplaceAllString(line, request)
 		if strings.HasPrefix(line, "ssh ") { // ssh finds its configuration by the system's list of users, not by $HOME
@@ -47,7 +48,7 @@ func TestReadme(t *testing.T) {
 		shell.enter(line)
 		switch {
 		case line == "stint login":
-			s.alice.signInByBrowser("alice")
+			s.alice.signInByBrowser(strings.TrimPrefix(strings.TrimSpace(comment), "as "))
 		case strings.Contains(line, "--wait"):
 			request = shell.seesMatch(before, `req-[0-9a-z]{10}`)
 			s.approve(request)

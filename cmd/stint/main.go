@@ -83,6 +83,7 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 		sshCommand(e), sshConfigCommand(e), activateCommand(e), agentCommand(),
 		sessionsCommand(e), playCommand(e), exportCommand(e),
 		evidenceCommand(e), auditCommand(e), trustCommand(e),
+		deviceCommand(e),
 		keysCommand(e), knownHostsCommand(e),
 	)
 	err := root.ExecuteContext(ctx)

@@ -63,6 +63,10 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	if err != nil {
 		return err
 	}
+	machine, err := ready(ctx, e, who, client, grant.Role)
+	if err != nil {
+		return err
+	}
 	// A directory of its own, closed to others and short enough for a socket's
 	// path: the shared one belongs to the keys in Stint's agent.
 	dir, err := os.MkdirTemp("", "stint-")
@@ -71,7 +75,7 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	}
 	defer os.RemoveAll(dir)
 	certify := func() (openssh.Credential, error) {
-		return openssh.Activate(ctx, who, client, grant, e.random, e.now)
+		return openssh.Activate(ctx, who, client, grant, machine.proof(e), e.random, e.now)
 	}
 	socket := os.Getenv("SSH_AUTH_SOCK")
 	credential, held, err := credentialFor(ctx, e, socket, grant, believed.UserCA, certify)
@@ -97,6 +101,7 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	if e.terminal {
 		fmt.Fprintf(e.err, "stint: %s@%s, %s, recorded\n", credential.Login, credential.Target, left(credential.Ends, e.now()))
 	}
+	defer keepReporting(ctx, e, machine, client, grant.Role)()
 	return runSSH(append(append(options, "--", to.Target), words...))
 }
 
@@ -268,6 +273,10 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 	if err != nil {
 		return "", err
 	}
+	machine, err := ready(ctx, e, who, client, grant.Role)
+	if err != nil {
+		return "", err
+	}
 	dir, err := account.Directory()
 	if err != nil {
 		return "", err
@@ -291,15 +300,15 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 		return "", err
 	}
 	if certificate == nil {
-		if err := addKey(ctx, e, who, client, grant, keys); err != nil {
+		if err := addKey(ctx, e, who, client, grant, machine, keys); err != nil {
 			return "", err
 		}
 	}
 	return fmt.Sprintf("%s@%s is open for plain ssh: %s", grant.Login, grant.Target, left(*grant.Ends, e.now())), nil
 }
 
-func addKey(ctx context.Context, e *environment, who *account.Account, client *api.Client, grant api.RequestSummary, keys sshagent.ExtendedAgent) error {
-	credential, err := openssh.Activate(ctx, who, client, grant, e.random, e.now)
+func addKey(ctx context.Context, e *environment, who *account.Account, client *api.Client, grant api.RequestSummary, machine *machine, keys sshagent.ExtendedAgent) error {
+	credential, err := openssh.Activate(ctx, who, client, grant, machine.proof(e), e.random, e.now)
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,8 @@ func (e ending) notice() string {
 		return fmt.Sprintf("stint: this grant ended at %s. Ask again: stint request", at)
 	case wire.ReasonKilled:
 		return fmt.Sprintf("stint: this session was ended%s at %s", by, at)
+	case wire.ReasonDevice:
+		return fmt.Sprintf("stint: this session was ended at %s: this machine no longer does what the role asks of machines. See: stint device", at)
 	case wire.ReasonLeaseLost:
 		return "stint: the broker can no longer be reached, so this session ends. Connect again in a moment"
 	case wire.ReasonRecorderFailed:

@@ -12,6 +12,7 @@ const (
 	ReasonExpired        = "expired"         // the grant ran out
 	ReasonKilled         = "killed"          // somebody ended this session; the grant went on
 	ReasonCompleted      = "completed"       // the client hung up
+	ReasonDevice         = "device"          // the machine it comes from no longer complies; the grant went on
 	ReasonLeaseLost      = "lease-lost"      // the proxy could not renew its lease
 	ReasonRecorderFailed = "recorder-failed" // it could no longer be recorded
 	ReasonCut            = "cut"             // the proxy died
@@ -20,7 +21,7 @@ const (
 )
 
 var reasons = []string{
-	ReasonDropped, ReasonRevoked, ReasonExpired, ReasonKilled, ReasonCompleted,
+	ReasonDropped, ReasonRevoked, ReasonExpired, ReasonKilled, ReasonDevice, ReasonCompleted,
 	ReasonLeaseLost, ReasonRecorderFailed, ReasonCut, ReasonProxyStopped, ReasonFailed,
 }
 

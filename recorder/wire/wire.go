@@ -89,7 +89,7 @@ type Verdict struct {
 type Ending struct {
 	Request string    `json:"request,omitempty"` // every session of this grant
 	Session string    `json:"session,omitempty"` // or this one alone
-	Reason  string    `json:"reason,omitempty"`  // ReasonDropped, ReasonRevoked, ReasonExpired or ReasonKilled
+	Reason  string    `json:"reason,omitempty"`  // ReasonDropped, ReasonRevoked, ReasonExpired, ReasonKilled or ReasonDevice
 	By      string    `json:"by,omitempty"`
 	At      time.Time `json:"at,omitzero"`
 }

@@ -10,8 +10,9 @@ import (
 )
 
 // Activate asks the signer for a certificate under the caller's own grant. The
-// activation is signed by the login key, which the broker does not hold.
-func (s *Service) Activate(ctx context.Context, by policies.Person, id string, activation evidence.SignedByKey, login evidence.LoginBinding) (Certificate, error) {
+// activation is signed by the login key, which the broker does not hold, and by the
+// key of the device that it names, if it names one.
+func (s *Service) Activate(ctx context.Context, by policies.Person, id string, activation evidence.SignedByKey, login evidence.LoginBinding, device *evidence.DeviceProof) (Certificate, error) {
 	// 1. The grant is live, and policy still says yes.
 	var q Request
 	var bundle evidence.Bundle
@@ -36,7 +37,7 @@ func (s *Service) Activate(ctx context.Context, by policies.Person, id string, a
 	if statement.Request != id || statement.RequestDigest != q.Revision.Digest {
 		return Certificate{}, fail(Conflict, CodeActivation, "The activation is for another request, or for an earlier revision of it. Activate again.")
 	}
-	bundle.Activation, bundle.Login = &activation, &login
+	bundle.Activation, bundle.Login, bundle.Device = &activation, &login, device
 	// 3. The signer, outside any transaction.
 	calling, cancel := context.WithTimeout(ctx, signerPatience)
 	defer cancel()
@@ -117,6 +118,9 @@ func (s *Service) storeCertificate(ctx context.Context, by policies.Person, aske
 			Bundle: bundle, Proof: signed.Proof, Withheld: stood != nil,
 		}
 		if err := c.AddCertificate(stored); err != nil {
+			return err
+		}
+		if err := c.learnOf(bundle.Device); err != nil {
 			return err
 		}
 		data := certificateData{

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"stint/policies"
 )
 
 // StartSession admits a connection that a proxy has authenticated. Repeating it
@@ -47,16 +49,28 @@ func (s *Service) StartSession(ctx context.Context, start SessionStart) (Started
 		if err := stillAllowed(decision); err != nil {
 			return err
 		}
-		// 4. It has not too many sessions.
+		// 4. The device that it was activated from still complies.
+		device, err := deviceOf(certificate)
+		if err != nil {
+			return err
+		}
+		reasons, due, err := c.judgeDevice(c, q.Revision.Ask.Role, device)
+		if err != nil {
+			return err
+		}
+		if against := policies.Objections(reasons); against != "" {
+			return fail(Forbidden, CodeDeviceRefused, "%s", against)
+		}
+		// 5. It has not too many sessions.
 		if err := c.hasRoom(q); err != nil {
 			return err
 		}
-		// 5. Row and event.
+		// 6. Row and event.
 		session := Session{
 			ID: start.Session, Request: q.ID, Serial: start.Serial, Person: q.Requester,
 			Role: q.Revision.Ask.Role, Login: start.Login, Target: start.Target, Proxy: start.Proxy,
 			ClientAddress: printable(start.ClientAddress), ClientVersion: printable(start.ClientVersion),
-			Started: c.now, LeaseUntil: c.now.Add(s.config.Lease),
+			Started: c.now, LeaseUntil: c.now.Add(s.config.Lease), Device: device, DeviceDue: due,
 		}
 		session.Number, err = c.record(AuditEvent{
 			Kind: EventSessionStarted, Actor: ActorOf(q.Requester), Request: q.ID, Session: session.ID,
@@ -69,6 +83,7 @@ func (s *Service) StartSession(ctx context.Context, start SessionStart) (Started
 			return err
 		}
 		started = StartedSession{Session: session, GrantEnds: q.Ends}
+		c.wake = c.wake || !due.IsZero()
 		return c.AddSession(session)
 	})
 	if err != nil {
@@ -261,7 +276,9 @@ func (m moment) verdict(id, proxy string, session Session, q Request) Verdict {
 	case !present.State.Live():
 		v.Ended, v.By = present.noticeReason(), present.EndedBy.Name
 	case session.KillReason != "":
-		v.Ended, v.By = killed, session.KilledBy.Name
+		v.Ended, v.By = session.KillReason, session.KilledBy.Name
+	case session.Live() && !session.DeviceDue.IsZero() && !m.now.Before(session.DeviceDue):
+		v.Ended = deviceFailed // whether or not anybody has written it down
 	case !session.Live():
 		v.Ended = session.EndReason
 	}

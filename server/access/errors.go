@@ -69,7 +69,11 @@ const (
 	CodeSuspended         = "person.suspended"
 	CodeBelowQuorum       = "roster.below-quorum"
 	CodeInventory         = "inventory.evidence" // its evidence does not fit
-	CodeClockBehind       = "clock.behind"       // giving stops until the clock is right
+	CodeDeviceNotFound    = "device.not-found"
+	CodeDeviceBlocked     = "device.blocked"
+	CodeDeviceRefused     = "device.refused" // the session's device does not comply with its role
+	CodePosture           = "device.posture" // what the device says does not hold, or is old
+	CodeClockBehind       = "clock.behind"   // giving stops until the clock is right
 	CodeSignerRefused     = "signer.refused"
 	CodeSignerUnavailable = "signer.unavailable"
 	CodeBusy              = "store.busy" // lost every retry against other writers

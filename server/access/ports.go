@@ -56,6 +56,11 @@ type Signer interface {
 	ChangeRoster(ctx context.Context, e evidence.ChangeEvidence) error
 	ChangePolicy(ctx context.Context, e evidence.PolicyEvidence) error
 	TakeInventory(ctx context.Context, e evidence.InventoryEvidence) error
+	// EnrolDevice takes a device's key, and BlockDevice makes it count for nothing;
+	// trust is fetched anew before they return. A device that is blocked already is
+	// no error.
+	EnrolDevice(ctx context.Context, e evidence.DeviceEvidence) error
+	BlockDevice(ctx context.Context, device string, by policies.Subject) error
 	// RotateKeys replaces keys of the signer's at once; trust is fetched anew before it
 	// returns. Purpose is one of evidence's Purpose constants, or all.
 	RotateKeys(ctx context.Context, purpose, reason string, by policies.Subject) error
@@ -87,6 +92,7 @@ type Reader interface {
 	SessionReader
 	PeopleReader
 	ChangeReader
+	DeviceReader
 	AuditReader
 	AlarmReader
 }
@@ -99,6 +105,7 @@ type Tx interface {
 	PeopleWriter
 	AlarmWriter
 	ChangeWriter
+	DeviceWriter
 	// Append makes the event the audit log's next leaf and gives its index.
 	Append(e AuditEvent) (int64, error)
 }

@@ -73,10 +73,11 @@ func (s *Service) loop(ctx context.Context, wake <-chan struct{}, pass func(cont
 	}
 }
 
-// sweep writes down what time has ended, and gives up silent sessions.
+// sweep writes down what time has ended, and gives up silent sessions and those of
+// silent devices.
 func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 	var due []Request
-	var lost []Session
+	var lost, outdated []Session
 	var over []Change
 	var clock instant
 	rest := longestRest
@@ -88,15 +89,21 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 		if lost, err = r.LeaseLost(m.now.Add(-leaseGrace), runBatch); err != nil {
 			return err
 		}
+		if outdated, err = r.DeviceOverdue(m.now, runBatch); err != nil {
+			return err
+		}
 		if over, err = m.overChanges(r); err != nil {
 			return err
 		}
-		next, err := r.NextDue()
-		if errors.Is(err, ErrNoRow) {
-			return nil
+		for _, due := range []func() (time.Time, error){r.NextDue, r.NextDeviceDue} {
+			next, err := due()
+			if err != nil && !errors.Is(err, ErrNoRow) {
+				return err
+			} else if err == nil {
+				rest = min(rest, next.Sub(m.now))
+			}
 		}
-		rest = next.Sub(m.now)
-		return err
+		return nil
 	})
 	if err != nil {
 		return 0, err
@@ -117,7 +124,12 @@ func (s *Service) sweep(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	if len(due) > 0 || len(lost) > 0 || len(over) > 0 {
+	for _, session := range outdated {
+		if err := s.outdate(ctx, session.ID); err != nil {
+			return 0, err
+		}
+	}
+	if len(due) > 0 || len(lost) > 0 || len(over) > 0 || len(outdated) > 0 {
 		return 0, nil // look again at once
 	}
 	return max(rest, time.Millisecond), nil
@@ -170,13 +182,17 @@ func (s *Service) giveUp(ctx context.Context, id string) error {
 	})
 }
 
-// deliver brings suspensions and endings to the signer.
+// deliver brings suspensions, blocks and endings to the signer.
 func (s *Service) deliver(ctx context.Context) (time.Duration, error) {
 	var endings []Ending
 	var suspensions []Suspension
+	var blocks []DeviceBlock
 	rest := longestRest
 	err := s.read(ctx, func(r Reader, m moment) (err error) {
 		if suspensions, err = r.Suspensions(m.now, runBatch); err != nil {
+			return err
+		}
+		if blocks, err = r.DeviceBlocks(m.now, runBatch); err != nil {
 			return err
 		}
 		if endings, err = r.Endings(m.now, runBatch); err != nil {
@@ -194,6 +210,11 @@ func (s *Service) deliver(ctx context.Context) (time.Duration, error) {
 	}
 	for _, suspended := range suspensions {
 		if err := s.deliverSuspension(ctx, suspended); err != nil && !errors.As(err, new(*Error)) {
+			return 0, err
+		}
+	}
+	for _, block := range blocks {
+		if err := s.deliverDeviceBlock(ctx, block); err != nil {
 			return 0, err
 		}
 	}

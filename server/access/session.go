@@ -26,6 +26,11 @@ type Session struct {
 	Ended      time.Time // zero while it is live
 	EndReason  string    // as the proxy reported it, see recorder/wire.SessionEnd
 
+	// Device activated its certificate; empty for none. It ends at DeviceDue unless
+	// the device says before that all is well; zero where its role does not ask.
+	Device    string
+	DeviceDue time.Time
+
 	// KillReason and KilledBy are set when the session was told to end by
 	// itself, its grant going on.
 	KillReason string
@@ -70,7 +75,7 @@ type Verdict struct {
 	Session   string
 	Lease     time.Duration // zero when Ended is set
 	GrantEnds time.Time
-	Ended     string // dropped, revoked, expired, killed, unknown
+	Ended     string // dropped, revoked, expired, killed, device, unknown
 	By        string // name of who ended it
 }
 
@@ -85,7 +90,7 @@ type Seal struct {
 type Notice struct {
 	Request string // every session of this grant,
 	Session string // or this one alone
-	Reason  string // dropped, revoked, expired, killed
+	Reason  string // dropped, revoked, expired, killed, device
 	By      string // name
 	At      time.Time
 }

@@ -222,6 +222,7 @@ type Activation struct {
 	Statement string       `json:"statement" minLength:"1" maxLength:"16384" doc:"an activation statement, made by the command line"`
 	Signature string       `json:"signature" minLength:"1" maxLength:"128" doc:"by the login key, base64url"`
 	Login     LoginBinding `json:"login"`
+	Device    *DeviceProof `json:"device,omitempty" doc:"of the device that the statement names"`
 }
 
 // Certificate is an OpenSSH user certificate that opens the proxy.

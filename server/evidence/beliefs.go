@@ -20,11 +20,12 @@ type Beliefs struct {
 	latest int64     // the last entry that changed any of this
 	at     time.Time // of that entry
 
-	keys   []SigningKey
-	log    string
-	issued []IssuerKey // every key that the provider ever had, as first seen
-	inUse  []IssuerKey // those that it has now
-	roster Roster
+	keys    []SigningKey
+	log     string
+	issued  []IssuerKey // every key that the provider ever had, as first seen
+	inUse   []IssuerKey // those that it has now
+	roster  Roster
+	devices Devices
 
 	policy PolicyEntry
 	files  map[string]string // of policy
@@ -58,6 +59,9 @@ func (b Beliefs) Latest() int64 { return b.latest }
 
 // Roster is who may sign what. Do not write to it.
 func (b Beliefs) Roster() Roster { return b.roster }
+
+// Devices are the devices that were ever enrolled. Do not write to them.
+func (b Beliefs) Devices() Devices { return b.devices }
 
 // Keys are the signer's keys, with their states. Do not write to them.
 func (b Beliefs) Keys() []SigningKey { return b.keys }
@@ -105,6 +109,7 @@ func (b Beliefs) Trust(now time.Time) Trust {
 		Roster:       Roster{People: listed(b.roster.People)},
 		Policy:       b.files,
 		Inventories:  listed(b.inventories),
+		Devices:      listed(b.devices),
 		Spent:        b.spentDigests(),
 		Log:          b.log,
 		UserCA:       accepted(b.keys, PurposeUserCA, now),
@@ -189,6 +194,8 @@ func (b *Beliefs) changes(e Entry) (changes []func() error) {
 		{e.Policy != nil, func() error { return b.applyPolicy(e.Policy, e.Time) }},
 		{e.Inventory != nil, func() error { return b.applyInventory(e.Inventory, e.Time) }},
 		{e.Keys != nil, func() error { return b.applyKeys(e.Keys) }},
+		{e.Device != nil, func() error { return b.applyDevice(e.Device, e.Time) }},
+		{e.DeviceBlock != nil, func() error { return b.applyDeviceBlock(e.DeviceBlock, e.Time) }},
 	} {
 		if is.there {
 			changes = append(changes, is.apply)

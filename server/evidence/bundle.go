@@ -48,6 +48,7 @@ type Bundle struct {
 	Approvals  []SignedByPasskey `json:"approvals"`
 	Login      *LoginBinding     `json:"login,omitempty"`
 	Activation *SignedByKey      `json:"activation,omitempty"`
+	Device     *DeviceProof      `json:"device,omitempty"` // of the device that the activation names
 }
 
 // EnrolmentEvidence proves an enrolment. Exactly one authority is set:

@@ -79,6 +79,19 @@ func changeVectors() map[string]evidence.Statement {
 			Instance: "k3f9x2mq", Person: alice, Device: "dev-7h2kq9wz4t", DeviceName: "Alice’s laptop", DeviceKey: point, Held: evidence.HeldTPM,
 			Issued: issued, Expires: issued.Add(time.Hour), Nonce: strings.Repeat("ef", 16),
 		},
+		"activation-device": &evidence.Activation{
+			Instance: "k3f9x2mq", Request: "req-7h2kq9wz4t", Revision: 1, RequestDigest: "sha256:" + strings.Repeat("0", 64), Requester: alice,
+			SessionKey: vectorKey(1), Device: "dev-7h2kq9wz4t", Posture: "sha256:" + strings.Repeat("ef", 32), Issued: issued, Nonce: strings.Repeat("24", 16),
+		},
+		"posture": &evidence.Posture{
+			Instance: "k3f9x2mq", Device: "dev-7h2kq9wz4t", System: `Debian GNU/Linux 13 "trixie"`, SystemAgeDays: new(0),
+			DiskEncryption: policies.On, Firewall: policies.Off, ScreenLock: policies.Unknown, SecureBoot: policies.On,
+			Protection: []string{"CrowdStrike Falcon", "Wazuh"}, Issued: issued, Nonce: strings.Repeat("f1", 16),
+		},
+		"posture-unknown": &evidence.Posture{
+			Instance: "k3f9x2mq", Device: "d", System: "unknown", DiskEncryption: policies.Unknown, Firewall: policies.Unknown,
+			ScreenLock: policies.Unknown, SecureBoot: policies.Unknown, Issued: issued, Nonce: strings.Repeat("f2", 16),
+		},
 		"end": &evidence.End{
 			Instance: "k3f9x2mq", Request: "req-7h2kq9wz4t", Change: evidence.EndRevoked, Person: bob, Reason: "left the company", Issued: issued, Nonce: strings.Repeat("f0", 16),
 		},

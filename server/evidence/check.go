@@ -45,6 +45,9 @@ func (b Beliefs) Check(e Entry) error {
 	case e.Inventory != nil:
 		_, err := VerifyInventory(e.Inventory.Evidence, trust, e.Time)
 		return err
+	case e.Device != nil:
+		_, err := VerifyDevice(e.Device.Evidence, trust, e.Time)
+		return err
 	case e.Keys != nil && len(e.Keys.Keys) > 0:
 		return checkKeys(b.keys, e.Keys.Keys, b.instance, e.Time)
 	}

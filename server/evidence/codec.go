@@ -91,7 +91,7 @@ func header(k Kind) string { return "stint " + string(k) + " " + version }
 func blank(first string) Statement {
 	for _, s := range []Statement{
 		new(Request), new(Approval), new(Activation), new(Login), new(Enrolment),
-		new(RosterChange), new(PolicyChange), new(InventoryChange), new(Succession), new(Device), new(End),
+		new(RosterChange), new(PolicyChange), new(InventoryChange), new(Succession), new(Device), new(Posture), new(End),
 	} {
 		if first == header(s.Kind()) {
 			return s

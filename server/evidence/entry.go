@@ -31,6 +31,9 @@ type Entry struct {
 	Policy     *PolicyEntry     `json:"policy,omitempty"`     // the policy the signer decides by
 	Inventory  *InventoryEntry  `json:"inventory,omitempty"`  // targets beside the policy's
 	Keys       *KeysEntry       `json:"keys,omitempty"`       // the signer's or the provider's keys
+
+	Device      *DeviceEntry      `json:"device,omitempty"`       // a device's key is known
+	DeviceBlock *DeviceBlockEntry `json:"device_block,omitempty"` // it signs nothing any more
 }
 
 // SessionEntry records the issue of a certificate to a person, with all its evidence.
@@ -146,6 +149,17 @@ type PolicyEntry struct {
 // InventoryEntry records what an inventory holds from here on.
 type InventoryEntry struct {
 	Evidence InventoryEvidence `json:"evidence"`
+}
+
+// DeviceEntry records a device that was enrolled.
+type DeviceEntry struct {
+	Evidence DeviceEvidence `json:"evidence"`
+}
+
+// DeviceBlockEntry records that a device was blocked. It needs no proof.
+type DeviceBlockEntry struct {
+	Device string           `json:"device"`
+	By     policies.Subject `json:"by"` // as the broker says
 }
 
 // Proof is an entry with its place in the ledger.

@@ -201,6 +201,28 @@ func unquote(text string) (value, rest string, err error) {
 // nothing stands for an empty list; being bare, it is no member of one.
 const nothing = "none"
 
+// optional is a bare text, or nothing where it is empty. A text that reads as
+// nothing has no form.
+func optional(f form[string]) form[string] {
+	return form[string]{
+		write: func(text string) (string, error) {
+			switch text {
+			case "":
+				return nothing, nil
+			case nothing:
+				return "", errors.New("it stands for nothing")
+			}
+			return f.write(text)
+		},
+		read: func(text string) (string, error) {
+			if text == nothing {
+				return "", nil
+			}
+			return f.read(text)
+		},
+	}
+}
+
 // list is up to mostListed quoted texts, in an order that says something.
 func list(what string, check func(string) error) form[[]string] {
 	return form[[]string]{

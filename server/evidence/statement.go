@@ -26,7 +26,8 @@ const (
 )
 
 // Statement is one of *Request, *Approval, *Activation, *Login, *Enrolment,
-// *RosterChange, *PolicyChange, *InventoryChange, *Succession, *Device and *End.
+// *RosterChange, *PolicyChange, *InventoryChange, *Succession, *Device, *Posture
+// and *End.
 type Statement interface {
 	// Kind says which kind it is.
 	Kind() Kind
@@ -68,7 +69,7 @@ type Approval struct {
 }
 
 // Activation asks for a certificate for SessionKey under an approved request.
-// The login key signs it.
+// The login key signs it, and so does the key of the device that it names.
 type Activation struct {
 	Instance      string
 	Request       string
@@ -76,6 +77,8 @@ type Activation struct {
 	RequestDigest string
 	Requester     policies.Subject
 	SessionKey    string // authorized_keys form, ssh-ed25519, no comment
+	Device        string // id of the enrolled device; empty for none
+	Posture       string // Digest of the device's Posture; empty for none
 	Issued        time.Time
 	Nonce         string
 }
@@ -161,6 +164,8 @@ func (a *Activation) walk(c *codec) {
 	field(c, "request-digest", &a.RequestDigest, digestForm)
 	field(c, "requester", &a.Requester, subjectForm)
 	field(c, "session-key", &a.SessionKey, keyForm)
+	field(c, "device", &a.Device, optional(requestForm))
+	field(c, "posture", &a.Posture, optional(digestForm))
 	field(c, "issued", &a.Issued, timeForm)
 	field(c, "nonce", &a.Nonce, hexForm)
 }
@@ -226,7 +231,8 @@ func ApprovalOf(request string, approver policies.Person, duration time.Duration
 }
 
 // ActivationOf is the activation of a request, given as the text of its
-// statement, for a session key in authorized_keys form.
+// statement, for a session key in authorized_keys form, from no device. Device and
+// Posture may be set.
 func ActivationOf(request, sessionKey string, issued time.Time, nonce string) (*Activation, error) {
 	r, err := DecodeAs[*Request](request)
 	if err != nil {

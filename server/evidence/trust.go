@@ -19,6 +19,7 @@ type Trust struct {
 	Roster       Roster            `json:"roster"`
 	Policy       map[string]string `json:"policy"`      // file name -> text, see policies.Bundle.Files
 	Inventories  []Inventory       `json:"inventories"` // targets beside the policy's
+	Devices      Devices           `json:"devices"`     // those that were ever enrolled
 	// Spent are the digests of changes of the roster and the policy that took effect
 	// and are not over yet: none does so twice.
 	Spent []string `json:"spent"`

@@ -116,7 +116,17 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 		return Verified{}, err
 	}
 
-	// 5. The policy allows it, by its own rules and the signer's own clock.
+	// 5. The device that the activation names is the requester's own, its key signed
+	// too, and it complies with what the role asks of machines.
+	device, err := verifyActivatedDevice(b, activation, trust, c.Now)
+	if err != nil {
+		return Verified{}, within("device", err)
+	}
+	if against := policies.Objections(bundle.JudgeDevice(request.Ask.Role, device, c.Now)); against != "" {
+		return Verified{}, fail("device-policy", "%s", against)
+	}
+
+	// 6. The policy allows it, by its own rules and the signer's own clock.
 	decision := bundle.Decide(policies.Facts{
 		Now:       c.Now,
 		Asked:     request.Issued,
@@ -127,7 +137,7 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 		Known:     trust.Roster.Known(c.Now),
 	})
 	if decision.Outcome != policies.Allowed {
-		return Verified{}, fail("policy", "%s", objections(decision))
+		return Verified{}, fail("policy", "%s", policies.Objections(decision.Reasons))
 	}
 	target, ok := bundle.Target(request.Ask.Target)
 	if !ok {
@@ -297,6 +307,8 @@ func verifyActivation(b Bundle, now time.Time) (*Activation, error) {
 	if err != nil {
 		return nil, fail("activation", "%v", err)
 	}
+	// Which device it is sent from is the requester's to say.
+	expected.Device, expected.Posture = activation.Device, activation.Posture
 	if *expected != *activation {
 		return nil, fail("activation-repeats", "the activation is for something else than the request: %s differs", difference(activation, expected))
 	}
@@ -328,17 +340,6 @@ func difference(a, b Statement) string {
 		}
 	}
 	return "a field"
-}
-
-// objections is everything a decision has against it, in one line.
-func objections(d policies.Decision) string {
-	var texts []string
-	for _, r := range d.Reasons {
-		if !r.Met {
-			texts = append(texts, r.Text)
-		}
-	}
-	return strings.Join(texts, " ")
 }
 
 // fail is a refusal by a check.

@@ -285,6 +285,7 @@ func TestWhatVerifyDidNotMakeIsUnusable(t *testing.T) {
 		"Enrolment":  func() { evidence.VerifiedEnrolment{}.Entry() },
 		"Change":     func() { evidence.VerifiedChange{}.Entry() },
 		"Policy":     func() { evidence.VerifiedPolicy{}.Entry() },
+		"Device":     func() { evidence.VerifiedDevice{}.Entry() },
 		"Inventory":  func() { evidence.VerifiedInventory{}.Entry() },
 	} {
 		func() {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"stint/server/evidence"
+	"stint/server/evidence/evidencetest"
 	"stint/server/signer/wire"
 )
 
@@ -197,6 +198,15 @@ func TestEveryFieldAltered(t *testing.T) {
 			return wire.PolicyRequest{Evidence: w.proposed(w.policyWith("targets.yaml", targetsText(t, "staging")), nil, w.carol, dave)}
 		}, broker, nil},
 		"inventory": {wire.PathInventory, func(w *world, dave *person) any { return w.inventoryCall(dave) }, broker, nil},
+		"device": {wire.PathDevice, func(w *world, _ *person) any {
+			return wire.DeviceRequest{Evidence: w.deviceEvidence(evidencetest.NewDevice(t, "dev-1"))}
+		}, broker, nil},
+		"session from a device": {wire.PathSignSession, func(w *world, dave *person) any {
+			_, err := w.signer.changePolicy(t.Context(), wire.PolicyRequest{Evidence: w.proposed(w.demanding(), nil, w.carol, dave)})
+			must(t, err)
+			laptop := w.enrolledDevice()
+			return wire.SessionRequest{Bundle: w.from(laptop, w.bundle("r1", newKey(t)), nil)}
+		}, broker, []string{"bundle.approvals.0 twice"}},
 		"target": {wire.PathSignTarget, func(w *world, _ *person) any {
 			w.mustSign(w.bundle("r7", newKey(t)))
 			return wire.TargetRequest{Request: "r7", PublicKey: newKey(t)}
@@ -251,6 +261,10 @@ func TestEveryFieldOfTakingAwayAltered(t *testing.T) {
 		"suspend": {wire.PathSuspend, func(w *world, _ *person) any {
 			return wire.SuspendRequest{Person: w.subject(w.bob), Name: "Bob Brown", By: w.subject(w.carol)}
 		}},
+		"block a device": {wire.PathBlockDevice, func(w *world, _ *person) any {
+			w.enrolledDevice()
+			return wire.BlockDeviceRequest{Device: "dev-1", By: w.subject(w.carol)}
+		}},
 		"suspend an administrator": {wire.PathSuspend, func(w *world, dave *person) any {
 			return wire.SuspendRequest{Person: w.subject(dave), Name: "Dave Dunn", By: w.subject(w.carol)}
 		}},
@@ -268,7 +282,7 @@ func TestEveryFieldOfTakingAwayAltered(t *testing.T) {
 				for index := before; index < w.entries(); index++ {
 					e, err := w.signer.book.settle(t.Context(), index)
 					must(t, err)
-					if e.entry.Ending == nil && e.entry.Removal == nil && e.entry.Suspension == nil {
+					if e.entry.Ending == nil && e.entry.Removal == nil && e.entry.Suspension == nil && e.entry.DeviceBlock == nil {
 						t.Fatalf("%s makes %+v", m.what, e.entry)
 					}
 				}

@@ -113,6 +113,12 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathSuspend, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.SuspendRequest) (any, error) {
 		return s.suspend(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathDevice, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.DeviceRequest) (any, error) {
+		return s.enrolDevice(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathBlockDevice, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.BlockDeviceRequest) (any, error) {
+		return s.blockDevice(ctx, in)
+	})))
 	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))

@@ -29,6 +29,7 @@ type state struct {
 	statements map[string]int64           // entry of an enrolment, change, policy or inventory, by its statement's digest
 	removed    map[string]int64           // entry of the removal, by credential
 	suspended  map[policies.Subject]int64 // entry of the last suspension, by person
+	blocked    map[string]int64           // entry of the block, by device
 	targets    targetHistory              // what became of the target CA's keys
 
 	grants  map[string]*grant // by request
@@ -66,7 +67,7 @@ func newState(config Config) *state {
 	return &state{
 		issuer:     config.Issuer.URL,
 		beliefs:    evidence.NewBeliefs(config.Instance, config.Issuer.URL, config.Issuer.ClientID, config.RelyingParty, config.Origins),
-		statements: map[string]int64{}, removed: map[string]int64{}, suspended: map[policies.Subject]int64{},
+		statements: map[string]int64{}, removed: map[string]int64{}, suspended: map[policies.Subject]int64{}, blocked: map[string]int64{},
 		grants: map[string]*grant{}, live: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{},
 		signing: signing{},
 	}
@@ -101,6 +102,7 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 		{e.Refusal != nil, nothing},
 		{e.Removal != nil, func() (func(), error) { return func() { s.removed[e.Removal.Credential] = index }, nil }},
 		{e.Suspension != nil, func() (func(), error) { return func() { s.suspended[e.Suspension.Person] = index }, nil }},
+		{e.DeviceBlock != nil, func() (func(), error) { return func() { s.blocked[e.DeviceBlock.Device] = index }, nil }},
 		{e.Keys != nil, func() (func(), error) { return func() { s.targets = s.targets.after(e.Keys) }, nil }},
 		{statementOf(e) != nil, func() (func(), error) { return s.foldStatement(index, e) }},
 		{e.Policy != nil && e.Policy.Evidence == nil, nothing},
@@ -138,6 +140,8 @@ func statementOf(e evidence.Entry) *string {
 		return &e.Policy.Evidence.Statement
 	case e.Inventory != nil:
 		return &e.Inventory.Evidence.Statement
+	case e.Device != nil:
+		return &e.Device.Evidence.Statement
 	}
 	return nil
 }

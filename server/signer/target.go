@@ -67,8 +67,8 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 		return 0, none, refused
 	}
 	// 3. It would be given today: a policy that was tightened, a target that was
-	// relabelled or is gone, an approver who lost a group or a passkey count from
-	// the next connection on.
+	// relabelled or is gone, an approver who lost a group or a passkey, a device
+	// that was blocked count from the next connection on.
 	session, err := s.book.settle(ctx, last)
 	if err != nil {
 		return 0, none, err
@@ -76,6 +76,7 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 	entry := session.entry.Session
 	held.Now = entry.Circumstances.Now // for the age of the ID token and of the activation
 	beliefs.trust.Roster = beliefs.trust.Roster.Present(beliefs.now)
+	beliefs.trust.Devices = beliefs.trust.Devices.Present(beliefs.now)
 	verified, err := evidence.Verify(entry.Bundle, beliefs.trust, held)
 	if err != nil {
 		return 0, none, refuseEvidence(err)

@@ -90,6 +90,13 @@ const passkeys = createRoute({
   component: lazyRouteComponent(() => import('./routes/Passkeys'), 'Passkeys'),
 })
 
+const devices = createRoute({
+  getParentRoute: () => root,
+  path: '/devices',
+  validateSearch: (search: Record<string, unknown>): { everybody?: true } => (search['everybody'] === true ? { everybody: true } : {}),
+  component: lazyRouteComponent(() => import('./routes/Devices'), 'Devices'),
+})
+
 const people = createRoute({
   getParentRoute: () => root,
   path: '/people',
@@ -151,6 +158,7 @@ export const router = createRouter({
     requests,
     request,
     passkeys,
+    devices,
     people,
     changes,
     change,

@@ -101,6 +101,16 @@ func (c *Client) Inventory(ctx context.Context, request InventoryRequest) (Done,
 	return post[Done](ctx, c, PathInventory, request)
 }
 
+// Device asks to take a device's key as its person's.
+func (c *Client) Device(ctx context.Context, request DeviceRequest) (Done, error) {
+	return post[Done](ctx, c, PathDevice, request)
+}
+
+// BlockDevice makes a device count for nothing.
+func (c *Client) BlockDevice(ctx context.Context, request BlockDeviceRequest) (Done, error) {
+	return post[Done](ctx, c, PathBlockDevice, request)
+}
+
 // End says that nothing more may be signed for a request.
 func (c *Client) End(ctx context.Context, request EndRequest) (Done, error) {
 	return post[Done](ctx, c, PathEnd, request)

@@ -23,6 +23,8 @@ const (
 	PathPolicy        = "/v1/policy"         // broker
 	PathInventory     = "/v1/inventory"      // broker
 	PathEnd           = "/v1/end"            // broker
+	PathDevice        = "/v1/device"         // broker
+	PathBlockDevice   = "/v1/block-device"   // broker
 	PathSignSession   = "/v1/sign/session"   // broker
 	PathSignTarget    = "/v1/sign/target"    // proxy
 	PathSignHost      = "/v1/sign/host"      // proxy
@@ -144,6 +146,18 @@ type PolicyRequest struct {
 // InventoryRequest says what targets an inventory holds, by its key.
 type InventoryRequest struct {
 	Evidence evidence.InventoryEvidence `json:"evidence"`
+}
+
+// DeviceRequest asks to take a device's key as its person's.
+type DeviceRequest struct {
+	Evidence evidence.DeviceEvidence `json:"evidence"`
+}
+
+// BlockDeviceRequest says that nothing a device signs counts any more. It needs no
+// proof and is idempotent.
+type BlockDeviceRequest struct {
+	Device string           `json:"device"`
+	By     policies.Subject `json:"by"`
 }
 
 // EndRequest says that nothing more may be signed for a request. It needs no

@@ -33,6 +33,8 @@ export type Alarm = Schemas['Alarm']
 export type Member = Schemas['Member']
 export type Change = Schemas['Change']
 export type Signature = Schemas['Signature']
+export type Device = Schemas['Device']
+export type Posture = Schemas['Posture']
 export type FileChange = Schemas['FileChange']
 
 /** No answer within this time counts as none. Nothing the portal asks for takes longer on a working broker. */

@@ -109,6 +109,20 @@ export const people = (everybody: boolean) =>
     refetchInterval: live,
   })
 
+export const devices = (everybody: boolean) =>
+  infiniteQueryOptions({
+    queryKey: ['devices', everybody],
+    queryFn: ({ pageParam }) =>
+      body(
+        api.GET('/api/devices', {
+          params: { query: { view: everybody ? 'all' : 'mine', limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
+        }),
+      ),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.cursor || undefined,
+    refetchInterval: live,
+  })
+
 export const member = ({ issuer, subject }: { issuer: string; subject: string }) =>
   queryOptions({
     queryKey: ['member', issuer, subject],

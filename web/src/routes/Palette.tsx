@@ -99,6 +99,7 @@ function useEntries(query: string): Entry[] {
     page('/requests', 'Requests', 'clock'),
     page('/sessions', 'Sessions', 'sessions'),
     page('/passkeys', 'Passkeys', 'passkey'),
+    page('/devices', 'Devices', 'device'),
     ...(me.reviewer || me.administrator ? [page('/audit', 'Audit', 'audit'), page('/alarms', 'Alarms', 'alert'), page('/people', 'People', 'person'), page('/changes', 'Changes', 'change')] : []),
   ]
   const approvals = (toApprove.data?.pages ?? []).flatMap(({ items }) =>

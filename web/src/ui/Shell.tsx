@@ -50,7 +50,11 @@ export function Shell({ me, waiting, toSign, onSearch, onSignOut, banner, childr
           { to: '/changes', words: 'Changes', short: 'Changes', icon: 'change', count: toSign },
         ]
       : []
-  const own: Place[] = [...rule, { to: '/passkeys', words: 'Passkeys', short: 'Passkeys', icon: 'passkey' }]
+  const own: Place[] = [
+    ...rule,
+    { to: '/passkeys', words: 'Passkeys', short: 'Passkeys', icon: 'passkey' },
+    { to: '/devices', words: 'Devices', short: 'Devices', icon: 'device' },
+  ]
   const bottom = [...work, record[1]!]
 
   return (

@@ -36,6 +36,9 @@ const looks: Record<string, Look> = {
   rejected: { word: 'Rejected', tone: 'bad', shape: 'cross' },
   superseded: { word: 'Superseded', tone: 'rest', shape: 'dash' },
   suspended: { word: 'Suspended', tone: 'bad', shape: 'square' },
+  blocked: { word: 'Blocked', tone: 'bad', shape: 'square' },
+  complies: { word: 'Complies', tone: 'live', shape: 'tick' },
+  'complies-not': { word: 'Does not comply', tone: 'bad', shape: 'cross' },
   needed: { word: 'Needed', tone: 'wait', shape: 'half' },
 }
 

@@ -98,10 +98,45 @@ type Credential struct {
 	Ends        time.Time
 }
 
+// Device is the machine that a grant is activated from.
+type Device struct {
+	ID   string
+	Say  func(context.Context) (*api.SignedByDevice, error) // its posture; nil where no role asks
+	Sign func(ctx context.Context, text string) (string, error)
+}
+
+// prepare names the device in an activation, and returns its posture.
+func (d *Device) prepare(ctx context.Context, activation *evidence.Activation) (*api.SignedByDevice, error) {
+	if d == nil {
+		return nil, nil
+	}
+	said, err := d.Say(ctx)
+	if err != nil {
+		return nil, err
+	}
+	activation.Device = d.ID
+	if said != nil {
+		activation.Posture = evidence.Digest(said.Statement)
+	}
+	return said, nil
+}
+
+// prove signs the activation's text.
+func (d *Device) prove(ctx context.Context, text string, said *api.SignedByDevice) (*api.DeviceProof, error) {
+	if d == nil {
+		return nil, nil
+	}
+	signature, err := d.Sign(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return &api.DeviceProof{Signature: signature, Posture: said}, nil
+}
+
 // Activate makes a fresh session key and has the signer certify it under a
-// grant. The request's text is read here, so that the login key signs only for
+// grant, from a device where there is one. The request's text is read here, so that the login key signs only for
 // what the person holds.
-func Activate(ctx context.Context, who *account.Account, client *api.Client, grant api.RequestSummary, random io.Reader, now func() time.Time) (Credential, error) {
+func Activate(ctx context.Context, who *account.Account, client *api.Client, grant api.RequestSummary, device *Device, random io.Reader, now func() time.Time) (Credential, error) {
 	// 1. Read what was asked, from the text that approvers signed.
 	id := grant.ID
 	request, err := client.Request(ctx, id)
@@ -120,7 +155,7 @@ func Activate(ctx context.Context, who *account.Account, client *api.Client, gra
 		return Credential{}, fmt.Errorf("the broker lists request %s for another host or login than its text says (%s@%s); nothing was signed", id, asked.Ask.Login, asked.Ask.Target)
 	}
 
-	// 2. Bind a fresh key to it with the login key.
+	// 2. Bind a fresh key to it with the login key, and with the device's.
 	public, private, err := ed25519.GenerateKey(random)
 	if err != nil {
 		return Credential{}, err
@@ -133,13 +168,22 @@ func Activate(ctx context.Context, who *account.Account, client *api.Client, gra
 	if err != nil {
 		return Credential{}, fmt.Errorf("writing the activation: %w", err)
 	}
+	said, err := device.prepare(ctx, activation)
+	if err != nil {
+		return Credential{}, err
+	}
 	text, err := evidence.Encode(activation)
 	if err != nil {
 		return Credential{}, fmt.Errorf("writing the activation: %w", err)
 	}
 
+	proof, err := device.prove(ctx, text, said)
+	if err != nil {
+		return Credential{}, err
+	}
+
 	// 3. Have it certified, and take only a certificate for exactly this.
-	answer, err := client.Activate(ctx, id, api.Activation{Statement: text, Signature: who.Sign(text).Signature, Login: login.Binding(who.Login)})
+	answer, err := client.Activate(ctx, id, api.Activation{Statement: text, Signature: who.Sign(text).Signature, Login: login.Binding(who.Login), Device: proof})
 	if err != nil {
 		return Credential{}, err
 	}

@@ -175,9 +175,10 @@ func passkeyOf(k evidence.Passkey) Passkey {
 func (f Finding) limits() []string {
 	limits := []string{
 		"That the file names every connection and the ending of the request. What it names is in the ledger; only the whole ledger shows that nothing else is.",
+		"What state a machine was in: what a device says of itself is the word of whoever controls it, and so is where its key is held.",
 		"What was done under the grant. Recordings have proofs of their own.",
 		"That the page on which somebody signed showed them the text they signed, and that the identity provider told the truth.",
-		"Who took a passkey away, suspended somebody or ended a request, where the ledger has it from the broker: taking away needs no proof.",
+		"Who took a passkey away, suspended somebody, blocked a device or ended a request, where the ledger has it from the broker: taking away needs no proof.",
 		"Who chose the first policy and set up the signer: the trust file says so, and the ledger begins there.",
 	}
 	if !f.Whole {
@@ -216,6 +217,15 @@ func (e Event) words() (text string, by []string) {
 			return "An inventory that cannot be read.", nil
 		}
 		return fmt.Sprintf("Number %d of the inventory %s.", change.Number, change.Inventory), []string{"the inventory's own key"}
+	case entry.Device != nil:
+		s, err := evidence.DecodeAs[*evidence.Device](entry.Device.Evidence.Statement)
+		if err != nil {
+			return "A device that cannot be read.", nil
+		}
+		return fmt.Sprintf("The device %q (%s) of %s was enrolled, its key held in a %s as they say.", s.DeviceName, s.Device, s.Person, s.Held),
+			[]string{e.person(s.Person) + ", signed in at the identity provider"}
+	case entry.DeviceBlock != nil:
+		return fmt.Sprintf("The device %s was blocked.", entry.DeviceBlock.Device), []string{e.person(entry.DeviceBlock.By) + ", as the broker said"}
 	case entry.Keys != nil:
 		return keysInWords(entry.Keys), []string{"the signer"}
 	}

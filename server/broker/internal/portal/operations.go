@@ -238,6 +238,7 @@ func (p *Portal) register(on huma.API) {
 	p.registerSessions(r.tagged("sessions"))
 	p.registerPasskeys(r.tagged("passkeys"))
 	p.registerChanges(r.tagged("changes"))
+	p.registerDevices(r.tagged("devices"))
 	p.registerAudit(r.tagged("audit"))
 	p.registerLedger(r.tagged("ledger"))
 	p.registerKeys(r.tagged("keys"))

@@ -160,7 +160,7 @@ func (p *Portal) take(ctx context.Context, in *requestBody[api.Taking], take fun
 
 func (p *Portal) activate(ctx context.Context, in *requestBody[api.Activation]) (*body[api.Certificate], error) {
 	signed := evidence.SignedByKey{Statement: in.Body.Statement, Signature: in.Body.Signature}
-	certificate, err := p.config.Flow.Activate(ctx, personOf(ctx), in.ID, signed, fromBinding(in.Body.Login))
+	certificate, err := p.config.Flow.Activate(ctx, personOf(ctx), in.ID, signed, fromBinding(in.Body.Login), fromDeviceProof(in.Body.Device))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package signing
 import (
 	"context"
 
+	"stint/policies"
 	"stint/server/access"
 	"stint/server/evidence"
 	"stint/server/signer/wire"
@@ -30,6 +31,18 @@ func (c *Client) ChangePolicy(ctx context.Context, e evidence.PolicyEvidence) er
 // TakeInventory hands over an inventory's targets, and fetches trust anew.
 func (c *Client) TakeInventory(ctx context.Context, e evidence.InventoryEvidence) error {
 	_, err := c.wire.Inventory(ctx, wire.InventoryRequest{Evidence: e})
+	return c.changed(ctx, err)
+}
+
+// EnrolDevice takes a device's key, and fetches trust anew.
+func (c *Client) EnrolDevice(ctx context.Context, e evidence.DeviceEvidence) error {
+	_, err := c.wire.Device(ctx, wire.DeviceRequest{Evidence: e})
+	return c.changed(ctx, err)
+}
+
+// BlockDevice makes a device count for nothing, and fetches trust anew.
+func (c *Client) BlockDevice(ctx context.Context, device string, by policies.Subject) error {
+	_, err := c.wire.BlockDevice(ctx, wire.BlockDeviceRequest{Device: device, By: by})
 	return c.changed(ctx, err)
 }
 

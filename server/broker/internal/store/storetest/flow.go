@@ -30,6 +30,8 @@ func Flow(t *testing.T, open Open) {
 		{"a roster change", rosterChange}, {"a policy change", policyChange}, {"changes end", changesEnd}, {"an enrolment by a quorum", enrolByQuorum},
 		{"suspending", suspending}, {"suspending while the signer is away", suspendingAlone}, {"people", members},
 		{"an inventory", inventory}, {"an end in one's own word", ownWord},
+		{"a device that complies no more", deviceFails}, {"a device that falls silent", deviceSilent}, {"blocking a device", deviceBlocked},
+		{"postures that do not count", posturesRefused}, {"devices are listed", devicesListed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +119,7 @@ func transitions(t *testing.T, h *House) {
 		},
 		access.ToActivate: func(v access.RequestView) error {
 			activation, login := h.Activation(t, v)
-			return second(h.Activate(t.Context(), alice, v.ID, activation, login))
+			return second(h.Activate(t.Context(), alice, v.ID, activation, login, nil))
 		},
 	}
 	for state, reach := range make {
@@ -167,7 +169,7 @@ func wholePath(t *testing.T, h *House) {
 	same(t, "ends", h.Clock.Now().Add(time.Hour), whole.Ends)
 
 	activation, login := h.Activation(t, whole)
-	certificate, err := h.Activate(ctx, alice, v.ID, activation, login)
+	certificate, err := h.Activate(ctx, alice, v.ID, activation, login, nil)
 	wantError(t, nil, err)
 	same(t, "certificate ends", whole.Ends, certificate.Ends)
 	started, err := h.StartSession(ctx, Start(whole, certificate, "session-000000000001"))
@@ -252,7 +254,7 @@ func granted(t *testing.T, h *House) {
 	same(t, "ends", h.Clock.Now().Add(30*time.Minute), v.Ends)
 	same(t, "timeline", []string{"request.asked", "request.approved"}, h.kinds(t, v.ID))
 	activation, login := h.Activation(t, v)
-	_, err = h.Activate(t.Context(), h.World.Alice, v.ID, activation, login)
+	_, err = h.Activate(t.Context(), h.World.Alice, v.ID, activation, login, nil)
 	wantError(t, nil, err)
 }
 

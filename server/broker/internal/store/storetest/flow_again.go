@@ -43,7 +43,7 @@ func policyAgain(t *testing.T, h *House) {
 	_, err := h.Approve(t.Context(), h.World.Bob.Person, pending.ID, signed)
 	wantCode(t, access.CodePolicyRefused, err)
 	activation, login := h.Activation(t, approved)
-	_, err = h.Activate(t.Context(), h.World.Alice, approved.ID, activation, login)
+	_, err = h.Activate(t.Context(), h.World.Alice, approved.ID, activation, login, nil)
 	wantCode(t, access.CodePolicyRefused, err)
 	_, err = h.StartSession(t.Context(), Start(active, certificate, "session-000000000001"))
 	wantCode(t, access.CodePolicyRefused, err)
@@ -67,7 +67,7 @@ func rosterAgain(t *testing.T, h *House) {
 		trust.Roster, _ = trust.Roster.Remove(h.World.Bob.Passkey.Credential, h.Clock.Now())
 	})
 	activation, login := h.Activation(t, v)
-	_, err := h.Activate(t.Context(), h.World.Alice, v.ID, activation, login)
+	_, err := h.Activate(t.Context(), h.World.Alice, v.ID, activation, login, nil)
 	wantCode(t, access.CodePolicyRefused, err)
 	_, err = h.StartSession(t.Context(), Start(active, certificate, "session-000000000001"))
 	wantCode(t, access.CodePolicyRefused, err)
@@ -114,7 +114,7 @@ func timeEnds(t *testing.T, h *House) {
 	wantError(t, nil, err)
 	same(t, "verdict", "expired", verdicts[0].Ended)
 	activation, login := h.Activation(t, approved)
-	_, err = h.Activate(ctx, alice, approved.ID, activation, login)
+	_, err = h.Activate(ctx, alice, approved.ID, activation, login, nil)
 	wantCode(t, access.CodeNotLive, err)
 	_, err = h.Drop(ctx, alice, active.ID, "")
 	wantCode(t, access.CodeNotLive, err)
@@ -153,7 +153,7 @@ func clockBack(t *testing.T, h *House) {
 	_, err = h.StartSession(ctx, Start(active, certificate, "session-000000000002"))
 	wantCode(t, access.CodeClockBehind, err)
 	activation, login := h.Activation(t, approved)
-	_, err = h.Activate(ctx, alice, approved.ID, activation, login)
+	_, err = h.Activate(ctx, alice, approved.ID, activation, login, nil)
 	wantCode(t, access.CodeClockBehind, err)
 	_, err = h.Approve(ctx, h.World.Bob.Person, pending.ID, signed)
 	wantCode(t, access.CodeClockBehind, err)
@@ -180,7 +180,7 @@ func endedMeanwhile(t *testing.T, h *House) {
 		}
 	}
 	activation, login := h.Activation(t, v)
-	_, err := h.Activate(t.Context(), h.World.Alice, v.ID, activation, login)
+	_, err := h.Activate(t.Context(), h.World.Alice, v.ID, activation, login, nil)
 	wantCode(t, access.CodeCertificateHeld, err)
 	certificates := read(t, h.Store, func(r access.Reader) ([]access.Certificate, error) { return r.Certificates(v.ID) })
 	if len(certificates) != 1 || !certificates[0].Withheld {
@@ -197,7 +197,7 @@ func silentSigner(t *testing.T, h *House) {
 	other := h.Approved(t)
 	h.Signer.SetDown(errors.New("no route"))
 	activation, login := h.Activation(t, other)
-	if _, err := h.Activate(ctx, h.World.Alice, other.ID, activation, login); err == nil {
+	if _, err := h.Activate(ctx, h.World.Alice, other.ID, activation, login, nil); err == nil {
 		t.Fatal("activated without a signer")
 	}
 	same(t, "state", access.Approved, h.stored(t, other.ID).State)

@@ -161,7 +161,7 @@ func (h *House) Active(t testing.TB) (access.RequestView, access.Certificate) {
 	t.Helper()
 	v := h.Approved(t)
 	activation, login := h.Activation(t, v)
-	certificate, err := h.Activate(t.Context(), h.World.Alice, v.ID, activation, login)
+	certificate, err := h.Activate(t.Context(), h.World.Alice, v.ID, activation, login, nil)
 	if err != nil {
 		t.Fatalf("activating: %v", err)
 	}
@@ -349,6 +349,26 @@ func (s *Signer) TakeInventory(_ context.Context, e evidence.InventoryEvidence) 
 		}
 		taken := v.Change()
 		s.trust.Inventories = []evidence.Inventory{{Name: taken.Inventory, Number: taken.Number, Targets: v.Targets(), Expires: taken.Expires}}
+		return nil
+	})
+}
+
+// EnrolDevice verifies, and keeps the device.
+func (s *Signer) EnrolDevice(_ context.Context, e evidence.DeviceEvidence) error {
+	return s.judge(func() error {
+		v, err := evidence.VerifyDevice(e, s.trust, s.clock.Now())
+		if err != nil {
+			return err
+		}
+		s.trust.Devices = s.trust.Devices.Enrol(v.Device(), s.clock.Now())
+		return nil
+	})
+}
+
+// BlockDevice blocks.
+func (s *Signer) BlockDevice(_ context.Context, device string, _ policies.Subject) error {
+	return s.judge(func() error {
+		s.trust.Devices, _ = s.trust.Devices.Block(device, s.clock.Now())
 		return nil
 	})
 }

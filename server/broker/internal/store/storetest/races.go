@@ -79,8 +79,8 @@ func (h *House) race(t *testing.T, random *rand.Rand, brokers []*access.Service)
 		approve(h.World.Bob), approve(h.World.Bob), approve(h.World.Carol),
 		func(s *access.Service) error { return second(s.Drop(ctx, alice, v.ID, "")) },
 		func(s *access.Service) error { return second(s.Revoke(ctx, h.World.Bob.Person, v.ID, "")) },
-		func(s *access.Service) error { return second(s.Activate(ctx, alice, v.ID, activation, login)) },
-		func(s *access.Service) error { return second(s.Activate(ctx, alice, v.ID, activation, login)) },
+		func(s *access.Service) error { return second(s.Activate(ctx, alice, v.ID, activation, login, nil)) },
+		func(s *access.Service) error { return second(s.Activate(ctx, alice, v.ID, activation, login, nil)) },
 	}
 	if random.IntN(3) == 0 {
 		acts = append(acts, func(s *access.Service) error { return second(s.Deny(ctx, h.World.Carol.Person, v.ID, "")) })

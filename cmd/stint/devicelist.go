@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stint/server/api"
+)
+
+func deviceListCommand(e *environment) *cobra.Command {
+	var everybody bool
+	var cursor string
+	command := reading(e, &cobra.Command{
+		Use:   "list",
+		Short: "Your enrolled devices, with what they last said of themselves",
+		Args:  nothing,
+	}, func(ctx context.Context, client *api.Client, _ []string) (api.Devices, error) {
+		return client.Devices(ctx, everybody, 0, cursor)
+	}, func(page api.Devices) error {
+		var rows [][]string
+		for _, d := range page.Items {
+			state, said := "enrolled", "nothing yet"
+			if text := against(d, ""); text != "" {
+				state = text
+			}
+			if d.Blocked != nil {
+				state = "blocked"
+			}
+			if d.Posture != nil {
+				said = clock(d.Posture.At)
+			}
+			rows = append(rows, []string{d.ID, d.Name, d.Owner.Name, d.Held + ", as its owner says", said, state})
+		}
+		return tablePage(e.out, []string{"DEVICE", "NAME", "OWNER", "KEY HELD IN", "LAST SAID", "STATE"}, rows, page.Cursor)
+	})
+	command.Flags().BoolVar(&everybody, "everybody", false, "everybody's devices (administrators and reviewers)")
+	command.Flags().StringVar(&cursor, "cursor", "", "the page after this")
+	return command
+}
+
+func deviceBlockCommand(e *environment) *cobra.Command {
+	var block api.DeviceBlock
+	command := &cobra.Command{
+		Use:   "block DEVICE",
+		Short: "Make a device count for nothing: its sessions end now",
+		Long: `Make a device count for nothing at once, without proof. Its sessions end, and
+nothing more is signed for what was activated from it. A device that was blocked
+stays so; its machine needs another key. It does not sign anybody out: if somebody
+may be using the machine, suspend its owner with stint lock.`,
+		Args: exactly(1, "which device? See: stint device list"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			_, client, err := signedIn(e)
+			if err != nil {
+				return err
+			}
+			d, err := client.BlockDevice(command.Context(), arguments[0], block)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(e.out, "%s (%s) of %s is blocked.\n", plain(d.Name), plain(d.ID), plain(d.Owner.Name))
+			return nil
+		},
+	}
+	command.Flags().StringVar(&block.Reason, "reason", "", "why; its owner reads it")
+	return command
+}
+
+func deviceWatchCommand(e *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch",
+		Short: "Keep saying in what state this machine is, for sessions of plain ssh",
+		Long: `Keep saying in what state this machine is, signed by its key, until interrupted.
+stint ssh does so by itself while it runs; plain ssh does not. It is meant for a
+user unit of systemd, or a launch agent.`,
+		Args: nothing,
+		RunE: func(command *cobra.Command, _ []string) error {
+			ctx := command.Context()
+			who, client, err := signedIn(e)
+			if err != nil {
+				return err
+			}
+			m, err := thisMachine(ctx, e, who, client)
+			if err != nil {
+				return err
+			}
+			if m == nil {
+				return errors.New("this machine is not enrolled; enrol it with: stint device enroll")
+			}
+			if m.within == 0 {
+				return errors.New("no role asks in what state a machine is; there is nothing to watch")
+			}
+			device, err := m.report(ctx, e, client)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(e.out, "Saying every %s in what state this machine is.\n", max(m.within, shortestReport).Round(time.Second))
+			if text := against(device, ""); text != "" {
+				fmt.Fprintln(e.out, plain(text))
+			}
+			m.watch(ctx, e, client, "", func(text string) { fmt.Fprintln(e.out, plain(text)) })
+			return nil
+		},
+	}
+}

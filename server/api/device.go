@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Paths of devices.
+const (
+	PathDevices     = "/api/devices"                  // GET ?view=mine|all&limit=&cursor= -> Devices; POST DeviceEnrolment -> Device
+	PathPosture     = "/api/devices/{device}/posture" // POST SignedByDevice -> Device
+	PathBlockDevice = "/api/devices/{device}/block"   // POST DeviceBlock -> Device: at once, without proof
+)
+
+// Device is a machine whose key the signer knows.
+type Device struct {
+	ID       string        `json:"id"`
+	Name     string        `json:"name"`
+	Owner    Person        `json:"owner"`
+	Key      string        `json:"key" doc:"in authorized_keys form"`
+	Held     string        `json:"held" enum:"tpm,file" doc:"where the key is held, as its owner says"`
+	Enrolled time.Time     `json:"enrolled"`
+	Posture  *Posture      `json:"posture,omitempty" doc:"what the machine last said of itself; absent if it told none"`
+	Blocked  *Suspension   `json:"blocked,omitempty" doc:"since when it counts for nothing"`
+	Rules    []DeviceRules `json:"rules" doc:"what the roles that ask for a device make of it now; of one's own, those that one may ask for"`
+	May      []string      `json:"may" doc:"block"`
+}
+
+// Posture is a machine's own word about its state.
+type Posture struct {
+	At             time.Time `json:"at" doc:"when the machine was asked"`
+	System         string    `json:"system"`
+	SystemAgeDays  *int      `json:"system_age_days,omitempty" doc:"since its last update; absent where it is not known"`
+	DiskEncryption string    `json:"disk_encryption" enum:"on,off,unknown"`
+	Firewall       string    `json:"firewall" enum:"on,off,unknown"`
+	ScreenLock     string    `json:"screen_lock" enum:"on,off,unknown"`
+	SecureBoot     string    `json:"secure_boot" enum:"on,off,unknown"`
+	Protection     []string  `json:"protection" doc:"agents that watch the machine"`
+}
+
+// DeviceRules is what one role's rule makes of a device.
+type DeviceRules struct {
+	Role     string   `json:"role"`
+	Complies bool     `json:"complies"`
+	Reasons  []Reason `json:"reasons"`
+}
+
+// Devices is a page of devices, newest first.
+type Devices struct {
+	Items  []Device `json:"items"`
+	Cursor string   `json:"cursor,omitempty"`
+	// ReportSeconds is how long a machine may wait until it says again how it is.
+	ReportSeconds int64 `json:"report_seconds" doc:"0: no role asks"`
+}
+
+// DeviceEnrolment asks to take a device's key as the caller's.
+type DeviceEnrolment struct {
+	Statement  string       `json:"statement" minLength:"1" maxLength:"16384" doc:"a device statement, made by the command line"`
+	Possession string       `json:"possession" minLength:"1" maxLength:"128" doc:"by the device's key, base64url"`
+	Signature  string       `json:"signature" minLength:"1" maxLength:"128" doc:"by the login key, base64url"`
+	Login      LoginBinding `json:"login"`
+}
+
+// SignedByDevice is a statement that a device's key signed.
+type SignedByDevice struct {
+	Statement string `json:"statement" minLength:"1" maxLength:"98304"`
+	Signature string `json:"signature" minLength:"1" maxLength:"128" doc:"base64url"`
+}
+
+// DeviceProof is what a device adds to an activation that names it.
+type DeviceProof struct {
+	Signature string          `json:"signature" minLength:"1" maxLength:"128" doc:"by the device's key over the activation, base64url"`
+	Posture   *SignedByDevice `json:"posture,omitempty"`
+}
+
+// DeviceBlock makes a device count for nothing.
+type DeviceBlock struct {
+	Reason string `json:"reason,omitempty" maxLength:"500"`
+}
+
+// Devices lists the caller's devices, or everybody's for reviewers and administrators.
+func (c *Client) Devices(ctx context.Context, everybody bool, limit int, cursor string) (Devices, error) {
+	query := url.Values{"view": {"mine"}}
+	if everybody {
+		query.Set("view", "all")
+	}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	set(query, "cursor", cursor)
+	return call[Devices](ctx, c, http.MethodGet, PathDevices, query, nil)
+}
+
+// EnrolDevice takes a device's key as the caller's.
+func (c *Client) EnrolDevice(ctx context.Context, in DeviceEnrolment) (Device, error) {
+	return call[Device](ctx, c, http.MethodPost, PathDevices, nil, in)
+}
+
+// ReportPosture says in what state the caller's device is.
+func (c *Client) ReportPosture(ctx context.Context, device string, in SignedByDevice) (Device, error) {
+	return call[Device](ctx, c, http.MethodPost, expand(PathPosture, device), nil, in)
+}
+
+// BlockDevice makes a device count for nothing, at once.
+func (c *Client) BlockDevice(ctx context.Context, device string, in DeviceBlock) (Device, error) {
+	return call[Device](ctx, c, http.MethodPost, expand(PathBlockDevice, device), nil, in)
+}

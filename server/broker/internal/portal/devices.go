@@ -1,0 +1,114 @@
+package portal
+
+import (
+	"context"
+	"net/http"
+
+	"stint/policies"
+	"stint/server/access"
+	"stint/server/api"
+	"stint/server/evidence"
+)
+
+type (
+	devicesInput struct {
+		View   string `query:"view" enum:"mine,all" default:"mine" doc:"all: everybody's, for reviewers and administrators"`
+		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+		Cursor string `query:"cursor" maxLength:"256"`
+	}
+	deviceBody[T any] struct {
+		Device string `path:"device" maxLength:"64"`
+		Body   T
+	}
+)
+
+func (p *Portal) registerDevices(r registrar) {
+	operation(r, http.MethodGet, api.PathDevices, "devices", "A page of devices, newest first", p.devices)
+	operation(r, http.MethodPost, api.PathDevices, "enrol-device", "Take a device's key as the caller's", p.enrolDevice, created())
+	operation(r, http.MethodPost, api.PathPosture, "report-posture", "A device says in what state it is", p.reportPosture)
+	operation(r, http.MethodPost, api.PathBlockDevice, "block-device", "Make a device count for nothing, at once", p.blockDevice)
+}
+
+// toDevice shows a device; of their own, people see the roles that they may ask for.
+func (p *Portal) toDevice(v access.DeviceView, by policies.Person) api.Device {
+	shown := api.Device{
+		ID: v.ID, Name: v.Name, Owner: toPerson(v.Owner), Key: v.Key, Held: v.Held, Enrolled: v.Enrolled.UTC(),
+		Rules: []api.DeviceRules{}, May: list(v.May),
+	}
+	if said := v.Posture; said != nil {
+		shown.Posture = &api.Posture{
+			At: said.Issued.UTC(), System: said.System, SystemAgeDays: said.SystemAgeDays, DiskEncryption: said.DiskEncryption,
+			Firewall: said.Firewall, ScreenLock: said.ScreenLock, SecureBoot: said.SecureBoot, Protection: list(said.Protection),
+		}
+	}
+	if block := v.Block; block != nil {
+		shown.Blocked = &api.Suspension{At: block.At.UTC(), By: somebody(block.By), Reason: block.Reason}
+	}
+	policy := p.policy()
+	for _, rule := range v.Rules {
+		if v.Person == by.Subject && !policy.MayAsk(by, rule.Role) {
+			continue
+		}
+		rules := api.DeviceRules{Role: rule.Role, Complies: rule.Complies, Reasons: make([]api.Reason, len(rule.Reasons))}
+		for i, reason := range rule.Reasons {
+			rules.Reasons[i] = api.Reason(reason)
+		}
+		shown.Rules = append(shown.Rules, rules)
+	}
+	return shown
+}
+
+func (p *Portal) shownDevice(ctx context.Context, v access.DeviceView, err error) (*body[api.Device], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.Device]{p.toDevice(v, personOf(ctx))}, nil
+}
+
+func (p *Portal) devices(ctx context.Context, in *devicesInput) (*body[api.Devices], error) {
+	before, err := fromCursor(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	by := personOf(ctx)
+	views, next, err := p.config.Flow.Devices(ctx, by, in.View == "all", before, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	page := api.Devices{Items: make([]api.Device, len(views)), Cursor: toCursor(next), ReportSeconds: wholeSeconds(p.config.Flow.ReportWithin())}
+	for i, v := range views {
+		page.Items[i] = p.toDevice(v, by)
+	}
+	return &body[api.Devices]{page}, nil
+}
+
+func (p *Portal) enrolDevice(ctx context.Context, in *onlyBody[api.DeviceEnrolment]) (*body[api.Device], error) {
+	v, err := p.config.Flow.EnrolDevice(ctx, personOf(ctx), evidence.DeviceEvidence{
+		Statement: in.Body.Statement, Possession: in.Body.Possession,
+		Login: evidence.LoginProof{Binding: fromBinding(in.Body.Login), Signature: in.Body.Signature},
+	})
+	return p.shownDevice(ctx, v, err)
+}
+
+func (p *Portal) reportPosture(ctx context.Context, in *deviceBody[api.SignedByDevice]) (*body[api.Device], error) {
+	v, err := p.config.Flow.ReportPosture(ctx, personOf(ctx), in.Device, evidence.SignedByKey(in.Body))
+	return p.shownDevice(ctx, v, err)
+}
+
+func (p *Portal) blockDevice(ctx context.Context, in *deviceBody[api.DeviceBlock]) (*body[api.Device], error) {
+	v, err := p.config.Flow.BlockDevice(ctx, personOf(ctx), in.Device, in.Body.Reason)
+	return p.shownDevice(ctx, v, err)
+}
+
+// fromDeviceProof is nil for none.
+func fromDeviceProof(in *api.DeviceProof) *evidence.DeviceProof {
+	if in == nil {
+		return nil
+	}
+	proof := &evidence.DeviceProof{Signature: in.Signature}
+	if in.Posture != nil {
+		said := evidence.SignedByKey(*in.Posture)
+		proof.Posture = &said
+	}
+	return proof
+}
