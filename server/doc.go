@@ -76,7 +76,7 @@
 //
 // Giving needs proof: a signature over a text, checked by the signer. Taking away
 // needs none, works while the signer or the provider is away and with a clock
-// that is wrong, and cannot be undone. Whenever there is a doubt, giving stops.
+// that is wrong, and is never undone without proof. Whenever there is a doubt, giving stops.
 //
 // # Where to read on
 //

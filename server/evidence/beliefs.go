@@ -92,7 +92,7 @@ func (b Beliefs) Policy(now time.Time) *policies.Bundle {
 }
 
 // Ceremony tells who was enrolled in the ceremony, and whether it is over for good:
-// it is once a quorum of administrators has signed anything.
+// it is once everybody listed has joined, or a quorum has signed anything.
 func (b Beliefs) Ceremony() (enrolled []policies.Subject, over bool) {
 	return slices.Clone(b.ceremony), b.over
 }
@@ -163,38 +163,50 @@ func (b Beliefs) Apply(index int64, e Entry) (Beliefs, error) {
 		return b, fmt.Errorf("entry %d is from before entry %d", index, b.latest)
 	}
 	next := b
-	changes := 0
+	changes := next.changes(e)
 	var err error
-	for _, is := range []struct {
-		there bool
-		apply func() error
-	}{
-		{e.Enrolment != nil, func() error { return next.applyEnrolment(e.Enrolment, e.Time) }},
-		{e.Removal != nil, func() error { return next.applyRemoval(e.Removal, e.Time) }},
-		{e.Suspension != nil, func() error { return next.applySuspension(e.Suspension, e.Time) }},
-		{e.Change != nil, func() error { return next.applyChange(e.Change, e.Time) }},
-		{e.Policy != nil, func() error { return next.applyPolicy(e.Policy, e.Time) }},
-		{e.Inventory != nil, func() error { return next.applyInventory(e.Inventory, e.Time) }},
-		{e.Keys != nil, func() error { return next.applyKeys(e.Keys) }},
-		{e.Device != nil, func() error { return next.applyDevice(e.Device, e.Time) }},
-		{e.DeviceBlock != nil, func() error { return next.applyDeviceBlock(e.DeviceBlock, e.Time) }},
-	} {
-		if is.there {
-			changes++
-			err = errors.Join(err, is.apply())
-		}
+	for _, change := range changes {
+		err = errors.Join(err, change())
 	}
 	switch {
 	case err != nil:
 		return b, fmt.Errorf("entry %d: %w", index, err)
-	case changes > 1:
-		return b, fmt.Errorf("entry %d changes %d things, not one", index, changes)
-	case changes == 0:
+	case len(changes) > 1:
+		return b, fmt.Errorf("entry %d changes %d things, not one", index, len(changes))
+	case len(changes) == 0:
 		return b, nil
 	}
 	next.latest, next.at = index, e.Time
 	return next, nil
 }
+
+// changes are what an entry changes in b, each to be called once: the one list of
+// the kinds of entry that change beliefs.
+func (b *Beliefs) changes(e Entry) (changes []func() error) {
+	for _, is := range []struct {
+		there bool
+		apply func() error
+	}{
+		{e.Enrolment != nil, func() error { return b.applyEnrolment(e.Enrolment, e.Time) }},
+		{e.Removal != nil, func() error { return b.applyRemoval(e.Removal, e.Time) }},
+		{e.Suspension != nil, func() error { return b.applySuspension(e.Suspension, e.Time) }},
+		{e.Change != nil, func() error { return b.applyChange(e.Change, e.Time) }},
+		{e.Policy != nil, func() error { return b.applyPolicy(e.Policy, e.Time) }},
+		{e.Inventory != nil, func() error { return b.applyInventory(e.Inventory, e.Time) }},
+		{e.Keys != nil, func() error { return b.applyKeys(e.Keys) }},
+		{e.Device != nil, func() error { return b.applyDevice(e.Device, e.Time) }},
+		{e.DeviceBlock != nil, func() error { return b.applyDeviceBlock(e.DeviceBlock, e.Time) }},
+	} {
+		if is.there {
+			changes = append(changes, is.apply)
+		}
+	}
+	return changes
+}
+
+// ChangesBeliefs tells the entries that change what the signer believes: those that
+// Beliefs.Check and Beliefs.Apply are for, and that later entries name as Believed.
+func (e Entry) ChangesBeliefs() bool { return len(new(Beliefs).changes(e)) > 0 }
 
 func (b *Beliefs) applyEnrolment(e *EnrolmentEntry, at time.Time) error {
 	statement, err := DecodeAs[*Enrolment](e.Evidence.Statement)
@@ -207,6 +219,7 @@ func (b *Beliefs) applyEnrolment(e *EnrolmentEntry, at time.Time) error {
 			return errors.New("it enrols in the ceremony, which is over")
 		}
 		b.ceremony = append(slices.Clone(b.ceremony), statement.Person)
+		b.over = e.Last
 	case AuthorityAdministrators:
 		b.over = true
 	case AuthorityPasskey, AuthorityLogin:

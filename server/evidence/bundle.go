@@ -22,11 +22,12 @@ type SignedByPasskey struct {
 	Assertion Assertion `json:"assertion"`
 }
 
-// SignedByKey is a statement's text with an Ed25519 signature over its bytes.
+// SignedByKey is a statement's text with a signature over its bytes: by a login key
+// (SignWithKey), or by a key that only signs where it is kept (SignWithAuthority).
 // The first line of every statement names its kind, which separates domains.
 type SignedByKey struct {
 	Statement string `json:"statement"`
-	Signature string `json:"signature"` // base64url without padding, 64 bytes
+	Signature string `json:"signature"` // base64url without padding
 }
 
 // LoginBinding ties a login key, which only the person's own machine holds, to

@@ -70,6 +70,9 @@ func (b Beliefs) checkEnrolment(e Entry, trust Trust) error {
 	if given.Authority != verified.Authority() || given.Attested != verified.Attested() {
 		return fail("entry-authority", "the entry states another authority or authenticator than its evidence")
 	}
+	if given.Last && !given.Evidence.Ceremony {
+		return fail("entry-authority", "the entry ends the ceremony, and is not of it")
+	}
 	return checkBy(given.By, verified.By())
 }
 

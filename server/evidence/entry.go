@@ -85,6 +85,9 @@ type EnrolmentEntry struct {
 	// Attested is the make of the authenticator, as the policy names it, where the
 	// evidence proves it.
 	Attested string `json:"attested,omitempty"`
+	// Last says, of an enrolment in the ceremony, that everybody listed has joined
+	// with it: the ceremony is over, whoever is listed later.
+	Last bool `json:"last,omitempty"`
 }
 
 // RemovalEntry records a passkey that left the roster.

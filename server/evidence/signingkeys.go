@@ -9,14 +9,20 @@ import (
 
 var purposes = []string{PurposeUserCA, PurposeTargetCA, PurposeHostCA, PurposeToken}
 
-// accepted are the keys for a purpose that verifiers take at a moment: the current
-// one, the next, which is published ahead so that it is known by the time it signs,
-// and retired ones until what they signed has ended.
+// IsAccepted tells whether verifiers take what the key signed, at a moment: the
+// current one, the next, which is published ahead so that it is known by the time it
+// signs, and a retired one until what it signed has ended.
+func (k SigningKey) IsAccepted(now time.Time) bool {
+	return k.State == KeyCurrent || k.State == KeyNext || k.State == KeyRetired && k.Accepted != nil && now.Before(*k.Accepted)
+}
+
+// accepted are the keys for a purpose that verifiers take at a moment, the current
+// one first.
 func accepted(keys []SigningKey, purpose string, now time.Time) []string {
 	found := []string{}
 	for _, state := range []string{KeyCurrent, KeyNext, KeyRetired} {
 		for _, k := range keys {
-			if k.Purpose == purpose && k.State == state && (state != KeyRetired || k.Accepted != nil && now.Before(*k.Accepted)) {
+			if k.Purpose == purpose && k.State == state && k.IsAccepted(now) {
 				found = append(found, k.Key)
 			}
 		}
@@ -39,8 +45,7 @@ func checkKeys(before, after []SigningKey, instance string, now time.Time) error
 	}
 	// 2. None is gone that still counts.
 	for _, k := range before {
-		over := k.State == KeyWithdrawn || k.State == KeyRetired && k.Accepted != nil && !now.Before(*k.Accepted)
-		if !over && !slices.ContainsFunc(after, func(l SigningKey) bool { return l.Purpose == k.Purpose && l.Key == k.Key }) {
+		if k.IsAccepted(now) && !slices.ContainsFunc(after, func(l SigningKey) bool { return l.Purpose == k.Purpose && l.Key == k.Key }) {
 			return fail("keys-gone", "a %s key for %s is left out", k.State, k.Purpose)
 		}
 	}
@@ -107,7 +112,8 @@ func checkMove(before, after SigningKey) error {
 	case !slices.Contains(ways[before.State], after.State):
 		return fail("keys-state", "a key for %s that was %s cannot be %s", before.Purpose, before.State, after.State)
 	case !before.Made.Equal(after.Made), !kept(before.Current, after.Current), !kept(before.Retired, after.Retired),
-		after.State == KeyRetired && !kept(before.Accepted, after.Accepted), (before.Succession == nil) != (after.Succession == nil), before.Succession != nil && *before.Succession != *after.Succession:
+		after.State == KeyRetired && !kept(before.Accepted, after.Accepted),
+		(before.Succession == nil) != (after.Succession == nil), before.Succession != nil && *before.Succession != *after.Succession:
 		return fail("keys-times", "the past of a key for %s was altered", before.Purpose)
 	}
 	return nil

@@ -28,7 +28,7 @@ type TargetTrust struct {
 
 // TargetKey is a target CA key that targets accept, and why.
 type TargetKey struct {
-	State string // next, current or retired
+	State string // KeyCurrent, KeyNext or KeyRetired
 	Key   string // authorized_keys form, without a comment
 }
 
@@ -45,7 +45,7 @@ type TargetTrustEvidence struct {
 }
 
 // targetStates are the states of accepted keys, in the order of their lines.
-var targetStates = []string{"current", "next", "retired"}
+var targetStates = []string{KeyCurrent, KeyNext, KeyRetired}
 
 // SignTargetTrust writes the note. The first signer is the log's own key.
 func SignTargetTrust(t TargetTrust, signers ...note.Signer) (string, error) {
@@ -119,7 +119,7 @@ func (t TargetTrust) check() error {
 		if !slices.Contains(targetStates, k.State) {
 			return fmt.Errorf("a key that targets accept is one of %s, not %.20q", strings.Join(targetStates, ", "), k.State)
 		}
-		if k.State == "current" {
+		if k.State == KeyCurrent {
 			current++
 		}
 		if err := once(k.Key); err != nil {

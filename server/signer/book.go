@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
-	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/internal/journal"
 )
@@ -169,6 +167,3 @@ func (b *book) look(giving bool, f func(s *state, now time.Time)) error {
 	f(b.state, now)
 	return nil
 }
-
-// sameHeld tells whether two lists of held grants are equal.
-func sameHeld(a, b []policies.Held) bool { return slices.Equal(a, b) }

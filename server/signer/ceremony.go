@@ -43,8 +43,8 @@ func (s *signer) openCeremony() (*ceremony.Ceremony, error) {
 }
 
 // ceremonyOpen says whether first administrators are still to join: somebody is
-// listed who has not, and no quorum has signed anything yet. The caller holds the
-// book's mutex.
+// listed who has not, and the ledger does not say that it is over. The caller holds
+// the book's mutex.
 func (s *signer) ceremonyOpen(state *state) bool {
 	if s.config.Ceremony == nil {
 		return false
@@ -88,6 +88,19 @@ func asAdministrator(person policies.Person) policies.Person {
 	slices.Sort(person.Groups)
 	person.Groups = slices.Compact(person.Groups)
 	return person
+}
+
+// lastToJoin says whether everybody else who is listed has joined. Then the ledger
+// says that the ceremony is over, so that a list that is made longer later opens
+// nothing.
+func (s *signer) lastToJoin(person policies.Subject) (last bool) {
+	s.book.view(func(state *state) {
+		enrolled, _ := state.beliefs.Ceremony()
+		last = !slices.ContainsFunc(s.config.Ceremony.Administrators, func(p policies.Person) bool {
+			return p.Subject != person && !slices.Contains(enrolled, p.Subject)
+		})
+	})
+	return last
 }
 
 // listenCeremony opens the page's address.
@@ -147,7 +160,9 @@ func (s *signer) enrolInCeremony(ctx context.Context, given evidence.EnrolmentEv
 		if err != nil {
 			return evidence.Entry{}, err
 		}
-		return evidence.Entry{Enrolment: verified.Entry()}, nil
+		entry := verified.Entry()
+		entry.Last = s.lastToJoin(verified.Enrolment().Person)
+		return evidence.Entry{Enrolment: entry}, nil
 	})
 	if no, ok := errors.AsType[*refusal](err); ok {
 		return &no.problem

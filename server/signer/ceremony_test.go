@@ -149,6 +149,24 @@ func TestTheCeremony(t *testing.T) {
 	}
 }
 
+// TestEverybodyJoinedIsTheEnd: also before a quorum has signed anything.
+func TestEverybodyJoinedIsTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.open()
+	w.join(w.carol)
+	w.shut()
+	w.config.Ceremony.Administrators = append(w.config.Ceremony.Administrators, w.listing(w.mallory))
+	w.open()
+	defer w.shut()
+	if open, err := w.signer.openCeremony(); err != nil || open != nil {
+		t.Errorf("the ceremony opened again: %v", err)
+	}
+	if err := w.signer.enrolInCeremony(t.Context(), w.joining(w.mallory)); err == nil || len(w.beliefs().trust.Roster.People) != 1 {
+		t.Errorf("somebody joined after the ceremony: %v", err)
+	}
+}
+
 // TestTheCeremonyNeedsAQuorum: fewer than must sign a change could never change anything.
 func TestTheCeremonyNeedsAQuorum(t *testing.T) {
 	t.Parallel()

@@ -34,9 +34,9 @@ type Config struct {
 	Broker string `json:"broker"`
 	// Proxies are the recording proxies.
 	Proxies []ProxyConfig `json:"proxies"`
-	// Policy is the directory of the first policy bundle. Once the ledger has
-	// begun, a policy comes by an administrators' statement, and the directory
-	// means nothing to the signer.
+	// Policy is the directory of the first policy bundle. Once the ledger has one, a
+	// policy comes by a statement that a quorum of administrators signs, and the
+	// directory means nothing to the signer.
 	Policy string `json:"policy"`
 	// Issuer is the identity provider.
 	Issuer IssuerConfig `json:"issuer"`

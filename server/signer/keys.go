@@ -240,8 +240,7 @@ func withoutLongGone(all []evidence.SigningKey, now time.Time) []evidence.Signin
 	var left []evidence.SigningKey
 	// The newest stand last.
 	for _, key := range slices.Backward(all) {
-		gone := key.State == evidence.KeyWithdrawn ||
-			key.State == evidence.KeyRetired && key.Accepted != nil && !now.Before(*key.Accepted)
+		gone := !key.IsAccepted(now)
 		if gone {
 			past[key.Purpose]++
 		}

@@ -59,7 +59,7 @@ func (s *signer) removePasskey(ctx context.Context, in wire.RemovePasskeyRequest
 			return slices.ContainsFunc(p.Passkeys, func(k evidence.Passkey) bool { return k.Credential == in.Credential && k.Removed == nil })
 		})
 		if i < 0 {
-			return nil, 0, refuse(http.StatusNotFound, "no-such-passkey", "The roster holds no such passkey.")
+			return nil, 0, refuse(http.StatusNotFound, wire.CodeNoSuchPasskey, "The roster holds no such passkey.")
 		}
 		if err := s.keepForCeremony(state, people[i].Person, now); err != nil {
 			return nil, 0, err
@@ -118,9 +118,8 @@ func (s *signer) done(ctx context.Context, index int64, err error) (wire.Done, e
 	return wire.Done{Proof: entry.proof}, err
 }
 
-// quorum is how many administrators must sign a change, and attested whether the
-// passkey of somebody in these groups has to say of which make it is. Without a
-// policy that this version can read nothing is given anyway.
+// quorum is how many administrators must sign a change. Without a policy that this
+// version can read it is 0, and nothing is given anyway.
 func (s *signer) quorum() (quorum int) {
 	s.book.view(func(state *state) {
 		if policy := state.beliefs.Policy(state.last); policy != nil {
@@ -130,6 +129,8 @@ func (s *signer) quorum() (quorum int) {
 	return quorum
 }
 
+// attested says whether the passkey of somebody in these groups has to say of which
+// make it is.
 func (s *signer) attested(groups []string) (needed bool) {
 	s.book.view(func(state *state) {
 		if policy := state.beliefs.Policy(state.last); policy != nil {

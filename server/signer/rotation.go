@@ -204,7 +204,7 @@ func (s *signer) moveOf(known []evidence.SigningKey, purpose string, asked rotat
 	case asked.scheduled && !now.Before(s.due(*current)):
 		count := 0
 		for _, key := range known {
-			if key.Purpose == purpose && key.State == evidence.KeyRetired && now.Before(*key.Accepted) {
+			if key.Purpose == purpose && key.State == evidence.KeyRetired && key.IsAccepted(now) {
 				count++
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"stint/server/border"
@@ -254,11 +255,8 @@ func (v *server) refuse(w http.ResponseWriter, r *http.Request, by caller, err e
 // callName is the path, if it is one of the calls; the ledger holds no text that a
 // caller makes up freely.
 func callName(r *http.Request) string {
-	switch r.URL.Path {
-	case wire.PathRotate, wire.PathConfirm, wire.PathConsistency, wire.PathTrust, wire.PathLedger, wire.PathEnrol, wire.PathRemovePasskey, wire.PathEnd,
-		wire.PathSuspend, wire.PathChange, wire.PathPolicy, wire.PathInventory, wire.PathDevice, wire.PathBlockDevice,
-		wire.PathSignSession, wire.PathSignTarget, wire.PathSignHost, wire.PathTargetTrust, wire.PathHealth:
-		return r.URL.Path
+	if _, path, found := strings.Cut(r.Pattern, " "); found {
+		return path
 	}
 	return "other"
 }

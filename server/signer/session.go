@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"stint/server/evidence"
@@ -89,7 +90,7 @@ func (s *signer) admit(bundle evidence.Bundle, request string) (int64, error) {
 	}
 	return s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
 		if state.beliefs.Latest() != beliefs.latest ||
-			!sameHeld(state.held(beliefs.policy, verified.Requester(), request, now), circumstances.Held) {
+			!slices.Equal(state.held(beliefs.policy, verified.Requester(), request, now), circumstances.Held) {
 			return nil, 0, errChanged
 		}
 		if earlier, err := s.admissible(state, verified, now); err != nil || earlier != nil {

@@ -97,7 +97,7 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 			return nil, 0, err
 		}
 		if state.beliefs.Latest() != beliefs.latest || g.last != last ||
-			!sameHeld(state.held(beliefs.policy, g.requester, in.Request, now), held.Held) {
+			!slices.Equal(state.held(beliefs.policy, g.requester, in.Request, now), held.Held) {
 			return nil, 0, errChanged
 		}
 		if !now.Before(ends.Truncate(time.Second)) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stint/server/evidence"
+	"stint/server/ledger"
 )
 
 // targetTrust states, under the log key, which target CA keys open targets now,
@@ -39,8 +40,12 @@ func (s *signer) targetTrust(ctx context.Context, from int64) (evidence.TargetTr
 		return evidence.TargetTrustEvidence{}, err
 	}
 	// 3. The ledger at that very size, and the proof up to it.
-	var err error
-	if statement.Checkpoint, answer.Consistency, err = s.book.journal.Continue(from, size); err != nil {
+	root, err := s.book.journal.Root(size)
+	if err != nil {
+		return evidence.TargetTrustEvidence{}, err
+	}
+	statement.Checkpoint = ledger.Checkpoint{Origin: s.ring.Log().Name(), Size: size, Root: root}
+	if answer.Consistency, err = s.book.journal.Consistency(from, size); err != nil {
 		return evidence.TargetTrustEvidence{}, err
 	}
 	// 4. The log key signs both as one.
@@ -56,8 +61,7 @@ const mostWithdrawn = 32
 // must accept no longer.
 func targetKeys(keys []evidence.SigningKey, history targetHistory, now time.Time) (accepted []evidence.TargetKey, withdrawn []string) {
 	for _, k := range keys {
-		retired := k.State == evidence.KeyRetired && k.Accepted != nil && now.Before(*k.Accepted)
-		if k.Purpose == evidence.PurposeTargetCA && (retired || k.State == evidence.KeyCurrent || k.State == evidence.KeyNext) {
+		if k.Purpose == evidence.PurposeTargetCA && k.IsAccepted(now) {
 			accepted = append(accepted, evidence.TargetKey{State: k.State, Key: k.Key})
 		}
 	}

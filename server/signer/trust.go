@@ -20,10 +20,7 @@ func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
 		beliefs := beliefOf(state, now)
 		result.Trust, result.PolicyDigest = beliefs.trust, beliefs.digest
 		_, issued := state.beliefs.IssuerKeys()
-		// Lists, even where they are empty.
-		result.Trust.Issuer.Keys = append([]evidence.IssuerKey{}, issued...)
-		result.Trust.Roster.People = append([]evidence.RosterPerson{}, result.Trust.Roster.People...)
-		result.Trust.Inventories = append([]evidence.Inventory{}, result.Trust.Inventories...)
+		result.Trust.Issuer.Keys = append([]evidence.IssuerKey{}, issued...) // a list, even where it is empty
 		result.Ceremony = s.ceremonyOpen(state)
 		entries = state.entries
 	})

@@ -9,9 +9,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,15 +24,21 @@ import (
 )
 
 // Address is a free port of this machine: where to listen, and the origin of the
-// page there.
+// page there. It lies below the range of outgoing connections (from 32768), one of
+// which could else have it before the signer listens.
 func Address(t testing.TB) (listen, origin string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	check(t, err)
-	return listener.Addr().String(), "http://localhost:" + port
+	for range 100 {
+		port := strconv.Itoa(10000 + rand.IntN(10000))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		check(t, listener.Close())
+		return "127.0.0.1:" + port, "http://localhost:" + port
+	}
+	t.Fatal("there is no free port")
+	return "", ""
 }
 
 // Link is the person's link in the file that the signer keeps in its data

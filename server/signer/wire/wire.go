@@ -42,6 +42,9 @@ const (
 
 // Codes of refusals that a broker acts on.
 const (
+	// CodeNoSuchPasskey: the roster does not hold the passkey that is to be removed, or
+	// holds it no longer.
+	CodeNoSuchPasskey = "no-such-passkey"
 	// CodeUnconfirmed: the signer has begun anew and waits for [ConfirmRequest].
 	CodeUnconfirmed = "unconfirmed"
 	// CodeRolledBack: the signer's ledger lacks what the broker has mirrored. The

@@ -28,10 +28,6 @@ const (
 	fetchTimeout = 5 * time.Second
 )
 
-// codeNoSuchPasskey is the signer's refusal to remove what its roster does not
-// hold.
-const codeNoSuchPasskey = "no-such-passkey"
-
 // Client implements access.Signer. It is safe for concurrent use.
 type Client struct {
 	wire *wire.Client
@@ -264,7 +260,7 @@ func (c *Client) RemovePasskey(ctx context.Context, credential string, by polici
 		return c.wire.RemovePasskey(ctx, wire.RemovePasskeyRequest{Credential: credential, By: by})
 	})
 	var refusal *wire.Error
-	if errors.As(err, &refusal) && refusal.Code == codeNoSuchPasskey {
+	if errors.As(err, &refusal) && refusal.Code == wire.CodeNoSuchPasskey {
 		err = nil // it signs nothing already
 	}
 	if err != nil {

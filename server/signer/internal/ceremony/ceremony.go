@@ -39,7 +39,7 @@ const (
 	enrolmentLife = time.Hour        // to sign the statement
 )
 
-// Config wires a Ceremony. Every field but Portal and Log is required.
+// Config wires a Ceremony. Every field but Portal, Random and Log is required.
 type Config struct {
 	Instance     string
 	RelyingParty string // as the portal's passkeys have it
@@ -53,7 +53,7 @@ type Config struct {
 	// Attested says that the passkey of somebody in these groups has to say of
 	// which make it is.
 	Attested func(groups []string) bool
-	// Joined says whether the roster has the person.
+	// Joined says whether the person has joined, or can join no more.
 	Joined func(policies.Subject) bool
 	// Enrol brings a passkey into the roster, or refuses with a *wire.Error.
 	Enrol func(context.Context, evidence.EnrolmentEvidence) error
@@ -140,7 +140,7 @@ func (c *Ceremony) find(secret string) (policies.Person, error) {
 		return found, refuse(http.StatusForbidden, "ceremony-link", "This link is not one of this ceremony's. Open the link exactly as whoever runs the signer gave it to you.")
 	}
 	if c.config.Joined(found.Subject) {
-		return found, refuse(http.StatusConflict, "ceremony-used", "This link was used: your passkey is in the roster. Sign in to the portal.")
+		return found, refuse(http.StatusConflict, "ceremony-used", "This link is used up: either your passkey is in the roster, or the ceremony is over. Sign in to the portal, or ask an administrator.")
 	}
 	return found, nil
 }
