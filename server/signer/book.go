@@ -79,8 +79,10 @@ func (b *book) decide(giving bool, f func(s *state, now time.Time, index int64) 
 	entry.Time, entry.Believed = now, b.state.beliefs.Latest()
 	// An auditor checks it at this very time: what was over by now, though it was not
 	// when it was verified, would spoil the ledger for good.
-	if err := b.state.beliefs.Check(*entry); err != nil {
-		return 0, refuseEvidence(err)
+	if entry.ChangesBeliefs() {
+		if err := b.state.beliefs.Check(*entry); err != nil {
+			return 0, refuseEvidence(err)
+		}
 	}
 	if err := b.stage(index, *entry); err != nil {
 		return 0, err

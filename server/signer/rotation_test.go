@@ -328,7 +328,7 @@ func TestRotationsUnderLoad(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond) // on a slow machine a signature takes as long
 		}
 	})
 	load.Wait()

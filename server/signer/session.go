@@ -14,8 +14,9 @@ import (
 // errChanged means that what a verification stood on changed while it ran.
 var errChanged = errors.New("the signer's state changed during the verification")
 
-// maxAttempts bounds how often a verification is made anew because of that.
-const maxAttempts = 8
+// maxAttempts bounds how often a verification is made anew because of that. Each
+// session that one person begins changes what their others stand on.
+const maxAttempts = 24
 
 // untilUnchanged runs a verification and the decision on it until both saw the
 // same state.
