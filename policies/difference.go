@@ -26,6 +26,10 @@ const mostShown = 90
 // that did not fit. Equal bundles give equal sentences in equal order, since
 // administrators sign them and the signer compares. Bundles that mean the same, and
 // differ in a comment, have none.
+//
+// Its words are part of the format of the policy statement: ledgers hold them, and
+// an auditor makes them again years later. To say something in other words takes a
+// next version of that statement, beside this one.
 func Difference(before, after *Bundle) []string {
 	d := &differ{}
 	d.organization(before.organization, after.organization)

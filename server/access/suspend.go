@@ -155,14 +155,20 @@ func (m moment) identities(p policies.Person) []policies.Subject {
 }
 
 // suspension says whether a person is suspended, under whatever identity, and
-// why as far as that is known here.
+// why as far as that is known here. If they are not, it is their last one.
 func (m moment) suspension(r PeopleReader, p policies.Person) (Suspension, bool, error) {
-	row, err := r.Suspension(p.Subject)
-	if err != nil && !errors.Is(err, ErrNoRow) {
-		return Suspension{}, false, err
-	}
-	if err == nil && !row.Next.IsZero() { // not in the roster yet
-		return row, true, nil
+	var last Suspension
+	for _, subject := range m.identities(p) {
+		row, err := r.Suspension(subject)
+		switch {
+		case errors.Is(err, ErrNoRow):
+		case err != nil:
+			return Suspension{}, false, err
+		case !row.Next.IsZero(): // not in the roster yet
+			return row, true, nil
+		case row.At.After(last.At):
+			last = row
+		}
 	}
 	for _, member := range m.trust.Roster.People {
 		if !member.IsSuspended(m.now) || !m.linked(member.Person, p) {
@@ -174,7 +180,7 @@ func (m moment) suspension(r PeopleReader, p policies.Person) (Suspension, bool,
 		}
 		return row, true, err
 	}
-	return row, false, nil
+	return last, false, nil
 }
 
 // told is what a suspended person reads.

@@ -302,9 +302,14 @@ func (s *signer) keepRing(ctx context.Context) {
 		s.book.view(func(state *state) {
 			now := s.book.clock()
 			for _, key := range state.signingKeys() {
-				if key.State == evidence.KeyCurrent {
-					wait = min(wait, max(keysPause, s.due(key).Sub(now)))
+				if key.State != evidence.KeyCurrent {
+					continue
 				}
+				left := s.due(key).Sub(now)
+				if left <= 0 { // it could not turn: too many before it are still accepted
+					left = keysRetry
+				}
+				wait = min(wait, max(keysPause, left))
 			}
 		})
 		if !sleep(ctx, wait) {

@@ -24,7 +24,8 @@ func (s *signer) signTarget(ctx context.Context, proxy ProxyConfig, in wire.Targ
 	if evidence.CheckRequest(in.Request) != nil {
 		return none, refuse(http.StatusBadRequest, "request-id", "The request id is not one.")
 	}
-	if !s.targets.allow(in.Request, s.book.clock()) {
+	// Each proxy has its own measure: a stolen one is not to crowd out the others.
+	if !s.targets.allow(proxy.Name+" "+in.Request, s.book.clock()) {
 		return none, refuse(http.StatusTooManyRequests, "rate-limited", "Too many connections were opened under this grant. Wait a moment.")
 	}
 	// 2 to 5. Find the grant, verify it again, decide, and stage the entry.

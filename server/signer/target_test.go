@@ -127,6 +127,9 @@ func TestWhatAProxyIsRefused(t *testing.T) {
 		}
 		_, err := w.signTarget("r1")
 		refused(t, err, "rate-limited")
+		// Another proxy is not held up by it.
+		_, err = w.signer.signTarget(context.Background(), ProxyConfig{Name: "proxy-2"}, wire.TargetRequest{Request: "r1", PublicKey: newKey(t)})
+		must(t, err)
 	})
 }
 

@@ -27,6 +27,10 @@ func suspending(t *testing.T, h *House) {
 	signIn := access.SignIn{Token: [32]byte{1}, Kind: access.PortalSignIn, Person: alice, Ends: h.Clock.Now().Add(24 * time.Hour)}
 	_, err := h.SignedIn(ctx, signIn)
 	wantError(t, nil, err)
+	admin := evidencetest.Person("alice-admin")
+	admin.Subject.Subject = "alice-admin"
+	_, err = h.SignedIn(ctx, access.SignIn{Token: [32]byte{7}, Kind: access.PortalSignIn, Person: admin, Ends: signIn.Ends})
+	wantError(t, nil, err)
 	active, certificate := h.Active(t)
 	_, err = h.StartSession(ctx, Start(active, certificate, "session-0123456789abcdef"))
 	wantError(t, nil, err)
@@ -62,8 +66,7 @@ func suspending(t *testing.T, h *House) {
 	// She signs in to nothing, and reads why.
 	_, err = h.Authenticate(ctx, signIn.Token, access.PortalSignIn, true)
 	wantCode(t, access.CodeSuspended, err)
-	signIn.Token[0], signIn.Person = 2, evidencetest.Person("alice-admin")
-	signIn.Person.Subject.Subject = "alice-admin"
+	signIn.Token[0], signIn.Person = 2, admin
 	_, err = h.SignedIn(ctx, signIn)
 	wantError(t, nil, err)
 	_, err = h.Authenticate(ctx, signIn.Token, access.PortalSignIn, true)
@@ -73,14 +76,17 @@ func suspending(t *testing.T, h *House) {
 	wantCode(t, access.CodeSuspended, err)
 	signIn.Kind, signIn.LoginKey = access.PortalSignIn, ""
 
-	// The quorum lifts it. What she was signed in to before stays over.
+	// The quorum lifts it. What she was signed in to before stays over, under
+	// whatever identity.
 	v, err := h.ProposeRoster(ctx, dana.Person, access.RosterProposal{Change: evidence.ChangeUnsuspend, Person: alice.Subject})
 	wantError(t, nil, err)
 	v, err = h.signs(t, dana, v.ID)
 	wantError(t, nil, err)
 	same(t, "lifted", access.ChangeInForce, v.State)
-	_, err = h.Authenticate(ctx, [32]byte{1}, access.PortalSignIn, true)
-	wantCode(t, access.CodeSignInNeeded, err)
+	for _, token := range []byte{1, 7} {
+		_, err = h.Authenticate(ctx, [32]byte{token}, access.PortalSignIn, true)
+		wantCode(t, access.CodeSignInNeeded, err)
+	}
 	h.Clock.Move(time.Second)
 	signIn.Token[0], signIn.Person = 3, alice
 	_, err = h.SignedIn(ctx, signIn)
