@@ -84,7 +84,7 @@ func (b Beliefs) Policy(now time.Time) *policies.Bundle {
 	if b.bundle == nil {
 		return nil
 	}
-	bundle, err := b.Trust(now).policy(now)
+	bundle, err := b.Trust(now).Bundle(now)
 	if err != nil {
 		return nil
 	}

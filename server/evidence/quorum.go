@@ -18,7 +18,7 @@ func verifyQuorum(signatures []Assertion, statement string, concerned *policies.
 	if len(signatures) > MostAdministrators {
 		return nil, fail("many", "at most %d administrators sign one change", MostAdministrators)
 	}
-	policy, err := trust.policy(now)
+	policy, err := trust.Bundle(now)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (t Trust) checkSuspended(p policies.Person, now time.Time) error {
 	if len(suspended) == 0 {
 		return nil
 	}
-	policy, err := t.policy(now)
+	policy, err := t.Bundle(now)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (t Trust) checkSuspended(p policies.Person, now time.Time) error {
 // administrators counts the people who can sign a change, each once however many
 // identities they have.
 func (t Trust) administrators(now time.Time) (int, error) {
-	policy, err := t.policy(now)
+	policy, err := t.Bundle(now)
 	if err != nil {
 		return 0, err
 	}
@@ -131,7 +131,7 @@ func checkLeft(before, after Trust, now time.Time) error {
 
 // strength is how many administrators can sign, and how many must.
 func (t Trust) strength(now time.Time) (able, quorum int, err error) {
-	policy, err := t.policy(now)
+	policy, err := t.Bundle(now)
 	if err != nil {
 		return 0, 0, err
 	}

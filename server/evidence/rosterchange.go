@@ -126,7 +126,7 @@ func checkChange(c *RosterChange, trust Trust, now time.Time) error {
 
 // checkSpeaking checks which passkeys are to speak for the person's new groups.
 func checkSpeaking(c *RosterChange, p RosterPerson, trust Trust, now time.Time) error {
-	policy, err := trust.policy(now)
+	policy, err := trust.Bundle(now)
 	if err != nil {
 		return err
 	}

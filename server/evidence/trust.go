@@ -44,9 +44,9 @@ func (t Trust) WithPolicy(bundle *policies.Bundle) Trust {
 	return t
 }
 
-// policy is the policy with the targets of those inventories that have not expired.
-// A refusal is a *Failure.
-func (t Trust) policy(now time.Time) (*policies.Bundle, error) {
+// Bundle is the policy that t holds, with the targets of those inventories that have
+// not expired at a moment. A refusal is a *Failure.
+func (t Trust) Bundle(now time.Time) (*policies.Bundle, error) {
 	expired := func(i Inventory) bool { return !now.Before(i.Expires) }
 	if t.full != nil && !slices.ContainsFunc(t.Inventories, expired) {
 		return t.full, nil
@@ -79,10 +79,6 @@ func (t Trust) loaded() (*policies.Bundle, error) {
 	}
 	return base, nil
 }
-
-// Bundle is the policy that t holds, with the targets of inventories that have not
-// expired at a moment.
-func (t Trust) Bundle(now time.Time) (*policies.Bundle, error) { return t.policy(now) }
 
 // Issuer is the identity provider with its keys as the signer fetched them.
 type Issuer struct {

@@ -83,7 +83,7 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 	if b.Login == nil || b.Activation == nil {
 		return Verified{}, fail("bundle", "the bundle holds no login or no activation")
 	}
-	bundle, err := trust.policy(c.Now)
+	bundle, err := trust.Bundle(c.Now)
 	if err != nil {
 		return Verified{}, err
 	}

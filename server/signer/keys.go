@@ -186,12 +186,6 @@ func openKeys(config Config, lock *journal.Lock) (ring *keys.Ring, begun bool, e
 	return ring, true, err
 }
 
-// signingKeys are the signer's keys with their states; nobody writes to them.
-func (s *state) signingKeys() []evidence.SigningKey { return s.beliefs.Keys() }
-
-// logKey is the verifier key that the ledger names; empty before the first entry.
-func (s *state) logKey() string { return s.beliefs.Log() }
-
 // signing is what the ledger says of the keys that sign, by purpose. It belongs to
 // the state and changes by fold alone.
 type signing map[string]line

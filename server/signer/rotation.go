@@ -72,7 +72,7 @@ func (s *signer) issue(ctx context.Context, admit func() (int64, error), certify
 func (s *signer) openRing(ctx context.Context) error {
 	var known []evidence.SigningKey
 	var log string
-	s.book.view(func(state *state) { known, log = state.signingKeys(), state.logKey() })
+	s.book.view(func(state *state) { known, log = state.beliefs.Keys(), state.beliefs.Log() })
 	if log != "" && log != s.ring.VerifierKey() {
 		return fmt.Errorf("the log key in %s/keys is not the one that the ledger names: restore it", s.config.Data)
 	}
@@ -126,7 +126,7 @@ func (s *signer) turn(ctx context.Context, asked rotation) (index int64, err err
 	// ledger goes with it.
 	var here []string
 	s.book.view(func(state *state) {
-		for _, key := range state.signingKeys() {
+		for _, key := range state.beliefs.Keys() {
 			if key.State == evidence.KeyCurrent || key.State == evidence.KeyNext {
 				here = append(here, key.Key)
 			}
@@ -138,7 +138,7 @@ func (s *signer) turn(ctx context.Context, asked rotation) (index int64, err err
 // nameLog records the log key in a ledger that does not name it yet.
 func (s *signer) nameLog(ctx context.Context) error {
 	var log string
-	s.book.view(func(state *state) { log = state.logKey() })
+	s.book.view(func(state *state) { log = state.beliefs.Log() })
 	if log != "" {
 		return nil
 	}
@@ -160,7 +160,7 @@ func (s *signer) turnOnce(ctx context.Context, asked rotation) (int64, error) {
 	var moves []move
 	var known []evidence.SigningKey
 	err := s.book.look(false, func(state *state, now time.Time) {
-		known = state.signingKeys()
+		known = state.beliefs.Keys()
 		for _, purpose := range purposes {
 			if m := s.moveOf(known, purpose, asked, now); m != nil {
 				moves = append(moves, *m)
@@ -263,7 +263,7 @@ func (s *signer) follow(m *move, known []evidence.SigningKey) error {
 
 // after lists the keys as they are once the moves are made.
 func after(state *state, moves []move, now time.Time) []evidence.SigningKey {
-	all := slices.Clone(state.signingKeys())
+	all := slices.Clone(state.beliefs.Keys())
 	for _, m := range moves {
 		if m.turns {
 			current, next := keyIn(all, m.purpose, evidence.KeyCurrent), keyIn(all, m.purpose, evidence.KeyNext)
@@ -301,7 +301,7 @@ func (s *signer) keepRing(ctx context.Context) {
 		}
 		s.book.view(func(state *state) {
 			now := s.book.clock()
-			for _, key := range state.signingKeys() {
+			for _, key := range state.beliefs.Keys() {
 				if key.State != evidence.KeyCurrent {
 					continue
 				}

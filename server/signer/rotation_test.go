@@ -24,7 +24,7 @@ import (
 func (w *world) key(purpose, in string) evidence.SigningKey {
 	w.t.Helper()
 	var found *evidence.SigningKey
-	w.signer.book.view(func(s *state) { found = keyIn(s.signingKeys(), purpose, in) })
+	w.signer.book.view(func(s *state) { found = keyIn(s.beliefs.Keys(), purpose, in) })
 	if found == nil {
 		w.t.Fatalf("no key for %s is %s", purpose, in)
 	}
@@ -362,7 +362,7 @@ func TestTheListOfKeysIsBounded(t *testing.T) {
 	}
 	counts := map[string]int{}
 	w.signer.book.view(func(s *state) {
-		for _, key := range s.signingKeys() {
+		for _, key := range s.beliefs.Keys() {
 			counts[key.Purpose]++
 		}
 	})

@@ -41,7 +41,7 @@ type signer struct {
 // first policy. The clock says what time it is.
 func openSigner(ctx context.Context, config Config, clock func() time.Time, log *slog.Logger) (s *signer, err error) {
 	// 1. The directory, for this process alone.
-	if err := privateDirectory(config.Data); err != nil {
+	if err := journal.PrivateDirectory(config.Data); err != nil {
 		return nil, err
 	}
 	lock, err := journal.Acquire(config.Data)
@@ -113,21 +113,6 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 }
 
 func (s *signer) close() error { return errors.Join(s.book.journal.Close(), s.ring.Close()) }
-
-// privateDirectory makes a directory that nobody else can look into.
-func privateDirectory(path string) error {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return fmt.Errorf("making the data directory: %w", err)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("the data directory %s is open to others (mode %04o): take that away (chmod 700)", path, info.Mode().Perm())
-	}
-	return nil
-}
 
 // beginPolicy takes the first policy from its directory. Later ones come by a
 // statement of the administrators.

@@ -38,8 +38,8 @@ type memory struct {
 
 // openMemory opens the data directory, or begins it, for this process alone.
 func openMemory(config Config, clock func() time.Time) (m *memory, err error) {
-	if err := os.MkdirAll(config.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("making the data directory: %w", err)
+	if err := journal.PrivateDirectory(config.Data); err != nil {
+		return nil, err
 	}
 	lock, err := journal.Acquire(config.Data)
 	if err != nil {

@@ -214,7 +214,8 @@ func TestAWitnessDoesNotStartOnDamage(t *testing.T) {
 		"another checkpoint": func(*Config) {
 			must(t, os.WriteFile(path, bytes.Replace(text, []byte("\n1\n"), []byte("\n2\n"), 1), 0o600))
 		},
-		"another name": func(c *Config) { c.Name = "witness.example/x" },
+		"another name":   func(c *Config) { c.Name = "witness.example/x" },
+		"open to others": func(c *Config) { must(t, os.Chmod(c.Data, 0o755)) },
 	} {
 		config := h.config
 		harm(&config)
@@ -223,6 +224,7 @@ func TestAWitnessDoesNotStartOnDamage(t *testing.T) {
 			t.Errorf("%s: it starts", name)
 		}
 		must(t, os.WriteFile(path, text, 0o600))
+		must(t, os.Chmod(config.Data, 0o700))
 	}
 }
 

@@ -156,6 +156,22 @@ func syncDirectory(path string) error {
 	return errors.Join(directory.Sync(), directory.Close())
 }
 
+// PrivateDirectory makes a directory that nobody else can look into, and refuses
+// one that is there and open to others.
+func PrivateDirectory(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("the data directory %s is open to others (mode %04o): take that away (chmod 700)", path, info.Mode().Perm())
+	}
+	return nil
+}
+
 // Lock keeps a second process away from a directory.
 type Lock struct {
 	dir  string
