@@ -35,7 +35,7 @@ type Health struct {
 
 // Client calls a signer. It may be used by many goroutines. A refusal is
 // returned as an *[Error]; any other error means that the answer is not known,
-// and the call may be made again: every call is safe to repeat.
+// and the call may be made again: every call but Rotate is safe to repeat.
 type Client struct {
 	base *url.URL
 	http *http.Client
@@ -116,7 +116,8 @@ func (c *Client) End(ctx context.Context, request EndRequest) (Done, error) {
 	return post[Done](ctx, c, PathEnd, request)
 }
 
-// Rotate replaces keys of the signer's at once.
+// Rotate replaces keys of the signer's at once. Made again, it replaces them again: two
+// changes are more than a target that was away for a moment can follow.
 func (c *Client) Rotate(ctx context.Context, request RotateRequest) (RotateResult, error) {
 	return post[RotateResult](ctx, c, PathRotate, request)
 }
@@ -179,9 +180,11 @@ func call[Out any](ctx context.Context, c *Client, method, path string, query ur
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
-		// Present and empty: net/http may send the call again on a fresh
-		// connection when a kept one turns out to be dead. Nothing is sent.
-		request.Header["Idempotency-Key"] = []string{}
+		if path != PathRotate {
+			// Present and empty: net/http may send the call again on a fresh
+			// connection when a kept one turns out to be dead. Nothing is sent.
+			request.Header["Idempotency-Key"] = []string{}
+		}
 	}
 	response, err := c.http.Do(request)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"stint/server/border"
@@ -16,11 +17,17 @@ import (
 // answering is a client of a server that gives one answer to everything.
 func answering(t *testing.T, status int, kind, body string) *Client {
 	t.Helper()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return of(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", kind)
 		w.WriteHeader(status)
 		w.Write([]byte(body))
-	}))
+	})
+}
+
+// of is a client of a server.
+func of(t *testing.T, serve http.HandlerFunc) *Client {
+	t.Helper()
+	server := httptest.NewUnstartedServer(serve)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	certificate, err := x509.ParseCertificate(server.TLS.Certificates[0].Certificate[0])
@@ -64,6 +71,37 @@ func TestAnswers(t *testing.T) {
 			refused, ok := errors.AsType[*Error](err)
 			if ok != (c.refusal != "") || ok && refused.Code != c.refusal {
 				t.Errorf("error %v, want the refusal %q", err, c.refusal)
+			}
+		})
+	}
+}
+
+// TestWhatIsSentAgain: a connection that dies under a call says nothing about whether
+// the call was heard.
+func TestWhatIsSentAgain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		call func(*Client) error
+		sent int64
+	}{
+		"an ending":  {func(c *Client) error { _, err := c.End(context.Background(), EndRequest{}); return err }, 2},
+		"a rotation": {func(c *Client) error { _, err := c.Rotate(context.Background(), RotateRequest{}); return err }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var heard atomic.Int64
+			client := of(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != PathHealth && heard.Add(1) == 1 {
+					panic(http.ErrAbortHandler)
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.Write([]byte("{}"))
+			})
+			if _, err := client.Health(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.call(client); (err == nil) != (c.sent > 1) || heard.Load() != c.sent {
+				t.Errorf("it was sent %d times: %v", heard.Load(), err)
 			}
 		})
 	}
