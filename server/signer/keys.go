@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"stint/policies"
@@ -23,14 +23,17 @@ const (
 	keyLife     = 7 * 24 * time.Hour
 	hostKeyLife = 180 * 24 * time.Hour
 	minKeyLife  = time.Second
+	// A key that lives for years outlives whoever took a copy of it.
+	maxKeyLife     = 31 * 24 * time.Hour
+	maxHostKeyLife = 366 * 24 * time.Hour
 )
 
 // KeysConfig says how long keys sign and where they are kept.
 type KeysConfig struct {
 	// Life is how long the user CA, the target CA and the token key sign, as in
-	// "168h", which it is where it is absent.
+	// "168h", which it is where it is absent. At most 31 days.
 	Life string `json:"life,omitempty"`
-	// HostLife is the same for the host CA; "4320h" where it is absent.
+	// HostLife is the same for the host CA; "4320h" where it is absent. At most 366 days.
 	HostLife string `json:"host_life,omitempty"`
 	// PKCS11 keeps every key but the log's in a PKCS#11 token. It needs a build with
 	// the tag pkcs11.
@@ -93,20 +96,23 @@ func (c KeysConfig) checkPlaces() (faults []error) {
 
 // lives are how long a key of each purpose signs.
 func (c KeysConfig) lives() (map[string]time.Duration, error) {
-	life, err := lifeOf("keys.life", c.Life, keyLife)
-	hostLife, hostErr := lifeOf("keys.host_life", c.HostLife, hostKeyLife)
+	life, err := lifeOf("keys.life", c.Life, keyLife, maxKeyLife)
+	hostLife, hostErr := lifeOf("keys.host_life", c.HostLife, hostKeyLife, maxHostKeyLife)
 	return map[string]time.Duration{
 		evidence.PurposeUserCA: life, evidence.PurposeTargetCA: life, evidence.PurposeHostCA: hostLife, evidence.PurposeToken: life,
 	}, errors.Join(err, hostErr)
 }
 
-func lifeOf(key, text string, absent time.Duration) (time.Duration, error) {
+func lifeOf(key, text string, absent, most time.Duration) (time.Duration, error) {
 	if text == "" {
 		return absent, nil
 	}
 	life, err := policies.ParseDuration(text)
 	if err == nil && life < minKeyLife {
 		err = fmt.Errorf("%s is too short a life", text)
+	}
+	if err == nil && life > most {
+		err = fmt.Errorf("%s is too long a life: %s is the most", text, policies.FormatDuration(most))
 	}
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", key, err)
@@ -143,8 +149,11 @@ func secret(what, file, credential string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", what, err)
 	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o007 != 0 {
+		return nil, errors.Join(fmt.Errorf("%s in %s may be read by everybody: take that away (chmod 640), and think about another one", what, path), err)
+	}
 	// Line ends of editors are not part of it.
-	if data = []byte(strings.TrimRight(string(data), "\r\n")); len(data) == 0 {
+	if data = bytes.TrimRight(data, "\r\n"); len(data) == 0 {
 		return nil, fmt.Errorf("%s in %s is empty", what, path)
 	}
 	return data, nil

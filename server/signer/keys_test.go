@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +15,8 @@ func TestWhereSecretsComeFrom(t *testing.T) {
 	file := filepath.Join(directory, "passphrase")
 	write(t, file, "correct horse\r\n")
 	write(t, filepath.Join(directory, "empty"), "\n")
+	write(t, filepath.Join(directory, "open"), "correct horse")
+	must(t, os.Chmod(filepath.Join(directory, "open"), 0o644))
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
 	if _, err := secret("it", "", "passphrase"); err == nil {
 		t.Error("a credential without systemd")
@@ -25,6 +28,7 @@ func TestWhereSecretsComeFrom(t *testing.T) {
 		"credential": {"", "passphrase", "correct horse", ""},
 		"empty":      {"", "empty", "", "is empty"},
 		"missing":    {"", "other", "", "reading it"},
+		"open":       {filepath.Join(directory, "open"), "", "", "everybody"},
 		"elsewhere":  {"", "../" + filepath.Base(directory) + "/passphrase", "", "no credential"},
 	} {
 		got, err := secret("it", c.file, c.credential)
@@ -47,6 +51,8 @@ func TestHowKeysAreConfigured(t *testing.T) {
 	}{
 		"life":        {func(c *Config) { c.Keys.Life = "7d" }, "keys.life"},
 		"host life":   {func(c *Config) { c.Keys.HostLife = "0s" }, "keys.host_life"},
+		"years":       {func(c *Config) { c.Keys.Life = "43800h" }, "744h is the most"},
+		"host years":  {func(c *Config) { c.Keys.HostLife = "43800h" }, "8784h is the most"},
 		"two of them": {func(c *Config) { c.KeyPassphraseFile, c.KeyPassphraseCredential = "/p", "p" }, "one of them"},
 		"module":      {func(c *Config) { c.Keys.PKCS11 = &PKCS11Config{Module: "lib.so", Token: "t", PINFile: "/pin"} }, "pkcs11"},
 		"no token":    {func(c *Config) { c.Keys.PKCS11 = &PKCS11Config{Module: "/lib.so", PINFile: "/pin"} }, "pkcs11"},
