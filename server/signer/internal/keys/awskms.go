@@ -31,8 +31,8 @@ const (
 // awsKMS keeps keys in AWS KMS. A key is named by an alias that ends with its own
 // id: an alias that points elsewhere names nothing.
 type awsKMS struct {
-	client   *kms.Client
-	instance string
+	client           *kms.Client
+	instance, ledger string
 }
 
 func openAWS(settings Settings) (store, error) {
@@ -42,18 +42,21 @@ func openAWS(settings Settings) (store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration of AWS's library: %w", err)
 	}
-	return newRemote("AWS KMS in "+settings.Service.Place, &awsKMS{client: kms.NewFromConfig(loaded), instance: settings.Instance}), nil
+	return newRemote("AWS KMS in "+settings.Service.Place, &awsKMS{client: kms.NewFromConfig(loaded), instance: settings.Instance, ledger: settings.ledger}), nil
 }
 
-// prefix begins the aliases of a purpose; an instance has no slash in its name.
-func (a *awsKMS) prefix(purpose string) string {
-	return "alias/stint/" + a.instance + "/" + purpose + "/"
+// name is what keys of a purpose are called; an instance has no slash in its name.
+func (a *awsKMS) name(purpose string) string {
+	return "stint/" + a.instance + "/" + a.ledger + "/" + purpose
 }
+
+// prefix begins the aliases of a purpose.
+func (a *awsKMS) prefix(purpose string) string { return "alias/" + a.name(purpose) + "/" }
 
 func (a *awsKMS) make(ctx context.Context, purpose string) (remoteKey, error) {
 	made, err := a.client.CreateKey(ctx, &kms.CreateKeyInput{
 		KeySpec: types.KeySpecEccNistP256, KeyUsage: types.KeyUsageTypeSignVerify,
-		Description: new("stint/" + a.instance + "/" + purpose),
+		Description: new(a.name(purpose)),
 		Tags: []types.Tag{
 			{TagKey: new("stint-instance"), TagValue: &a.instance},
 			{TagKey: new("stint-purpose"), TagValue: &purpose},

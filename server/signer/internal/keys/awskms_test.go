@@ -113,7 +113,7 @@ func (f *fakeKeys) awsAliases(marker string) any {
 		TargetKeyID string `json:"TargetKeyId"`
 	}
 	aliases := []alias{
-		{"alias/aws/ebs", ""}, {"alias/payments", "9999"}, {"alias/stint/" + instance + "/user-ca/0000-0000", "9999"},
+		{"alias/aws/ebs", ""}, {"alias/payments", "9999"}, {"alias/stint/" + instance + "/" + aLedger + "/user-ca/0000-0000", "9999"},
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.keys)) {
 		if f.keys[id].name != "" {
@@ -142,9 +142,9 @@ func TestKeysInAWS(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	testRemote(t, fake, func(instance string) *remote {
+	testRemote(t, fake, func(instance, ledger string) *remote {
 		s := settings("")
-		s.Instance, s.Service = instance, &Service{Name: "awskms", Place: "eu-central-1"}
+		s.Instance, s.ledger, s.Service = instance, ledger, &Service{Name: "awskms", Place: "eu-central-1"}
 		opened, err := openService(s)
 		if err != nil {
 			t.Fatal(err)

@@ -26,9 +26,9 @@ func init() { services["azurekms"] = openAzure }
 // azureKMS keeps keys in a vault of Azure Key Vault, or in a Managed HSM: a key of
 // the vault each.
 type azureKMS struct {
-	client   *azkeys.Client
-	instance string
-	random   io.Reader
+	client           *azkeys.Client
+	instance, ledger string
+	random           io.Reader
 }
 
 func openAzure(settings Settings) (store, error) {
@@ -44,14 +44,16 @@ func newAzure(settings Settings, credential azcore.TokenCredential, options *azk
 	if err != nil {
 		return nil, fmt.Errorf("opening Azure Key Vault: %w", err)
 	}
-	return newRemote("Azure Key Vault at "+settings.Service.Place, &azureKMS{client: client, instance: settings.Instance, random: settings.Random}), nil
+	return newRemote("Azure Key Vault at "+settings.Service.Place, &azureKMS{client: client, instance: settings.Instance, ledger: settings.ledger, random: settings.Random}), nil
 }
 
 // azureRandom is what a key's name ends with. It holds no hyphen, so that no name of
 // another installation, whose own name may have hyphens, is taken for one of this.
 var azureRandom = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-func (a *azureKMS) prefix(purpose string) string { return "stint-" + a.instance + "-" + purpose + "-" }
+func (a *azureKMS) prefix(purpose string) string {
+	return "stint-" + a.instance + "-" + a.ledger + "-" + purpose + "-"
+}
 
 func (a *azureKMS) make(ctx context.Context, purpose string) (remoteKey, error) {
 	random := make([]byte, 16)

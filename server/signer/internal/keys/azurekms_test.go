@@ -186,14 +186,14 @@ func TestKeysInAzure(t *testing.T) {
 	fake := &fakeAzure{fakeKeys: newFakeKeys(t)}
 	// Somebody else's, and one of ours that is disabled.
 	fake.make("payments", "payments", 0)
-	disabled := "stint-" + instance + "-user-ca-00000000000000000000000000000000"
+	disabled := "stint-" + instance + "-" + aLedger + "-user-ca-00000000000000000000000000000000"
 	fake.make(disabled, disabled, 1)
 	server := httptest.NewTLSServer(fake.handler())
 	t.Cleanup(server.Close)
 	fake.url = server.URL
-	testRemote(t, fake.fakeKeys, func(instance string) *remote {
+	testRemote(t, fake.fakeKeys, func(instance, ledger string) *remote {
 		s := settings("")
-		s.Instance, s.Service = instance, &Service{Name: "azurekms", Place: server.URL}
+		s.Instance, s.ledger, s.Service = instance, ledger, &Service{Name: "azurekms", Place: server.URL}
 		opened, err := newAzure(s, azureLogin{}, &azkeys.ClientOptions{
 			ClientOptions: azcore.ClientOptions{Transport: server.Client()}, DisableChallengeResourceVerification: true,
 		})

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 
 	"stint/server/evidence"
 )
@@ -24,10 +23,8 @@ import (
 // and the public key; its name is sealed with it, so that none stands in for another.
 type files struct {
 	directory string
+	box       *sealer
 	random    io.Reader
-
-	mu  sync.Mutex
-	box *sealer
 }
 
 // secretSize is that of an Ed25519 seed (RFC 8032) and of a P-256 scalar.
@@ -66,8 +63,6 @@ func wipe(key crypto.Signer) {
 }
 
 func (f *files) create(purpose string) (crypto.Signer, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	secret := make([]byte, secretSize)
 	defer clear(secret)
 	var key crypto.Signer
@@ -100,8 +95,6 @@ func (f *files) create(purpose string) (crypto.Signer, error) {
 }
 
 func (f *files) open(purpose, public string) (crypto.Signer, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	name := fileName(purpose, public)
 	secret, err := f.box.read(f.directory, name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -119,8 +112,6 @@ func (f *files) open(purpose, public string) (crypto.Signer, error) {
 }
 
 func (f *files) keep(keeping func(public string) bool) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	entries, err := os.ReadDir(f.directory)
 	if err != nil {
 		return err
@@ -158,8 +149,6 @@ func (f *files) kept(name string, keeping func(public string) bool) bool {
 }
 
 func (f *files) close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.box.forget()
 	return nil
 }

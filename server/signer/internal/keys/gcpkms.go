@@ -31,9 +31,9 @@ const (
 // gcpKMS keeps keys in a key ring of Google Cloud KMS: one CryptoKey a purpose, of
 // which every key is a version.
 type gcpKMS struct {
-	client   *kms.KeyManagementClient
-	ring     string
-	instance string
+	client           *kms.KeyManagementClient
+	ring             string
+	instance, ledger string
 }
 
 // openGCP opens the configured key ring; further options say where the service is.
@@ -43,11 +43,14 @@ func openGCP(settings Settings, options ...option.ClientOption) (*remote, error)
 	if err != nil {
 		return nil, fmt.Errorf("opening Google Cloud KMS; look at the signer's credentials: %w", err)
 	}
-	return newRemote("Google Cloud KMS with "+settings.Service.Place, &gcpKMS{client: client, ring: settings.Service.Place, instance: settings.Instance}), nil
+	return newRemote("Google Cloud KMS with "+settings.Service.Place, &gcpKMS{client: client, ring: settings.Service.Place, instance: settings.Instance, ledger: settings.ledger}), nil
 }
 
-// id is the CryptoKey of a purpose, which ends with the purpose: two installations never share one.
-func (g *gcpKMS) id(purpose string) string { return "stint-" + g.instance + "-" + purpose }
+// id is the CryptoKey of a purpose. It ends with the ledger, which has no hyphen, and
+// the purpose: two ledgers never share one.
+func (g *gcpKMS) id(purpose string) string {
+	return "stint-" + g.instance + "-" + g.ledger + "-" + purpose
+}
 
 func (g *gcpKMS) name(purpose string) string { return g.ring + "/cryptoKeys/" + g.id(purpose) }
 

@@ -163,9 +163,9 @@ func TestKeysInGCP(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	testRemote(t, fake.fakeKeys, func(instance string) *remote {
+	testRemote(t, fake.fakeKeys, func(instance, ledger string) *remote {
 		s := settings("")
-		s.Instance, s.Service = instance, &Service{Name: "gcpkms", Place: gcpRing}
+		s.Instance, s.ledger, s.Service = instance, ledger, &Service{Name: "gcpkms", Place: gcpRing}
 		opened, err := openGCP(s, option.WithEndpoint(listener.Addr().String()), option.WithoutAuthentication(),
 			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
 		if err != nil {

@@ -15,12 +15,15 @@ package keys
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,6 +53,11 @@ type Settings struct {
 	Random     io.Reader
 	Module     *Module  // nil: none
 	Service    *Service // nil: none; without either, all keys are files
+
+	// ledger is what the log's name ends with, new for each beginning. Keys outside
+	// the directory bear it: a ledger that begins with an empty directory, because its
+	// disk is not mounted or somewhere else, must not delete those of another.
+	ledger string
 }
 
 // Module is a PKCS#11 module that keeps every key but the log's.
@@ -59,7 +67,8 @@ type Module struct {
 	PIN     string
 }
 
-// store keeps private keys for good.
+// store keeps private keys for good. It is used by one caller at a time, but for
+// the keys that it returned.
 type store interface {
 	// create makes a key; it is kept when create returns.
 	create(purpose string) (crypto.Signer, error)
@@ -72,39 +81,54 @@ type store interface {
 
 // Ring is the signer's keys. It is safe for concurrent use.
 type Ring struct {
-	store       store
 	log         note.Signer
 	verifier    note.Verifier
 	verifierKey string
 
-	mu   sync.Mutex
+	changing sync.Mutex // held while the store is asked, which may be slow
+	store    store
+
+	mu   sync.Mutex       // never held while the store is asked: who signs needs it
 	open map[string]*held // by public key
 }
 
 // held is an open key; taken from it, a key signs no more.
 type held struct {
-	mu  sync.RWMutex
-	key crypto.Signer
+	public crypto.PublicKey
+	mu     sync.RWMutex
+	key    crypto.Signer
 }
 
 // Public is the key's public half.
-func (h *held) Public() crypto.PublicKey {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if h.key == nil {
-		return nil
-	}
-	return h.key.Public()
-}
+func (h *held) Public() crypto.PublicKey { return h.public }
 
-// Sign implements crypto.Signer.
+// Sign implements crypto.Signer. What does not fit the public half is an error: it may
+// be under another key, or damaged, and a damaged Ed25519 signature gives the key away.
 func (h *held) Sign(random io.Reader, digest []byte, options crypto.SignerOpts) ([]byte, error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if h.key == nil {
 		return nil, ErrMissing
 	}
-	return h.key.Sign(random, digest, options)
+	signature, err := h.key.Sign(random, digest, options)
+	if err != nil {
+		return nil, err
+	}
+	if !fits(h.public, digest, signature) {
+		return nil, errors.New("what signed with the key returned a signature that is not this key's")
+	}
+	return signature, nil
+}
+
+// fits checks a signature as crypto.Signer makes it, with an Ed25519 or a P-256 key.
+func fits(public crypto.PublicKey, digest, signature []byte) bool {
+	switch public := public.(type) {
+	case ed25519.PublicKey:
+		return ed25519.Verify(public, digest, signature)
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(public, digest, signature)
+	}
+	return false
 }
 
 // forget waits for signatures that are being made, and makes all later ones fail.
@@ -128,6 +152,8 @@ func (r *Ring) VerifierKey() string { return r.verifierKey }
 // public half in the form of evidence.ParseAuthorityKey. The key is kept for good
 // when Make returns.
 func (r *Ring) Make(purpose string) (public string, err error) {
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	key, err := r.store.create(purpose)
 	if err != nil {
 		return "", fmt.Errorf("making a key for %s: %w", purpose, err)
@@ -135,18 +161,22 @@ func (r *Ring) Make(purpose string) (public string, err error) {
 	if public, err = evidence.FormatAuthorityKey(key.Public()); err != nil {
 		return "", fmt.Errorf("making a key for %s: %w", purpose, err)
 	}
+	r.hold(public, key)
+	return public, nil
+}
+
+func (r *Ring) hold(public string, key crypto.Signer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.open[public] = &held{key: key}
-	return public, nil
+	r.open[public] = &held{public: key.Public(), key: key}
 }
 
 // Open makes sure that a key is here, so that Signer finds it. It returns an error
 // that wraps ErrMissing where it is not.
 func (r *Ring) Open(purpose, public string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.open[public] != nil {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	if _, err := r.Signer(public); err == nil {
 		return nil
 	}
 	key, err := r.store.open(purpose, public)
@@ -157,7 +187,7 @@ func (r *Ring) Open(purpose, public string) error {
 	if same, err := evidence.FormatAuthorityKey(key.Public()); err != nil || same != public {
 		return fmt.Errorf("opening the key for %s: the store holds another one in its place", purpose)
 	}
-	r.open[public] = &held{key: key}
+	r.hold(public, key)
 	return nil
 }
 
@@ -181,32 +211,40 @@ func (r *Ring) Authority(public string) (ssh.Signer, error) {
 	return ssh.NewSignerFromSigner(key)
 }
 
-// Keep wipes every key that is not in the list from memory and deletes it from
-// where it is kept. The caller's list must be the ledger's, settled.
+// Keep wipes every key that is not in the list from memory, whatever the store says,
+// and deletes it from where it is kept. The caller's list must be the ledger's, settled.
 func (r *Ring) Keep(public []string) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
 	keeping := func(key string) bool { return slices.Contains(public, key) }
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for key, one := range r.open {
-		if !keeping(key) {
-			one.forget()
-			delete(r.open, key)
-		}
-	}
+	r.forget(keeping)
 	if err := r.store.keep(keeping); err != nil {
 		return fmt.Errorf("deleting keys that are used no longer: %w", err)
 	}
 	return nil
 }
 
+// forget wipes the keys that keeping does not name from memory.
+func (r *Ring) forget(keeping func(public string) bool) {
+	r.mu.Lock()
+	var gone []*held
+	for key, one := range r.open {
+		if !keeping(key) {
+			gone = append(gone, one)
+			delete(r.open, key)
+		}
+	}
+	r.mu.Unlock()
+	for _, one := range gone {
+		one.forget()
+	}
+}
+
 // Close wipes all keys from memory.
 func (r *Ring) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for key, one := range r.open {
-		one.forget()
-		delete(r.open, key)
-	}
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	r.forget(func(string) bool { return false })
 	return r.store.close()
 }
 
@@ -219,6 +257,19 @@ func load(settings Settings, box *sealer) (*Ring, error) {
 	if _, err := os.Lstat(settings.Directory); errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNone
 	}
+	ring, err := loadLog(settings, box)
+	if err != nil {
+		return nil, err
+	}
+	settings.ledger = path.Base(ring.log.Name())
+	if ring.store, err = openStore(settings, box); err != nil {
+		return nil, err
+	}
+	return ring, nil
+}
+
+// loadLog loads a ring that has the log key alone.
+func loadLog(settings Settings, box *sealer) (*Ring, error) {
 	text, err := box.read(settings.Directory, logKey)
 	if err != nil {
 		return nil, err
@@ -233,15 +284,18 @@ func load(settings Settings, box *sealer) (*Ring, error) {
 		return nil, fmt.Errorf("the key file %s: %w", logKey, err)
 	}
 	ring.verifierKey = verifierKey
+	return ring, nil
+}
+
+func openStore(settings Settings, box *sealer) (store, error) {
 	switch {
 	case settings.Module != nil:
-		ring.store, err = openModule(settings)
+		return openModule(settings)
 	case settings.Service != nil:
-		ring.store, err = openService(settings)
+		return openService(settings)
 	default:
-		ring.store = &files{directory: settings.Directory, box: box, random: settings.Random}
+		return &files{directory: settings.Directory, box: box, random: settings.Random}, nil
 	}
-	return ring, err
 }
 
 // Generate begins a ring in a directory that must not exist, with a log key alone,
@@ -250,19 +304,30 @@ func load(settings Settings, box *sealer) (*Ring, error) {
 // so that no two beginnings of a log are taken for one.
 func Generate(settings Settings) (*Ring, error) { return generate(settings, newSealer(settings)) }
 
-func generate(settings Settings, box *sealer) (*Ring, error) {
-	// 1. The key.
+func generate(settings Settings, box *sealer) (ring *Ring, err error) {
+	// 1. Where the others will be: with a wrong PIN nothing begins.
 	origin := make([]byte, 4)
 	if _, err := io.ReadFull(settings.Random, origin); err != nil {
 		return nil, fmt.Errorf("naming the log: %w", err)
 	}
-	signerKey, verifierKey, err := ledger.NewKey(settings.Random, "stint-signer/"+settings.Instance+"/"+hex.EncodeToString(origin))
+	settings.ledger = hex.EncodeToString(origin)
+	store, err := openStore(settings, box)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, store.close())
+		}
+	}()
+	// 2. The key.
+	signerKey, verifierKey, err := ledger.NewKey(settings.Random, "stint-signer/"+settings.Instance+"/"+settings.ledger)
 	if err != nil {
 		return nil, fmt.Errorf("making the log key: %w", err)
 	}
 	secret := []byte(signerKey + "\n" + verifierKey)
 	defer clear(secret)
-	// 2. Its file, in a directory of another name.
+	// 3. Its file, in a directory of another name.
 	unfinished := settings.Directory + ".unfinished"
 	if err := os.RemoveAll(unfinished); err != nil {
 		return nil, err
@@ -279,14 +344,18 @@ func generate(settings Settings, box *sealer) (*Ring, error) {
 	if err := syncDirectory(unfinished); err != nil {
 		return nil, err
 	}
-	// 3. Its name, at once. Renaming fails where the directory holds keys already.
+	// 4. Its name, at once. Renaming fails where the directory holds keys already.
 	if err := os.Rename(unfinished, settings.Directory); err != nil {
 		return nil, err
 	}
 	if err := syncDirectory(filepath.Dir(settings.Directory)); err != nil {
 		return nil, err
 	}
-	return load(settings, box)
+	if ring, err = loadLog(settings, box); err != nil {
+		return nil, err
+	}
+	ring.store = store
+	return ring, nil
 }
 
 func syncDirectory(path string) error {

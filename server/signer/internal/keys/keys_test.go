@@ -133,6 +133,12 @@ func TestKeysAreKept(t *testing.T) {
 			if err := loaded.Close(); err != nil || signs(t, loaded, publics[evidence.PurposeUserCA]) {
 				t.Errorf("a closed ring signs; %v", err)
 			}
+			if _, err := loaded.Make(evidence.PurposeUserCA); err == nil {
+				t.Error("a closed ring, which has forgotten the passphrase, makes a key")
+			}
+			if later, err := os.ReadDir(directory); err != nil || len(later) != len(entries) {
+				t.Error("a closed ring leaves a file", later, err)
+			}
 		})
 	}
 }
@@ -263,5 +269,53 @@ func TestKeysThatMustNotOpen(t *testing.T) {
 				t.Errorf("it says %v; want it to say %q", err, c.says)
 			}
 		})
+	}
+}
+
+// TestAnotherKeysSignature: what is handed out was checked, wherever the key is.
+func TestAnotherKeysSignature(t *testing.T) {
+	t.Parallel()
+	for _, purpose := range []string{evidence.PurposeUserCA, evidence.PurposeToken} {
+		_, ring := makeKeys(t, "")
+		one, other := mustMake(t, ring, purpose), mustMake(t, ring, purpose)
+		ring.open[one].key = ring.open[other].key
+		key, err := ring.Signer(one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if signed, err := evidence.SignWithAuthority("text", key); err == nil || signed.Signature != "" || !strings.Contains(err.Error(), "not this key's") {
+			t.Errorf("%s: %v, %v", purpose, signed, err)
+		}
+	}
+}
+
+// slow is a store that deletes when it is let.
+type slow struct {
+	store
+	deletes, goOn chan struct{}
+}
+
+func (s slow) keep(keeping func(string) bool) error {
+	close(s.deletes)
+	<-s.goOn
+	return s.store.keep(keeping)
+}
+
+// TestASlowStoreHoldsUpNoSignature: a key service may take half a minute to delete.
+func TestASlowStoreHoldsUpNoSignature(t *testing.T) {
+	t.Parallel()
+	_, ring := makeKeys(t, "")
+	stays, goes := mustMake(t, ring, evidence.PurposeUserCA), mustMake(t, ring, evidence.PurposeUserCA)
+	store := slow{ring.store, make(chan struct{}), make(chan struct{})}
+	ring.store = store
+	kept := make(chan error, 1)
+	go func() { kept <- ring.Keep([]string{stays}) }()
+	<-store.deletes
+	if !signs(t, ring, stays) || signs(t, ring, goes) {
+		t.Error("the wrong key signs while the store deletes")
+	}
+	close(store.goOn)
+	if err := <-kept; err != nil {
+		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@ package keys
 import (
 	"crypto"
 	"crypto/elliptic"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +17,11 @@ import (
 
 // module is the store of a PKCS#11 token. Keys are made in it and never leave it;
 // they are P-256, which every module knows. The label of a key is its purpose in
-// this installation, and several keys share it: the public half tells them apart.
+// this ledger, and several keys share it: the public half tells them apart.
 type module struct {
-	context  *crypto11.Context
-	instance string
-	random   io.Reader
+	context *crypto11.Context
+	prefix  string // of labels
+	random  io.Reader
 }
 
 func openModule(settings Settings) (store, error) {
@@ -30,10 +31,10 @@ func openModule(settings Settings) (store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the PKCS#11 token %q with %s: %w", settings.Module.Token, settings.Module.Library, err)
 	}
-	return &module{context: context, instance: settings.Instance, random: settings.Random}, nil
+	return &module{context: context, prefix: "stint/" + settings.Instance + "/" + settings.ledger + "/", random: settings.Random}, nil
 }
 
-func (m *module) label(purpose string) []byte { return []byte("stint/" + m.instance + "/" + purpose) }
+func (m *module) label(purpose string) []byte { return []byte(m.prefix + purpose) }
 
 func (m *module) create(purpose string) (crypto.Signer, error) {
 	id := make([]byte, 16)
@@ -49,7 +50,7 @@ func (m *module) open(purpose, public string) (crypto.Signer, error) {
 		return nil, err
 	}
 	for _, key := range found {
-		if text, err := evidence.FormatAuthorityKey(key.Public()); err == nil && text == public {
+		if text, err := evidence.FormatAuthorityKey(key.Public()); err == nil && text == public && signsAs(key) {
 			return key, nil
 		}
 	}
@@ -65,12 +66,21 @@ func (m *module) keep(keeping func(public string) bool) error {
 			continue
 		}
 		for _, key := range found {
-			if text, err := evidence.FormatAuthorityKey(key.Public()); err == nil && !keeping(text) {
+			if text, err := evidence.FormatAuthorityKey(key.Public()); err == nil && !keeping(text) && signsAs(key) {
 				faults = append(faults, key.Delete())
 			}
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// signsAs tells whether a key is the one that its public half says. The token finds
+// the two by their name: one that somebody put beside them under the same name, which
+// some tokens let anybody do, would hide that a key is to be kept.
+func signsAs(key crypto.Signer) bool {
+	digest := sha256.Sum256([]byte("stint signer: this key signs\n"))
+	signature, err := key.Sign(nil, digest[:], crypto.SHA256)
+	return err == nil && fits(key.Public(), digest[:], signature)
 }
 
 func (m *module) close() error { return m.context.Close() }

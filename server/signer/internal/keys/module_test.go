@@ -3,12 +3,20 @@
 package keys
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ThalesGroup/crypto11"
 
 	"stint/server/evidence"
 )
@@ -95,5 +103,72 @@ func TestKeysInAToken(t *testing.T) {
 	s.Module.Token = "another"
 	if _, err := Load(s); err == nil {
 		t.Error("another token was found")
+	}
+}
+
+// TestKeysInATokenBesideALie: an object that somebody put into the token beside a key,
+// under its name, must not make the signer delete the key.
+func TestKeysInATokenBesideALie(t *testing.T) {
+	s := softhsm(t)
+	lies := 0
+	for n := range 16 { // which of two public halves is found first is the token's choice
+		s.Directory = filepath.Join(t.TempDir(), "keys")
+		ring, err := Generate(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public := mustMake(t, ring, evidence.PurposeUserCA)
+		plant(t, ring.store.(*module))
+		if err := ring.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if ring, err = Load(s); err != nil {
+			t.Fatal(err)
+		}
+		if err := ring.Open(evidence.PurposeUserCA, public); err != nil {
+			lies++
+		}
+		if err := ring.Keep([]string{public}); err != nil {
+			t.Error(err)
+		}
+		if err := ring.Open(evidence.PurposeUserCA, public); err != nil || !signs(t, ring, public) {
+			t.Errorf("%d: the key is gone: %v", n, err)
+		}
+		if err := ring.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if lies == 0 {
+		t.Error("the token always finds the right one first; this proves nothing")
+	}
+}
+
+// plant puts another key pair under the name of the one user CA that there is.
+func plant(t *testing.T, m *module) {
+	t.Helper()
+	label := m.label(evidence.PurposeUserCA)
+	found, err := m.context.FindKeyPairs(nil, label)
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	id, err := m.context.GetAttribute(found[0], crypto11.CkaId)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "other.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := exec.Command("softhsm2-util", "--import", path, "--force", "--token", "stint", "--pin", "1234",
+		"--label", string(label), "--id", hex.EncodeToString(id.Value)).CombinedOutput(); err != nil {
+		t.Fatalf("softhsm2-util: %v: %s", err, output)
 	}
 }

@@ -122,10 +122,13 @@ func (f *fakeKeys) left() (n int) {
 	return n
 }
 
-// testRemote is what every key service must do. open opens the service for an instance.
-func testRemote(t *testing.T, fake *fakeKeys, open func(instance string) *remote) {
-	ring := func(instance string) *Ring {
-		opened := &Ring{store: open(instance), open: map[string]*held{}}
+const aLedger = "0a1b2c3d"
+
+// testRemote is what every key service must do. open opens the service for a ledger of
+// an instance.
+func testRemote(t *testing.T, fake *fakeKeys, open func(instance, ledger string) *remote) {
+	ring := func(instance, ledger string) *Ring {
+		opened := &Ring{store: open(instance, ledger), open: map[string]*held{}}
 		t.Cleanup(func() {
 			if err := opened.Close(); err != nil {
 				t.Error(err)
@@ -134,9 +137,13 @@ func testRemote(t *testing.T, fake *fakeKeys, open func(instance string) *remote
 		return opened
 	}
 
-	// 1. Keys are made and sign. Another installation's name begins like a key's of this one.
-	first, foreign := ring(instance), ring(instance+"-user-ca")
-	theirs := mustMake(t, foreign, evidence.PurposeUserCA)
+	// 1. Keys are made and sign. Other installations' names begin like a key's of this
+	// one, and another ledger of this one is what an empty data directory begins.
+	first := ring(instance, aLedger)
+	foreign := map[[2]string]string{{instance + "-" + aLedger, aLedger}: "", {instance + "-user-ca", "4d3c2b1a"}: "", {instance, "4d3c2b1a"}: ""}
+	for theirs := range foreign {
+		foreign[theirs] = mustMake(t, ring(theirs[0], theirs[1]), evidence.PurposeUserCA)
+	}
 	publics := map[string]string{}
 	var stay []string
 	for _, purpose := range []string{evidence.PurposeUserCA, evidence.PurposeTargetCA, evidence.PurposeToken} {
@@ -159,19 +166,24 @@ func testRemote(t *testing.T, fake *fakeKeys, open func(instance string) *remote
 	if left := fake.left(); left != before-1 {
 		t.Errorf("of %d keys %d are left", before, left)
 	}
-	if err := ring(instance+"-user-ca").Open(evidence.PurposeUserCA, theirs); err != nil {
-		t.Errorf("another installation's key is gone: %v", err)
+	for theirs, public := range foreign {
+		if err := ring(theirs[0], theirs[1]).Open(evidence.PurposeUserCA, public); err != nil {
+			t.Errorf("the key of %v is gone: %v", theirs, err)
+		}
+		if err := first.Open(evidence.PurposeUserCA, public); !errors.Is(err, ErrMissing) {
+			t.Errorf("the key of %v opens: %v", theirs, err)
+		}
 	}
 
 	// 3. The next start finds them.
-	again := ring(instance)
+	again := ring(instance, aLedger)
 	for purpose, public := range publics {
 		if err := again.Open(purpose, public); err != nil || !signs(t, again, public) {
 			t.Errorf("the key for %s was not kept: %v", purpose, err)
 		}
 	}
 	for purpose, public := range map[string]string{evidence.PurposeUserCA: goes, evidence.PurposeHostCA: publics[evidence.PurposeTargetCA]} {
-		if err := ring(instance).Open(purpose, public); !errors.Is(err, ErrMissing) {
+		if err := ring(instance, aLedger).Open(purpose, public); !errors.Is(err, ErrMissing) {
 			t.Errorf("%s opens: %v", purpose, err)
 		}
 	}
@@ -193,7 +205,7 @@ func testRemote(t *testing.T, fake *fakeKeys, open func(instance string) *remote
 	}
 
 	// 5. Nothing waits for a service for ever, nor takes its silence for a key that is gone.
-	slow := ring(instance)
+	slow := ring(instance, aLedger)
 	slow.store.(*remote).deadline = 300 * time.Millisecond
 	fake.set(hangs)
 	defer fake.set(works)

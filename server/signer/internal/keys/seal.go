@@ -38,6 +38,7 @@ type sealer struct {
 	instance   string
 	passphrase []byte // empty: files are not encrypted
 	cost       int    // scryptCost, but for tests
+	forgotten  bool   // it neither reads nor writes any more
 
 	salt   []byte // of cipher
 	cipher []byte // what the passphrase is stretched to
@@ -47,11 +48,14 @@ func newSealer(settings Settings) *sealer {
 	return &sealer{instance: settings.Instance, passphrase: settings.Passphrase, cost: scryptCost}
 }
 
+// errForgotten keeps a caller that comes late from writing a key in the clear.
+var errForgotten = errors.New("the signer is ending")
+
 // forget overwrites what opens the files.
 func (s *sealer) forget() {
 	clear(s.passphrase)
 	clear(s.cipher)
-	s.passphrase, s.cipher = nil, nil
+	s.passphrase, s.cipher, s.forgotten = nil, nil, true
 }
 
 func (s *sealer) cipherKey(salt []byte) ([]byte, error) {
@@ -83,6 +87,9 @@ func (s *sealer) write(dir, name string, secret []byte, random io.Reader) error 
 // writeAs writes the file of the key name at path, replacing what a kill left there,
 // and brings it to the disk.
 func (s *sealer) writeAs(path, name string, secret []byte, random io.Reader) error {
+	if s.forgotten {
+		return errForgotten
+	}
 	block := &pem.Block{
 		Type:    blockType,
 		Headers: map[string]string{headerInstance: s.instance, headerName: name},
@@ -116,6 +123,9 @@ func (s *sealer) writeAs(path, name string, secret []byte, random io.Reader) err
 }
 
 func (s *sealer) read(dir, name string) ([]byte, error) {
+	if s.forgotten {
+		return nil, errForgotten
+	}
 	path := filepath.Join(dir, name)
 	file, err := os.Open(path)
 	if err != nil {

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,5 +13,9 @@ func TestAKeyServiceNeedsItsBuild(t *testing.T) {
 	s.Service = &Service{Name: "nokms", Place: "nowhere"}
 	if _, err := Generate(s); err == nil || !strings.Contains(err.Error(), "-tags nokms") {
 		t.Errorf("a signer without it says %v", err)
+	}
+	// What did not come to be begun can be begun.
+	if _, err := Load(s); !errors.Is(err, ErrNone) {
+		t.Errorf("it left something: %v", err)
 	}
 }
