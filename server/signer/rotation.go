@@ -21,7 +21,7 @@ import (
 const (
 	keysEvery = time.Minute            // how often it is asked, at least, whether a key is due
 	keysPause = 100 * time.Millisecond // at least between two rotations
-	keysRetry = 10 * time.Second       // after a failure
+	keysRetry = 10 * time.Second       // while too many keys before one are still accepted
 	// maxAccepted bounds how many retired keys of a purpose can still be accepted:
 	// lives far shorter than grants would make the list grow without end.
 	maxAccepted = 32
@@ -95,8 +95,11 @@ func (s *signer) openRing(ctx context.Context) error {
 type keyring struct {
 	ring      *keys.Ring
 	lives     map[string]time.Duration // how long keys sign, by purpose
-	turning   sync.Mutex               // held while keys change
 	rotations *limiter                 // those that somebody asks for
+
+	turning sync.Mutex        // held while keys change
+	made    map[string]string // by purpose, the key that no entry names yet
+	kept    []string          // what the store held when it was last tidied
 }
 
 // rotation is what is asked of turn.
@@ -122,8 +125,13 @@ func (s *signer) turn(ctx context.Context, asked rotation) (index int64, err err
 			return -1, err
 		}
 	}
-	// What signs no longer is nowhere any more. A key that a kill kept out of the
-	// ledger goes with it.
+	s.tidy()
+	return index, nil
+}
+
+// tidy deletes what signs no longer, and with it a key that a kill kept out of the
+// ledger. What cannot be deleted is wiped from memory all the same, and tried again.
+func (s *signer) tidy() {
 	var here []string
 	s.book.view(func(state *state) {
 		for _, key := range state.beliefs.Keys() {
@@ -132,7 +140,16 @@ func (s *signer) turn(ctx context.Context, asked rotation) (index int64, err err
 			}
 		}
 	})
-	return index, s.ring.Keep(here)
+	// A ledger that may not be the newest does not know which keys are done.
+	if len(s.made) == 0 && slices.Equal(here, s.kept) || !s.book.standing.isConfirmed() {
+		return
+	}
+	s.made, s.kept = nil, nil
+	if err := s.ring.Keep(here); err != nil {
+		s.log.Error("keys that sign no longer cannot be deleted where they are kept; it is tried again", "error", err)
+		return
+	}
+	s.kept = here
 }
 
 // nameLog records the log key in a ledger that does not name it yet.
@@ -183,8 +200,11 @@ func (s *signer) turnOnce(ctx context.Context, asked rotation) (int64, error) {
 	if err != nil {
 		return -1, err
 	}
-	// 4. It is on the disk before any of them signs.
-	if err := s.book.journal.Wait(ctx, index); err != nil {
+	for _, m := range moves {
+		delete(s.made, m.purpose)
+	}
+	// 4. It is on the disk before any of them signs, whether or not whoever asked is there.
+	if err := s.book.journal.Wait(context.WithoutCancel(ctx), index); err != nil {
 		return -1, err
 	}
 	for _, m := range moves {
@@ -226,14 +246,34 @@ func keyIn(all []evidence.SigningKey, purpose, state string) *evidence.SigningKe
 // due is when a current key's life is over.
 func (s *signer) due(key evidence.SigningKey) time.Time { return key.Current.Add(s.lives[key.Purpose]) }
 
+// proofText is what a new key signs before anybody has to rely on it.
+const proofText = "stint signer: this key signs\n"
+
 // follow makes the key of a move, and has the key in front of it sign for it: the
 // one that signs when it comes into the world.
 func (s *signer) follow(m *move, known []evidence.SigningKey) error {
-	follower, err := s.ring.Make(m.purpose)
+	// 1. The key. One that an attempt before this one made serves: else a store that
+	// makes keys and then fails would fill up with them.
+	if s.made[m.purpose] == "" {
+		made, err := s.ring.Make(m.purpose)
+		if err != nil {
+			return err
+		}
+		if s.made == nil {
+			s.made = map[string]string{}
+		}
+		s.made[m.purpose] = made
+	}
+	m.follower = s.made[m.purpose]
+	// 2. It signs: that it does not would show when it is the only one that may.
+	follower, err := s.ring.Signer(m.follower)
 	if err != nil {
 		return err
 	}
-	m.follower = follower
+	if _, err := evidence.SignWithAuthority(proofText, follower); err != nil {
+		return fmt.Errorf("the new key for %s: %w", m.purpose, err)
+	}
+	// 3. Its predecessor's word.
 	predecessor := keyIn(known, m.purpose, evidence.KeyCurrent)
 	if m.turns {
 		predecessor = keyIn(known, m.purpose, evidence.KeyNext)
@@ -250,7 +290,7 @@ func (s *signer) follow(m *move, known []evidence.SigningKey) error {
 		return err
 	}
 	statement, err := evidence.Encode(&evidence.Succession{
-		Instance: s.config.Instance, Purpose: m.purpose, Key: follower, Predecessor: predecessor.Key,
+		Instance: s.config.Instance, Purpose: m.purpose, Key: m.follower, Predecessor: predecessor.Key,
 		Issued: s.book.clock().UTC().Truncate(time.Second), Nonce: evidence.NewNonce(random),
 	})
 	if err != nil {
@@ -297,7 +337,10 @@ func (s *signer) keepRing(ctx context.Context) {
 				return
 			}
 			s.log.Error("keys cannot be rotated", "error", err)
-			wait = keysRetry
+			if !sleep(ctx, keysEvery) {
+				return
+			}
+			continue
 		}
 		s.book.view(func(state *state) {
 			now := s.book.clock()
@@ -306,7 +349,7 @@ func (s *signer) keepRing(ctx context.Context) {
 					continue
 				}
 				left := s.due(key).Sub(now)
-				if left <= 0 { // it could not turn: too many before it are still accepted
+				if left <= 0 {
 					left = keysRetry
 				}
 				wait = min(wait, max(keysPause, left))

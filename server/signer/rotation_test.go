@@ -2,6 +2,8 @@ package signer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -425,4 +427,75 @@ func TestKillsInRotations(t *testing.T) {
 	if rotations < 6 {
 		t.Errorf("%d changes of keys only; this proves little", rotations)
 	}
+}
+
+// keyFiles counts the private keys on the disk, the log's left out.
+func (w *world) keyFiles() int {
+	w.t.Helper()
+	files, err := filepath.Glob(filepath.Join(w.config.Data, "keys", "*-*"))
+	must(w.t, err)
+	return len(files)
+}
+
+// TestRotationsThatFail: one that fails over and over makes one key, which serves as
+// soon as it can; one whose old key cannot be deleted is done all the same.
+func TestRotationsThatFail(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	before := w.keyFiles()
+	next := w.key(evidence.PurposeUserCA, evidence.KeyNext)
+	// The predecessor's word is not to be had.
+	var here []string
+	w.signer.book.view(func(s *state) {
+		for _, key := range s.beliefs.Keys() {
+			if key.Key != next.Key {
+				here = append(here, key.Key)
+			}
+		}
+	})
+	file := "user-ca-" + nextFile(t, next.Key)
+	aside, err := os.ReadFile(filepath.Join(w.config.Data, "keys", file))
+	must(t, err)
+	must(t, w.signer.ring.Keep(here))
+	for range 5 {
+		if _, err := w.rotateNow(evidence.PurposeUserCA); !errors.Is(err, keys.ErrMissing) {
+			t.Fatalf("it rotates without its next key: %v", err)
+		}
+	}
+	if n := w.keyFiles(); n != before { // one is gone, one was made
+		t.Errorf("of %d keys there are %d", before, n)
+	}
+	write(t, filepath.Join(w.config.Data, "keys", file), string(aside))
+	must(t, w.signer.ring.Open(evidence.PurposeUserCA, next.Key))
+
+	// A file that cannot be deleted.
+	stuck := filepath.Join(w.config.Data, "keys", "user-ca-0123456789abcdef.tmp")
+	must(t, os.MkdirAll(filepath.Join(stuck, "in the way"), 0o700))
+	_, err = w.rotateNow(evidence.PurposeUserCA)
+	must(t, err)
+	if now := w.key(evidence.PurposeUserCA, evidence.KeyCurrent); now.Key != next.Key {
+		t.Error("it did not rotate")
+	}
+	must(t, os.Remove(filepath.Join(stuck, "in the way")))
+	w.rotate()
+	if n := w.keyFiles(); n != before {
+		t.Errorf("of %d keys there are %d", before, n)
+	}
+
+	// A signer whose ledger is doubted deletes nothing: it may not know the newest keys.
+	_, err = w.signer.ring.Make(evidence.PurposeUserCA)
+	must(t, err)
+	w.signer.kept = nil
+	w.signer.book.standing.doubtIt(errors.New("a witness has seen more"))
+	w.rotate()
+	if n := w.keyFiles(); n != before+1 {
+		t.Errorf("of %d keys there are %d", before+1, n)
+	}
+}
+
+// nextFile is what the file of a key is named after.
+func nextFile(t *testing.T, public string) string {
+	t.Helper()
+	sum := sha256.Sum256([]byte(public))
+	return hex.EncodeToString(sum[:8])
 }
