@@ -15,8 +15,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ThalesGroup/crypto11"
+	"github.com/miekg/pkcs11"
 
 	"stint/server/evidence"
 )
@@ -170,5 +172,64 @@ func plant(t *testing.T, m *module) {
 	if output, err := exec.Command("softhsm2-util", "--import", path, "--force", "--token", "stint", "--pin", "1234",
 		"--label", string(label), "--id", hex.EncodeToString(id.Value)).CombinedOutput(); err != nil {
 		t.Fatalf("softhsm2-util: %v: %s", err, output)
+	}
+}
+
+// TestKeysInATokenThatWasAway: a token that was restarted has forgotten who was signed in.
+func TestKeysInATokenThatWasAway(t *testing.T) {
+	s := softhsm(t)
+	ring, err := Generate(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stays, goes := mustMake(t, ring, evidence.PurposeUserCA), mustMake(t, ring, evidence.PurposeUserCA)
+	m := ring.store.(*module)
+	for name, use := range map[string]func() error{
+		"signing":  func() error { signs(t, ring, stays); return nil },
+		"making":   func() error { _, err := ring.Make(evidence.PurposeHostCA); return err },
+		"deleting": func() error { return ring.Keep([]string{stays}) },
+	} {
+		library := pkcs11.New(s.Module.Library)
+		if err := library.Finalize(); err != nil {
+			t.Fatal(err)
+		}
+		library.Destroy()
+		// Not at once: a token that is away for long is not to be asked all the time.
+		m.opened = time.Now()
+		if key, err := ring.Signer(stays); err != nil {
+			t.Fatal(err)
+		} else if _, err := evidence.SignWithAuthority("text", key); err == nil {
+			t.Errorf("%s: the token is not away; this proves nothing", name)
+		}
+		m.opened = time.Time{}
+		if err := use(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !signs(t, ring, stays) {
+			t.Errorf("%s: the key signs no more", name)
+		}
+	}
+	if signs(t, ring, goes) {
+		t.Error("a key that is not kept signs")
+	}
+	// A token that does not come back ends nothing.
+	m.settings.Token, m.opened = "another", time.Time{}
+	library := pkcs11.New(s.Module.Library)
+	if err := library.Finalize(); err != nil {
+		t.Fatal(err)
+	}
+	library.Destroy()
+	for range 2 {
+		if err := ring.Keep([]string{stays}); err == nil {
+			t.Error("it deletes in a token that is not there")
+		}
+		m.opened = time.Time{}
+	}
+	m.settings.Token = "stint"
+	if !signs(t, ring, stays) {
+		t.Error("the key signs no more")
+	}
+	if err := ring.Close(); err != nil {
+		t.Error(err)
 	}
 }
