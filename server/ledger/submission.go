@@ -17,6 +17,9 @@ const MaxSubmission = maxCheckpoint + 64*(base64Hash+1) + 32
 
 const base64Hash = 44
 
+// SizeType is the media type in which a witness answers with the size that it has seen.
+const SizeType = "text/x.tlog.size"
+
 // ErrSubmission means that the body of an add-checkpoint call is malformed.
 var ErrSubmission = errors.New("the submission is malformed")
 

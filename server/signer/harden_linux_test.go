@@ -1,12 +1,26 @@
 package signer
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
+
+// A process that is not dumpable belongs, in /proc, to root alone; to see that from
+// outside takes another user than root.
+func init() {
+	inChild = func() error {
+		if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 0 {
+			return fmt.Errorf("the process is dumpable (%d): %w", dumpable, err)
+		}
+		return nil
+	}
+}
 
 // TestTheSignersMemoryIsItsOwn looks at a running signer from outside.
 func TestTheSignersMemoryIsItsOwn(t *testing.T) {
@@ -21,7 +35,6 @@ func TestTheSignersMemoryIsItsOwn(t *testing.T) {
 			t.Errorf("it could leave a core file: %s", line)
 		}
 	}
-	// A process that is not dumpable belongs, in /proc, to root alone.
 	if os.Getuid() != 0 {
 		if _, err := os.ReadFile(filepath.Join(proc, "mem")); err == nil {
 			t.Error("its memory can be read")

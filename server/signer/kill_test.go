@@ -27,6 +27,9 @@ import (
 // childVariable makes this test binary a signer: its configuration's file.
 const childVariable = "STINT_TEST_SIGNER_CONFIG"
 
+// inChild says what is wrong about such a process, seen from inside.
+var inChild = func() error { return nil }
+
 func TestMain(m *testing.M) {
 	path := os.Getenv(childVariable)
 	if path == "" {
@@ -37,6 +40,9 @@ func TestMain(m *testing.M) {
 	config, err := ReadConfig(path)
 	if err == nil {
 		err = Run(ctx, config, slog.Default(), func(ready Ready) error {
+			if err := inChild(); err != nil {
+				return err
+			}
 			temporary := path + ".listen.new"
 			if err := os.WriteFile(temporary, []byte(ready.Listen), 0o600); err != nil {
 				return err

@@ -499,3 +499,36 @@ func nextFile(t *testing.T, public string) string {
 	sum := sha256.Sum256([]byte(public))
 	return hex.EncodeToString(sum[:8])
 }
+
+// TestClockStepsAroundRotations: a clock that ran ahead and came back stops giving, and
+// with it rotation by the clock, which makes a key of each purpose and no more; replacing a key that may
+// have been stolen goes on.
+func TestClockStepsAroundRotations(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	before, current := w.keyFiles(), w.key(evidence.PurposeUserCA, evidence.KeyCurrent)
+	w.clock.add(keyLife + time.Hour)
+	w.endRequest("r1") // an entry from then
+	w.clock.add(-keyLife)
+	for range 5 {
+		_, err := w.signer.turn(context.Background(), rotation{scheduled: true})
+		refused(t, err, "clock-behind")
+	}
+	if n := w.keyFiles(); n != before+3 || w.key(evidence.PurposeUserCA, evidence.KeyCurrent).Key != current.Key {
+		t.Errorf("of %d keys there are %d", before, n)
+	}
+	_, err := w.rotateNow(evidence.PurposeUserCA)
+	must(t, err)
+	if n := w.keyFiles(); n != before || w.key(evidence.PurposeUserCA, evidence.KeyWithdrawn).Key != current.Key {
+		t.Errorf("of %d keys there are %d", before, n)
+	}
+	// Ahead by many lives: one step each.
+	w.clock.add(20 * keyLife)
+	at := w.entries()
+	w.rotate()
+	w.rotate()
+	if w.entries() != at+1 || w.keyFiles() != before {
+		t.Errorf("%d entries, %d keys", w.entries()-at, w.keyFiles())
+	}
+	w.replay()
+}

@@ -23,7 +23,6 @@ const (
 	witnessEvery    = time.Second     // checkpoints between are left out
 	witnessRetry    = 2 * time.Second // while no witness has answered since the start
 	maxWitnessWords = 16 << 10        // bytes of an answer
-	sizeType        = "text/x.tlog.size"
 )
 
 // WitnessConfig is a witness that cosigns the ledger's checkpoints (C2SP
@@ -176,7 +175,7 @@ func (s *signer) submit(ctx context.Context, client *http.Client, w *cosigner, c
 		case status == http.StatusOK:
 			w.seen = size
 			return answer, nil
-		case status == http.StatusConflict && kind == sizeType:
+		case status == http.StatusConflict && kind == ledger.SizeType:
 			seen, err := strconv.ParseInt(strings.TrimSuffix(string(answer), "\n"), 10, 64)
 			if err != nil || seen < 0 {
 				return nil, fmt.Errorf("it answers with a size that is none: %.40q", answer)

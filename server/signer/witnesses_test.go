@@ -174,7 +174,7 @@ func TestAFaultyWitnessConfirmsNothing(t *testing.T) {
 		"nothing":    func(http.ResponseWriter, *http.Request) {},
 		"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusFound) },
 		"a size that is not": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", sizeType)
+			w.Header().Set("Content-Type", ledger.SizeType)
 			w.WriteHeader(409)
 			io.WriteString(w, "many\n")
 		},

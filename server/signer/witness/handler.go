@@ -10,8 +10,6 @@ import (
 	"stint/server/ledger"
 )
 
-const sizeType = "text/x.tlog.size"
-
 // handler answers add-checkpoint.
 type handler struct {
 	memory *memory
@@ -70,7 +68,7 @@ func (h *handler) cosign(w http.ResponseWriter, known *log, submission ledger.Su
 	defer known.mu.Unlock()
 	// 4. The old size is what was seen last.
 	if submission.Old != known.seen.Size {
-		w.Header().Set("Content-Type", sizeType)
+		w.Header().Set("Content-Type", ledger.SizeType)
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprintf(w, "%d\n", known.seen.Size)
 		return

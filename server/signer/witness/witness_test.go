@@ -147,7 +147,7 @@ func TestAWitnessFollowsALog(t *testing.T) {
 		h.shut()
 		h.open() // it remembers
 	}
-	if status, kind, answer := h.post(l.submission(0).Encode()); status != http.StatusConflict || kind != sizeType || answer != "10\n" {
+	if status, kind, answer := h.post(l.submission(0).Encode()); status != http.StatusConflict || kind != ledger.SizeType || answer != "10\n" {
 		t.Errorf("another old size: %d %q %q", status, kind, answer)
 	}
 }
