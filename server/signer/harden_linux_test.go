@@ -16,7 +16,7 @@ import (
 func init() {
 	inChild = func() error {
 		if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 0 {
-			return fmt.Errorf("the process is dumpable (%d): %w", dumpable, err)
+			return fmt.Errorf("the process is dumpable (%d, %v)", dumpable, err)
 		}
 		return nil
 	}
