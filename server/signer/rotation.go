@@ -22,6 +22,8 @@ const (
 	keysEvery = time.Minute            // how often it is asked, at least, whether a key is due
 	keysPause = 100 * time.Millisecond // at least between two rotations
 	keysRetry = 10 * time.Second       // while too many keys before one are still accepted
+	// keysSeldom is the longest between two tries of what fails.
+	keysSeldom = time.Hour
 	// maxAccepted bounds how many retired keys of a purpose can still be accepted:
 	// lives far shorter than grants would make the list grow without end.
 	maxAccepted = 32
@@ -330,6 +332,7 @@ func after(state *state, moves []move, now time.Time) []evidence.SigningKey {
 
 // keepRing rotates every key when its life is over, until ctx ends.
 func (s *signer) keepRing(ctx context.Context) {
+	failing := keysEvery
 	for {
 		wait := keysEvery
 		if _, err := s.turn(ctx, rotation{scheduled: true}); err != nil {
@@ -337,11 +340,14 @@ func (s *signer) keepRing(ctx context.Context) {
 				return
 			}
 			s.log.Error("keys cannot be rotated", "error", err)
-			if !sleep(ctx, keysEvery) {
+			// Each try may leave something in a key service that nobody can take away.
+			if !sleep(ctx, failing) {
 				return
 			}
+			failing = min(2*failing, keysSeldom)
 			continue
 		}
+		failing = keysEvery
 		s.book.view(func(state *state) {
 			now := s.book.clock()
 			for _, key := range state.beliefs.Keys() {
