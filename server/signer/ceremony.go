@@ -176,7 +176,7 @@ func Init(ctx context.Context, config Config, log *slog.Logger, _ func(Ready) er
 	if err := config.check(); err != nil {
 		return err
 	}
-	if err := harden(); err != nil {
+	if err := guardMemory(log); err != nil {
 		return err
 	}
 	return initialise(ctx, config, log, os.Stdout)

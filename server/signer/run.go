@@ -36,12 +36,9 @@ func Run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready)
 	if err := config.check(); err != nil {
 		return err
 	}
-	// 1. No other process of this user, and no core file, gets at the keys.
-	if err := harden(); err != nil {
+	// 1. Nobody else gets at the keys.
+	if err := guardMemory(log); err != nil {
 		return err
-	}
-	if err := stayInMemory(); err != nil {
-		log.Warn("the signer's memory may reach swap; raise the limit of locked memory (LimitMEMLOCK=infinity), or encrypt swap or turn it off", "error", err)
 	}
 	// 2. The signer, with its ledger read.
 	s, err := openSigner(ctx, config, time.Now, log)
@@ -56,6 +53,15 @@ func Run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready)
 		err = errors.Join(err, s.recordRefusals(flush))
 	}
 	return errors.Join(err, s.close())
+}
+
+// guardMemory keeps other processes of this user, core files and, where the system
+// allows it, swap from the keys.
+func guardMemory(log *slog.Logger) error {
+	if err := stayInMemory(); err != nil {
+		log.Warn("the signer's memory may reach swap; raise the limit of locked memory (LimitMEMLOCK=infinity), or encrypt swap or turn it off", "error", err)
+	}
+	return harden()
 }
 
 // serve takes calls until ctx ends or the ledger fails.
