@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,6 +199,63 @@ func TestAWitnessRefuses(t *testing.T) {
 	}
 	if h.memory.logs["stint-signer/a"].seen.Size != 5 {
 		t.Error("a refusal changed what was seen")
+	}
+}
+
+// TestAWitnessCosignsOneFork: of two checkpoints of a size that contradict each other one
+// is cosigned, in whatever order they come, and across a kill before the answer.
+func TestAWitnessCosignsOneFork(t *testing.T) {
+	t.Parallel()
+	l := newTree(t, "stint-signer/a")
+	h := newHouse(t, l.key)
+	for range 20 {
+		seen := l.size
+		l.add("leaf")
+		fork := l.fork()
+		l.add("mine")
+		fork.add("other")
+		bodies := [][]byte{l.submission(seen).Encode(), fork.submission(seen).Encode()}
+		var good [2]int64
+		var asking sync.WaitGroup
+		for i := range bodies {
+			for range 4 {
+				asking.Go(func() {
+					if status, _, _ := h.post(bodies[i]); status == http.StatusOK {
+						atomic.AddInt64(&good[i], 1)
+					}
+				})
+			}
+		}
+		asking.Wait()
+		if good[0]+good[1] != 1 {
+			t.Fatalf("%v of two forks were cosigned", good)
+		}
+		if good[1] == 1 {
+			l = fork
+		}
+	}
+	// Killed when it had kept one, and had not answered.
+	seen := l.size
+	fork := l.fork()
+	l.add("mine")
+	fork.add("other")
+	known := h.memory.logs["stint-signer/a"]
+	checkpoint, err := ledger.Open(l.checkpoint(), l.verifier.Name(), l.verifier)
+	must(t, err)
+	must(t, known.keep(l.checkpoint(), checkpoint))
+	h.shut()
+	h.open()
+	for name, c := range map[string]struct {
+		body   []byte
+		status int
+	}{
+		"the other, as if nothing had been": {fork.submission(seen).Encode(), http.StatusConflict},
+		"the other":                         {fork.submission(fork.size).Encode(), http.StatusConflict},
+		"the one that was kept":             {l.submission(l.size).Encode(), http.StatusOK},
+	} {
+		if status, _, answer := h.post(c.body); status != c.status {
+			t.Errorf("%s: %d %s", name, status, answer)
+		}
 	}
 }
 
