@@ -78,31 +78,36 @@ stint ssh does so by itself while it runs; plain ssh does not. It is meant for a
 user unit of systemd, or a launch agent.`,
 		Args: nothing,
 		RunE: func(command *cobra.Command, _ []string) error {
-			ctx := command.Context()
-			who, client, err := signedIn(e)
-			if err != nil {
-				return err
-			}
-			m, err := thisMachine(ctx, e, who, client)
-			if err != nil {
-				return err
-			}
-			if m == nil {
-				return errors.New("this machine is not enrolled; enrol it with: stint device enroll")
-			}
-			if m.within == 0 {
-				return errors.New("no role asks in what state a machine is; there is nothing to watch")
-			}
-			device, err := m.report(ctx, e, client)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(e.out, "Saying every %s in what state this machine is.\n", max(m.within, shortestReport).Round(time.Second))
-			if text := against(device, ""); text != "" {
-				fmt.Fprintln(e.out, plain(text))
-			}
-			m.watch(ctx, e, client, "", func(text string) { fmt.Fprintln(e.out, plain(text)) })
-			return nil
+			return watchDevice(command.Context(), e)
 		},
 	}
+}
+
+func watchDevice(ctx context.Context, e *environment) error {
+	find := func(ctx context.Context) (*machine, *api.Client, error) {
+		who, client, err := signedIn(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		m, err := findMachine(ctx, who, client)
+		if err == nil && m.within == 0 {
+			err = errors.New("no role asks in what state a machine is; there is nothing to watch")
+		}
+		return m, client, err
+	}
+	m, client, err := find(ctx)
+	if err != nil {
+		return err
+	}
+	device, err := m.report(ctx, e, client)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "Saying every %s in what state this machine is.\n", max(m.within, shortestReport).Round(time.Second))
+	tell := func(text string) { fmt.Fprintln(e.out, plain(text)) }
+	if text := against(device, ""); text != "" {
+		tell(text)
+	}
+	watch(ctx, e, m.within, find, "", tell)
+	return nil
 }
