@@ -187,6 +187,49 @@ func TestReadyWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+// sees calls found once a text was written.
+type sees struct {
+	bytes.Buffer
+	text  string
+	found func()
+}
+
+func (s *sees) Write(p []byte) (int, error) {
+	n, err := s.Buffer.Write(p)
+	if strings.Contains(s.String(), s.text) {
+		s.found()
+	}
+	return n, err
+}
+
+func TestDeviceWatch(t *testing.T) {
+	b := newDeviceBroker(t)
+	watched := func(want string) (code int, complaint string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var wrong bytes.Buffer
+		e := terminal(nil, &wrong)
+		e.out = &sees{text: want, found: cancel}
+		return run(ctx, e, []string{"device", "watch"}), wrong.String()
+	}
+	if code, complaint := watched("nothing"); code != exitFailed || !strings.Contains(complaint, "stint device enroll") {
+		t.Errorf("without a device: exit %d, %s", code, complaint)
+	}
+	var out, complaint bytes.Buffer
+	if code := run(t.Context(), terminal(&out, &complaint), []string{"device", "enroll", "--file", "--name", "laptop"}); code != 0 {
+		t.Fatalf("exit %d: %s", code, complaint.String())
+	}
+	b.devices[0].Rules[0].Reasons = []api.Reason{{Text: "The firewall is off."}}
+	if code, complaint := watched("Saying every 1m0s in what state this machine is.\nThe firewall is off.\n"); code != 0 {
+		t.Errorf("exit %d, %s", code, complaint)
+	}
+	b.devices[0].Blocked = &api.Suspension{}
+	if code, complaint := watched("nothing"); code != exitFailed || !strings.Contains(complaint, "this device was blocked") {
+		t.Errorf("blocked: exit %d, %s", code, complaint)
+	}
+}
+
 // Nothing that goes wrong ends the watch, and each thing is told once.
 func TestWatchGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -218,6 +219,21 @@ func plasmaLocks(testing.TB) parsing[ScreenLock] {
 }
 func TestPlasmaLock(t *testing.T) { plasmaLocks(t).test(t) }
 func FuzzPlasmaLock(f *testing.F) { plasmaLocks(f).fuzz(f, sane) }
+
+// Whoever writes a policy finds there how agents are called.
+func TestAgentsAreDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../../docs/devices.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Join(strings.Fields(string(text)), " ")
+	for _, product := range agents {
+		if !strings.Contains(words, product) {
+			t.Errorf("docs/devices.md does not name %s", product)
+		}
+	}
+}
 
 func processes(tb testing.TB) parsing[[]string] {
 	return parsing[[]string]{parseProcesses, map[string][]string{
