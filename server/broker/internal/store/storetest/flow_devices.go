@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,6 +212,38 @@ func deviceBlocked(t *testing.T, h *House) {
 	_, err = h.BlockDevice(ctx, alice, "dev-2", "")
 	wantError(t, nil, err)
 	same(t, "verdict", "device", h.told(t, another))
+}
+
+// deviceBlockedMeanwhile: whichever of two brokers is first, no session outlives the
+// block, and none begins after it.
+func deviceBlockedMeanwhile(t *testing.T, h *House) {
+	ctx := t.Context()
+	h.demandDevice(t)
+	other := h.Another(t)
+	for round := range 6 {
+		id := fmt.Sprintf("dev-%d", round)
+		v, certificate := h.activeFrom(t, h.laptop(t, id))
+		sessions := []string{fmt.Sprintf("session-%d-aaaaaaaaaaaa", round), fmt.Sprintf("session-%d-bbbbbbbbbbbb", round)}
+		var group sync.WaitGroup
+		for _, session := range sessions {
+			group.Go(func() {
+				if _, err := other.StartSession(ctx, Start(v, certificate, session)); err != nil && !access.IsCode(err, access.CodeDeviceRefused) {
+					t.Error(err)
+				}
+			})
+		}
+		group.Go(func() {
+			if _, err := h.BlockDevice(ctx, h.World.Alice, id, ""); err != nil {
+				t.Error(err)
+			}
+		})
+		group.Wait()
+		for _, session := range sessions {
+			if told := h.told(t, session); told != "device" && told != "unknown" {
+				t.Errorf("after the block %s is told %q", session, told)
+			}
+		}
+	}
 }
 
 func posturesRefused(t *testing.T, h *House) {
