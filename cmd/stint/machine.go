@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"stint/cmd/stint/internal/account"
@@ -258,48 +257,6 @@ func (m *machine) proof(e *environment) *openssh.Device {
 	}
 }
 
-// shortestReport keeps a machine from asking itself all the time.
-const shortestReport = 5 * time.Second
-
-// finder finds this machine anew for each report: its key may have been replaced, the
-// person may have signed in again, and the roles may ask more often.
-type finder func(context.Context) (*machine, *api.Client, error)
-
-// watch says in what state this machine is, again and again, until ctx is done. What
-// a role has against it, and what went wrong, goes to tell once each time it changes.
-func watch(ctx context.Context, e *environment, within time.Duration, find finder, role string, tell func(string)) {
-	last := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(max(within, shortestReport)):
-		}
-		var said api.SignedByDevice
-		m, client, err := find(ctx)
-		if err == nil {
-			within = m.within
-			said, err = m.say(ctx, e)
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		// The answer may be why the session ended: its end does not cut it short.
-		var device api.Device
-		if err == nil {
-			device, err = m.send(ctx, client, said)
-		}
-		text := against(device, role)
-		if err != nil {
-			text = explanation(err)
-		}
-		if text != last && text != "" {
-			tell(text)
-		}
-		last = text
-	}
-}
-
 // explanation is an error as one sentence.
 func explanation(err error) string {
 	var problem *api.Error
@@ -307,25 +264,4 @@ func explanation(err error) string {
 		return problem.Title
 	}
 	return err.Error()
-}
-
-// keepReporting watches this machine beside a session until stop is called. The session
-// stands on the key that activated it, even if another takes that one's place.
-func keepReporting(ctx context.Context, e *environment, m *machine, client *api.Client, role string) (stop func()) {
-	if m == nil || m.within == 0 {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		same := func(context.Context) (*machine, *api.Client, error) { return m, client, nil }
-		watch(ctx, e, m.within, same, role, func(text string) {
-			// ssh has the terminal in raw mode.
-			fmt.Fprintf(e.err, "\r\nstint: %s\r\n", plain(text))
-		})
-	})
-	return func() {
-		cancel()
-		watching.Wait()
-	}
 }

@@ -235,7 +235,7 @@ func TestWatchGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		away := []string{"one", "one", "two", "one"}
+		away := []string{"zero", "one", "one", "two", "one"}
 		find := func(context.Context) (*machine, *api.Client, error) {
 			if len(away) == 1 {
 				cancel()
@@ -246,8 +246,8 @@ func TestWatchGoesOn(t *testing.T) {
 		}
 		var told []string
 		began := time.Now()
-		watch(ctx, &environment{}, time.Minute, find, "", func(text string) { told = append(told, text) })
-		if want := []string{"one", "two"}; !slices.Equal(told, want) || time.Since(began) != 4*time.Minute {
+		watch(ctx, &environment{}, time.Minute, find, "", "zero", func(text string) { told = append(told, text) })
+		if want := []string{"one", "two"}; !slices.Equal(told, want) || time.Since(began) != 5*time.Minute {
 			t.Errorf("after %s it told %q", time.Since(began), told)
 		}
 	})
