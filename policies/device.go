@@ -92,8 +92,8 @@ var switches = []struct {
 		"This machine does not boot securely; turn secure boot on.", "Whether this machine boots securely is not known."},
 }
 
-// PostureFacts are the names that a rule can require.
-func PostureFacts() []string {
+// postureFacts are the names that a rule can require.
+func postureFacts() []string {
 	var names []string
 	for _, s := range switches {
 		names = append(names, s.name)
@@ -212,8 +212,8 @@ func (l *loader) checkDevice(d document) {
 		l.at(d, field("device", "posture", "period"), "`period` is whole seconds, from %s to %s.", FormatDuration(ShortestPeriod), FormatDuration(longestPeriod))
 	}
 	for i, fact := range p.Require {
-		if !slices.Contains(PostureFacts(), fact) {
-			l.at(d, field("device", "posture", "require", i), "%q is no fact that can be required; there are %s.", fact, strings.Join(PostureFacts(), ", "))
+		if !slices.Contains(postureFacts(), fact) {
+			l.at(d, field("device", "posture", "require", i), "%q is no fact that can be required; there are %s.", fact, strings.Join(postureFacts(), ", "))
 		}
 	}
 	l.distinct(d, field("device", "posture", "require"), p.Require)
@@ -227,7 +227,9 @@ func (l *loader) checkDevice(d document) {
 		l.at(d, field("device", "posture", "protection"), "At most %d agents are named.", mostProtection)
 	}
 	for i, agent := range p.Protection {
-		l.is(d, field("device", "posture", "protection", i), CheckGroup(agent))
+		if CheckGroup(agent) != nil {
+			l.at(d, field("device", "posture", "protection", i), "%q cannot be the name of an agent: a machine would not say it.", agent)
+		}
 	}
 	l.distinct(d, field("device", "posture", "protection"), p.Protection)
 }

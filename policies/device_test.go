@@ -111,7 +111,7 @@ func TestDeviceRuleLoads(t *testing.T) {
 		"fractional age":    {": 30", ": 1.5", "f.yaml:19: `systemAgeDays` is a whole number from 0 to 3650."},
 		"age left empty":    {": 30", ":", "f.yaml:19: `systemAgeDays` is a whole number from 0 to 3650."},
 		"agent twice":       {"Falcon, Defender", "Falcon, Falcon", "f.yaml:20: \"Falcon\" stands twice."},
-		"agent empty":       {"Falcon, Defender", "\"\"", "f.yaml:20: \"\" is not the name of a group: it is empty or has a space at an end."},
+		"agent empty":       {"Falcon, Defender", "\"\"", "f.yaml:20: \"\" cannot be the name of an agent: a machine would not say it."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

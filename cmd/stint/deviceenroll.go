@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +34,7 @@ it, in a file that only you may read otherwise. It says which. Then enrol it wit
 the broker that you are signed in to: your login key and the new key sign it. A key
 that is there already is enrolled as it is.
 
-A key that is replaced is gone: what was enrolled under it must be enrolled again.`,
+A key that is replaced is gone from here, and counts until its device is blocked.`,
 		Args: nothing,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if told.file && told.tpm != "" {
@@ -52,6 +51,10 @@ A key that is replaced is gone: what was enrolled under it must be enrolled agai
 }
 
 func enrollDevice(ctx context.Context, e *environment, told enrolling) error {
+	replaced := ""
+	if told.replace {
+		replaced = deviceHere(ctx)
+	}
 	key, made, err := deviceKeyFor(ctx, e, told)
 	if err != nil {
 		return err
@@ -67,15 +70,15 @@ func enrollDevice(ctx context.Context, e *environment, told enrolling) error {
 		return err
 	}
 	id := deviceID(key.Public())
-	mine, err := client.Devices(ctx, false, 200, "")
+	known, _, err := ownDevice(ctx, client, id)
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(mine.Items, func(d api.Device) bool { return d.ID == id }); i >= 0 {
-		if mine.Items[i].Blocked != nil {
+	if known != nil {
+		if known.Blocked != nil {
 			return errors.New("this device was blocked; speak with an administrator, then make another key with: stint device enroll --replace")
 		}
-		fmt.Fprintf(e.out, "This device is enrolled as %s (%s).\n", plain(mine.Items[i].Name), plain(id))
+		fmt.Fprintf(e.out, "This device is enrolled as %s (%s).\n", plain(known.Name), plain(id))
 		return nil
 	}
 	enrolled, err := enrol(ctx, e, who, client, key, told.name)
@@ -83,7 +86,29 @@ func enrollDevice(ctx context.Context, e *environment, told enrolling) error {
 		return err
 	}
 	fmt.Fprintf(e.out, "Enrolled as %s (%s).\n", plain(enrolled.Name), plain(enrolled.ID))
-	return nil
+	if replaced == "" {
+		return nil
+	}
+	// Whoever copied it has it still.
+	before, _, err := ownDevice(ctx, client, replaced)
+	if err == nil && before != nil && before.Blocked == nil {
+		fmt.Fprintf(e.out, "The key before it still counts, as %s. To end that: stint device block %s\n", plain(before.Name), plain(before.ID))
+	}
+	return err
+}
+
+// deviceHere is the id of this machine by the key that it has; empty where it has none
+// that can be used.
+func deviceHere(ctx context.Context) string {
+	dir, err := account.Directory()
+	if err != nil {
+		return ""
+	}
+	key, err := device.Open(ctx, dir)
+	if err != nil {
+		return ""
+	}
+	return deviceID(key.Public())
 }
 
 // deviceKeyFor opens this machine's key, or makes one, and says where it is.

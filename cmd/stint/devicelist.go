@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -67,42 +65,4 @@ may be using the machine, suspend its owner with stint lock.`,
 	}
 	command.Flags().StringVar(&block.Reason, "reason", "", "why; its owner reads it")
 	return command
-}
-
-func deviceWatchCommand(e *environment) *cobra.Command {
-	return &cobra.Command{
-		Use:   "watch",
-		Short: "Keep saying in what state this machine is, for sessions of plain ssh",
-		Long: `Keep saying in what state this machine is, signed by its key, until interrupted.
-stint ssh does so by itself while it runs; plain ssh does not. It is meant for a
-user unit of systemd, or a launch agent.`,
-		Args: nothing,
-		RunE: func(command *cobra.Command, _ []string) error {
-			ctx := command.Context()
-			who, client, err := signedIn(e)
-			if err != nil {
-				return err
-			}
-			m, err := thisMachine(ctx, e, who, client)
-			if err != nil {
-				return err
-			}
-			if m == nil {
-				return errors.New("this machine is not enrolled; enrol it with: stint device enroll")
-			}
-			if m.within == 0 {
-				return errors.New("no role asks in what state a machine is; there is nothing to watch")
-			}
-			device, err := m.report(ctx, e, client)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(e.out, "Saying every %s in what state this machine is.\n", max(m.within, shortestReport).Round(time.Second))
-			if text := against(device, ""); text != "" {
-				fmt.Fprintln(e.out, plain(text))
-			}
-			m.watch(ctx, e, client, "", func(text string) { fmt.Fprintln(e.out, plain(text)) })
-			return nil
-		},
-	}
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"stint/cmd/stint/internal/account"
@@ -36,41 +35,81 @@ type machine struct {
 	// within is how long it may wait until it says again how it is; zero where no
 	// role asks.
 	within time.Duration
+	asking []string // the roles that ask for a device
 }
 
-// thisMachine finds this machine among the person's devices; nil where it has no key
-// or is not enrolled. A key that cannot be used is no reason not to connect: the role
-// may not ask for it.
-func thisMachine(ctx context.Context, e *environment, who *account.Account, client *api.Client) (*machine, error) {
+// errNotEnrolled is no machine at all.
+var errNotEnrolled = errors.New("this machine is not enrolled; enrol it with: stint device enroll")
+
+// unusableError is why a machine with a key cannot use it.
+type unusableError struct{ error }
+
+func (e *unusableError) Unwrap() error { return e.error }
+
+// findMachine finds this machine among the person's devices. It returns errNotEnrolled
+// where it is not, and an *unusableError where its key counts for nothing.
+func findMachine(ctx context.Context, who *account.Account, client *api.Client) (*machine, error) {
 	dir, err := account.Directory()
 	if err != nil {
 		return nil, err
 	}
 	key, err := device.Open(ctx, dir)
 	if errors.Is(err, device.ErrNone) {
-		return nil, nil
+		return nil, errNotEnrolled
 	} else if err != nil {
-		fmt.Fprintln(e.err, "stint:", plain(err.Error()))
-		return nil, nil
-	}
-	mine, err := client.Devices(ctx, false, 200, "")
-	if err != nil {
-		return nil, err
+		return nil, &unusableError{err}
 	}
 	id := deviceID(key.Public())
-	i := slices.IndexFunc(mine.Items, func(d api.Device) bool { return d.ID == id })
-	if i < 0 {
-		return nil, nil
-	}
-	if mine.Items[i].Blocked != nil {
-		fmt.Fprintln(e.err, "stint: this device was blocked; speak with an administrator")
-		return nil, nil
+	known, within, err := ownDevice(ctx, client, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case known == nil:
+		return nil, errNotEnrolled
+	case known.Blocked != nil:
+		return nil, &unusableError{errors.New("this device was blocked; speak with an administrator")}
 	}
 	_, trust, err := who.Trust(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &machine{id: id, instance: trust.Instance, key: key, within: time.Duration(mine.ReportSeconds) * time.Second}, nil
+	m := &machine{id: id, instance: trust.Instance, key: key, within: within}
+	for _, rule := range known.Rules {
+		m.asking = append(m.asking, rule.Role)
+	}
+	return m, nil
+}
+
+// ownDevice finds a device of the person's, nil for none, and how long one may wait
+// until it says again how it is.
+func ownDevice(ctx context.Context, client *api.Client, id string) (known *api.Device, within time.Duration, err error) {
+	for cursor := ""; ; {
+		page, err := client.Devices(ctx, false, 200, cursor)
+		if err != nil {
+			return nil, 0, err
+		}
+		within = time.Duration(page.ReportSeconds) * time.Second
+		if i := slices.IndexFunc(page.Items, func(d api.Device) bool { return d.ID == id }); i >= 0 {
+			return &page.Items[i], within, nil
+		}
+		if cursor = page.Cursor; cursor == "" {
+			return nil, within, nil
+		}
+	}
+}
+
+// thisMachine is findMachine, nil where there is none. A key that cannot be used is no
+// reason not to connect: the role may not ask for it.
+func thisMachine(ctx context.Context, e *environment, who *account.Account, client *api.Client) (*machine, error) {
+	m, err := findMachine(ctx, who, client)
+	if errors.Is(err, errNotEnrolled) {
+		return nil, nil
+	}
+	if unusable, ok := errors.AsType[*unusableError](err); ok {
+		fmt.Fprintln(e.err, "stint:", plain(unusable.Error()))
+		return nil, nil
+	}
+	return m, err
 }
 
 // sign signs a statement's text with the device's key.
@@ -180,14 +219,18 @@ func against(d api.Device, role string) string {
 }
 
 // ready says in what state this machine is before a session under a role, if any role
-// asks, and refuses in words where the role would.
+// asks, and refuses in words where the role would. What goes wrong in that keeps nobody
+// from a role that does not ask.
 func ready(ctx context.Context, e *environment, who *account.Account, client *api.Client, role string) (*machine, error) {
 	m, err := thisMachine(ctx, e, who, client)
 	if err != nil || m == nil || m.within == 0 {
 		return m, err
 	}
 	device, err := m.report(ctx, e, client)
-	if err != nil {
+	if err != nil && !slices.Contains(m.asking, role) {
+		fmt.Fprintln(e.err, "stint:", plain(explanation(err)))
+		return m, nil
+	} else if err != nil {
 		return nil, err
 	}
 	if text := against(device, role); text != "" {
@@ -214,39 +257,6 @@ func (m *machine) proof(e *environment) *openssh.Device {
 	}
 }
 
-// shortestReport keeps a machine from asking itself all the time.
-const shortestReport = 5 * time.Second
-
-// watch says in what state this machine is, again and again, until ctx is done. What
-// a role has against it, and what went wrong, goes to tell once each time it changes.
-func (m *machine) watch(ctx context.Context, e *environment, client *api.Client, role string, tell func(string)) {
-	last := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(max(m.within, shortestReport)):
-		}
-		said, err := m.say(ctx, e)
-		if ctx.Err() != nil {
-			return
-		}
-		// The answer may be why the session ended: its end does not cut it short.
-		var device api.Device
-		if err == nil {
-			device, err = m.send(ctx, client, said)
-		}
-		text := against(device, role)
-		if err != nil {
-			text = explanation(err)
-		}
-		if text != last && text != "" {
-			tell(text)
-		}
-		last = text
-	}
-}
-
 // explanation is an error as one sentence.
 func explanation(err error) string {
 	var problem *api.Error
@@ -254,23 +264,4 @@ func explanation(err error) string {
 		return problem.Title
 	}
 	return err.Error()
-}
-
-// keepReporting watches this machine beside a session until stop is called.
-func keepReporting(ctx context.Context, e *environment, m *machine, client *api.Client, role string) (stop func()) {
-	if m == nil || m.within == 0 {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		m.watch(ctx, e, client, role, func(text string) {
-			// ssh has the terminal in raw mode.
-			fmt.Fprintf(e.err, "\r\nstint: %s\r\n", plain(text))
-		})
-	})
-	return func() {
-		cancel()
-		watching.Wait()
-	}
 }

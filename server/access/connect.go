@@ -202,7 +202,7 @@ func (c *change) restart(known Session, start SessionStart) (StartedSession, err
 	if err != nil {
 		return StartedSession{}, err
 	}
-	if !known.Live() || known.KillReason != "" || !q.at(c.now).State.Live() {
+	if !known.Live() || known.KillReason != "" || known.silent(c.now) || !q.at(c.now).State.Live() {
 		return StartedSession{}, fail(Conflict, CodeSessionEnded, "The session has ended.")
 	}
 	return StartedSession{Session: known, GrantEnds: q.Ends}, nil
@@ -296,8 +296,8 @@ func (m moment) verdict(id, proxy string, session Session, q Request) Verdict {
 		v.Ended, v.By = present.noticeReason(), present.EndedBy.Name
 	case session.KillReason != "":
 		v.Ended, v.By = session.KillReason, session.KilledBy.Name
-	case session.Live() && !session.DeviceDue.IsZero() && !m.now.Before(session.DeviceDue):
-		v.Ended = deviceFailed // whether or not anybody has written it down
+	case session.silent(m.now):
+		v.Ended = deviceFailed
 	case !session.Live():
 		v.Ended = session.EndReason
 	}

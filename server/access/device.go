@@ -45,8 +45,9 @@ type deviceData struct {
 }
 
 // ReportPosture stores what the caller's device says of itself, signed by its key,
-// and ends the sessions that it no longer complies for. Repeating it is harmless; an
-// older word than the last is refused.
+// and ends the sessions that it no longer complies for. Repeating it is harmless, and
+// an older word than the last changes nothing: one machine says so from many terminals,
+// and what was asked first may be told last.
 func (s *Service) ReportPosture(ctx context.Context, by policies.Person, device string, said evidence.SignedByKey) (DeviceView, error) {
 	err := s.write(ctx, func(c *change) error {
 		if err := c.needSigner(); err != nil {
@@ -87,18 +88,15 @@ func deviceNotFound(id string) *Error {
 	return fail(NotFound, CodeDeviceNotFound, "There is no device %q that you may see.", clip(id))
 }
 
-// learn stores a posture that was verified, and judges the device's sessions by it.
+// learn stores a posture that was verified, unless the device has said something newer
+// already, and judges the device's sessions by it.
 func (c *change) learn(posture *evidence.Posture, known evidence.EnrolledDevice, said evidence.SignedByKey) error {
 	// 2. It is news: not from the future, and no older than the last.
 	if posture.Issued.After(c.now.Add(policies.Skew)) {
 		return fail(Conflict, CodePosture, "What this machine says of itself is dated in the future. Set its clock.")
 	}
-	last, err := lastPosture(c, known.ID)
-	if err != nil {
+	if last, err := lastPosture(c, known.ID); err != nil || last != nil && posture.Issued.Before(last.Issued) {
 		return err
-	}
-	if last != nil && posture.Issued.Before(last.Issued) {
-		return fail(Conflict, CodePosture, "This machine has said something newer of itself already.")
 	}
 	if err := c.PutDevicePosture(DevicePosture{Device: known.ID, Said: said, Received: c.now}); err != nil {
 		return err
@@ -107,8 +105,8 @@ func (c *change) learn(posture *evidence.Posture, known evidence.EnrolledDevice,
 	return c.judgeSessions(known)
 }
 
-// learnOf takes over the posture that came with an activation, if it is newer. The
-// signer has verified it.
+// learnOf takes over the posture that came with an activation. The signer has verified
+// it.
 func (c *change) learnOf(proof *evidence.DeviceProof) error {
 	if proof == nil || proof.Posture == nil {
 		return nil
@@ -116,9 +114,6 @@ func (c *change) learnOf(proof *evidence.DeviceProof) error {
 	posture, known, err := evidence.VerifyPosture(*proof.Posture, c.trust.Trust, c.now)
 	if err != nil || posture.Issued.After(c.now.Add(policies.Skew)) {
 		return nil // blocked meanwhile, or of no use: judgeDevice says so
-	}
-	if last, err := lastPosture(c, known.ID); err != nil || last != nil && !posture.Issued.After(last.Issued) {
-		return err
 	}
 	return c.learn(posture, known, *proof.Posture)
 }
@@ -129,11 +124,12 @@ func (c *change) judgeSessions(device evidence.EnrolledDevice) error {
 	if err != nil {
 		return err
 	}
+	block, posture, err := c.standing(c, device.ID)
+	if err != nil {
+		return err
+	}
 	for _, session := range sessions {
-		reasons, until, err := c.judgeDevice(c, session.Role, device.ID)
-		if err != nil {
-			return err
-		}
+		reasons, until := c.judge(session.Role, device.ID, block, posture)
 		if against := policies.Objections(reasons); against != "" {
 			if err := c.hangUpFor(session, device.Name, against); err != nil {
 				return err
@@ -177,7 +173,7 @@ func (s *Service) outdate(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if !session.Live() || session.DeviceDue.IsZero() || c.now.Before(session.DeviceDue) {
+		if !session.silent(c.now) {
 			return nil // it said so meanwhile
 		}
 		known, _ := c.trust.Devices.Find(session.Device)
@@ -260,8 +256,11 @@ func (s *Service) deliverDeviceBlock(ctx context.Context, block DeviceBlock) err
 }
 
 // seenDevice finds a device that this person may see: their own, or anybody's for
-// reviewers and administrators.
+// reviewers and administrators. Which there are, only the signer knows.
 func (m moment) seenDevice(by policies.Person, id string) (evidence.EnrolledDevice, error) {
+	if err := m.needSigner(); err != nil {
+		return evidence.EnrolledDevice{}, err
+	}
 	known, ok := m.trust.Devices.Find(id)
 	if !ok || known.Person != by.Subject && !m.isReviewer(by) && !m.isAdministrator(by.Subject) {
 		return known, deviceNotFound(id)
@@ -288,6 +287,9 @@ func (s *Service) Device(ctx context.Context, by policies.Person, id string) (v 
 func (s *Service) Devices(ctx context.Context, by policies.Person, everybody bool, before int64, limit int) (items []DeviceView, next int64, err error) {
 	err = s.read(ctx, func(r Reader, m moment) error {
 		items, next = []DeviceView{}, 0
+		if err := m.needSigner(); err != nil {
+			return err
+		}
 		if everybody && !m.isReviewer(by) && !m.isAdministrator(by.Subject) {
 			return fail(Forbidden, CodeForbidden, "Only reviewers and administrators see everybody's devices.")
 		}
@@ -326,10 +328,7 @@ func (m moment) deviceView(r Reader, by policies.Person, known evidence.Enrolled
 	case !IsCode(err, CodePersonNotFound):
 		return v, err
 	}
-	if v.Posture, err = lastPosture(r, known.ID); err != nil {
-		return v, err
-	}
-	if v.Block, err = m.blockOf(r, known.ID); err != nil {
+	if v.Block, v.Posture, err = m.standing(r, known.ID); err != nil {
 		return v, err
 	}
 	if v.Block == nil {
@@ -339,10 +338,7 @@ func (m moment) deviceView(r Reader, by policies.Person, known evidence.Enrolled
 		if !role.Device.Required {
 			continue
 		}
-		reasons, _, err := m.judgeDevice(r, role.Name, known.ID)
-		if err != nil {
-			return v, err
-		}
+		reasons, _ := m.judge(role.Name, known.ID, v.Block, v.Posture)
 		v.Rules = append(v.Rules, DeviceStanding{Role: role.Name, Reasons: reasons, Complies: policies.Objections(reasons) == ""})
 	}
 	return v, nil

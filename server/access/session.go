@@ -44,6 +44,12 @@ type Session struct {
 // Live says whether the session has not been reported as ended.
 func (s Session) Live() bool { return s.Ended.IsZero() }
 
+// silent says whether its device has not said in time that all is well: it is over,
+// whether or not anybody has written that down.
+func (s Session) silent(now time.Time) bool {
+	return s.Live() && !s.DeviceDue.IsZero() && !now.Before(s.DeviceDue)
+}
+
 // SessionStart is what a proxy says about a connection that has authenticated
 // with a user certificate.
 type SessionStart struct {

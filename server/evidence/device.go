@@ -11,8 +11,13 @@ import (
 	"stint/policies"
 )
 
-// MostDevices bounds the devices of one person that are not blocked.
-const MostDevices = 20
+// MostDevices bounds the devices of one person that are not blocked, or were enrolled
+// less than enrolledLately ago: blocking is free and a device is never forgotten, so
+// that whoever enrols and blocks in turn would make the list grow without end.
+const (
+	MostDevices    = 20
+	enrolledLately = 24 * time.Hour
+)
 
 // Devices are the machines whose keys the signer knows. Only the signer changes them.
 type Devices []EnrolledDevice
@@ -146,17 +151,17 @@ func VerifyDevice(e DeviceEvidence, trust Trust, now time.Time) (VerifiedDevice,
 	}
 
 	// 2. It is new: a key that was blocked does not come back, under nobody.
-	active := 0
+	counting := 0
 	for _, known := range trust.Devices {
 		if known.ID == device.Device || known.Key == device.DeviceKey {
 			return none, fail("device-known", "this device's id or key is known already; make a new key with `stint device enroll --replace`")
 		}
-		if known.Person == device.Person && known.Active(now) {
-			active++
+		if known.Person == device.Person && (known.Active(now) || now.Sub(known.Enrolled) < enrolledLately) {
+			counting++
 		}
 	}
-	if active >= MostDevices {
-		return none, fail("device-many", "a person has at most %d devices; block one first", MostDevices)
+	if counting >= MostDevices {
+		return none, fail("device-many", "a person has at most %d devices, of which those blocked count for a day after they were enrolled; block one that is older, or wait", MostDevices)
 	}
 	if device.DeviceKey == e.Login.Binding.LoginKey {
 		return none, fail("device-key", "the device key is the login key; a device has a key of its own")

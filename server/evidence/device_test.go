@@ -225,6 +225,12 @@ func TestVerifyDevice(t *testing.T) {
 		}},
 		"many blocked ones": {alter: func(w *deviceWorld, _ *evidence.Device) {
 			for range evidence.MostDevices {
+				blocked := w.know(evidencetest.NewDevice(w.t, "other-"+evidencetest.Nonce()), w.Alice.Subject)
+				blocked.Blocked, blocked.Enrolled = &time.Time{}, w.Now.Add(-24*time.Hour)
+			}
+		}},
+		"enrolled and blocked in turn": {check: "device-many", alter: func(w *deviceWorld, _ *evidence.Device) {
+			for range evidence.MostDevices - 1 {
 				w.know(evidencetest.NewDevice(w.t, "other-"+evidencetest.Nonce()), w.Alice.Subject).Blocked = &time.Time{}
 			}
 		}},

@@ -50,9 +50,10 @@ func (s *signer) doneChange(entry settled, err error) (wire.Done, error) {
 }
 
 // settleChange records what a statement changes in the signer's beliefs, once
-// verify has found it proven by the beliefs in front of it.
-func (s *signer) settleChange(ctx context.Context, call, statement string, verify func(belief) (evidence.Entry, error)) (settled, error) {
-	if !s.changes.allow(call, s.book.clock()) {
+// verify has found it proven by the beliefs in front of it. Those with one source are
+// counted together, by the limiter.
+func (s *signer) settleChange(ctx context.Context, source, statement string, verify func(belief) (evidence.Entry, error)) (settled, error) {
+	if !s.changes.allow(source, s.book.clock()) {
 		return settled{}, refuse(http.StatusTooManyRequests, "rate-limited", "Too many changes were sent. Wait a minute.")
 	}
 	index, err := untilUnchanged(func() (int64, error) { return s.admitChange(evidence.Digest(statement), verify) })

@@ -17,13 +17,23 @@ func (s *signer) enrolDevice(ctx context.Context, in wire.DeviceRequest) (wire.D
 		return wire.Done{}, err
 	}
 	// 2. Possession and authority; the entry.
-	return s.doneChange(s.settleChange(ctx, wire.PathDevice, in.Evidence.Statement, func(b belief) (evidence.Entry, error) {
+	return s.doneChange(s.settleChange(ctx, enrolmentsOf(in.Evidence), in.Evidence.Statement, func(b belief) (evidence.Entry, error) {
 		verified, err := evidence.VerifyDevice(in.Evidence, b.trust, b.now)
 		if err != nil {
 			return evidence.Entry{}, err
 		}
 		return evidence.Entry{Device: verified.Entry()}, nil
 	}))
+}
+
+// enrolmentsOf names the person whose enrolments are counted together: anybody who has
+// signed in enrols devices, and whoever does so without end must not use up the rest's.
+func enrolmentsOf(e evidence.DeviceEvidence) string {
+	device, err := evidence.DecodeAs[*evidence.Device](e.Statement)
+	if err != nil {
+		return wire.PathDevice // it is refused in a moment
+	}
+	return wire.PathDevice + " " + device.Person.String()
 }
 
 // blockDevice makes a device count for nothing. It needs no proof and is not held up

@@ -133,3 +133,20 @@ func TestACertificateNeedsTheDevice(t *testing.T) {
 	_, err = w.signTarget("r1")
 	refused(t, err, "evidence.device-blocked")
 }
+
+// Whoever enrols without end uses up nobody's enrolments but their own.
+func TestEnrolmentsAreCountedByPerson(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	w.signer.changes = newLimiter(1, 0)
+	w.enrolledDevice()
+	enrol := func(e evidence.DeviceEvidence) error {
+		_, err := w.signer.enrolDevice(t.Context(), wire.DeviceRequest{Evidence: e})
+		return err
+	}
+	alices := w.deviceEvidence(evidencetest.NewDevice(t, "dev-2"))
+	refused(t, enrol(alices), "rate-limited")
+	bobs := alices
+	bobs.Statement = strings.Replace(alices.Statement, w.subject(w.alice).String(), w.subject(w.bob).String(), 1)
+	refused(t, enrol(bobs), "evidence.possession")
+}

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 
 	"stint/cmd/stint/internal/account"
 )
@@ -185,7 +186,8 @@ func Open(ctx context.Context, dir string) (*Key, error) {
 
 // read reads the key's file, which nobody but its owner may be able to read.
 func read(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	// Without waiting: opening a pipe would wait for its writer, deaf to signals.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNone
 	}
@@ -198,7 +200,7 @@ func read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the device key: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%w (others may read %s)", ErrDamaged, path)
+		return nil, fmt.Errorf("%w (%s is no file, or others may read it)", ErrDamaged, path)
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// dpkg's log, and the one before it once that was rotated away.
+const dpkgLog, dpkgRotated = "/var/log/dpkg.log", "/var/log/dpkg.log.1"
+
 // secureBootVariable is where the kernel shows the firmware's variable.
 const secureBootVariable = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
@@ -19,7 +22,7 @@ func (m machine) linux() sources {
 	return sources{
 		system: []source[System]{containing(m, parseOSRelease, "/etc/os-release"), containing(m, parseOSRelease, "/usr/lib/os-release")},
 		updated: []source[time.Time]{
-			containing(m, m.parseDpkgLog, "/var/log/dpkg.log"), containing(m, m.parseDpkgLog, "/var/log/dpkg.log.1"),
+			containing(m, m.parseUpgrades, dpkgLog), containing(m, m.parseUpgrades, dpkgRotated), {dpkgLog, m.installed},
 			saying(m, parseInstallTimes, "rpm", "--query", "--all", "--queryformat", `%{INSTALLTIME}\n`),
 		},
 		diskEncryption: []source[bool]{
@@ -105,9 +108,15 @@ func (m machine) plasmaLock(context.Context) (ScreenLock, error) {
 	if directory == "" {
 		directory = path.Join(m.environment("HOME"), ".config")
 	}
+	if !path.IsAbs(directory) {
+		return ScreenLock{}, errors.New("there is no home here")
+	}
 	text, err := m.read(path.Join(directory, "kscreenlockerrc"))
+	if errors.Is(err, errNoFile) {
+		text, err = nil, nil // nothing was changed: the defaults hold
+	}
 	if err != nil {
-		text = nil // nothing was changed: the defaults hold
+		return ScreenLock{}, err
 	}
 	return parsePlasmaLock(text)
 }
@@ -140,35 +149,50 @@ func plainWords(texts ...string) bool {
 	})
 }
 
-// parseDpkgLog finds the last upgrade in dpkg's log, or the last installation if
-// there was none yet. Its times are local.
-func (m machine) parseDpkgLog(text []byte) (time.Time, error) {
-	var upgrade, install time.Time
+// parseUpgrades finds the last upgrade in dpkg's log.
+func (m machine) parseUpgrades(text []byte) (time.Time, error) {
+	upgrades := m.dpkgTimes(text, "upgrade")
+	if len(upgrades) == 0 {
+		return time.Time{}, errors.New("it names no upgrade")
+	}
+	return slices.MaxFunc(upgrades, time.Time.Compare), nil
+}
+
+// installed is when a system that was never upgraded was installed: the first
+// installation in dpkg's log. A log that was rotated reaches back to some later day,
+// and an installation on that day updates nothing else.
+func (m machine) installed(context.Context) (time.Time, error) {
+	if _, err := m.read(dpkgRotated); !errors.Is(err, errNoFile) {
+		return time.Time{}, errors.New("it does not reach back to the installation")
+	}
+	text, err := m.read(dpkgLog)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return m.parseInstallations(text)
+}
+
+// parseInstallations finds the first installation in dpkg's log.
+func (m machine) parseInstallations(text []byte) (time.Time, error) {
+	installations := m.dpkgTimes(text, "install")
+	if len(installations) == 0 {
+		return time.Time{}, errors.New("it names no installation")
+	}
+	return slices.MinFunc(installations, time.Time.Compare), nil
+}
+
+// dpkgTimes are those of one act in dpkg's log, where they are local.
+func (m machine) dpkgTimes(text []byte, act string) (times []time.Time) {
 	for line := range strings.Lines(string(text)) {
 		words := strings.Fields(line)
-		if len(words) < 3 {
+		if len(words) < 3 || words[2] != act {
 			continue
 		}
-		last := &install
-		switch words[2] {
-		case "upgrade":
-			last = &upgrade
-		case "install":
-		default:
-			continue
-		}
-		when, err := time.ParseInLocation("2006-01-02 15:04:05", words[0]+" "+words[1], m.zone)
-		if err == nil && when.After(*last) {
-			*last = when
+		if when, err := time.ParseInLocation(time.DateTime, words[0]+" "+words[1], m.zone); err == nil {
+			times = append(times, when)
 		}
 	}
-	switch {
-	case !upgrade.IsZero():
-		return upgrade, nil
-	case !install.IsZero():
-		return install, nil
-	}
-	return time.Time{}, errors.New("it names no upgrade")
+	return times
 }
 
 // parseInstallTimes finds the latest of rpm's times of installation.

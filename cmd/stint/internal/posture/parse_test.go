@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,14 +114,24 @@ func osReleases(tb testing.TB) parsing[System] {
 func TestOSRelease(t *testing.T) { osReleases(t).test(t) }
 func FuzzOSRelease(f *testing.F) { osReleases(f).fuzz(f, named) }
 
-func dpkgLogs(tb testing.TB) parsing[time.Time] {
-	return parsing[time.Time]{testMachine.parseDpkgLog, map[string]time.Time{
-		string(sample(tb, "dpkg.log")):                               time.Date(2026, 11, 2, 6, 12, 31, 0, berlin), // an installation is no update
-		"2026-11-20 09:41:07 install swtpm:amd64 <none> 0.7.1-1.3\n": time.Date(2026, 11, 20, 9, 41, 7, 0, berlin), // but a fresh machine is new
-	}, []string{"2026-11-20 09:41:07 remove swtpm:amd64 0.7.1-1.3 <none>\n", "2026-99-20 09:41:07 upgrade a b c\n", "upgrade upgrade upgrade\n"}}
+func upgrades(tb testing.TB) parsing[time.Time] {
+	return parsing[time.Time]{testMachine.parseUpgrades, map[string]time.Time{
+		string(sample(tb, "dpkg.log")): time.Date(2026, 11, 2, 6, 12, 31, 0, berlin), // an installation is no update
+	}, []string{
+		"2026-11-20 09:41:07 install swtpm:amd64 <none> 0.7.1-1.3\n", "2026-11-20 09:41:07 remove swtpm:amd64 0.7.1-1.3 <none>\n",
+		"2026-99-20 09:41:07 upgrade a b c\n", "upgrade upgrade upgrade\n",
+	}}
 }
-func TestDpkgLog(t *testing.T) { dpkgLogs(t).test(t) }
-func FuzzDpkgLog(f *testing.F) { dpkgLogs(f).fuzz(f, recent) }
+func TestUpgrades(t *testing.T) { upgrades(t).test(t) }
+func FuzzUpgrades(f *testing.F) { upgrades(f).fuzz(f, recent) }
+
+func installations(tb testing.TB) parsing[time.Time] {
+	return parsing[time.Time]{testMachine.parseInstallations, map[string]time.Time{
+		"2026-11-20 09:41:07 install a <none> 1\n2026-11-21 09:41:07 install b <none> 1\n": time.Date(2026, 11, 20, 9, 41, 7, 0, berlin),
+	}, []string{"2026-11-20 09:41:07 remove a 1 <none>\n", "2026-99-20 09:41:07 install a <none> 1\n", "install install install\n"}}
+}
+func TestInstallations(t *testing.T) { installations(t).test(t) }
+func FuzzInstallations(f *testing.F) { installations(f).fuzz(f, recent) }
 
 func installTimes(testing.TB) parsing[time.Time] {
 	return parsing[time.Time]{parseInstallTimes, map[string]time.Time{
@@ -208,6 +219,21 @@ func plasmaLocks(testing.TB) parsing[ScreenLock] {
 }
 func TestPlasmaLock(t *testing.T) { plasmaLocks(t).test(t) }
 func FuzzPlasmaLock(f *testing.F) { plasmaLocks(f).fuzz(f, sane) }
+
+// Whoever writes a policy finds there how agents are called.
+func TestAgentsAreDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../../docs/devices.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Join(strings.Fields(string(text)), " ")
+	for _, product := range agents {
+		if !strings.Contains(words, product) {
+			t.Errorf("docs/devices.md does not name %s", product)
+		}
+	}
+}
 
 func processes(tb testing.TB) parsing[[]string] {
 	return parsing[[]string]{parseProcesses, map[string][]string{

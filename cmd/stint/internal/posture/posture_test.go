@@ -22,6 +22,7 @@ type laptop struct {
 	system      string
 	environment map[string]string
 	says        map[string]string
+	closed      string // a file that cannot be read
 	mutex       sync.Mutex
 	asked       map[string]int
 }
@@ -43,7 +44,12 @@ func (l *laptop) machine() machine {
 		run: func(_ context.Context, program string, arguments ...string) ([]byte, error) {
 			return answer(strings.Join(append([]string{program}, arguments...), " "), errAbsent)
 		},
-		read: func(path string) ([]byte, error) { return answer(path, errors.New("not there")) },
+		read: func(path string) ([]byte, error) {
+			if path == l.closed {
+				return nil, os.ErrPermission
+			}
+			return answer(path, errNoFile)
+		},
 	}
 }
 
@@ -240,6 +246,45 @@ func TestThisMachine(t *testing.T) {
 	check("screen lock", report.ScreenLock.Value != nil, report.ScreenLock.Source, report.ScreenLock.Unknown)
 	check("secure boot", report.SecureBoot.Value != nil, report.SecureBoot.Source, report.SecureBoot.Unknown)
 	check("agents", report.Agents.Value != nil, report.Agents.Source, report.Agents.Unknown)
+}
+
+// A file that cannot be read says nothing: no value is taken for granted.
+func TestPlasmaIsAsked(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		home, closed string
+		known        bool
+	}{
+		"nothing was changed": {home: "/home/alice", known: true},
+		"it cannot be read":   {home: "/home/alice", closed: "/home/alice/.config/kscreenlockerrc"},
+		"nobody is at home":   {},
+	} {
+		l := &laptop{system: "linux", environment: map[string]string{"XDG_CURRENT_DESKTOP": "KDE", "HOME": c.home}, closed: c.closed}
+		if got := collect(t.Context(), l.machine()).ScreenLock; (got.Value != nil) != c.known {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// What was installed since dpkg's log was rotated updates nothing else.
+func TestUpdatesOfDebian(t *testing.T) {
+	t.Parallel()
+	const installed, upgraded = "2026-11-20 09:41:07 install swtpm:amd64 <none> 0.7.1-1.3\n", "2026-10-24 06:00:00 upgrade a 1 2\n"
+	for name, c := range map[string]struct {
+		says map[string]string
+		want Fact[int]
+	}{
+		"a fresh machine":       {map[string]string{dpkgLog: installed}, known(2, dpkgLog)},
+		"upgraded before":       {map[string]string{dpkgLog: installed, dpkgRotated: upgraded}, known(29, dpkgRotated)},
+		"nobody knows how long": {map[string]string{dpkgLog: installed, dpkgRotated: installed}, Fact[int]{}},
+	} {
+		l := &laptop{system: "linux", says: c.says}
+		got := collect(t.Context(), l.machine()).UpdateAge
+		got.Unknown = ""
+		if difference := cmp.Diff(c.want, got); difference != "" {
+			t.Errorf("%s (-want +got):\n%s", name, difference)
+		}
+	}
 }
 
 // script writes a program.

@@ -29,6 +29,7 @@ var passed = []string{"HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_
 
 var (
 	errAbsent  = errors.New("not installed")
+	errNoFile  = errors.New("not there")
 	errTooLong = fmt.Errorf("it answers more than %d bytes", maxAnswer)
 )
 
@@ -111,7 +112,7 @@ func readFile(path string) ([]byte, error) {
 	// Opening a pipe would wait for its writer.
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("not there")
+		return nil, errNoFile
 	}
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func Flow(t *testing.T, open Open) {
 		{"a roster change", rosterChange}, {"a policy change", policyChange}, {"changes end", changesEnd}, {"an enrolment by a quorum", enrolByQuorum},
 		{"suspending", suspending}, {"suspending while the signer is away", suspendingAlone}, {"people", members},
 		{"an inventory", inventory}, {"an end in one's own word", ownWord},
-		{"a device that complies no more", deviceFails}, {"a device that falls silent", deviceSilent}, {"blocking a device", deviceBlocked},
+		{"a device that complies no more", deviceFails}, {"a device that falls silent", deviceSilent}, {"blocking a device", deviceBlocked}, {"blocking a device that connects", deviceBlockedMeanwhile},
 		{"postures that do not count", posturesRefused}, {"devices are listed", devicesListed},
 	} {
 		t.Run(test.name, func(t *testing.T) {

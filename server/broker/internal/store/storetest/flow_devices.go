@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -146,6 +148,8 @@ func deviceSilent(t *testing.T, h *House) {
 	// Past the period it is over at the next renewal, whether or not Run has come.
 	h.Clock.Move(2 * time.Second)
 	same(t, "verdict", "device", h.told(t, first))
+	_, err = h.StartSession(ctx, Start(v, certificate, first))
+	wantCode(t, access.CodeSessionEnded, err)
 	_, err = h.StartSession(ctx, Start(v, certificate, another))
 	wantCode(t, access.CodeDeviceRefused, err)
 	// Run tells the proxies, once.
@@ -210,6 +214,38 @@ func deviceBlocked(t *testing.T, h *House) {
 	same(t, "verdict", "device", h.told(t, another))
 }
 
+// deviceBlockedMeanwhile: whichever of two brokers is first, no session outlives the
+// block, and none begins after it.
+func deviceBlockedMeanwhile(t *testing.T, h *House) {
+	ctx := t.Context()
+	h.demandDevice(t)
+	other := h.Another(t)
+	for round := range 6 {
+		id := fmt.Sprintf("dev-%d", round)
+		v, certificate := h.activeFrom(t, h.laptop(t, id))
+		sessions := []string{fmt.Sprintf("session-%d-aaaaaaaaaaaa", round), fmt.Sprintf("session-%d-bbbbbbbbbbbb", round)}
+		var group sync.WaitGroup
+		for _, session := range sessions {
+			group.Go(func() {
+				if _, err := other.StartSession(ctx, Start(v, certificate, session)); err != nil && !access.IsCode(err, access.CodeDeviceRefused) {
+					t.Error(err)
+				}
+			})
+		}
+		group.Go(func() {
+			if _, err := h.BlockDevice(ctx, h.World.Alice, id, ""); err != nil {
+				t.Error(err)
+			}
+		})
+		group.Wait()
+		for _, session := range sessions {
+			if told := h.told(t, session); told != "device" && told != "unknown" {
+				t.Errorf("after the block %s is told %q", session, told)
+			}
+		}
+	}
+}
+
 func posturesRefused(t *testing.T, h *House) {
 	ctx, alice := t.Context(), h.World.Alice
 	h.demandDevice(t)
@@ -237,14 +273,18 @@ func posturesRefused(t *testing.T, h *House) {
 		"of another person":      {h.World.Bob.Person, "dev-1", h.posture(t, d, nil), access.CodeDeviceNotFound},
 		"not known":              {alice, "dev-3", h.posture(t, evidencetest.NewDevice(t, "dev-3"), nil), access.CodePosture},
 		"from the future":        {alice, "dev-1", h.posture(t, d, func(p *evidence.Posture) { p.Issued = p.Issued.Add(time.Minute) }), access.CodePosture},
-		"older than the last":    {alice, "dev-1", h.posture(t, d, func(p *evidence.Posture) { p.Issued = p.Issued.Add(-time.Second) }), access.CodePosture},
+		"too late":               {alice, "dev-1", h.posture(t, d, func(p *evidence.Posture) { p.Issued = p.Issued.Add(-time.Second) }), ""},
 		"another installation's": {alice, "dev-1", h.posture(t, d, func(p *evidence.Posture) { p.Instance = "other" }), access.CodePosture},
 		"not a posture":          {alice, "dev-1", *d.Signed(t, h.World.DeviceStatement(d)), access.CodePosture},
 		"nothing":                {alice, "dev-1", evidence.SignedByKey{}, access.CodePosture},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := h.ReportPosture(ctx, c.by, c.device, c.said)
-			wantCode(t, c.code, err)
+			if c.code == "" {
+				wantError(t, nil, err) // no news
+			} else {
+				wantCode(t, c.code, err)
+			}
 			same(t, "stored", good.Statement, stored())
 		})
 	}
@@ -254,6 +294,11 @@ func posturesRefused(t *testing.T, h *House) {
 	wantCode(t, access.CodeForbidden, err)
 	h.Signer.SetUnheard(true)
 	_, err = h.ReportPosture(ctx, alice, "dev-1", good)
+	wantCode(t, access.CodeSignerUnavailable, err)
+	// Which devices there are is not known then, and not told as none.
+	_, err = h.BlockDevice(ctx, alice, "dev-1", "")
+	wantCode(t, access.CodeSignerUnavailable, err)
+	_, _, err = h.Devices(ctx, alice, false, 0, 5)
 	wantCode(t, access.CodeSignerUnavailable, err)
 }
 
