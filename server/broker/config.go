@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -30,6 +31,10 @@ type Config struct {
 	// PortalTLS serves the portal over TLS; without it, plain HTTP, which is
 	// allowed on loopback only or behind something that terminates TLS.
 	PortalTLS *KeyPair `json:"portal_tls,omitempty"`
+	// Balancers are the addresses or networks of what stands in front of Listen and
+	// says in X-Forwarded-For whose a call is; nobody else is believed about that.
+	// Without it, everybody behind one counts as one caller.
+	Balancers []string `json:"balancers,omitempty"`
 	// ProxyListen is the address for recording proxies, mutual TLS.
 	ProxyListen string `json:"proxy_listen"`
 	// TLS is the broker's identity towards signer and proxies.
@@ -136,6 +141,12 @@ func (c Config) Check() error {
 	for _, address := range [][2]string{{"listen", c.Listen}, {"proxy_listen", c.ProxyListen}} {
 		if _, _, err := net.SplitHostPort(address[1]); err != nil {
 			fail("%s: must be host:port", address[0])
+		}
+	}
+	for i, balancer := range c.Balancers {
+		_, err := netip.ParseAddr(balancer)
+		if _, wider := netip.ParsePrefix(balancer); err != nil && wider != nil {
+			fail("balancers[%d]: must be an address or a network, such as 10.0.0.7 or 10.0.0.0/24", i)
 		}
 	}
 	if c.PortalTLS != nil && (!filepath.IsAbs(c.PortalTLS.Certificate) || !filepath.IsAbs(c.PortalTLS.Key)) {
