@@ -22,7 +22,7 @@ const maxFiles = 1 << 20
 type (
 	peopleInput struct {
 		View   string `query:"view" enum:"roster,all" default:"roster" doc:"all: everybody who has signed in"`
-		Person string `query:"person" maxLength:"512" doc:"the subject or the e-mail address; with view=all"`
+		Person string `query:"person" maxLength:"512" doc:"the subject or the e-mail address"`
 		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 		Cursor string `query:"cursor" maxLength:"2048"`
 	}

@@ -325,6 +325,26 @@ func members(t *testing.T, h *House) {
 	same(t, "the roster", []string{"Bob", "Carol", "Dana", "Erin"}, names)
 	same(t, "Bob's passkey", []string{"sre-leads"}, pinned[0].Passkeys[0].Groups)
 	same(t, "what Dana may", []string{"suspend", "groups", "delete", "remove-passkey"}, pinned[0].May)
+	var paged []string
+	var after policies.Subject
+	for range 5 {
+		page, next, err := h.Members(ctx, dana.Person, false, access.PeopleQuery{After: after, Limit: 2})
+		wantError(t, nil, err)
+		for _, m := range page {
+			paged = append(paged, m.Person.Name)
+		}
+		if after = next; after == (policies.Subject{}) {
+			break
+		}
+	}
+	same(t, "the roster in pages", names, paged)
+	lost, _, err := h.Members(ctx, dana.Person, false, access.PeopleQuery{After: policies.Subject{Issuer: "https://x", Subject: "y"}})
+	wantError(t, nil, err)
+	found, _, err := h.Members(ctx, dana.Person, false, access.PeopleQuery{Person: strings.ToUpper(h.World.Carol.Person.Email)})
+	wantError(t, nil, err)
+	if len(lost) != 0 || len(found) != 1 || found[0].Person.Name != "Carol" {
+		t.Errorf("behind a stranger: %v; Carol alone: %v", lost, found)
+	}
 	known, next, err := h.Members(ctx, h.World.Carol.Person, true, access.PeopleQuery{Person: strings.ToUpper(alice.Email)})
 	wantError(t, nil, err)
 	if len(known) != 1 || known[0].Person.Subject != alice.Subject || known[0].Pinned || !slices.Equal(known[0].May, []string{"suspend"}) || next.Subject != "" {
