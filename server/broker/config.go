@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -88,39 +87,13 @@ type Issuer struct {
 	CommandLineClientID    string `json:"cli_client_id"`
 }
 
-// maxConfig bounds the configuration file.
-const maxConfig = 1 << 20
-
 var (
 	instancePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{3,31}$`)
 	namePattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
 )
 
-// ReadConfig reads a configuration file. Unknown fields are refused, and so is
-// whatever [Config.Check] refuses.
-func ReadConfig(path string) (Config, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return Config{}, err
-	}
-	defer file.Close()
-	text, err := border.ReadAtMost(file, maxConfig)
-	if errors.Is(err, border.ErrTooLong) {
-		return Config{}, fmt.Errorf("%s is longer than %d bytes", path, maxConfig)
-	} else if err != nil {
-		return Config{}, err
-	}
-	var config Config
-	if err := border.DecodeStrict(text, &config); errors.Is(err, border.ErrFollowed) {
-		return Config{}, fmt.Errorf("%s: something follows the configuration", path)
-	} else if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := config.Check(); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return config, nil
-}
+// ReadConfig reads and checks a configuration file; see [border.ReadConfig].
+func ReadConfig(path string) (Config, error) { return border.ReadConfig(path, Config.Check) }
 
 // Check says what is missing or contradictory, all of it at once.
 func (c Config) Check() error {
