@@ -77,7 +77,7 @@ func (s *Service) Member(ctx context.Context, by policies.Person, of policies.Su
 		if member, err = m.member(r, by, of); err != nil {
 			return err
 		}
-		open, err := r.OpenRequests(m.identities(member.Person), member.Person.Email)
+		open, err := m.openRequests(r, member.Person)
 		for _, q := range open {
 			if !q.Due(m.now) {
 				member.Holds = append(member.Holds, Headline(q))

@@ -40,7 +40,7 @@ func (s *signer) openCeremony() (*ceremony.Ceremony, error) {
 		People: people, LinksFile: s.linksFile(),
 		Attested: s.attested, Joined: s.joined, Enrol: s.enrolInCeremony,
 		Refused: func(call string, problem wire.Error) bool { return s.refusals.add("ceremony", call, problem) },
-		Now: s.book.clock, Log: s.log,
+		Now:     s.book.clock, Log: s.log,
 	})
 }
 

@@ -91,9 +91,33 @@ func conflicting(t *testing.T, h *House) {
 	alias := evidencetest.Person("alice-admin", "engineering")
 	_, err = h.Service.Ask(t.Context(), alias, keys)
 	wantCode(t, access.CodePolicyRefused, err)
+	// One that only somebody in the roster links: by address to him, by alias to her.
+	ops := linkedByRoster(t, h)
+	_, err = h.Service.Ask(t.Context(), ops, keys)
+	wantCode(t, access.CodePolicyRefused, err)
+	held, err := h.Member(t.Context(), h.World.Dana.Person, ops.Subject)
+	wantError(t, nil, err)
+	if len(held.Holds) == 0 {
+		t.Error("a suspension would leave what another identity holds")
+	}
 	h.Clock.Move(time.Hour) // its time is over; nobody has written that down
 	_, err = h.Service.Ask(t.Context(), h.World.Alice, keys)
 	wantError(t, nil, err)
+}
+
+// linkedByRoster is an identity that is Alice's by way of an alias of hers that the
+// roster knows under another address.
+func linkedByRoster(t *testing.T, h *House) policies.Person {
+	t.Helper()
+	admin, ops := evidencetest.Person("alice-admin"), evidencetest.Person("ops", "engineering", "sre-leads")
+	admin.Email, ops.Email = "ops@example.com", "OPS@example.com"
+	h.Signer.ChangeTrust(func(trust *evidence.Trust) {
+		for _, p := range []policies.Person{admin, ops} {
+			passkey := evidencetest.NewPasskey(t, evidencetest.RelyingParty, evidencetest.Origin)
+			trust.Roster.People = append(trust.Roster.People, evidence.RosterPerson{Person: p, Passkeys: []evidence.Passkey{h.World.Pinned(passkey, p.Groups)}})
+		}
+	})
+	return ops
 }
 
 func timeEnds(t *testing.T, h *House) {
