@@ -303,6 +303,12 @@ func ownWord(t *testing.T, h *House) {
 	good := word(evidence.EndWithdrawn, h.World.Login)
 	_, err = h.Withdraw(ctx, alice, v.ID, "done", good)
 	wantError(t, nil, err)
+	view, err := h.Request(ctx, alice, v.ID)
+	wantError(t, nil, err)
+	if last := view.Timeline[len(view.Timeline)-1].Event; !strings.Contains(last.Text, "The login key of Alice's sign-in signed that.") ||
+		!strings.Contains(string(last.Data), good.Signed.Signature) || !strings.Contains(string(last.Data), good.LoginKey) {
+		t.Errorf("the timeline says %q with %s", last.Text, last.Data)
+	}
 	waiting := read(t, h.Store, func(r access.Reader) ([]access.Ending, error) { return r.Endings(h.Clock.Now(), 10) })
 	if len(waiting) != 1 || waiting[0].Evidence == nil || *waiting[0].Evidence != good.Signed {
 		t.Errorf("the ending on its way is %+v", waiting)
