@@ -37,7 +37,9 @@ func (p *Portal) evidence(ctx context.Context, in *requestInput) (*body[api.Evid
 	}
 	file := toEvidence(in.ID, proven)
 	for _, c := range found.Certificates {
-		file.Certificates = append(file.Certificates, c.Certificate)
+		if c.Certificate != "" {
+			file.Certificates = append(file.Certificates, c.Certificate)
+		}
 	}
 	if found.Agreed != nil {
 		text, err := json.Marshal(found.Agreed)

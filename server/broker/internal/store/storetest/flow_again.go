@@ -213,6 +213,18 @@ func endedMeanwhile(t *testing.T, h *House) {
 	_, err = h.StartSession(t.Context(), Start(v, certificates[0], "session-000000000001"))
 	wantCode(t, access.CodeSessionRefused, err)
 	same(t, "state", access.Ended, h.stored(t, v.ID).State)
+	// Nor does evidence hand it out while it is good, to whomever.
+	shown := func(by policies.Person) string {
+		found, err := h.Evidence(t.Context(), by, v.ID)
+		wantError(t, nil, err)
+		same(t, "certificates", 1, len(found.Certificates))
+		return found.Certificates[0].Certificate
+	}
+	for _, by := range []policies.Person{h.World.Alice, h.World.Dana.Person} {
+		same(t, "shown while it is good", "", shown(by))
+	}
+	h.Clock.Move(certificates[0].Ends.Sub(h.Clock.Now()))
+	same(t, "shown after its end", certificates[0].Certificate, shown(h.World.Alice))
 }
 
 func silentSigner(t *testing.T, h *House) {
