@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 
@@ -43,40 +42,10 @@ type Peer struct {
 	Key string `json:"key"` // SHA-256 of the certificate's SubjectPublicKeyInfo, 64 hex digits
 }
 
-// maxConfig bounds the configuration file.
-const maxConfig = 1 << 20
-
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
 
-// ReadConfig reads a configuration file. Unknown fields are refused, and so is
-// whatever [Config.Check] refuses.
-func ReadConfig(path string) (Config, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return Config{}, err
-	}
-	defer file.Close()
-	text, err := border.ReadAtMost(file, maxConfig)
-	if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
-	}
-	config, err := ParseConfig(text)
-	if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return config, nil
-}
-
-// ParseConfig reads the text of a configuration file.
-func ParseConfig(text []byte) (Config, error) {
-	var config Config
-	if err := border.DecodeStrict(text, &config); errors.Is(err, border.ErrFollowed) {
-		return Config{}, errors.New("there is something after the configuration")
-	} else if err != nil {
-		return Config{}, err
-	}
-	return config, config.Check()
-}
+// ReadConfig reads and checks a configuration file; see [border.ReadConfig].
+func ReadConfig(path string) (Config, error) { return border.ReadConfig(path, Config.Check) }
 
 // Check refuses a configuration that cannot work. It names every fault, always in
 // the same order.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,4 +67,37 @@ signer was set up.`,
 			return err
 		},
 	}
+}
+
+// maxTrust bounds a trust file, in bytes.
+const maxTrust = 1 << 20
+
+// trustPath is where stint trust export keeps the trust file.
+func trustPath() (string, error) {
+	dir, err := account.Directory()
+	return filepath.Join(dir, "trust.json"), err
+}
+
+// readTrust reads a trust file; an empty path means the one that is kept beside the
+// sign-in.
+func readTrust(path string) (proof.Anchor, error) {
+	if path == "" {
+		kept, err := trustPath()
+		if err != nil {
+			return proof.Anchor{}, err
+		}
+		if _, err := os.Stat(kept); err != nil {
+			return proof.Anchor{}, &usageError{errors.New("whom to believe? Give --trust FILE, or fetch it once with: stint trust export")}
+		}
+		path = kept
+	}
+	data, err := readBounded(path, maxTrust)
+	if err != nil {
+		return proof.Anchor{}, err
+	}
+	anchor, err := proof.ReadAnchor(data)
+	if err != nil {
+		return proof.Anchor{}, &unprovenError{fmt.Errorf("reading %s: %w", path, err)}
+	}
+	return anchor, nil
 }

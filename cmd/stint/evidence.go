@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -159,37 +158,4 @@ func readBounded(path string, most int) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return data, nil
-}
-
-// maxTrust bounds a trust file, in bytes.
-const maxTrust = 1 << 20
-
-// trustPath is where stint trust export keeps the trust file.
-func trustPath() (string, error) {
-	dir, err := account.Directory()
-	return filepath.Join(dir, "trust.json"), err
-}
-
-// readTrust reads a trust file; an empty path means the one that is kept beside the
-// sign-in.
-func readTrust(path string) (proof.Anchor, error) {
-	if path == "" {
-		kept, err := trustPath()
-		if err != nil {
-			return proof.Anchor{}, err
-		}
-		if _, err := os.Stat(kept); err != nil {
-			return proof.Anchor{}, &usageError{errors.New("whom to believe? Give --trust FILE, or fetch it once with: stint trust export")}
-		}
-		path = kept
-	}
-	data, err := readBounded(path, maxTrust)
-	if err != nil {
-		return proof.Anchor{}, err
-	}
-	anchor, err := proof.ReadAnchor(data)
-	if err != nil {
-		return proof.Anchor{}, &unprovenError{fmt.Errorf("reading %s: %w", path, err)}
-	}
-	return anchor, nil
 }

@@ -86,7 +86,7 @@ func findPerson(ctx context.Context, client *api.Client, name string) (api.Perso
 	if err != nil {
 		return api.Person{}, err
 	}
-	roster, err := client.People(ctx, api.PeopleQuery{View: "roster"})
+	roster, err := client.People(ctx, api.PeopleQuery{View: "roster", Person: name})
 	if err != nil {
 		return api.Person{}, err
 	}

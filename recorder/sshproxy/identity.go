@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
 
@@ -69,9 +70,26 @@ type identity struct {
 type trust struct {
 	UserCA       []string `json:"user_ca"`
 	PolicyDigest string   `json:"policy_digest"`
-	// HostFor is the policy digest under which the host certificate was issued:
-	// another policy may have other targets, whose names it must carry.
+	// HostFor is for which targets the host certificate was issued (namesOf): others
+	// have names that it must carry.
 	HostFor string `json:"host_for"`
+}
+
+// namesOf tells apart for which targets a host certificate is: those of the policy,
+// by its digest, and those that inventories bring beside it, by their names. An
+// inventory comes often, and mostly with the same targets as before.
+func namesOf(result wire.TrustResult) string {
+	var names []string
+	for _, inventory := range result.Trust.Inventories {
+		for _, target := range inventory.Targets {
+			names = append(names, target.Name)
+		}
+	}
+	if len(names) == 0 {
+		return result.PolicyDigest
+	}
+	slices.Sort(names)
+	return result.PolicyDigest + " " + evidence.Digest(strings.Join(names, "\n"))
 }
 
 // openIdentity reads what is on disk, and makes a host key the first time.
@@ -141,7 +159,7 @@ func (i *identity) refreshSoon() {
 }
 
 // refresh asks whom to believe, and for a host certificate when the one there is
-// gets old, lacks the names of a changed policy, or is under an authority that is
+// gets old, lacks the names of other targets than before, or is under an authority that is
 // accepted no longer.
 func (i *identity) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, signerCall)
@@ -151,8 +169,8 @@ func (i *identity) refresh(ctx context.Context) error {
 		return fmt.Errorf("asking whom to believe: %w", err)
 	}
 	i.mu.Lock()
-	kept := i.trust
-	stale := i.host == nil || kept.HostFor != result.PolicyDigest || !i.now().Before(renewal(i.certificate)) ||
+	kept, names := i.trust, namesOf(result)
+	stale := i.host == nil || kept.HostFor != names || !i.now().Before(renewal(i.certificate)) ||
 		!slices.Contains(result.Trust.HostCA, authorizedKey(i.certificate.SignatureKey))
 	i.mu.Unlock()
 
@@ -173,7 +191,7 @@ func (i *identity) refresh(ctx context.Context) error {
 		if err := replaceFile(filepath.Join(i.directory, hostCertificateFile), []byte(answer.Certificate+"\n")); err != nil {
 			return err
 		}
-		next.HostFor = result.PolicyDigest
+		next.HostFor = names
 	}
 	if slices.Equal(next.UserCA, kept.UserCA) && next.PolicyDigest == kept.PolicyDigest && next.HostFor == kept.HostFor {
 		return nil

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
@@ -22,6 +23,7 @@ type hostSigner struct {
 	now    time.Time
 	away   bool
 	digest string
+	brings []evidence.Inventory
 	signed int
 	change func(*ssh.Certificate)
 }
@@ -30,7 +32,7 @@ func (s *hostSigner) Trust(context.Context) (wire.TrustResult, error) {
 	if s.away {
 		return wire.TrustResult{}, errors.New("away")
 	}
-	return wire.TrustResult{Trust: evidence.Trust{UserCA: []string{authorizedKey(s.ca.PublicKey())}, HostCA: []string{authorizedKey(s.ca.PublicKey())}}, PolicyDigest: s.digest}, nil
+	return wire.TrustResult{Trust: evidence.Trust{UserCA: []string{authorizedKey(s.ca.PublicKey())}, HostCA: []string{authorizedKey(s.ca.PublicKey())}, Inventories: s.brings}, PolicyDigest: s.digest}, nil
 }
 
 func (s *hostSigner) SignHost(_ context.Context, request wire.HostRequest) (wire.HostCertificate, error) {
@@ -102,15 +104,30 @@ func TestHostCertificateIsKeptAndRenewed(t *testing.T) {
 	ask(i, 2, "after two thirds of its life")
 	s.digest = "sha256:2"
 	ask(i, 3, "after a change of policy")
+	bring := func(number int64, names ...string) {
+		s.brings = []evidence.Inventory{{Name: "scaling", Number: number}}
+		for _, name := range names {
+			s.brings[0].Targets = append(s.brings[0].Targets, policies.Target{Name: name})
+		}
+	}
+	bring(1, "worker-1", "worker-2")
+	ask(i, 4, "when an inventory brings targets")
+	ask(i, 4, "once they are in it")
+	bring(2, "worker-2", "worker-1")
+	ask(i, 4, "when it brings the same ones again")
+	bring(3, "worker-1", "worker-3")
+	ask(i, 5, "when one is replaced")
+	bring(4)
+	ask(i, 6, "when all are gone")
 
 	key := i.key.PublicKey().Marshal()
 	s.away = true
 	again := openTest(t, directory, s)
-	if !isReady(again) || again.certificate.Serial != 3 || string(again.key.PublicKey().Marshal()) != string(key) || len(again.userAuthorities()) != 1 {
+	if !isReady(again) || again.certificate.Serial != 6 || string(again.key.PublicKey().Marshal()) != string(key) || len(again.userAuthorities()) != 1 {
 		t.Error("a restart without the signer does not go on with what was known")
 	}
 	s.away = false
-	ask(again, 3, "after a restart")
+	ask(again, 6, "after a restart")
 
 	s.now = s.now.Add(time.Hour)
 	if late := openTest(t, directory, s); isReady(late) {

@@ -77,21 +77,18 @@ func lastKnown(r PeopleReader, p policies.Person) (policies.Person, error) {
 	return known.Person, err
 }
 
-// held lists the other live grants of the same human being, by whatever alias.
+// held lists the other live grants of the same human being, whichever of their
+// identities asked, also one that only others in the roster link: what the signer
+// holds against them is held against them here.
 func (m moment) held(r RequestReader, requester policies.Person, except string) ([]policies.Held, error) {
-	subjects := []policies.Subject{requester.Subject}
-	for _, aliases := range m.policy.Organization().Aliases {
-		if slices.Contains(aliases, requester.Subject) {
-			subjects = append(subjects, aliases...)
-		}
-	}
-	grants, err := r.LiveGrants(subjects, requester.Email, m.now)
+	own := m.identities(requester)
+	grants, err := r.LiveGrants(own, m.now)
 	if err != nil {
 		return nil, err
 	}
 	var held []policies.Held
 	for _, g := range grants {
-		if g.ID != except {
+		if g.ID != except && m.isOneOf(own, g.Requester) {
 			held = append(held, policies.Held{Request: g.ID, Role: g.Revision.Ask.Role})
 		}
 	}
@@ -145,9 +142,13 @@ func (m moment) isReviewer(p policies.Person) bool {
 	return m.policy.IsReviewer(p) || m.policy.IsReviewer(m.roster(p.Subject).Person)
 }
 
-// approvesWith lists the passkeys with which a person could approve a request.
+// approvesWith lists the passkeys with which a person could approve a request: none
+// where they are the requester, under whatever identity.
 func (m moment) approvesWith(p policies.Person, q Request) []string {
 	with := []string{}
+	if m.linked(m.roster(p.Subject).Person, q.Requester) {
+		return with
+	}
 	credentials, speaking := m.passkeysOf(p.Subject)
 	for i, credential := range credentials {
 		if m.policy.MayApprove(speaking[i], q.Requester, q.Revision.Ask.Role) {
@@ -180,7 +181,7 @@ func (m moment) approversOf(d policies.Decision, requester policies.Person) [][]
 		lists[i] = []policies.Person{}
 		for _, p := range m.trust.Roster.People {
 			_, speaking := m.passkeysOf(p.Person.Subject)
-			if sharesGroup(speaking, stage.Groups) && !m.policy.SamePerson(p.Person, requester) {
+			if sharesGroup(speaking, stage.Groups) && !m.linked(p.Person, requester) {
 				lists[i] = append(lists[i], p.Person)
 			}
 		}

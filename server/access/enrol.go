@@ -134,10 +134,13 @@ func (m moment) viewEnrolment(r ChangeReader, by policies.Person, e Enrolment) (
 }
 
 // ownPasskeySuffices says whether an earlier passkey of the same person can allow
-// this one: it gives nothing that theirs has not, and makes nobody an
-// administrator. The signer decides; this is for what is offered.
+// this one: it gives nothing that theirs has not, under the name and address that
+// the roster has, and makes nobody an administrator. The signer decides; this is
+// for what is offered.
 func (m moment) ownPasskeySuffices(e Enrolment) bool {
-	return len(m.earlierPasskeys(e)) > 0 && !slices.Contains(e.Groups, policies.AdministratorsGroup)
+	known := m.roster(e.Person.Subject).Person
+	return len(m.earlierPasskeys(e)) > 0 && !slices.Contains(e.Groups, policies.AdministratorsGroup) &&
+		known.Name == e.Person.Name && known.Email == e.Person.Email
 }
 
 // earlierPasskeys are the person's own that speak for the very groups of an

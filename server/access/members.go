@@ -1,9 +1,11 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"stint/policies"
@@ -40,30 +42,26 @@ func (s *Service) Members(ctx context.Context, by policies.Person, everybody boo
 		if !m.seesChanges(by) {
 			return fail(Forbidden, CodeForbidden, "Only administrators and reviewers see the roster.")
 		}
-		if !everybody {
-			for _, p := range m.trust.Roster.People {
-				if p.Deleted != nil {
-					continue
-				}
-				if err := m.appendMember(&members, r, by, p.Person.Subject); err != nil {
-					return err
-				}
-			}
-			slices.SortStableFunc(members, func(a, b Member) int { return compareFold(a.Person.Name, b.Person.Name) })
-			return nil
-		}
 		q.Limit = page(q.Limit)
-		known, err := r.People(q)
-		if err != nil {
+		var listed []policies.Subject
+		if !everybody {
+			listed = m.inRoster(q)
+		} else if known, err := r.People(q); err != nil {
 			return err
+		} else {
+			for _, k := range known {
+				listed = append(listed, k.Person.Subject)
+			}
 		}
-		for _, k := range known {
-			if err := m.appendMember(&members, r, by, k.Person.Subject); err != nil {
+		for _, of := range listed {
+			member, err := m.member(r, by, of)
+			if err != nil {
 				return err
 			}
+			members = append(members, member)
 		}
-		if len(known) == q.Limit {
-			next = known[len(known)-1].Person.Subject
+		if len(listed) == q.Limit {
+			next = listed[len(listed)-1]
 		}
 		return nil
 	})
@@ -79,7 +77,7 @@ func (s *Service) Member(ctx context.Context, by policies.Person, of policies.Su
 		if member, err = m.member(r, by, of); err != nil {
 			return err
 		}
-		open, err := r.OpenRequests(m.identities(member.Person), member.Person.Email)
+		open, err := m.openRequests(r, member.Person)
 		for _, q := range open {
 			if !q.Due(m.now) {
 				member.Holds = append(member.Holds, Headline(q))
@@ -90,10 +88,30 @@ func (s *Service) Member(ctx context.Context, by policies.Person, of policies.Su
 	return member, err
 }
 
-func (m moment) appendMember(members *[]Member, r PeopleReader, by policies.Person, of policies.Subject) error {
-	member, err := m.member(r, by, of)
-	*members = append(*members, member)
-	return err
+// inRoster is a page of the roster, by name and then by identity. It goes on behind
+// where a person would stand who has been deleted meanwhile; behind somebody whom
+// the roster never knew there is nothing.
+func (m moment) inRoster(q PeopleQuery) []policies.Subject {
+	after, known := m.trust.Roster.Find(q.After)
+	if q.After != (policies.Subject{}) && !known {
+		return nil
+	}
+	people := slices.DeleteFunc(slices.Clone(m.trust.Roster.People), func(p evidence.RosterPerson) bool {
+		return p.Deleted != nil || known && compareNames(p.Person, after.Person) <= 0 ||
+			q.Person != "" && p.Person.Subject.Subject != q.Person && !strings.EqualFold(p.Person.Email, q.Person)
+	})
+	slices.SortFunc(people, func(a, b evidence.RosterPerson) int { return compareNames(a.Person, b.Person) })
+	people = people[:min(len(people), q.Limit)]
+	listed := make([]policies.Subject, len(people))
+	for i, p := range people {
+		listed[i] = p.Person.Subject
+	}
+	return listed
+}
+
+// compareNames orders people by name, and those of one name by identity.
+func compareNames(a, b policies.Person) int {
+	return cmp.Or(compareFold(a.Name, b.Name), strings.Compare(a.Subject.Issuer, b.Subject.Issuer), strings.Compare(a.Subject.Subject, b.Subject.Subject))
 }
 
 func (m moment) member(r PeopleReader, by policies.Person, of policies.Subject) (Member, error) {

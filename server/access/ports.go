@@ -119,13 +119,14 @@ type RequestReader interface {
 	Requests(q RequestQuery) ([]Request, error)
 	// Approvals lists those of one revision, in the order in which they were given.
 	Approvals(request string, revision int) ([]Approval, error)
-	// LiveGrants lists the grants in force at that moment whose requester is one of
-	// these subjects or has this e-mail address (compared without case; empty
-	// matches nobody).
-	LiveGrants(of []policies.Subject, email string, now time.Time) ([]Request, error)
+	// LiveGrants lists the grants in force at that moment whose requester has the
+	// identity or the e-mail address of one of these, at least: whether they are the
+	// same person is policy's to say. Addresses are compared without case, and an
+	// empty one matches nobody.
+	LiveGrants(of []policies.Person, now time.Time) ([]Request, error)
 	// OpenRequests lists what is pending or live, as LiveGrants does, whether or not
 	// time has ended it.
-	OpenRequests(of []policies.Subject, email string) ([]Request, error)
+	OpenRequests(of []policies.Person) ([]Request, error)
 	Certificate(serial uint64) (Certificate, error)
 	// Certificates lists a request's, oldest first.
 	Certificates(request string) ([]Certificate, error)

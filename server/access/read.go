@@ -207,6 +207,8 @@ func page(limit int) int {
 // Evidence is what the broker has of a request's evidence; the signer's ledger has
 // the rest.
 type Evidence struct {
+	// Certificates are those that were issued. The text of one that was withheld, and
+	// so was handed to nobody, is empty until its end: here too.
 	Certificates []Certificate
 	Agreed       *evidence.Bundle // the approvals so far, where there is no certificate
 	// History says that the person may have the history too that the evidence stands
@@ -224,6 +226,11 @@ func (s *Service) Evidence(ctx context.Context, by policies.Person, id string) (
 		}
 		found = Evidence{History: m.isReviewer(by) || m.isAdministrator(by.Subject)}
 		if found.Certificates, err = r.Certificates(id); err != nil || len(found.Certificates) > 0 {
+			for i := range found.Certificates {
+				if c := &found.Certificates[i]; c.Withheld && m.now.Before(c.Ends) {
+					c.Certificate = ""
+				}
+			}
 			return err
 		}
 		approvals, err := r.Approvals(id, q.Revision.Number)

@@ -110,7 +110,7 @@ func (c *change) suspend(by, person policies.Person, reason string, delivered bo
 	}
 	// 2. Every request and grant of theirs, under whatever identity. Proxies close
 	// the sessions of a grant that has ended.
-	open, err := c.OpenRequests(c.identities(person), person.Email)
+	open, err := c.openRequests(c, person)
 	if err != nil {
 		return err
 	}
@@ -138,28 +138,44 @@ type suspensionData struct {
 	Reason string           `json:"reason,omitempty"`
 }
 
-// identities are the subjects under which one human being is known.
-func (m moment) identities(p policies.Person) []policies.Subject {
-	subjects := []policies.Subject{p.Subject}
-	for _, aliases := range m.policy.Organization().Aliases {
-		if slices.Contains(aliases, p.Subject) {
-			subjects = append(subjects, aliases...)
+// identities are those under which one human being is known, each by way of another
+// as the signer joins them; of an alias that the roster does not know, the subject
+// alone.
+func (m moment) identities(p policies.Person) []policies.Person {
+	own := m.policy.Identities(p, m.trust.Roster.Known(m.now))
+	for _, known := range own {
+		for _, aliases := range m.policy.Organization().Aliases {
+			if !slices.Contains(aliases, known.Subject) {
+				continue
+			}
+			for _, alias := range aliases {
+				if !slices.ContainsFunc(own, func(q policies.Person) bool { return q.Subject == alias }) {
+					own = append(own, policies.Person{Subject: alias})
+				}
+			}
 		}
 	}
-	for _, known := range m.trust.Roster.Known(m.now) {
-		if m.linked(known, p) {
-			subjects = append(subjects, known.Subject)
-		}
-	}
-	return subjects
+	return own
+}
+
+// isOneOf says whether somebody is who these identities are.
+func (m moment) isOneOf(own []policies.Person, q policies.Person) bool {
+	return slices.ContainsFunc(own, func(p policies.Person) bool { return m.policy.SamePerson(p, q) })
+}
+
+// openRequests lists what is pending or live of one human being.
+func (m moment) openRequests(r RequestReader, p policies.Person) ([]Request, error) {
+	own := m.identities(p)
+	open, err := r.OpenRequests(own)
+	return slices.DeleteFunc(open, func(q Request) bool { return !m.isOneOf(own, q.Requester) }), err
 }
 
 // suspension says whether a person is suspended, under whatever identity, and
 // why as far as that is known here. If they are not, it is their last one.
 func (m moment) suspension(r PeopleReader, p policies.Person) (Suspension, bool, error) {
 	var last Suspension
-	for _, subject := range m.identities(p) {
-		row, err := r.Suspension(subject)
+	for _, known := range m.identities(p) {
+		row, err := r.Suspension(known.Subject)
 		switch {
 		case errors.Is(err, ErrNoRow):
 		case err != nil:

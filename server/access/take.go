@@ -71,13 +71,15 @@ type taking struct {
 type takenData struct {
 	Reason string    `json:"reason,omitempty"`
 	Ends   EndReason `json:"end_reason,omitempty"`
+	// Word is the person's own, where they signed one.
+	Word *EndWord `json:"word,omitempty"`
 }
 
 // EndWord is a person's own word that they end a request, signed with the login
 // key of their sign-in. It is evidence of who did it; taking away never needs it.
 type EndWord struct {
-	Signed   evidence.SignedByKey
-	LoginKey string // of the sign-in, authorized_keys form
+	Signed   evidence.SignedByKey `json:"signed"`
+	LoginKey string               `json:"login_key"` // of the sign-in, authorized_keys form
 }
 
 // check refuses a word that is about anything else.
@@ -115,18 +117,21 @@ func (s *Service) take(ctx context.Context, by policies.Person, id, reason strin
 			return err
 		}
 		step, _ := Next(q.State, t.by)
+		data := takenData{Reason: reason, Ends: step.Reason}
+		text := by.Name + " " + t.verb + " " + q.Requester.Name + "'s " + describe(q.Revision.Ask)
+		if reason != "" {
+			text += ": " + reason
+		}
+		text += "."
 		var signed *evidence.SignedByKey
 		for _, word := range words {
 			if err := word.check(s.config.Instance, id, step.word(), by.Subject, reason); err != nil {
 				return err
 			}
-			signed = &word.Signed
+			signed, data.Word = &word.Signed, &word
+			text += " The login key of " + by.Name + "'s sign-in signed that."
 		}
-		text := by.Name + " " + t.verb + " " + q.Requester.Name + "'s " + describe(q.Revision.Ask)
-		if reason != "" {
-			text += ": " + reason
-		}
-		return c.move(&q, movement{by: t.by, actor: by, kind: t.kind, text: text + ".", data: takenData{reason, step.Reason}, signed: signed})
+		return c.move(&q, movement{by: t.by, actor: by, kind: t.kind, text: text, data: data, signed: signed})
 	})
 	if err != nil {
 		return RequestView{}, err

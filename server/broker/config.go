@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -30,6 +30,10 @@ type Config struct {
 	// PortalTLS serves the portal over TLS; without it, plain HTTP, which is
 	// allowed on loopback only or behind something that terminates TLS.
 	PortalTLS *KeyPair `json:"portal_tls,omitempty"`
+	// Balancers are the addresses or networks of what stands in front of Listen and
+	// says in X-Forwarded-For whose a call is; nobody else is believed about that.
+	// Without it, everybody behind one counts as one caller.
+	Balancers []string `json:"balancers,omitempty"`
 	// ProxyListen is the address for recording proxies, mutual TLS.
 	ProxyListen string `json:"proxy_listen"`
 	// TLS is the broker's identity towards signer and proxies.
@@ -83,39 +87,13 @@ type Issuer struct {
 	CommandLineClientID    string `json:"cli_client_id"`
 }
 
-// maxConfig bounds the configuration file.
-const maxConfig = 1 << 20
-
 var (
 	instancePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{3,31}$`)
 	namePattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
 )
 
-// ReadConfig reads a configuration file. Unknown fields are refused, and so is
-// whatever [Config.Check] refuses.
-func ReadConfig(path string) (Config, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return Config{}, err
-	}
-	defer file.Close()
-	text, err := border.ReadAtMost(file, maxConfig)
-	if errors.Is(err, border.ErrTooLong) {
-		return Config{}, fmt.Errorf("%s is longer than %d bytes", path, maxConfig)
-	} else if err != nil {
-		return Config{}, err
-	}
-	var config Config
-	if err := border.DecodeStrict(text, &config); errors.Is(err, border.ErrFollowed) {
-		return Config{}, fmt.Errorf("%s: something follows the configuration", path)
-	} else if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := config.Check(); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return config, nil
-}
+// ReadConfig reads and checks a configuration file; see [border.ReadConfig].
+func ReadConfig(path string) (Config, error) { return border.ReadConfig(path, Config.Check) }
 
 // Check says what is missing or contradictory, all of it at once.
 func (c Config) Check() error {
@@ -136,6 +114,12 @@ func (c Config) Check() error {
 	for _, address := range [][2]string{{"listen", c.Listen}, {"proxy_listen", c.ProxyListen}} {
 		if _, _, err := net.SplitHostPort(address[1]); err != nil {
 			fail("%s: must be host:port", address[0])
+		}
+	}
+	for i, balancer := range c.Balancers {
+		_, err := netip.ParseAddr(balancer)
+		if _, wider := netip.ParsePrefix(balancer); err != nil && wider != nil {
+			fail("balancers[%d]: must be an address or a network, such as 10.0.0.7 or 10.0.0.0/24", i)
 		}
 	}
 	if c.PortalTLS != nil && (!filepath.IsAbs(c.PortalTLS.Certificate) || !filepath.IsAbs(c.PortalTLS.Key)) {

@@ -43,7 +43,8 @@ func TestConfigCheck(t *testing.T) {
 		"parent relying party": {func(c *Config) {
 			c.URL, c.Origins, c.RelyingParty = "https://stint.example.com", []string{"https://stint.example.com"}, "example.com"
 		}, "relying_party"},
-		"database": {func(c *Config) { c.Database = "mysql://x" }, "database"},
+		"balancers": {func(c *Config) { c.Balancers = []string{"10.0.0.7", "10.0.0.0/24", "balancer"} }, "balancers[2]"},
+		"database":  {func(c *Config) { c.Database = "mysql://x" }, "database"},
 	} {
 		config := validConfig()
 		c.alter(&config)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"stint/server/access"
 	"stint/server/api"
+	"stint/server/evidence"
 	"stint/server/ledger"
 	signerwire "stint/server/signer/wire"
 )
@@ -228,4 +230,56 @@ func TestTargetsReport(t *testing.T) {
 		}
 	}
 	t.Error("ten reports at once raise ten alarms")
+}
+
+// Ever other questions of one caller keep nobody from the signer's word, and each
+// answer proves that the ledger continues what its asker has seen.
+func TestTargetTrust(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{balancers: []string{"127.0.0.0/8"}})
+	ctx := t.Context()
+	dana := w.administrator()
+	anonymous, err := api.NewClient(w.config.URL, "", nil)
+	must(t, err)
+	trust, err := w.broker.signing.Trust(ctx)
+	must(t, err)
+	ask := func(from int64) (evidence.TargetTrustEvidence, evidence.TargetTrust) {
+		t.Helper()
+		answer, err := anonymous.TargetTrust(ctx, from)
+		must(t, err)
+		var offered evidence.TargetTrustEvidence
+		must(t, json.Unmarshal(answer.Evidence, &offered))
+		said, err := evidence.OpenTargetTrust(offered.Note, trust.Trust.Log)
+		must(t, err)
+		return offered, said
+	}
+	_, seen := ask(0)
+	if seen.Checkpoint.Size < 3 {
+		t.Fatalf("the ledger holds %d entries", seen.Checkpoint.Size)
+	}
+	w.approver("bob", dana, "sre-leads") // the ledger grows
+	w.eventually("the answer is a new one", func() bool {
+		offered, said := ask(seen.Checkpoint.Size)
+		must(t, offered.Consistency.Check(seen.Checkpoint, said.Checkpoint))
+		return said.Checkpoint.Size > seen.Checkpoint.Size
+	})
+	for i := range int64(200) {
+		ask(i % seen.Checkpoint.Size)
+	}
+	if _, err := anonymous.TargetTrust(ctx, 1<<40); codeOf(err) != "targets.from" {
+		t.Errorf("a ledger that was never so long: %v", err)
+	}
+	// A flooder is refused in the end; behind the same balancer, another caller is not.
+	from := func(address string) answer {
+		return w.do(nil, call{method: http.MethodGet, path: api.PathTargetTrust, header: map[string]string{"X-Forwarded-For": address}})
+	}
+	status := http.StatusOK
+	for range 100 * 1000 {
+		if status = from("198.51.100.9, 192.0.2.1").status; status != http.StatusOK {
+			break
+		}
+	}
+	if other := from("192.0.2.1, 192.0.2.2"); status != http.StatusTooManyRequests || other.status != http.StatusOK {
+		t.Errorf("a flooder is answered with %d, another with %d %s", status, other.status, other.body)
+	}
 }

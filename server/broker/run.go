@@ -174,7 +174,7 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 	}
 	if b.portal, err = portal.New(portal.Config{
 		Instance: config.Instance, URL: config.URL, Origins: config.Origins,
-		Issuer: config.Issuer.URL, ClientID: config.Issuer.CommandLineClientID, Proxies: config.addresses(),
+		Issuer: config.Issuer.URL, ClientID: config.Issuer.CommandLineClientID, Proxies: config.addresses(), Balancers: config.Balancers,
 		Flow: b.flow, Store: b.store, Signing: b.signing, Login: b.login, Registrar: registrar, Recordings: b.recordings,
 		Audit: audit, Mirror: b.store, Prover: b.mirror, Monitor: b.monitor, Troubles: b.troubles, Now: time.Now, Random: rand.Reader, Log: log,
 	}); err != nil {

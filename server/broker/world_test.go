@@ -57,6 +57,7 @@ type world struct {
 type options struct {
 	withoutSigner bool
 	tokenLife     time.Duration
+	balancers     []string
 	quorum        int // of administrators; 1 where it is 0. So many join in the ceremony.
 }
 
@@ -90,7 +91,7 @@ func newWorld(t *testing.T, o options) *world {
 		Instance: "test1234", Data: filepath.Join(w.dir, "broker"), Listen: "127.0.0.1:0", URL: url, ProxyListen: "127.0.0.1:0",
 		TLS: brokerIdentity.files, Proxies: []Proxy{{Name: "proxy-1", Key: w.proxy.key, Address: "localhost:2222"}},
 		Signer: Signer{URL: signerURL, Key: signerIdentity.key}, Database: "sqlite:" + filepath.Join(w.dir, "stint.db"),
-		Policy: filepath.Join(w.dir, "policy"),
+		Policy: filepath.Join(w.dir, "policy"), Balancers: o.balancers,
 		Issuer: Issuer{
 			URL: w.provider.URL, PortalClientID: providertest.PortalClient, PortalClientSecretFile: filepath.Join(w.dir, "secret"),
 			CommandLineClientID: providertest.CommandLineClient,

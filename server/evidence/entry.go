@@ -120,7 +120,7 @@ type EndingEntry struct {
 
 // RefusalEntry records refusals, gathered so that nobody can fill the disk.
 type RefusalEntry struct {
-	Caller string `json:"caller"` // broker, or a proxy's name
+	Caller string `json:"caller"` // broker, a proxy's name, or ceremony for whoever reaches its page
 	Call   string `json:"call"`
 	Check  string `json:"check"`
 	Why    string `json:"why"`

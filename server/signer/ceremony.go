@@ -17,6 +17,7 @@ import (
 	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/internal/ceremony"
+	"stint/server/signer/wire"
 )
 
 // openCeremony opens the page for those listed people who have not joined yet. It
@@ -38,7 +39,8 @@ func (s *signer) openCeremony() (*ceremony.Ceremony, error) {
 		Instance: s.config.Instance, RelyingParty: s.config.RelyingParty, Origin: config.Origin, Portal: s.config.Origins[0],
 		People: people, LinksFile: s.linksFile(),
 		Attested: s.attested, Joined: s.joined, Enrol: s.enrolInCeremony,
-		Now: s.book.clock, Log: s.log,
+		Refused: func(call string, problem wire.Error) bool { return s.refusals.add("ceremony", call, problem) },
+		Now:     s.book.clock, Log: s.log,
 	})
 }
 
@@ -165,7 +167,7 @@ func (s *signer) enrolInCeremony(ctx context.Context, given evidence.EnrolmentEv
 		return evidence.Entry{Enrolment: entry}, nil
 	})
 	if no, ok := errors.AsType[*refusal](err); ok {
-		return &no.problem
+		return errors.Join(&no.problem, no.cause)
 	}
 	return err
 }

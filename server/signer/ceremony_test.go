@@ -293,6 +293,23 @@ func TestWhatTheCeremonyRefuses(t *testing.T) {
 		t.Errorf("somebody else's link: %s", got)
 	}
 	ceremonytest.Call(t, origin, "/enrol", map[string]any{"secret": secret, "assertion": there.Sign(t, made.Statement)}, nil)
+	// Every no is gathered for the ledger, as those to other callers are.
+	must(t, stop())
+	w.open()
+	told := 0
+	for index := range w.entries() {
+		leaf, err := w.signer.book.journal.Read(index)
+		must(t, err)
+		entry, err := decodeEntry(leaf)
+		must(t, err)
+		if entry.Refusal != nil && entry.Refusal.Caller == "ceremony" {
+			told += entry.Refusal.Count
+		}
+	}
+	w.shut()
+	if told < 10 {
+		t.Errorf("%d refusals are in the ledger", told)
+	}
 }
 
 // TestTheCeremonyTakesNoOtherAuthority: what the page brings is checked as evidence is.

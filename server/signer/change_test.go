@@ -253,6 +253,7 @@ func TestEndingsAreKeptWithTheirEvidence(t *testing.T) {
 		"another request":      func(e *evidence.End) { e.Request = "r2" },
 		"another installation": func(e *evidence.End) { e.Instance = "zzzzzzzz" },
 		"another way":          func(e *evidence.End) { e.Change = evidence.EndDropped },
+		"another person":       func(e *evidence.End) { e.Person = w.subject(w.bob) },
 	} {
 		if _, err := end(said(change)); err == nil {
 			t.Errorf("%s: taken", name)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -97,20 +96,9 @@ type CeremonyConfig struct {
 	Administrators []policies.Person `json:"administrators"`
 }
 
-// ReadConfig reads and checks a configuration file.
+// ReadConfig reads and checks a configuration file; see [border.ReadConfig].
 func ReadConfig(path string) (Config, error) {
-	var c Config
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return c, fmt.Errorf("reading the configuration: %w", err)
-	}
-	if err := border.DecodeStrict(data, &c); err != nil {
-		return c, fmt.Errorf("the configuration %s: %w", path, err)
-	}
-	if err := c.check(); err != nil {
-		return c, fmt.Errorf("the configuration %s: %w", path, err)
-	}
-	return c, nil
+	return border.ReadConfig(path, func(c Config) error { return c.check() })
 }
 
 var (

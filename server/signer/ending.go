@@ -50,7 +50,7 @@ func (s *signer) end(ctx context.Context, in wire.EndRequest) (wire.Done, error)
 // out. Whose login key signed it is for whoever reads it to find out.
 func (s *signer) checkEnd(in wire.EndRequest) error {
 	end, err := evidence.DecodeAs[*evidence.End](in.Evidence.Statement)
-	if err == nil && end.Instance == s.config.Instance && end.Request == in.Request && end.Change == in.Reason &&
+	if err == nil && end.Instance == s.config.Instance && end.Request == in.Request && end.Change == in.Reason && end.Person == in.By &&
 		len(in.Evidence.Signature) <= maxSignatureText {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/note"
@@ -33,21 +32,8 @@ type KeyPair struct {
 	Key         string `json:"key"`
 }
 
-// ReadConfig reads and checks a configuration file.
-func ReadConfig(path string) (Config, error) {
-	var c Config
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return c, fmt.Errorf("reading the configuration: %w", err)
-	}
-	if err := border.DecodeStrict(data, &c); err != nil {
-		return c, fmt.Errorf("the configuration %s: %w", path, err)
-	}
-	if err := c.check(); err != nil {
-		return c, fmt.Errorf("the configuration %s: %w", path, err)
-	}
-	return c, nil
-}
+// ReadConfig reads and checks a configuration file; see [border.ReadConfig].
+func ReadConfig(path string) (Config, error) { return border.ReadConfig(path, Config.check) }
 
 // check names every fault.
 func (c Config) check() error {

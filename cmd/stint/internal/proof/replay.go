@@ -221,7 +221,7 @@ func (f *Finding) end(l leaf) error {
 		return failed("entries", "it is for another request")
 	}
 	if f.Ending == nil {
-		f.Ending = &Ending{Index: l.index, Time: l.entry.Time, Reason: ending.Reason, By: ending.By, Signed: f.signedByRequester(ending)}
+		f.Ending = &Ending{Index: l.index, Time: l.entry.Time, Reason: ending.Reason, By: ending.By, Word: f.word(ending)}
 	}
 	return nil
 }
@@ -234,7 +234,7 @@ func (f *Finding) signedByRequester(ending *evidence.EndingEntry) bool {
 		return false
 	}
 	end, err := evidence.DecodeAs[*evidence.End](ending.Evidence.Statement)
-	if err != nil || end.Request != ending.Request || end.Person != ending.By {
+	if err != nil || end.Request != ending.Request || end.Change != ending.Reason {
 		return false
 	}
 	signature, err := base64.RawURLEncoding.Strict().DecodeString(ending.Evidence.Signature)

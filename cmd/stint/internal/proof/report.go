@@ -89,9 +89,19 @@ type Ended struct {
 	Index  int64            `json:"index"`
 	Time   time.Time        `json:"time"`
 	Reason string           `json:"reason"`
-	By     policies.Subject `json:"by"`
+	By     policies.Subject `json:"by"`             // as the broker said
 	Name   string           `json:"name,omitempty"` // of theirs, where the file tells it
-	Signed bool             `json:"signed"`         // by the requester's own key
+	// Signed says that the key of whoever By is signed it, Statement whose statement
+	// is there besides and what is known of its signature.
+	Signed    bool       `json:"signed"`
+	Statement *EndStated `json:"statement,omitempty"`
+}
+
+// EndStated is somebody's own statement that they ended the request.
+type EndStated struct {
+	Person   policies.Subject `json:"person"`
+	Name     string           `json:"name,omitempty"`
+	Verified bool             `json:"verified"` // their own key signed it; else the file does not show whose did
 }
 
 // Past is one entry that changed whom the signer believed.
@@ -121,7 +131,7 @@ func (f Finding) Report() Report {
 		r.Connections = append(r.Connections, Entered{c.Index, c.Time.UTC(), c.Proxy, c.Serial, c.Ends.UTC()})
 	}
 	if e := f.Ending; e != nil {
-		r.Ending = &Ended{e.Index, e.Time.UTC(), e.Reason, e.By, f.name(e.By), e.Signed}
+		r.Ending = e.report(f)
 	}
 	for _, event := range f.History {
 		r.History = append(r.History, event.report())

@@ -79,9 +79,8 @@ type Ending struct {
 	Index  int64
 	Time   time.Time
 	Reason string
-	By     policies.Subject
-	// Signed says that the requester's own key signed it; else the broker said so.
-	Signed bool
+	By     policies.Subject // as the broker said
+	Word   *Word            // somebody's own statement of it, if one is there
 }
 
 // Event is one entry that changed whom the signer believed.

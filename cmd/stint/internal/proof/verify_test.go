@@ -49,6 +49,48 @@ func TestAStoryIsProven(t *testing.T) {
 	}
 }
 
+// Whose word an end is, is told exactly: who the broker named, whom the statement
+// names, and whose key signed that.
+func TestAnEndIsTheWordOfWhoSignedIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end    func(*prooftest.World)
+		signed bool
+		says   string
+	}{
+		"nobody's statement": {func(w *prooftest.World) {
+			w.Add(evidence.Entry{Ending: &evidence.EndingEntry{Request: w.Request.Request, Reason: "revoked", By: w.Bob.Person.Subject}})
+		}, false, "revoked, by Bob (bob @ http://localhost:5556/dex) as the broker said (entry"},
+		"time": {func(w *prooftest.World) {
+			w.Add(evidence.Entry{Ending: &evidence.EndingEntry{Request: w.Request.Request, Reason: "expired"}})
+		}, false, "expired, by nobody as the broker said (entry"},
+		"her own": {func(w *prooftest.World) { w.EndAs(w.Alice.Subject, w.Alice.Subject, w.Login.Private) }, true,
+			"revoked, by Alice (alice @ http://localhost:5556/dex), whose own key signed that (entry"},
+		"hers, and the broker names another": {func(w *prooftest.World) { w.EndAs(w.Bob.Person.Subject, w.Alice.Subject, w.Login.Private) }, false,
+			"by Bob (bob @ http://localhost:5556/dex) as the broker said, but the key of Alice (alice @ http://localhost:5556/dex) signed that they did it themselves (entry"},
+		"an approver's, whose key is not there": {func(w *prooftest.World) {
+			w.EndAs(w.Bob.Person.Subject, w.Bob.Person.Subject, evidencetest.NewKey(t).Private)
+		}, false,
+			"by Bob (bob @ http://localhost:5556/dex) as the broker said; a statement of theirs is beside it, and it is not shown whose key signed that (entry"},
+		"hers by another key": {func(w *prooftest.World) { w.EndAs(w.Alice.Subject, w.Alice.Subject, evidencetest.NewKey(t).Private) }, false,
+			"by Alice (alice @ http://localhost:5556/dex) as the broker said; a statement of theirs"},
+		"in her name, signed by her key for another": {func(w *prooftest.World) { w.EndAs(w.Alice.Subject, w.Bob.Person.Subject, w.Login.Private) }, false,
+			"by Alice (alice @ http://localhost:5556/dex) as the broker said; a statement beside it is in the name of Bob (bob @ http://localhost:5556/dex)"},
+	} {
+		w := prooftest.New(t)
+		w.Issue()
+		c.end(w)
+		found, err := proof.Verify(w.Export(true), w.Anchor)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		told := found.Report()
+		if said := strings.Join(told.Words(), "\n"); !strings.Contains(said, c.says) || told.Ending.Signed != c.signed {
+			t.Errorf("%s: signed %v, and it says:\n%s", name, told.Ending.Signed, said)
+		}
+	}
+}
+
 // Each session has a certificate of its own; what was agreed is told once.
 func TestAnAgreementIsToldOnce(t *testing.T) {
 	t.Parallel()

@@ -36,12 +36,8 @@ func (r Report) Words() []string {
 	for _, c := range r.Connections {
 		say("On %s the proxy %s was let in to the target until %s (entry %d).", moment(c.Time), c.Proxy, moment(c.Ends), c.Index)
 	}
-	switch e := r.Ending; {
-	case e == nil:
-	case e.Signed:
-		say("It ended on %s: %s, by %s, whose own key signed that (entry %d).", moment(e.Time), e.Reason, called(e.Name, e.By), e.Index)
-	default:
-		say("It ended on %s: %s, by %s as the broker said (entry %d).", moment(e.Time), e.Reason, called(e.Name, e.By), e.Index)
+	if e := r.Ending; e != nil {
+		say("It ended on %s: %s, by %s (entry %d).", moment(e.Time), e.Reason, e.words(), e.Index)
 	}
 	if len(r.History) > 0 {
 		say("")

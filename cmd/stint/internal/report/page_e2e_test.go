@@ -139,7 +139,7 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 	story := b.do("text", map[string]any{"selector": "main"}).(string)
 	for _, want := range []string{
 		"Alice asked for production-shell on web-1 as app", `disk full on "web-1", see OPS-12`, "Bob (bob @ http://localhost:5556/dex) agreed to 1h with the passkey",
-		"The proxy proxy-1 was let in", "Ended: dropped", "Dana with the passkey “Laptop”; Frank with the passkey “Laptop”", "stint evidence verify FILE --trust trust.json",
+		"The proxy proxy-1 was let in", "Ended: dropped, by Alice (alice @ http://localhost:5556/dex), whose own key signed that", "Dana with the passkey “Laptop”; Frank with the passkey “Laptop”", "stint evidence verify FILE --trust trust.json",
 	} {
 		if !strings.Contains(story, want) {
 			t.Errorf("the page does not say %q", want)

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"strings"
 
+	"stint/cmd/stint/internal/proof"
 	"stint/server/api"
 )
 
@@ -23,13 +24,12 @@ var page embed.FS
 // scripts make up the page's script, in this order.
 var scripts = []string{"bytes.js", "ledger.js", "statement.js", "passkey.js", "keys.js", "history.js", "check.js", "show.js", "main.js"}
 
-// Page is the HTML file for evidence and the trust to check it by, which is
-// encoded as JSON.
+// Page is the HTML file for evidence, and for the anchor that it is checked by.
 //
 // The page may run its own script and nothing else: the content security policy
 // names the script by its hash. The evidence stands in it as data, in which the
 // encoding leaves no character that HTML would act on.
-func Page(file api.Evidence, trust any) ([]byte, error) {
+func Page(file api.Evidence, anchor proof.Anchor) ([]byte, error) {
 	var script strings.Builder
 	script.WriteString("\"use strict\";\n")
 	for _, name := range scripts {
@@ -40,15 +40,15 @@ func Page(file api.Evidence, trust any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the evidence: %w", err)
 	}
-	anchor, err := json.Marshal(trust)
+	believed, err := json.Marshal(anchor)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the trust: %w", err)
+		return nil, fmt.Errorf("encoding the anchor: %w", err)
 	}
 	// One pass: what is put in is not looked through again.
 	return []byte(strings.NewReplacer(
 		"{{script hash}}", sourceHash(script.String()), "{{style hash}}", sourceHash(style),
 		"{{script}}", script.String(), "{{style}}", style,
-		"{{anchor}}", string(anchor), "{{evidence}}", string(evidence),
+		"{{anchor}}", string(believed), "{{evidence}}", string(evidence),
 	).Replace(read("page.html"))), nil
 }
 

@@ -143,6 +143,16 @@ func (s State) after(document evidence.TargetTrust, note string) State {
 	return next
 }
 
+// fingerprints are all that sshd may call a key by in its log. MD5 serves to tell
+// whose keys are meant, not to believe anything: one that collides is reported too.
+func fingerprints(key string) []string {
+	parsed, _, _, _, err := ssh.ParseAuthorizedKey([]byte(key))
+	if err != nil {
+		return nil
+	}
+	return []string{ssh.FingerprintSHA256(parsed), "MD5:" + ssh.FingerprintLegacyMD5(parsed)}
+}
+
 // fingerprint names a key as ssh-keygen -l does.
 func fingerprint(key string) string {
 	parsed, _, _, _, err := ssh.ParseAuthorizedKey([]byte(strings.TrimSpace(key)))

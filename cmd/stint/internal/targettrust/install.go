@@ -2,6 +2,7 @@ package targettrust
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,23 +33,27 @@ type Installation struct {
 type option struct {
 	name, value string
 	why         string
-	must        bool // without it nobody gets in, or Stint does not hold; else only others get in too
-	byDefault   bool // sshd's own default; a line would be one that some versions complain of
+	must        bool   // without it nobody gets in, or Stint does not hold; else only others get in too
+	or          string // other values that are as good, each with a blank before it
+	byDefault   bool   // sshd's own default; a line would be one that some versions complain of
 }
 
 // options are the lines, in their order.
 func (i Installation) options() []option {
 	return []option{
-		{"PubkeyAuthentication", "yes", "certificates are a kind of public key", true, false},
-		{"TrustedUserCAKeys", quote(i.CA), "whose certificates open this host", true, false},
-		{"RevokedKeys", quote(i.KRL), "and whose no longer; sshd refuses everybody while the file is missing", true, false},
-		{"AuthorizedPrincipalsCommand", "/bin/echo %u@" + i.Target, "a certificate opens this host only if it names it, as login@" + i.Target, true, false},
-		{"AuthorizedPrincipalsCommandUser", "nobody", "who runs that", true, false},
-		{"AuthorizedPrincipalsFile", "none", "a file would accept certificates by other names besides", true, true},
-		{"AuthorizedKeysFile", "none", "a key that somebody left here leads round the recorder", false, false},
-		{"AuthorizedKeysCommand", "none", "so does one that a command names", false, true},
-		{"PasswordAuthentication", "no", "and so does a password", false, false},
-		{"KbdInteractiveAuthentication", "no", "in either way of asking for it", false, false},
+		{name: "PubkeyAuthentication", value: "yes", why: "certificates are a kind of public key", must: true},
+		{name: "TrustedUserCAKeys", value: quote(i.CA), why: "whose certificates open this host", must: true},
+		{name: "RevokedKeys", value: quote(i.KRL), why: "and whose no longer; sshd refuses everybody while the file is missing", must: true},
+		{name: "AuthorizedPrincipalsCommand", value: "/bin/echo %u@" + i.Target, why: "a certificate opens this host only if it names it, as login@" + i.Target, must: true},
+		{name: "AuthorizedPrincipalsCommandUser", value: "nobody", why: "who runs that", must: true},
+		{name: "AuthorizedPrincipalsFile", value: "none", why: "a file would accept certificates by other names besides", must: true, byDefault: true},
+		{name: "AuthorizedKeysFile", value: "none", why: "a key that somebody left here leads round the recorder"},
+		{name: "AuthorizedKeysCommand", value: "none", why: "so does one that a command names", byDefault: true},
+		{name: "PasswordAuthentication", value: "no", why: "and so does a password"},
+		{name: "KbdInteractiveAuthentication", value: "no", why: "in either way of asking for it"},
+		{name: "LogLevel", value: "INFO", or: " VERBOSE DEBUG DEBUG1 DEBUG2 DEBUG3", byDefault: true, must: true,
+			why: "a quieter log does not name the certificates that sshd accepts, so nothing could be compared with the signer's ledger"},
+		{name: "FingerprintHash", value: "SHA256", byDefault: true, why: "by an MD5 fingerprint nobody tells one CA from another that was made to look like it"},
 	}
 }
 
@@ -189,10 +194,10 @@ func (i Installation) principals(effective map[string]string, login string) (fil
 func (o option) compare(effective map[string]string, login string) Finding {
 	have, set := effective[strings.ToLower(o.name)]
 	want := strings.Trim(o.value, `"`)
-	f := Finding{Login: login, Good: have == want || !set && want == "none"}
+	f := Finding{Login: login, Good: have == want || !set && want == "none" || o.or != "" && strings.Contains(o.or+" ", " "+have+" ")}
 	switch {
 	case f.Good:
-		f.Text = fmt.Sprintf("%s %s", o.name, want)
+		f.Text = fmt.Sprintf("%s %s", o.name, cmp.Or(have, want))
 	case have == "" || have == "none":
 		f.Text = fmt.Sprintf("%s is missing and should be %s: %s.", o.name, want, o.why)
 	default:

@@ -39,7 +39,9 @@ func (r *Report) send(ctx context.Context, c Config, state *State) (sent int, un
 	}
 	ours := map[string]bool{}
 	for _, a := range state.Authorities {
-		ours[fingerprint(a.Key)] = true
+		for _, fingerprint := range fingerprints(a.Key) {
+			ours[fingerprint] = true
+		}
 	}
 	var batch []api.AcceptedSerial
 	after := state.Reported

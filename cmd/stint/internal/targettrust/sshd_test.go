@@ -36,7 +36,7 @@ type sshd struct {
 
 // newSSHD starts a server whose files a first sync has written. As root it runs
 // as a fresh user, which the test removes; else as whoever runs the test.
-func newSSHD(t *testing.T, o *origin) *sshd {
+func newSSHD(t *testing.T, o *origin, more ...string) *sshd {
 	t.Helper()
 	s := &sshd{host: *newHost(t, o), program: "/usr/sbin/sshd"}
 	var err error
@@ -61,7 +61,7 @@ func newSSHD(t *testing.T, o *origin) *sshd {
 	listener.Close()
 	lines := strings.Replace(s.installation().Lines(), "CommandUser nobody", "CommandUser "+s.login, 1) // it can be nobody else
 	must(t, os.WriteFile(s.path("config"), []byte("ListenAddress "+s.address+"\nHostKey "+s.hostKey+
-		"\nPidFile none\nStrictModes no\nUsePAM no\n"+lines), 0o644))
+		"\nPidFile none\nStrictModes no\nUsePAM no\n"+strings.Join(more, "")+lines), 0o644))
 	s.start(private)
 	return s
 }
@@ -235,8 +235,17 @@ func TestSSHDFollowsTheSigner(t *testing.T) {
 
 func TestSSHDsLogIsReported(t *testing.T) {
 	t.Parallel()
+	for _, hash := range []string{"sha256", "md5"} {
+		t.Run(hash, func(t *testing.T) {
+			t.Parallel()
+			reportsWhatSSHDLogs(t, "FingerprintHash "+hash+"\n")
+		})
+	}
+}
+
+func reportsWhatSSHDLogs(t *testing.T, lines string) {
 	o := newOrigin(t)
-	s := newSSHD(t, o)
+	s := newSSHD(t, o, lines)
 	s.config.Report = &Report{Target: "db1", HostKey: s.hostKey, Log: s.log}
 	if !s.lets(s.certify(o.current(), 41, s.principal())) || s.lets(s.certify(o.newKey(), 42, s.principal())) ||
 		!s.lets(s.certify(o.in(evidence.KeyNext), 43, s.principal())) {
@@ -332,11 +341,14 @@ func TestSSHDIsChecked(t *testing.T) {
 		login       string
 		want        string
 	}{
-		"a CA that stands before":   {"TrustedUserCAKeys /elsewhere\n", "", "", "false  TrustedUserCAKeys is /elsewhere and should be " + i.CA},
-		"no KRL":                    {"RevokedKeys none\n", "", "", "false  RevokedKeys is missing"},
-		"keys that lead round":      {"AuthorizedKeysFile .ssh/authorized_keys\n", "", "", "true  AuthorizedKeysFile is .ssh/authorized_keys and should be none"},
-		"a Match block, not looked": {"", "Match User root\n AuthorizedKeysFile .ssh/authorized_keys\n", "", "true  " + i.Config + " has Match blocks"},
-		"a Match block for a login": {"", "Match User root\n PasswordAuthentication yes\n", "root", "true root PasswordAuthentication is yes"},
+		"a CA that stands before":         {"TrustedUserCAKeys /elsewhere\n", "", "", "false  TrustedUserCAKeys is /elsewhere and should be " + i.CA},
+		"no KRL":                          {"RevokedKeys none\n", "", "", "false  RevokedKeys is missing"},
+		"keys that lead round":            {"AuthorizedKeysFile .ssh/authorized_keys\n", "", "", "true  AuthorizedKeysFile is .ssh/authorized_keys and should be none"},
+		"a log that names no certificate": {"LogLevel ERROR\n", "", "", "false  LogLevel is ERROR and should be INFO"},
+		"fingerprints that collide":       {"FingerprintHash md5\n", "", "", "true  FingerprintHash is MD5 and should be SHA256"},
+		"a quiet log for a login":         {"", "Match User root\n LogLevel QUIET\n", "root", "false root LogLevel is SILENT"},
+		"a Match block, not looked":       {"", "Match User root\n AuthorizedKeysFile .ssh/authorized_keys\n", "", "true  " + i.Config + " has Match blocks"},
+		"a Match block for a login":       {"", "Match User root\n PasswordAuthentication yes\n", "root", "true root PasswordAuthentication is yes"},
 	} {
 		must(t, os.WriteFile(i.Config, []byte(c.front+string(config)+c.back), 0o644))
 		if i.Logins = nil; c.login != "" {
@@ -345,6 +357,11 @@ func TestSSHDIsChecked(t *testing.T) {
 		if found := wrong(); len(found) != 1 || !strings.HasPrefix(found[0], c.want) {
 			t.Errorf("%s: %q", name, found)
 		}
+	}
+	i.Logins = nil
+	must(t, os.WriteFile(i.Config, []byte("LogLevel VERBOSE\n"+string(config)), 0o644))
+	if found := wrong(); len(found) != 0 {
+		t.Errorf("a log that says more than it must: %q", found)
 	}
 	// A file of principals is as good as the command, if it says as little.
 	without := strings.Replace(string(config), "AuthorizedPrincipalsCommand", "AuthorizedPrincipalsFile "+s.path("principals")+"\n#", 1)

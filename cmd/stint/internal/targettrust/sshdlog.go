@@ -30,7 +30,7 @@ type Accepted struct {
 	Login  string
 	KeyID  string
 	Serial uint64
-	CA     string // fingerprint of the key that signed it, as ssh-keygen -l shows it
+	CA     string // fingerprint of the key that signed it, as sshd writes it: SHA256:… or MD5:…
 	// Cut says that the key id is so long that sshd's log has no room for what follows
 	// it: Serial and CA are not known. Whoever holds a CA key chooses the key id, and
 	// could hide in such a line, or behind the serial of another certificate.
@@ -45,6 +45,9 @@ type Position struct {
 	Offset int64  `json:"offset,omitempty"` // bytes
 }
 
+// print is a fingerprint as sshd writes it, by what FingerprintHash says.
+const print = `(?:SHA256:[A-Za-z0-9+/]{43}|MD5:[0-9a-f]{2}(?::[0-9a-f]{2}){15})`
+
 // mostMessage is less than sshd's log takes of one message (MSGBUFSIZ, 1024 bytes).
 // Of a longer one the end cannot be believed.
 const mostMessage = 1000 // bytes
@@ -53,11 +56,11 @@ const mostMessage = 1000 // bytes
 // stands at the beginning of its line, behind a front that syslog wrote: further on
 // in a line there may be a user name, which is whatever a stranger typed.
 var accepted = regexp.MustCompile(`^(?:(?:(?:\S+|[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}) \S+ )?sshd(?:-session)?\[[0-9]+\]: )?` +
-	`(Accepted publickey for (\S+) from \S+ port [0-9]+ ssh2: \S+-CERT SHA256:[A-Za-z0-9+/]{43} ID (.*))$`)
+	`(Accepted publickey for (\S+) from \S+ port [0-9]+ ssh2: \S+-CERT ` + print + ` ID (.*))$`)
 
 // authority is the end of such a line. The key id in front of it may hold anything;
 // the last serial is the one that sshd wrote.
-var authority = regexp.MustCompile(`^(.*) \(serial ([0-9]+)\) CA \S+ (SHA256:[A-Za-z0-9+/]{43})$`)
+var authority = regexp.MustCompile(`^(.*) \(serial ([0-9]+)\) CA \S+ (` + print + `)$`)
 
 // ParseAccepted reads one line of sshd's log, with or without syslog's front. It
 // is false for every line but that of a sign-in with a certificate.

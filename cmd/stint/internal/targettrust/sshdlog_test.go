@@ -29,6 +29,15 @@ func TestParseAccepted(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, got, ok)
 		}
 	}
+	// FingerprintHash md5, word for word.
+	const md5 = "MD5:f3:7a:44:6c:b3:0b:7d:f0:ae:5f:29:d3:c4:86:0a:8d"
+	shorter := strings.NewReplacer(keyPrint, md5, caPrint, md5).Replace(signIn)
+	if got, ok := ParseAccepted(shorter); !ok || got.Serial != 41 || got.CA != md5 {
+		t.Errorf("MD5: %+v %v", got, ok)
+	}
+	if got, ok := ParseAccepted(strings.TrimSuffix(shorter, ":8d")); ok {
+		t.Errorf("an MD5 fingerprint that is cut: %+v", got)
+	}
 	odd := "Accepted publickey for root from ::1 port 1 ssh2: ECDSA-CERT " + keyPrint +
 		" ID a (serial 7) CA ED25519 " + keyPrint + " (serial 18446744073709551615) CA ECDSA " + caPrint
 	if got, ok := ParseAccepted(odd); !ok || got.Serial != 18446744073709551615 || got.CA != caPrint || got.Login != "root" {

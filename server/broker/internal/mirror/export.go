@@ -105,6 +105,22 @@ func (m *Mirror) Beginning(ctx context.Context) (Proven, error) {
 	return m.prove(ctx, log, checkpoint, size, chain)
 }
 
+// Reach is the mirror of a ledger once it holds size leaves, for which the signer is
+// asked where it does not yet; else [ErrBehind].
+func (m *Mirror) Reach(ctx context.Context, origin string, size int64) (store.MirroredLog, error) {
+	log, err := m.config.Store.MirroredLog(ctx, origin)
+	if err == nil && log.Size >= size {
+		return log, nil
+	}
+	if log, err = m.Fetch(ctx); err != nil {
+		return log, fmt.Errorf("%w: %w", ErrBehind, err)
+	}
+	if log.Origin != origin || log.Size < size {
+		return log, ErrBehind
+	}
+	return log, nil
+}
+
 // newest is the mirror with all that the signer has, or with what there is while the
 // signer does not answer.
 func (m *Mirror) newest(ctx context.Context) (store.MirroredLog, error) {

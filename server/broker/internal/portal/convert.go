@@ -197,12 +197,12 @@ func toTargets(targets []policies.Target) []api.Target {
 // approversFor lists who could approve for these groups: those of the signer's
 // roster with a passkey that speaks for one of them, the requester aside.
 func approversFor(trust access.Trust, policy *policies.Bundle, groups []string, requester policies.Person, now time.Time) []api.Person {
-	people := []api.Person{}
+	people, known := []api.Person{}, trust.Roster.Known(now)
 	for _, p := range trust.Roster.People {
 		speaks := slices.ContainsFunc(p.Passkeys, func(k evidence.Passkey) bool {
 			return k.Active(now) && !p.IsSuspended(now) && slices.ContainsFunc(p.With(k).Groups, func(g string) bool { return slices.Contains(groups, g) })
 		})
-		if speaks && !policy.SamePerson(p.Person, requester) {
+		if speaks && !policy.Linked(p.Person, requester, known) {
 			people = append(people, toPerson(p.Person))
 		}
 	}

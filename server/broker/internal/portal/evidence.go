@@ -6,15 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"stint/server/api"
 	"stint/server/broker/internal/mirror"
+	"stint/server/broker/internal/store"
 )
 
 // Prover proves parts of the signer's ledger: mirror.Mirror.
 type Prover interface {
 	OfRequest(ctx context.Context, request string, known []int64, history bool) (mirror.Proven, error)
 	Beginning(ctx context.Context) (mirror.Proven, error)
+	Reach(ctx context.Context, origin string, size int64) (store.MirroredLog, error)
 }
 
 // evidence gives what proves a request. The history that it stands on, in which
@@ -34,7 +37,9 @@ func (p *Portal) evidence(ctx context.Context, in *requestInput) (*body[api.Evid
 	}
 	file := toEvidence(in.ID, proven)
 	for _, c := range found.Certificates {
-		file.Certificates = append(file.Certificates, c.Certificate)
+		if c.Certificate != "" {
+			file.Certificates = append(file.Certificates, c.Certificate)
+		}
 	}
 	if found.Agreed != nil {
 		text, err := json.Marshal(found.Agreed)
@@ -46,10 +51,17 @@ func (p *Portal) evidence(ctx context.Context, in *requestInput) (*body[api.Evid
 	return &body[api.Evidence]{file}, nil
 }
 
+// beginningTimeout bounds how long it may take to read the ledger's history.
+const beginningTimeout = 30 * time.Second
+
 // beginning gives what nobody in the ledger vouches for, to everybody who signed in:
 // whoever verifies evidence pins it.
 func (p *Portal) beginning(ctx context.Context, _ *noInput) (*body[api.Evidence], error) {
-	proven, err := p.config.Prover.Beginning(ctx)
+	proven, err := p.began.get(ctx, p.config.Now(), func(ctx context.Context) (mirror.Proven, error) {
+		ctx, cancel := context.WithTimeout(ctx, beginningTimeout)
+		defer cancel()
+		return p.config.Prover.Beginning(ctx)
+	})
 	if err != nil {
 		return nil, refuseUnproven(err)
 	}

@@ -29,12 +29,13 @@ type Mirror interface {
 	NewestMirroredLog(ctx context.Context) (store.MirroredLog, error)
 	MirroredLeaves(ctx context.Context, log, from int64, limit int) ([]store.MirroredLeaf, error)
 	MirroredTile(ctx context.Context, log store.MirroredLog, tile ledger.Tile) ([]byte, error)
+	ContinueMirrored(ctx context.Context, log store.MirroredLog, from, size int64) (ledger.Consistency, error)
 }
 
 func (p *Portal) registerLedger(r registrar) {
 	operation(r, http.MethodGet, api.PathAlarms, "alarms", "What must not be, newest first; for reviewers and administrators", p.alarms)
 	operation(r, http.MethodPost, api.PathAcknowledgeAlarm, "acknowledge-alarm", "Say what an alarm came of", p.acknowledgeAlarm)
-	operation(r, http.MethodPost, api.PathAcceptedSerials, "accepted-serials", "A target's report of the certificates that it accepted, signed by its host key", p.acceptedSerials, withoutSignIn())
+	operation(r, http.MethodPost, api.PathAcceptedSerials, "accepted-serials", "A target's report of the certificates that it accepted, signed by its host key", p.acceptedSerials, withoutSignIn(aSignature))
 	operation(r, http.MethodGet, api.PathLedgerEntries, "ledger", "Entries of the signer's ledger as they are mirrored; for reviewers and administrators", p.ledgerEntries)
 }
 
@@ -221,7 +222,7 @@ func newestCheckpoint(log store.MirroredLog) string {
 
 // routeLedger serves the mirror as C2SP tlog-tiles has it.
 func (p *Portal) routeLedger(engine *gin.Engine) {
-	engine.GET(api.PathLedgerCheckpoint, func(c *gin.Context) {
+	engine.GET(api.PathLedgerCheckpoint, p.bounded, func(c *gin.Context) {
 		log, err := p.mirrored(c.Request.Context())
 		if err != nil {
 			p.refuse(c, p.problem(c.Request.Context(), err))
@@ -229,7 +230,7 @@ func (p *Portal) routeLedger(engine *gin.Engine) {
 		}
 		c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(newestCheckpoint(log)))
 	})
-	engine.GET(api.PathLedgerTiles+"*tile", func(c *gin.Context) {
+	engine.GET(api.PathLedgerTiles+"*tile", p.bounded, func(c *gin.Context) {
 		data, err := p.tile(c.Request, strings.TrimPrefix(c.Param("tile"), "/"))
 		if err != nil {
 			p.refuse(c, p.problem(c.Request.Context(), err))

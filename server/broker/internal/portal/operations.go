@@ -83,6 +83,7 @@ func operation[I, O any](on registrar, method, path, id, summary string, handle 
 	}
 	if open {
 		op.Security = []map[string][]string{{}}
+		op.Middlewares = append(op.Middlewares, on.bounded)
 	} else {
 		op.Middlewares = append(op.Middlewares, on.authenticate)
 	}
@@ -99,6 +100,7 @@ func operation[I, O any](on registrar, method, path, id, summary string, handle 
 type registrar struct {
 	api          huma.API
 	authenticate func(huma.Context, func(huma.Context))
+	bounded      func(huma.Context, func(huma.Context)) // in the place of authenticate
 	problem      func(context.Context, error) *api.Error
 	tag          string
 }
@@ -110,9 +112,16 @@ func (r registrar) tagged(tag string) registrar {
 
 type option func(op *huma.Operation, open *bool)
 
-// withoutSignIn opens an operation to everybody.
-func withoutSignIn() option {
-	return func(_ *huma.Operation, open *bool) { *open = true }
+// cost is, in an operation's metadata, how many simple calls one of a stranger's
+// counts as.
+const cost = "cost"
+
+// withoutSignIn opens an operation to everybody, as often as strangers may call.
+func withoutSignIn(price int) option {
+	return func(op *huma.Operation, open *bool) {
+		op.Metadata = map[string]any{cost: price}
+		*open = true
+	}
 }
 
 // unconfirmed marks, in an operation's metadata, what whileUnconfirmed lets in.
@@ -231,7 +240,7 @@ type auditLogInput struct {
 
 // register declares every operation of the API.
 func (p *Portal) register(on huma.API) {
-	r := registrar{api: on, authenticate: p.authenticateHuma, problem: p.problem}
+	r := registrar{api: on, authenticate: p.authenticateHuma, bounded: p.boundedHuma, problem: p.problem}
 	p.registerPeople(r.tagged("people"))
 	p.registerTargets(r.tagged("targets"))
 	p.registerRequests(r.tagged("requests"))
@@ -245,9 +254,9 @@ func (p *Portal) register(on huma.API) {
 }
 
 func (p *Portal) registerPeople(r registrar) {
-	operation(r, http.MethodGet, api.PathHealth, "health", "Whether the broker can do its work", p.health, withoutSignIn())
-	operation(r, http.MethodGet, api.PathConfiguration, "configuration", "What a command line needs before it signs in", p.configuration, withoutSignIn())
-	operation(r, http.MethodPost, api.PathSignIn, "sign-in", "Sign the command line in", p.signIn, withoutSignIn())
+	operation(r, http.MethodGet, api.PathHealth, "health", "Whether the broker can do its work", p.health, withoutSignIn(simply))
+	operation(r, http.MethodGet, api.PathConfiguration, "configuration", "What a command line needs before it signs in", p.configuration, withoutSignIn(simply))
+	operation(r, http.MethodPost, api.PathSignIn, "sign-in", "Sign the command line in", p.signIn, withoutSignIn(aSignIn))
 	operation(r, http.MethodPost, api.PathLogout, "logout", "End the caller's own session or token", p.logout, whileUnconfirmed())
 	operation(r, http.MethodGet, api.PathMe, "me", "The caller", p.me)
 	operation(r, http.MethodGet, api.PathTrust, "trust", "Whom to believe, and where the proxies are", p.trust)

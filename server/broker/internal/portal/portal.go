@@ -12,6 +12,7 @@ package portal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 	"stint/server/access"
 	"stint/server/api"
 	"stint/server/broker/internal/login"
+	"stint/server/broker/internal/mirror"
 	"stint/server/broker/internal/passkeys"
 	"stint/server/broker/internal/recordings"
 	"stint/server/broker/internal/signing"
@@ -48,6 +50,9 @@ type Config struct {
 	Issuer   string
 	ClientID string // the command line's own
 	Proxies  []api.Proxy
+	// Balancers are the addresses of what hands people's connections on and says in
+	// X-Forwarded-For whose they are; nobody else is believed about that. May be empty.
+	Balancers []string
 
 	Flow       *access.Service
 	Store      Store
@@ -82,15 +87,16 @@ type Portal struct {
 	hosts   map[string]bool
 	origins map[string]bool
 	openAPI []byte
-	targets targetTrusts
+	targets kept[targetTrust]
+	began   kept[mirror.Proven]
 	assets  *assets
 	idle    *idleness
 	replays *replays
 	reports reports
-	// inventories bounds what comes in without sign-in.
-	inventories *allowance
-	handler     http.Handler
-	log         *slog.Logger
+	// strangers bounds what comes in without sign-in.
+	strangers *strangers
+	handler   http.Handler
+	log       *slog.Logger
 }
 
 // New checks the wiring and builds the routes.
@@ -103,7 +109,7 @@ func New(c Config) (*Portal, error) {
 	p := &Portal{
 		config: c, cookie: "stint_" + c.Instance, secure: strings.HasPrefix(c.URL, "https://"),
 		hosts: map[string]bool{}, origins: map[string]bool{},
-		idle: newIdleness(), replays: newReplays(), inventories: newAllowance(20, 3*time.Second), log: c.Log,
+		idle: newIdleness(), replays: newReplays(), strangers: newStrangers(), log: c.Log,
 	}
 	for _, origin := range c.Origins {
 		u, err := url.Parse(origin)
@@ -131,8 +137,9 @@ func (p *Portal) route() error {
 	engine.RedirectTrailingSlash, engine.RedirectFixedPath = false, false
 	engine.HandleMethodNotAllowed = true
 	engine.ContextWithFallback = true
-	if err := engine.SetTrustedProxies(nil); err != nil {
-		return err
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"}
+	if err := engine.SetTrustedProxies(p.config.Balancers); err != nil {
+		return fmt.Errorf("balancers: %w", err)
 	}
 	engine.Use(p.identified, p.guarded, p.logged, p.headed, p.fromKnownHost, p.fromOwnOrigin)
 
@@ -144,8 +151,8 @@ func (p *Portal) route() error {
 	}
 	p.openAPI = document
 	engine.GET(api.PathOpenAPI, func(c *gin.Context) { c.Data(http.StatusOK, "application/json", p.openAPI) })
-	engine.GET(api.PathPortalSignIn, p.beginSignIn)
-	engine.GET(api.PathCallback, p.finishSignIn)
+	engine.GET(api.PathPortalSignIn, p.bounded, p.beginSignIn)
+	engine.GET(api.PathCallback, p.bounded, p.finishSignIn)
 	p.routeLedger(engine)
 	engine.NoMethod(func(c *gin.Context) {
 		p.refuse(c, &api.Error{Status: http.StatusMethodNotAllowed, Code: "method.not-allowed", Title: "This path does not take " + c.Request.Method + "."})

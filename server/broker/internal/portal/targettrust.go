@@ -3,91 +3,72 @@ package portal
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"sync"
+	"strings"
 	"time"
 
 	"stint/server/api"
-	"stint/server/broker/internal/signing"
+	"stint/server/broker/internal/store"
+	"stint/server/evidence"
 )
 
-// Whoever asks is unknown, so the signer is asked a bounded number of times: an
-// answer serves everybody with the same question for a second, and there are not
-// more answers in a second than this. A target that is turned away keeps what it
-// has and asks again.
-const (
-	targetTrustLife = time.Second
-	mostTargetTrust = 50
-)
-
-// targetTrusts keeps the answers of the second that is running, by question.
-type targetTrusts struct {
-	mu      sync.Mutex
-	until   time.Time
-	answers map[int64]*targetTrust
-}
-
-// targetTrust is an answer that is there, or on its way.
+// targetTrust is what the signer said to targets, and the mirror in which its
+// ledger's entries are.
 type targetTrust struct {
-	done     chan struct{} // closed when it is there
-	evidence json.RawMessage
-	err      error
+	said evidence.TargetTrustEvidence
+	size int64 // of the ledger that it states
+	log  store.MirroredLog
 }
 
-// find returns the answer to a question, and whether the caller is to fetch it.
-// It returns nil where there are too many questions.
-func (t *targetTrusts) find(from int64, now time.Time) (answer *targetTrust, fetch bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now.After(t.until) || t.answers == nil {
-		t.until, t.answers = now.Add(targetTrustLife), map[int64]*targetTrust{}
-	}
-	if answer := t.answers[from]; answer != nil {
-		return answer, false
-	}
-	if len(t.answers) >= mostTargetTrust {
-		return nil, false
-	}
-	answer = &targetTrust{done: make(chan struct{})}
-	t.answers[from] = answer
-	return answer, true
-}
-
-// fetch asks the signer, which answers within the bound of its client.
-func (t *targetTrust) fetch(ctx context.Context, signer *signing.Client, from int64) {
-	defer close(t.done)
-	found, err := signer.TargetTrust(ctx, from)
-	if err == nil {
-		t.evidence, err = json.Marshal(found)
-	}
-	t.err = err
-}
+// trustTimeout bounds how long the signer may take over both.
+const trustTimeout = 20 * time.Second
 
 type targetTrustInput struct {
 	From int64 `query:"from" minimum:"0" default:"0" doc:"how many entries of the signer's ledger the target has seen"`
 }
 
 func (p *Portal) registerTargets(r registrar) {
-	operation(r, http.MethodGet, api.PathTargetTrust, "target-trust", "Whose certificates open targets, signed by the signer", p.targetTrust, withoutSignIn())
+	operation(r, http.MethodGet, api.PathTargetTrust, "target-trust", "Whose certificates open targets, signed by the signer", p.targetTrust, withoutSignIn(simply))
 }
 
+// targetTrust hands over the signer's word. What differs from target to target, the
+// proof that the ledger continues what it has seen, comes from the mirror, so that
+// whoever asks ever other questions costs the signer nothing.
 func (p *Portal) targetTrust(ctx context.Context, in *targetTrustInput) (*body[api.TargetTrust], error) {
-	answer, fetch := p.targets.find(in.From, p.config.Now())
-	if answer == nil {
-		return nil, &api.Error{Status: http.StatusTooManyRequests, Code: "targets.busy", Title: "Too many targets ask at once; ask again in a moment."}
+	trust, err := p.targets.get(ctx, p.config.Now(), p.askTargetTrust)
+	if err != nil {
+		return nil, err
 	}
-	if fetch {
-		// Whoever asked first may go away; the others wait for the same answer.
-		answer.fetch(context.WithoutCancel(ctx), p.config.Signing, in.From)
+	if in.From > trust.size {
+		return nil, &api.Error{Status: http.StatusConflict, Code: "targets.from", Title: "The target has seen more of the ledger than the signer holds: " +
+			"either it asked within a second of another broker, or it pinned another signer, or this ledger was rolled back."}
 	}
-	select {
-	case <-answer.done:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the signer: %w", context.Cause(ctx))
+	said := trust.said
+	if said.Consistency, err = p.config.Mirror.ContinueMirrored(ctx, trust.log, in.From, trust.size); err != nil {
+		return nil, err
 	}
-	if answer.err != nil {
-		return nil, answer.err
+	text, err := json.Marshal(said)
+	if err != nil {
+		return nil, fmt.Errorf("encoding what targets trust: %w", err)
 	}
-	return &body[api.TargetTrust]{api.TargetTrust{Evidence: answer.evidence}}, nil
+	return &body[api.TargetTrust]{api.TargetTrust{Evidence: text}}, nil
+}
+
+// askTargetTrust asks the signer, and sees to it that the mirror holds what its
+// word is about.
+func (p *Portal) askTargetTrust(ctx context.Context) (targetTrust, error) {
+	ctx, cancel := context.WithTimeout(ctx, trustTimeout)
+	defer cancel()
+	said, err := p.config.Signing.TargetTrust(ctx, 0)
+	if err != nil {
+		return targetTrust{}, err
+	}
+	if said.Consistency.From != 0 {
+		return targetTrust{}, errors.New("the signer's word to targets is not what was asked for")
+	}
+	origin, _, _ := strings.Cut(said.Note, "\n")
+	log, err := p.config.Prover.Reach(ctx, origin, said.Consistency.Size)
+	return targetTrust{said, said.Consistency.Size, log}, refuseUnproven(err)
 }

@@ -41,6 +41,19 @@ func (s *Store) ProveMirrored(ctx context.Context, log MirroredLog, size int64, 
 	return proofs, err
 }
 
+// ContinueMirrored proves that the first size leaves of a log continue its first
+// from leaves. It reads the hashes once, whatever is asked.
+func (s *Store) ContinueMirrored(ctx context.Context, log MirroredLog, from, size int64) (proof ledger.Consistency, err error) {
+	if size > log.Size {
+		return proof, fmt.Errorf("store: %d leaves are not mirrored of %s", size, log.Origin)
+	}
+	err = s.view(ctx, func(db *gorm.DB) (err error) {
+		proof, err = ledger.ProveConsistency(from, size, mirrorHashes(db, log.ID))
+		return err
+	})
+	return proof, err
+}
+
 // remembered reads each hash once: the paths of one tree share most of theirs.
 func remembered(stored ledger.HashReader) ledger.HashReader {
 	known := map[int64]ledger.Hash{}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"gorm.io/gorm"
 
@@ -46,7 +47,7 @@ func toRequestRow(r access.Request) requestRow {
 	return requestRow{
 		ID: r.ID, Number: r.Number, State: string(r.State), EndReason: string(r.EndReason),
 		RequesterIssuer: r.Requester.Issuer, RequesterSubject: r.Requester.Subject.Subject,
-		RequesterEmail: strings.ToLower(r.Requester.Email), Requester: text(r.Requester),
+		RequesterEmail: folded(r.Requester.Email), Requester: text(r.Requester),
 		Revision: r.Revision.Number, Role: ask.Role, Target: ask.Target, Login: ask.Login,
 		DurationSeconds: int64(ask.Duration / time.Second), Reason: ask.Reason,
 		Statement: r.Revision.Statement, Digest: r.Revision.Digest,
@@ -114,30 +115,38 @@ func (r *reader) Requests(q access.RequestQuery) ([]access.Request, error) {
 
 func bound(limit int) int { return max(1, min(limit, access.MaxPage)) }
 
-func (r *reader) LiveGrants(of []policies.Subject, email string, now time.Time) ([]access.Request, error) {
-	return all(r.requestsOf(of, email).Where("state IN ?", []access.State{access.Approved, access.Active}).
+func (r *reader) LiveGrants(of []policies.Person, now time.Time) ([]access.Request, error) {
+	return all(r.requestsOf(of).Where("state IN ?", []access.State{access.Approved, access.Active}).
 		Where("due > 0 AND ends > ?", micros(now)).Order("number"), requestRow.request)
 }
 
-func (r *reader) OpenRequests(of []policies.Subject, email string) ([]access.Request, error) {
-	return all(r.requestsOf(of, email).Where("state IN ?", []access.State{access.Pending, access.Approved, access.Active}).
+func (r *reader) OpenRequests(of []policies.Person) ([]access.Request, error) {
+	return all(r.requestsOf(of).Where("state IN ?", []access.State{access.Pending, access.Approved, access.Active}).
 		Where("due > 0").Order("number"), requestRow.request)
 }
 
-// requestsOf selects those of several identities, or of an e-mail address.
-func (r *reader) requestsOf(of []policies.Subject, email string) *gorm.DB {
-	who := r.db.Session(&gorm.Session{NewDB: true})
-	for i, s := range of {
-		if i == 0 {
-			who = who.Where("requester_issuer = ? AND requester_subject = ?", s.Issuer, s.Subject)
-			continue
+// requestsOf selects those of several identities or their e-mail addresses.
+func (r *reader) requestsOf(of []policies.Person) *gorm.DB {
+	who := r.db.Session(&gorm.Session{NewDB: true}).Where("FALSE")
+	for _, p := range of {
+		who = who.Or("requester_issuer = ? AND requester_subject = ?", p.Subject.Issuer, p.Subject.Subject)
+		if p.Email != "" {
+			who = who.Or("requester_email = ?", folded(p.Email))
 		}
-		who = who.Or("requester_issuer = ? AND requester_subject = ?", s.Issuer, s.Subject)
-	}
-	if email != "" {
-		who = who.Or("requester_email = ?", strings.ToLower(email))
 	}
 	return r.db.Where(who)
+}
+
+// folded is an e-mail address so that every other that differs in case only, as
+// strings.EqualFold has it, is the same: ſ is an s there, and its own small letter.
+func folded(email string) string {
+	return strings.Map(func(c rune) rune {
+		least := c
+		for other := unicode.SimpleFold(c); other != c; other = unicode.SimpleFold(other) {
+			least = min(least, other)
+		}
+		return unicode.ToLower(least)
+	}, email)
 }
 
 func (r *reader) Due(now time.Time, limit int) ([]access.Request, error) {

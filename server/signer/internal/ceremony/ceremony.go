@@ -57,6 +57,9 @@ type Config struct {
 	Joined func(policies.Subject) bool
 	// Enrol brings a passkey into the roster, or refuses with a *wire.Error.
 	Enrol func(context.Context, evidence.EnrolmentEvidence) error
+	// Refused gathers what is refused, and says whether it is the first of its kind:
+	// whoever reaches the page, with a link or without, must not fill the log.
+	Refused func(call string, problem wire.Error) (first bool)
 
 	Now    func() time.Time
 	Random io.Reader
@@ -86,7 +89,7 @@ type pending struct {
 
 // New opens the ceremony and reads its links, or makes them.
 func New(config Config) (*Ceremony, error) {
-	if len(config.People) == 0 || config.LinksFile == "" || config.Attested == nil || config.Joined == nil || config.Enrol == nil || config.Now == nil {
+	if len(config.People) == 0 || config.LinksFile == "" || config.Attested == nil || config.Joined == nil || config.Enrol == nil || config.Refused == nil || config.Now == nil {
 		return nil, errors.New("ceremony: the wiring is incomplete")
 	}
 	if config.Random == nil {
@@ -186,7 +189,7 @@ func (c *Ceremony) register(in registration) (statementText, error) {
 	// 2. The passkey was made here, for this challenge, with its user verified.
 	made, err := parsePasskey(in.Credential, begun.challenge, c.config.RelyingParty, c.config.Origin)
 	if err != nil {
-		return none, refuse(http.StatusForbidden, "ceremony-passkey", "The passkey cannot be used. Make another one, or use another device.").because(err)
+		return none, because(refuse(http.StatusForbidden, "ceremony-passkey", "The passkey cannot be used. Make another one, or use another device."), err)
 	}
 	// 3. The statement.
 	var random [16]byte
@@ -201,7 +204,7 @@ func (c *Ceremony) register(in registration) (statementText, error) {
 		Issued: issued, Expires: expires, Nonce: evidence.NewNonce(random),
 	})
 	if err != nil {
-		return none, refuse(http.StatusBadRequest, "ceremony-name", "A passkey's name has 1 to 64 visible characters. Begin again with another one.").because(err)
+		return none, because(refuse(http.StatusBadRequest, "ceremony-name", "A passkey's name has 1 to 64 visible characters. Begin again with another one."), err)
 	}
 	next := pending{statement: text, expires: expires, passkey: evidence.Passkey{Credential: made.credential, PublicKey: made.publicKey}}
 	if c.config.Attested(person.Groups) {
@@ -229,7 +232,7 @@ func (c *Ceremony) enrol(ctx context.Context, in signature) (joining, error) {
 	// Of which page it comes is for this page to know; the rest is the signer's.
 	here := evidence.Trust{RelyingParty: c.config.RelyingParty, Origins: []string{c.config.Origin}}
 	if err := evidence.VerifyAssertion(in.Assertion, made.statement, made.passkey, here); err != nil {
-		return joining{}, refuse(http.StatusForbidden, "ceremony-signature", "The passkey's signature does not fit the text. Begin again.").because(err)
+		return joining{}, because(refuse(http.StatusForbidden, "ceremony-signature", "The passkey's signature does not fit the text. Begin again."), err)
 	}
 	err = c.config.Enrol(ctx, evidence.EnrolmentEvidence{
 		Statement: made.statement, Possession: in.Assertion, Ceremony: true, Attestation: made.attestation,
@@ -260,23 +263,10 @@ func (c *Ceremony) random(size int) (string, error) {
 	return encode(data), nil
 }
 
-// refusal is a no that the page shows; the cause is for the log.
-type refusal struct {
-	problem wire.Error
-	cause   error
+// refuse is a no that the page shows.
+func refuse(status int, code, title string) *wire.Error {
+	return &wire.Error{Status: status, Code: code, Title: title}
 }
 
-func refuse(status int, code, title string) *refusal {
-	return &refusal{problem: wire.Error{Status: status, Code: code, Title: title}}
-}
-
-func (r *refusal) because(cause error) *refusal {
-	r.cause = cause
-	return r
-}
-
-// Error gives the code and the sentence.
-func (r *refusal) Error() string { return r.problem.Error() }
-
-// Unwrap gives the cause.
-func (r *refusal) Unwrap() error { return r.cause }
+// because adds to a no what only the log is told.
+func because(no *wire.Error, cause error) error { return fmt.Errorf("%w (%w)", no, cause) }

@@ -90,9 +90,9 @@ func (c *Ceremony) Handler() http.Handler {
 	mux.Handle("GET /ceremony.css", http.FileServerFS(files))
 	mux.Handle("GET /ceremony.js", http.FileServerFS(files))
 	mux.Handle("GET /icon.svg", http.FileServerFS(files))
-	mux.Handle("POST "+PathBegin, call(c, func(_ context.Context, in knock) (any, error) { return c.begin(in.Secret) }))
-	mux.Handle("POST "+PathRegister, call(c, func(_ context.Context, in registration) (any, error) { return c.register(in) }))
-	mux.Handle("POST "+PathEnrol, call(c, func(ctx context.Context, in signature) (any, error) { return c.enrol(ctx, in) }))
+	mux.Handle("POST "+PathBegin, call(c, PathBegin, func(_ context.Context, in knock) (any, error) { return c.begin(in.Secret) }))
+	mux.Handle("POST "+PathRegister, call(c, PathRegister, func(_ context.Context, in registration) (any, error) { return c.register(in) }))
+	mux.Handle("POST "+PathEnrol, call(c, PathEnrol, func(ctx context.Context, in signature) (any, error) { return c.enrol(ctx, in) }))
 	return c.guarded(mux)
 }
 
@@ -114,9 +114,9 @@ func (c *Ceremony) guarded(next http.Handler) http.Handler {
 		header.Set("Cache-Control", "no-store")
 		switch {
 		case r.Host != host:
-			c.write(w, http.StatusMisdirectedRequest, wire.ProblemType, refuse(http.StatusMisdirectedRequest, "ceremony-host", "The ceremony is at "+c.config.Origin+".").problem)
+			c.write(w, http.StatusMisdirectedRequest, wire.ProblemType, refuse(http.StatusMisdirectedRequest, "ceremony-host", "The ceremony is at "+c.config.Origin+"."))
 		case r.Method == http.MethodPost && r.Header.Get("Origin") != c.config.Origin:
-			c.write(w, http.StatusForbidden, wire.ProblemType, refuse(http.StatusForbidden, "ceremony-origin", "This call must come from the page itself, at "+c.config.Origin+".").problem)
+			c.write(w, http.StatusForbidden, wire.ProblemType, refuse(http.StatusForbidden, "ceremony-origin", "This call must come from the page itself, at "+c.config.Origin+"."))
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -124,7 +124,7 @@ func (c *Ceremony) guarded(next http.Handler) http.Handler {
 }
 
 // call decodes a body, strictly, and answers.
-func call[In any](c *Ceremony, act func(context.Context, In) (any, error)) http.Handler {
+func call[In any](c *Ceremony, path string, act func(context.Context, In) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer, err := func() (any, error) {
 			var in In
@@ -136,29 +136,27 @@ func call[In any](c *Ceremony, act func(context.Context, In) (any, error)) http.
 				err = errors.Join(border.CheckNames(data), border.DecodeStrict(data, &in))
 			}
 			if err != nil {
-				return nil, refuse(http.StatusBadRequest, "malformed", "The call is not as the page makes it. Load the page again.").because(err)
+				return nil, because(refuse(http.StatusBadRequest, "malformed", "The call is not as the page makes it. Load the page again."), err)
 			}
 			return act(r.Context(), in)
 		}()
 		if err != nil {
-			c.refuse(w, r, err)
+			c.refuse(w, path, err)
 			return
 		}
 		c.write(w, http.StatusOK, "application/json", answer)
 	})
 }
 
-// refuse answers with a problem. What is not a refusal is a fault of the signer's own.
-func (c *Ceremony) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	problem := wire.Error{Status: http.StatusInternalServerError, Code: "internal", Title: "The signer could not do this. Its log says why."}
-	if no, ok := errors.AsType[*refusal](err); ok {
-		problem = no.problem
-		c.config.Log.Warn("the ceremony refuses", "call", r.URL.Path, "code", problem.Code, "title", problem.Title, "error", no.cause)
-	} else if no, ok := errors.AsType[*wire.Error](err); ok {
-		problem = *no
-		c.config.Log.Warn("the ceremony refuses", "call", r.URL.Path, "code", problem.Code, "title", problem.Title, "error", err)
-	} else {
-		c.config.Log.Error("a call of the ceremony failed", "call", r.URL.Path, "error", err)
+// refuse answers with a problem, and tells the log the first of its kind. What is
+// not a refusal is a fault of the signer's own.
+func (c *Ceremony) refuse(w http.ResponseWriter, call string, err error) {
+	problem, ok := errors.AsType[*wire.Error](err)
+	if !ok {
+		c.config.Log.Error("a call of the ceremony failed", "call", call, "error", err)
+		problem = refuse(http.StatusInternalServerError, "internal", "The signer could not do this. Its log says why.")
+	} else if c.config.Refused(call, *problem) {
+		c.config.Log.Warn("the ceremony refuses", "call", call, "code", problem.Code, "error", err)
 	}
 	c.write(w, problem.Status, wire.ProblemType, problem)
 }

@@ -1,8 +1,10 @@
 package ceremony
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 
 	"stint/policies"
 	"stint/server/evidence"
+	"stint/server/signer/wire"
 )
 
 const origin = "https://stint.example.com:8443"
@@ -26,6 +29,7 @@ func open(t *testing.T) *Ceremony {
 		LinksFile: filepath.Join(t.TempDir(), "ceremony.json"),
 		Attested:  func([]string) bool { return true }, Joined: func(policies.Subject) bool { return false },
 		Enrol: func(context.Context, evidence.EnrolmentEvidence) error { return nil }, Now: time.Now,
+		Refused: func(string, wire.Error) bool { return true },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +82,42 @@ func TestThePageIsForItselfAlone(t *testing.T) {
 		if answer := ask(c.method, c.path, c.host, c.from, c.kind, c.body); answer.Code != c.status {
 			t.Errorf("%s: %d, want %d: %s", name, answer.Code, c.status, answer.Body)
 		}
+	}
+}
+
+// TestAFloodIsToldOnce: whoever reaches the page cannot fill the log, and no secret
+// that was tried is in it.
+func TestAFloodIsToldOnce(t *testing.T) {
+	t.Parallel()
+	config := open(t).config
+	var log bytes.Buffer
+	counts := map[string]int{}
+	config.Log = slog.New(slog.NewTextHandler(&log, nil))
+	config.Refused = func(call string, problem wire.Error) bool {
+		counts[call+" "+problem.Code]++
+		return counts[call+" "+problem.Code] == 1
+	}
+	c, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := c.Handler()
+	for range 100 {
+		for _, path := range []string{PathBegin, PathRegister} {
+			request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"secret":"guessed"}`))
+			request.Host = "stint.example.com:8443"
+			request.Header.Set("Origin", origin)
+			request.Header.Set("Content-Type", "application/json")
+			recorder := httptest.NewRecorder()
+			handler.ServeHTTP(recorder, request)
+			if recorder.Code != http.StatusForbidden || !strings.Contains(recorder.Body.String(), "ceremony-link") {
+				t.Fatalf("%d %s", recorder.Code, recorder.Body)
+			}
+		}
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != 2 || strings.Contains(log.String(), "guessed") ||
+		counts[PathBegin+" ceremony-link"] != 100 || counts[PathRegister+" ceremony-link"] != 100 {
+		t.Errorf("%d lines of log for %v:\n%s", lines, counts, log.String())
 	}
 }
 

@@ -294,6 +294,16 @@ func (w *World) End() int64 {
 	return w.Add(evidence.Entry{Ending: &evidence.EndingEntry{Request: w.Request.Request, Reason: "dropped", By: w.Alice.Subject, Evidence: &signed}})
 }
 
+// EndAs has the broker say that one person revoked the request, and puts a statement
+// of another's beside it, signed by some key.
+func (w *World) EndAs(said, stated policies.Subject, key ed25519.PrivateKey) int64 {
+	signed := evidence.SignWithKey(evidencetest.Text(w.t, &evidence.End{
+		Instance: evidencetest.Instance, Request: w.Request.Request, Change: evidence.EndRevoked, Person: stated,
+		Reason: "Done", Issued: w.Now, Nonce: evidencetest.Nonce(),
+	}), key)
+	return w.Add(evidence.Entry{Ending: &evidence.EndingEntry{Request: w.Request.Request, Reason: "revoked", By: said, Evidence: &signed}})
+}
+
 // Story is the world with a request that was approved, used and given back.
 func Story(t testing.TB) *World {
 	t.Helper()

@@ -11,6 +11,7 @@ class Examination {
     this.events = []; // the history, for people
     this.agreements = []; // one for each certificate, or one without any
     this.ending = null;
+    this.word = null; // somebody’s own about the ending
   }
 
   // Somebody by the name that a statement or the roster gives them.
@@ -190,9 +191,30 @@ class Examination {
     const ending = own.find(({ entry }) => entry.ending);
     this.ending = ending ?? null;
     if (!ending) return;
+    this.word = await this.wordOf(ending.entry.ending, own);
     await this.check("ending", "Nothing was given after the end", () => {
       const late = own.find(({ index, entry }) => index > ending.index && !entry.ending);
       if (late) throw new Refused(`entry ${late.index} is from after it`);
     });
+  }
+
+  // Somebody's own statement that they ended the request, and whether it is the
+  // requester's, signed by the key that had asked for a certificate under it.
+  async wordOf({ request, reason, evidence }, own) {
+    try {
+      const end = readStatement(evidence?.statement ?? "", "end");
+      if (end.request !== request || end.change !== reason) return null;
+      const word = { by: readSubject(end.person), verified: false };
+      for (const { entry } of this.beliefs && end.instance === this.anchor.instance ? own : []) {
+        const login = entry.session?.bundle?.login;
+        if (!login || identity(entry.session.requester) !== end.person) continue;
+        try {
+          word.verified ||= await isSignedByLoginKey(evidence, login.login_key);
+        } catch {} // the browser cannot, or the signature is none: nothing is verified
+      }
+      return word;
+    } catch {
+      return null; // it is no statement of an end
+    }
   }
 }

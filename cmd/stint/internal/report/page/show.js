@@ -81,6 +81,18 @@ function table(heads, rows) {
   return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": heads.join(", ") }, element("table", {}, head, element("tbody", {}, ...rows)));
 }
 
+// Who ended the request, and whose word that is.
+function whoEnded(x, by) {
+  const { word } = x;
+  const who = by.subject ? x.called(by) : "nobody";
+  const same = word && identity(word.by) === identity(by);
+  if (word?.verified && same) return `${who}, whose own key signed that`;
+  const said = `${who} as the broker said`;
+  if (!word) return said;
+  if (word.verified) return `${said}, but the key of ${x.called(word.by)} signed that they did it themselves`;
+  return `${said}; a statement ${same ? "of theirs" : `in the name of ${x.called(word.by)}`} is beside it, and it is not shown whose key signed that`;
+}
+
 function showTimeline(x) {
   const happened = [];
   for (const { request, approvals } of x.agreements) {
@@ -92,7 +104,7 @@ function showTimeline(x) {
     const where = `ledger, entry ${index}`;
     if (entry.session) happened.push([entry.time, `Certificate ${entry.session.serial} was given`, where]);
     if (entry.target) happened.push([entry.time, `The proxy ${entry.target.proxy} was let in to ${entry.target.principal}`, where]);
-    if (entry.ending) happened.push([entry.time, `Ended: ${entry.ending.reason}, by ${x.called(entry.ending.by)}`, where]);
+    if (entry.ending) happened.push([entry.time, `Ended: ${entry.ending.reason}, by ${whoEnded(x, entry.ending.by)}`, where]);
   }
   const seen = new Set();
   const rows = happened

@@ -105,11 +105,11 @@ func openRequests(t *testing.T, st *store.Store) {
 	ended.State, ended.EndReason = access.Ended, access.EndDropped
 	write(t, st, func(tx access.Tx) error { return errors.Join(tx.AddRequest(pending), tx.AddRequest(ended)) })
 	for _, test := range []struct {
-		of    []policies.Subject
-		email string
-		want  int
-	}{{[]policies.Subject{alice.Subject}, "", 1}, {[]policies.Subject{{Issuer: "x", Subject: "y"}}, "", 0}, {[]policies.Subject{{Issuer: "x", Subject: "y"}}, alice.Email, 1}} {
-		got := read(t, st, func(r access.Reader) ([]access.Request, error) { return r.OpenRequests(test.of, test.email) })
-		same(t, fmt.Sprint(test.of, test.email), test.want, len(got))
+		of   policies.Person
+		want int
+	}{{policies.Person{Subject: alice.Subject}, 1}, {policies.Person{Subject: policies.Subject{Issuer: "x", Subject: "y"}}, 0},
+		{policies.Person{Subject: policies.Subject{Issuer: "x", Subject: "y"}, Email: alice.Email}, 1}} {
+		got := read(t, st, func(r access.Reader) ([]access.Request, error) { return r.OpenRequests([]policies.Person{test.of}) })
+		same(t, fmt.Sprint(test.of), test.want, len(got))
 	}
 }

@@ -106,6 +106,38 @@ func proveFromMirror(t *testing.T, st *store.Store, log store.MirroredLog, root 
 	if _, err := st.ProveMirrored(t.Context(), log, 361, []int64{0}); err == nil {
 		t.Error("a leaf is proven in a tree that there is not")
 	}
+	for _, from := range []int64{0, 1, 99, 256, 360} {
+		before := ledger.Checkpoint{Origin: log.Origin, Size: from, Root: rootOf(t, from)}
+		proof, err := st.ContinueMirrored(t.Context(), log, from, 360)
+		wantError(t, nil, err)
+		wantError(t, nil, proof.Check(before, checkpoint))
+	}
+	for _, c := range [][2]int64{{-1, 360}, {361, 360}, {0, 361}} {
+		if _, err := st.ContinueMirrored(t.Context(), log, c[0], c[1]); err == nil {
+			t.Errorf("that %d leaves continue %d is proven", c[1], c[0])
+		}
+	}
+}
+
+// rootOf is the root of the first leaves that mirrors writes.
+func rootOf(t *testing.T, size int64) ledger.Hash {
+	t.Helper()
+	var stored []ledger.Hash
+	reader := ledger.HashReaderFunc(func(indexes []int64) ([]ledger.Hash, error) {
+		hashes := make([]ledger.Hash, len(indexes))
+		for i, index := range indexes {
+			hashes[i] = stored[index]
+		}
+		return hashes, nil
+	})
+	for number := range size {
+		hashes, _, err := ledger.Append(number, fmt.Appendf(nil, "leaf %d", number), reader)
+		wantError(t, nil, err)
+		stored = append(stored, hashes...)
+	}
+	root, err := ledger.Root(size, reader)
+	wantError(t, nil, err)
+	return root
 }
 
 // proveByTiles reads the mirror as a stranger's client does.

@@ -267,11 +267,19 @@ func whoMayApprove(t *testing.T, h *House) {
 		trust.Roster.People = append(trust.Roster.People,
 			evidence.RosterPerson{Person: admin.Person, Passkeys: []evidence.Passkey{h.World.Pinned(admin.Passkey, admin.Person.Groups)}})
 	})
+	view, err := h.Request(t.Context(), h.World.Alice, v.ID)
+	wantError(t, nil, err)
+	before := len(view.Approvers[0])
+	ops := linkedByRoster(t, h)
+	if view, err = h.Request(t.Context(), h.World.Alice, v.ID); err != nil || len(view.Approvers[0]) != before {
+		t.Errorf("%d approvers become %v: %v", before, view.Approvers[0], err)
+	}
 	for name, test := range map[string]struct {
 		by   policies.Person
 		code string
 	}{
-		"herself": {h.World.Alice, access.CodeForbidden}, "her alias": {admin.Person, access.CodeForbidden},
+		"hers by way of another": {ops, access.CodeRequestNotFound},
+		"herself":                {h.World.Alice, access.CodeForbidden}, "her alias": {admin.Person, access.CodeForbidden},
 		"an administrator": {h.World.Dana.Person, access.CodeForbidden}, "somebody": {evidencetest.Person("mallory", "sre-leads"), access.CodeRequestNotFound},
 		"a reviewer": {h.Dave(), access.CodeForbidden}, "a passkey without groups": {h.World.Erin.Person, access.CodeRequestNotFound},
 	} {

@@ -91,9 +91,33 @@ func conflicting(t *testing.T, h *House) {
 	alias := evidencetest.Person("alice-admin", "engineering")
 	_, err = h.Service.Ask(t.Context(), alias, keys)
 	wantCode(t, access.CodePolicyRefused, err)
+	// One that only somebody in the roster links: by address to him, by alias to her.
+	ops := linkedByRoster(t, h)
+	_, err = h.Service.Ask(t.Context(), ops, keys)
+	wantCode(t, access.CodePolicyRefused, err)
+	held, err := h.Member(t.Context(), h.World.Dana.Person, ops.Subject)
+	wantError(t, nil, err)
+	if len(held.Holds) == 0 {
+		t.Error("a suspension would leave what another identity holds")
+	}
 	h.Clock.Move(time.Hour) // its time is over; nobody has written that down
 	_, err = h.Service.Ask(t.Context(), h.World.Alice, keys)
 	wantError(t, nil, err)
+}
+
+// linkedByRoster is an identity that is Alice's by way of an alias of hers that the
+// roster knows under another address.
+func linkedByRoster(t *testing.T, h *House) policies.Person {
+	t.Helper()
+	admin, ops := evidencetest.Person("alice-admin"), evidencetest.Person("ops", "engineering", "sre-leads")
+	admin.Email, ops.Email = "ops@example.com", "OPS@example.com"
+	h.Signer.ChangeTrust(func(trust *evidence.Trust) {
+		for _, p := range []policies.Person{admin, ops} {
+			passkey := evidencetest.NewPasskey(t, evidencetest.RelyingParty, evidencetest.Origin)
+			trust.Roster.People = append(trust.Roster.People, evidence.RosterPerson{Person: p, Passkeys: []evidence.Passkey{h.World.Pinned(passkey, p.Groups)}})
+		}
+	})
+	return ops
 }
 
 func timeEnds(t *testing.T, h *House) {
@@ -189,6 +213,18 @@ func endedMeanwhile(t *testing.T, h *House) {
 	_, err = h.StartSession(t.Context(), Start(v, certificates[0], "session-000000000001"))
 	wantCode(t, access.CodeSessionRefused, err)
 	same(t, "state", access.Ended, h.stored(t, v.ID).State)
+	// Nor does evidence hand it out while it is good, to whomever.
+	shown := func(by policies.Person) string {
+		found, err := h.Evidence(t.Context(), by, v.ID)
+		wantError(t, nil, err)
+		same(t, "certificates", 1, len(found.Certificates))
+		return found.Certificates[0].Certificate
+	}
+	for _, by := range []policies.Person{h.World.Alice, h.World.Dana.Person} {
+		same(t, "shown while it is good", "", shown(by))
+	}
+	h.Clock.Move(certificates[0].Ends.Sub(h.Clock.Now()))
+	same(t, "shown after its end", certificates[0].Certificate, shown(h.World.Alice))
 }
 
 func silentSigner(t *testing.T, h *House) {

@@ -303,6 +303,12 @@ func ownWord(t *testing.T, h *House) {
 	good := word(evidence.EndWithdrawn, h.World.Login)
 	_, err = h.Withdraw(ctx, alice, v.ID, "done", good)
 	wantError(t, nil, err)
+	view, err := h.Request(ctx, alice, v.ID)
+	wantError(t, nil, err)
+	if last := view.Timeline[len(view.Timeline)-1].Event; !strings.Contains(last.Text, "The login key of Alice's sign-in signed that.") ||
+		!strings.Contains(string(last.Data), good.Signed.Signature) || !strings.Contains(string(last.Data), good.LoginKey) {
+		t.Errorf("the timeline says %q with %s", last.Text, last.Data)
+	}
 	waiting := read(t, h.Store, func(r access.Reader) ([]access.Ending, error) { return r.Endings(h.Clock.Now(), 10) })
 	if len(waiting) != 1 || waiting[0].Evidence == nil || *waiting[0].Evidence != good.Signed {
 		t.Errorf("the ending on its way is %+v", waiting)
@@ -325,6 +331,26 @@ func members(t *testing.T, h *House) {
 	same(t, "the roster", []string{"Bob", "Carol", "Dana", "Erin"}, names)
 	same(t, "Bob's passkey", []string{"sre-leads"}, pinned[0].Passkeys[0].Groups)
 	same(t, "what Dana may", []string{"suspend", "groups", "delete", "remove-passkey"}, pinned[0].May)
+	var paged []string
+	var after policies.Subject
+	for range 5 {
+		page, next, err := h.Members(ctx, dana.Person, false, access.PeopleQuery{After: after, Limit: 2})
+		wantError(t, nil, err)
+		for _, m := range page {
+			paged = append(paged, m.Person.Name)
+		}
+		if after = next; after == (policies.Subject{}) {
+			break
+		}
+	}
+	same(t, "the roster in pages", names, paged)
+	lost, _, err := h.Members(ctx, dana.Person, false, access.PeopleQuery{After: policies.Subject{Issuer: "https://x", Subject: "y"}})
+	wantError(t, nil, err)
+	found, _, err := h.Members(ctx, dana.Person, false, access.PeopleQuery{Person: strings.ToUpper(h.World.Carol.Person.Email)})
+	wantError(t, nil, err)
+	if len(lost) != 0 || len(found) != 1 || found[0].Person.Name != "Carol" {
+		t.Errorf("behind a stranger: %v; Carol alone: %v", lost, found)
+	}
 	known, next, err := h.Members(ctx, h.World.Carol.Person, true, access.PeopleQuery{Person: strings.ToUpper(alice.Email)})
 	wantError(t, nil, err)
 	if len(known) != 1 || known[0].Person.Subject != alice.Subject || known[0].Pinned || !slices.Equal(known[0].May, []string{"suspend"}) || next.Subject != "" {
