@@ -27,13 +27,14 @@ func whole() *Bundle {
 				Groups:         []string{"administrators"},
 				Authenticators: []Authenticator{{AAGUID: strings.Repeat("a", 32), Name: "A key", Roots: []string{"one"}}},
 			},
+			TPMMakers:   []TPMMaker{{Name: "Acme", Roots: []string{"one"}}},
 			Inventories: []Inventory{{Name: "fleet", Key: ed25519Key, Labels: map[string][]string{"env": {"dev"}}}},
 		},
 		roles: []Role{{
 			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{map[string]string{"env": "dev"}},
 			Logins: []string{"app"}, Duration: Duration{1800e9, 3600e9}, Reason: "required",
 			Approval: []Stage{{"lead", []string{"leads"}, 1}, {"security", []string{"security"}, 2}}, Conflicts: []string{"keys"},
-			Device: DeviceRule{Required: true, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}}},
+			Device: DeviceRule{Required: true, Held: HeldTPM, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}}},
 		}},
 		targets: []Target{{Name: "web-1", Address: "localhost:22", HostKey: ed25519Key, Labels: map[string]string{"env": "dev"}}},
 	}
@@ -86,7 +87,7 @@ func TestDifferenceInWords(t *testing.T) {
 		"a stage's groups": {role(func(r *Role) { r.Approval[1].Groups = []string{"interns"} }), []string{"shell: in the stage security, members of interns may approve.", "shell: in the stage security, members of security may no longer approve."}},
 		"stages in order":  {role(func(r *Role) { slices.Reverse(r.Approval) }), []string{"shell: its stages stand in another order."}},
 		"a conflict less":  {role(func(r *Role) { r.Conflicts = nil }), []string{"shell: it no longer conflicts with keys."}},
-		"any machine": {role(func(r *Role) { r.Device = DeviceRule{} }), []string{"shell: it may be used from any machine.", "shell: the machine need no longer say in what state it is.",
+		"any machine": {role(func(r *Role) { r.Device = DeviceRule{} }), []string{"shell: it may be used from any machine.", "shell: the machine's key may be held in a file.", "shell: the machine need no longer say in what state it is.",
 			"shell: the machine's firewall need no longer be on.", "shell: the machine's system was updated at most any number of days ago instead of 30 days.",
 			"shell: Falcon no longer counts as protection that must run on the machine."}},
 		"posture": {role(func(r *Role) {

@@ -150,7 +150,33 @@ func enrol(ctx context.Context, e *environment, who *account.Account, client *ap
 	if err != nil {
 		return none, err
 	}
-	return client.EnrolDevice(ctx, api.DeviceEnrolment{
+	enrolment := api.DeviceEnrolment{
 		Statement: text, Possession: evidence.SignatureOfDevice(possession), Signature: who.Sign(text).Signature, Login: login.Binding(who.Login),
-	})
+	}
+	if key.Held() == device.HeldInTPM {
+		if err := prove(ctx, client, key, &enrolment); err != nil {
+			return none, err
+		}
+	}
+	return client.EnrolDevice(ctx, enrolment)
+}
+
+// prove adds what shows that the TPM holds the key: its proof, and its answer to the
+// signer's challenge.
+func prove(ctx context.Context, client *api.Client, key *device.Key, enrolment *api.DeviceEnrolment) error {
+	p := key.Proof()
+	enrolment.TPM = &api.TPMProof{
+		Endorsement: p.Endorsement, Certificate: p.Certificate, Attestation: api.TPMCertified(p.Attestation),
+		Creation: p.Creation, Key: api.TPMCertified(p.Key),
+	}
+	challenge, err := client.ChallengeDevice(ctx, *enrolment)
+	if err != nil {
+		return err
+	}
+	answer, err := key.Answer(ctx, evidence.DeviceChallenge(challenge))
+	if err != nil {
+		return fmt.Errorf("answering the signer's challenge: %w", err)
+	}
+	enrolment.Answer = (*api.TPMAnswer)(&answer)
+	return nil
 }

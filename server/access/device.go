@@ -11,19 +11,40 @@ import (
 	"stint/server/evidence"
 )
 
-// EnrolDevice takes a device's key as the caller's, in the signer. Their login key,
-// which the broker does not hold, and the device's own signed it.
-func (s *Service) EnrolDevice(ctx context.Context, by policies.Person, e evidence.DeviceEvidence) (DeviceView, error) {
-	statement, err := evidence.DecodeAs[*evidence.Device](e.Statement)
-	if err != nil {
-		return DeviceView{}, invalid("statement", "This is not a device statement; update the command line.").because(err)
-	}
-	if statement.Person != by.Subject {
-		return DeviceView{}, fail(Forbidden, CodeForbidden, "A device is enrolled by its own person only.")
+// ChallengeDevice asks the signer for a challenge of the TPM that is said to hold the
+// key of a device, which the caller is enrolling.
+func (s *Service) ChallengeDevice(ctx context.Context, by policies.Person, e evidence.DeviceEvidence) (evidence.DeviceChallenge, error) {
+	if _, err := ownDevice(by, e); err != nil {
+		return evidence.DeviceChallenge{}, err
 	}
 	calling, cancel := context.WithTimeout(ctx, signerPatience)
 	defer cancel()
-	if err := s.config.Signer.EnrolDevice(calling, e); err != nil {
+	return s.config.Signer.ChallengeDevice(calling, e)
+}
+
+// ownDevice reads the statement that enrols a device, which is the caller's.
+func ownDevice(by policies.Person, e evidence.DeviceEvidence) (*evidence.Device, error) {
+	statement, err := evidence.DecodeAs[*evidence.Device](e.Statement)
+	if err != nil {
+		return nil, invalid("statement", "This is not a device statement; update the command line.").because(err)
+	}
+	if statement.Person != by.Subject {
+		return nil, fail(Forbidden, CodeForbidden, "A device is enrolled by its own person only.")
+	}
+	return statement, nil
+}
+
+// EnrolDevice takes a device's key as the caller's, in the signer. Their login key,
+// which the broker does not hold, and the device's own signed it, and its TPM has
+// answered if it has one.
+func (s *Service) EnrolDevice(ctx context.Context, by policies.Person, e evidence.DeviceEvidence, answer *evidence.DeviceAnswer) (DeviceView, error) {
+	statement, err := ownDevice(by, e)
+	if err != nil {
+		return DeviceView{}, err
+	}
+	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	defer cancel()
+	if err := s.config.Signer.EnrolDevice(calling, e, answer); err != nil {
 		return DeviceView{}, err
 	}
 	err = s.writeDown(ctx, func(c *change) error {

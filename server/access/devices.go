@@ -121,7 +121,8 @@ func (m moment) judgeDevice(r DeviceReader, role, device string) (reasons []poli
 		return []policies.Reason{{Rule: deviceBlocked, Text: "The device " + known.Name + " was blocked; speak with an administrator."}}, until, nil
 	}
 	// 2. The rule, by what the device last said.
-	judged := &policies.Device{ID: device, Name: known.Name}
+	judged := known.Facts()
+	judged.ID = device
 	posture, err := lastPosture(r, device)
 	if err != nil {
 		return nil, until, err

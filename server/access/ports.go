@@ -56,10 +56,12 @@ type Signer interface {
 	ChangeRoster(ctx context.Context, e evidence.ChangeEvidence) error
 	ChangePolicy(ctx context.Context, e evidence.PolicyEvidence) error
 	TakeInventory(ctx context.Context, e evidence.InventoryEvidence) error
+	// ChallengeDevice asks for a challenge of the TPM that is said to hold a device's key.
+	ChallengeDevice(ctx context.Context, e evidence.DeviceEvidence) (evidence.DeviceChallenge, error)
 	// EnrolDevice takes a device's key, and BlockDevice makes it count for nothing;
 	// trust is fetched anew before they return. A device that is blocked already is
-	// no error.
-	EnrolDevice(ctx context.Context, e evidence.DeviceEvidence) error
+	// no error. The answer is nil where a file holds the key.
+	EnrolDevice(ctx context.Context, e evidence.DeviceEvidence, answer *evidence.DeviceAnswer) error
 	BlockDevice(ctx context.Context, device string, by policies.Subject) error
 	// RotateKeys replaces keys of the signer's at once; trust is fetched anew before it
 	// returns. Purpose is one of evidence's Purpose constants, or all.

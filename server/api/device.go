@@ -15,13 +15,18 @@ const (
 	PathBlockDevice = "/api/devices/{device}/block"   // POST DeviceBlock -> Device: at once, without proof
 )
 
+// PathChallengeDevice asks what shows that a device's key is in a TPM, before the
+// device is enrolled: POST DeviceEnrolment -> DeviceChallenge.
+const PathChallengeDevice = "/api/devices/challenge"
+
 // Device is a machine whose key the signer knows.
 type Device struct {
 	ID       string        `json:"id"`
 	Name     string        `json:"name"`
 	Owner    Person        `json:"owner"`
 	Key      string        `json:"key" doc:"in authorized_keys form"`
-	Held     string        `json:"held" enum:"tpm,file" doc:"where the key is held, as its owner says"`
+	Held     string        `json:"held" enum:"tpm,file" doc:"where the key is held; tpm is proven"`
+	Maker    string        `json:"maker,omitempty" doc:"who certified its TPM, of the makers that the policy lists; absent for none"`
 	Enrolled time.Time     `json:"enrolled"`
 	Posture  *Posture      `json:"posture,omitempty" doc:"what the machine last said of itself; absent if it told none"`
 	Blocked  *Suspension   `json:"blocked,omitempty" doc:"since when it counts for nothing"`
@@ -62,6 +67,37 @@ type DeviceEnrolment struct {
 	Possession string       `json:"possession" minLength:"1" maxLength:"128" doc:"by the device's key, base64url"`
 	Signature  string       `json:"signature" minLength:"1" maxLength:"128" doc:"by the login key, base64url"`
 	Login      LoginBinding `json:"login"`
+	TPM        *TPMProof    `json:"tpm,omitempty" doc:"exactly where the statement says that a TPM holds the key"`
+	Answer     *TPMAnswer   `json:"answer,omitempty" doc:"the TPM's, to a challenge about the rest of this"`
+}
+
+// TPMProof is what a TPM says of a device's key (docs/formats/evidence.md).
+type TPMProof struct {
+	Endorsement []byte       `json:"endorsement,omitempty" doc:"endorsement key, PKIX DER"`
+	Certificate []byte       `json:"certificate,omitempty" doc:"of the endorsement key, X.509 DER"`
+	Attestation TPMCertified `json:"attestation" doc:"the attestation key, by itself"`
+	Creation    []byte       `json:"creation" doc:"of the attestation key: TPMS_CREATION_DATA"`
+	Key         TPMCertified `json:"key" doc:"the device's key, by the attestation key"`
+}
+
+// TPMCertified is what a TPM states of a key.
+type TPMCertified struct {
+	Public    []byte `json:"public" doc:"TPMT_PUBLIC"`
+	Statement []byte `json:"statement" doc:"TPMS_ATTEST"`
+	Signature []byte `json:"signature" doc:"TPMT_SIGNATURE"`
+}
+
+// DeviceChallenge is sealed to the TPM that is said to hold a device's key.
+type DeviceChallenge struct {
+	Credential []byte    `json:"credential" doc:"TPM2B_ID_OBJECT"`
+	Secret     []byte    `json:"secret" doc:"TPM2B_ENCRYPTED_SECRET"`
+	Expires    time.Time `json:"expires"`
+}
+
+// TPMAnswer is what the TPM found in a DeviceChallenge.
+type TPMAnswer struct {
+	Secret  []byte    `json:"secret"`
+	Expires time.Time `json:"expires" doc:"the challenge's"`
 }
 
 // SignedByDevice is a statement that a device's key signed.
@@ -92,6 +128,11 @@ func (c *Client) Devices(ctx context.Context, everybody bool, limit int, cursor 
 	}
 	set(query, "cursor", cursor)
 	return call[Devices](ctx, c, http.MethodGet, PathDevices, query, nil)
+}
+
+// ChallengeDevice asks for a challenge of the TPM that holds a device's key.
+func (c *Client) ChallengeDevice(ctx context.Context, in DeviceEnrolment) (DeviceChallenge, error) {
+	return call[DeviceChallenge](ctx, c, http.MethodPost, PathChallengeDevice, nil, in)
 }
 
 // EnrolDevice takes a device's key as the caller's.

@@ -154,6 +154,11 @@ type InventoryEntry struct {
 // DeviceEntry records a device that was enrolled.
 type DeviceEntry struct {
 	Evidence DeviceEvidence `json:"evidence"`
+	// MakerRoot is what the evidence proves by the policy of the moment, see
+	// EnrolledDevice.
+	MakerRoot string `json:"maker_root,omitempty"`
+	// Answered: the TPM answered the signer's challenge. That is the signer's word.
+	Answered bool `json:"answered,omitempty"`
 }
 
 // DeviceBlockEntry records that a device was blocked. It needs no proof.

@@ -116,6 +116,9 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathDevice, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.DeviceRequest) (any, error) {
 		return s.enrolDevice(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathChallengeDevice, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.ChallengeRequest) (any, error) {
+		return s.challenge(ctx, in)
+	})))
 	mux.Handle("POST "+wire.PathBlockDevice, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.BlockDeviceRequest) (any, error) {
 		return s.blockDevice(ctx, in)
 	})))

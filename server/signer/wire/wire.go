@@ -151,6 +151,9 @@ type InventoryRequest struct {
 // DeviceRequest asks to take a device's key as its person's.
 type DeviceRequest struct {
 	Evidence evidence.DeviceEvidence `json:"evidence"`
+	// Answer is the device's TPM's to a challenge about this very evidence; nil where a
+	// file holds the key.
+	Answer *evidence.DeviceAnswer `json:"answer,omitempty"`
 }
 
 // BlockDeviceRequest says that nothing a device signs counts any more. It needs no

@@ -25,6 +25,7 @@ type (
 func (p *Portal) registerDevices(r registrar) {
 	operation(r, http.MethodGet, api.PathDevices, "devices", "A page of devices, newest first", p.devices)
 	operation(r, http.MethodPost, api.PathDevices, "enrol-device", "Take a device's key as the caller's", p.enrolDevice, created())
+	operation(r, http.MethodPost, api.PathChallengeDevice, "challenge-device", "Challenge the TPM that holds a device's key", p.challengeDevice)
 	operation(r, http.MethodPost, api.PathPosture, "report-posture", "A device says in what state it is", p.reportPosture)
 	operation(r, http.MethodPost, api.PathBlockDevice, "block-device", "Make a device count for nothing, at once", p.blockDevice)
 }
@@ -45,6 +46,7 @@ func (p *Portal) toDevice(v access.DeviceView, by policies.Person) api.Device {
 		shown.Blocked = &api.Suspension{At: block.At.UTC(), By: somebody(block.By), Reason: block.Reason}
 	}
 	policy := p.policy()
+	shown.Maker, _ = policy.TPMMaker(v.MakerRoot)
 	for _, rule := range v.Rules {
 		if v.Person == by.Subject && !policy.MayAsk(by, rule.Role) {
 			continue
@@ -83,11 +85,31 @@ func (p *Portal) devices(ctx context.Context, in *devicesInput) (*body[api.Devic
 }
 
 func (p *Portal) enrolDevice(ctx context.Context, in *onlyBody[api.DeviceEnrolment]) (*body[api.Device], error) {
-	v, err := p.config.Flow.EnrolDevice(ctx, personOf(ctx), evidence.DeviceEvidence{
-		Statement: in.Body.Statement, Possession: in.Body.Possession,
-		Login: evidence.LoginProof{Binding: fromBinding(in.Body.Login), Signature: in.Body.Signature},
-	})
+	v, err := p.config.Flow.EnrolDevice(ctx, personOf(ctx), fromDeviceEnrolment(in.Body), (*evidence.DeviceAnswer)(in.Body.Answer))
 	return p.shownDevice(ctx, v, err)
+}
+
+func (p *Portal) challengeDevice(ctx context.Context, in *onlyBody[api.DeviceEnrolment]) (*body[api.DeviceChallenge], error) {
+	challenge, err := p.config.Flow.ChallengeDevice(ctx, personOf(ctx), fromDeviceEnrolment(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	return &body[api.DeviceChallenge]{api.DeviceChallenge(challenge)}, nil
+}
+
+// fromDeviceEnrolment is all but the TPM's answer.
+func fromDeviceEnrolment(in api.DeviceEnrolment) evidence.DeviceEvidence {
+	e := evidence.DeviceEvidence{
+		Statement: in.Statement, Possession: in.Possession,
+		Login: evidence.LoginProof{Binding: fromBinding(in.Login), Signature: in.Signature},
+	}
+	if p := in.TPM; p != nil {
+		e.TPM = &evidence.TPMProof{
+			Endorsement: p.Endorsement, Certificate: p.Certificate, Attestation: evidence.TPMCertified(p.Attestation),
+			Creation: p.Creation, Key: evidence.TPMCertified(p.Key),
+		}
+	}
+	return e
 }
 
 func (p *Portal) reportPosture(ctx context.Context, in *deviceBody[api.SignedByDevice]) (*body[api.Device], error) {

@@ -41,7 +41,11 @@ func NewHouse(t testing.TB, st *store.Store) *House {
 	t.Helper()
 	w := evidencetest.NewWorld(t)
 	h := &House{World: w, Store: st, Clock: NewClock(w.Now), Notices: &Notices{}}
-	h.Signer = &Signer{trust: w.Trust, clock: h.Clock, ended: map[string]string{}}
+	challenger, err := evidence.NewChallenger(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Signer = &Signer{trust: w.Trust, clock: h.Clock, ended: map[string]string{}, challenger: challenger}
 	h.Signer.changed = h.usePolicy
 	h.SetPolicy(t, evidencetest.Policy)
 	h.Service = h.Another(t)
@@ -196,6 +200,8 @@ type Signer struct {
 	down    error
 	unheard bool
 	changed func(*policies.Bundle) // a policy came into force
+	// challenger challenges devices' TPMs.
+	challenger *evidence.Challenger
 	// Before, if set, runs in the middle of SignSession, of Enrol and of changes.
 	Before func()
 }
@@ -357,14 +363,34 @@ func (s *Signer) TakeInventory(_ context.Context, e evidence.InventoryEvidence) 
 	})
 }
 
-// EnrolDevice verifies, and keeps the device.
-func (s *Signer) EnrolDevice(_ context.Context, e evidence.DeviceEvidence) error {
-	return s.judge(func() error {
+// ChallengeDevice verifies, and challenges.
+func (s *Signer) ChallengeDevice(_ context.Context, e evidence.DeviceEvidence) (challenge evidence.DeviceChallenge, err error) {
+	err = s.judge(func() error {
 		v, err := evidence.VerifyDevice(e, s.trust, s.clock.Now())
 		if err != nil {
 			return err
 		}
-		s.trust.Devices = s.trust.Devices.Enrol(v.Device(), s.clock.Now())
+		challenge, err = s.challenger.Challenge(v, s.clock.Now())
+		return err
+	})
+	return challenge, err
+}
+
+// EnrolDevice verifies, and keeps the device.
+func (s *Signer) EnrolDevice(_ context.Context, e evidence.DeviceEvidence, answer *evidence.DeviceAnswer) error {
+	return s.judge(func() error {
+		v, err := evidence.VerifyDevice(e, s.trust, s.clock.Now())
+		if err == nil && answer != nil {
+			v, err = s.challenger.Answered(v, *answer, s.clock.Now())
+		}
+		if err != nil {
+			return err
+		}
+		entry, err := v.Entry()
+		if err != nil {
+			return err
+		}
+		s.trust.Devices = s.trust.Devices.Enrol(v.Device(), entry.MakerRoot, s.clock.Now())
 		return nil
 	})
 }
