@@ -82,7 +82,7 @@ func enrollDevice(ctx context.Context, e *environment, told enrolling) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.out, "Enrolled as %s (%s).\n", plain(enrolled.Name), plain(enrolled.ID))
+	fmt.Fprintf(e.out, "Enrolled as %s (%s), with its key in %s.\n", plain(enrolled.Name), plain(enrolled.ID), plain(place(enrolled)))
 	return nil
 }
 

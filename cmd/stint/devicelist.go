@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"stint/server/api"
+	"stint/server/evidence"
 )
 
 func deviceListCommand(e *environment) *cobra.Command {
@@ -33,13 +34,24 @@ func deviceListCommand(e *environment) *cobra.Command {
 			if d.Posture != nil {
 				said = clock(d.Posture.At)
 			}
-			rows = append(rows, []string{d.ID, d.Name, d.Owner.Name, d.Held + ", as its owner says", said, state})
+			rows = append(rows, []string{d.ID, d.Name, d.Owner.Name, place(d), said, state})
 		}
 		return tablePage(e.out, []string{"DEVICE", "NAME", "OWNER", "KEY HELD IN", "LAST SAID", "STATE"}, rows, page.Cursor)
 	})
 	command.Flags().BoolVar(&everybody, "everybody", false, "everybody's devices (administrators and reviewers)")
 	command.Flags().StringVar(&cursor, "cursor", "", "the page after this")
 	return command
+}
+
+// place says where a device's key is, as it was proven when the device was enrolled.
+func place(d api.Device) string {
+	switch {
+	case d.Held == evidence.HeldFile:
+		return "a file"
+	case d.Maker == "":
+		return "a TPM of no known maker"
+	}
+	return "a TPM of " + d.Maker
 }
 
 func deviceBlockCommand(e *environment) *cobra.Command {

@@ -25,7 +25,7 @@ type Device struct {
 	Name     string        `json:"name"`
 	Owner    Person        `json:"owner"`
 	Key      string        `json:"key" doc:"in authorized_keys form"`
-	Held     string        `json:"held" enum:"tpm,file" doc:"where the key is held; tpm is proven"`
+	Held     string        `json:"held" enum:"tpm,file" doc:"where the key is held; of a tpm, the TPM said so and answered a challenge"`
 	Maker    string        `json:"maker,omitempty" doc:"who certified its TPM, of the makers that the policy lists; absent for none"`
 	Enrolled time.Time     `json:"enrolled"`
 	Posture  *Posture      `json:"posture,omitempty" doc:"what the machine last said of itself; absent if it told none"`

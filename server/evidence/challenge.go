@@ -85,7 +85,8 @@ func (c *Challenger) secret(v VerifiedDevice, expires time.Time) []byte {
 	mac := hmac.New(sha256.New, c.key[:])
 	io.WriteString(mac, "stint device challenge 1\n")
 	for _, part := range [][]byte{
-		[]byte(held.evidence.Statement), held.tpm.proof.Endorsement, held.tpm.proof.Attestation.Public, []byte(expires.UTC().Format(time.RFC3339)),
+		[]byte(held.evidence.Statement), held.tpm.proof.Endorsement, held.tpm.proof.Certificate, held.tpm.proof.Attestation.Public,
+		[]byte(expires.UTC().Format(time.RFC3339)),
 	} {
 		var length [8]byte
 		binary.BigEndian.PutUint64(length[:], uint64(len(part)))

@@ -278,6 +278,9 @@ func TestChallenge(t *testing.T) {
 		"for another endorsement key": {check: "challenge-answer", alter: func(w *tpmWorld, e *evidence.DeviceEvidence, _ **evidence.Challenger, _ *evidence.DeviceAnswer) {
 			e.TPM.Endorsement, e.TPM.Certificate = evidencetest.NewTPM(w.t, 1).Proof(w.t, w.laptop).Endorsement, nil
 		}},
+		"for another certificate": {check: "challenge-answer", alter: func(w *tpmWorld, e *evidence.DeviceEvidence, _ **evidence.Challenger, _ *evidence.DeviceAnswer) {
+			e.TPM.Certificate = nil
+		}},
 		"for another attestation key": {check: "challenge-answer", alter: func(w *tpmWorld, e *evidence.DeviceEvidence, _ **evidence.Challenger, _ *evidence.DeviceAnswer) {
 			e.TPM = evidencetest.NewTPM(w.t, 0).Proof(w.t, w.laptop)
 		}},

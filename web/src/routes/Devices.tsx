@@ -86,7 +86,7 @@ function DeviceCard({ device }: { device: Device }) {
       <p className={styles.for}>
         {device.blocked && <StateBadge state="blocked" />}
         <span>
-          {device.held === 'tpm' ? 'its key is in its TPM, as its owner says' : 'its key is in a file: whoever copies the file has it'}
+          <Held device={device} />
         </span>
       </p>
       {device.blocked && (
@@ -116,6 +116,21 @@ function DeviceCard({ device }: { device: Device }) {
       )}
       <Block device={device} open={blocking} onClose={() => setBlocking(false)} />
     </article>
+  )
+}
+
+/** Where the key is; what is said of a TPM was proven when the device was enrolled. */
+function Held({ device }: { device: Device }) {
+  if (device.held === 'file') {
+    return 'its key is in a file: whoever copies the file has it'
+  }
+  if (!device.maker) {
+    return 'its key is in a TPM that no maker in the policy certified: software can pass for one'
+  }
+  return (
+    <>
+      its key is in its TPM, certified by <bdi>{device.maker}</bdi>
+    </>
   )
 }
 
