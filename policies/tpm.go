@@ -111,9 +111,11 @@ func (b *Bundle) judgeHeld(rule DeviceRule, role string, device Device) []Reason
 	switch {
 	case device.Held != HeldTPM:
 		reason.Text = fmt.Sprintf("%s is used with a key that is held in a TPM, and this machine's is in a file; make another with `stint device enroll --replace`.", role)
+	case device.MakerRoot == "":
+		reason.Text = fmt.Sprintf("%s is used with a key in a TPM of a maker that the policy lists, and none had certified this machine's when it was enrolled; "+
+			"if one is listed by now that has, use `stint device enroll --replace`.", role)
 	case !listed:
-		reason.Text = fmt.Sprintf("%s is used with a key in a TPM of a known maker, and when this machine was enrolled no maker that the policy lists had certified its TPM; "+
-			"speak with an administrator, and if the maker was listed meanwhile, use `stint device enroll --replace`.", role)
+		reason.Text = fmt.Sprintf("%s is used with a key in a TPM of a maker that the policy lists, and this machine's is of one that it lists no longer; speak with an administrator.", role)
 	default:
 		reason.Met, reason.Text = true, fmt.Sprintf("The key of %s is held in a TPM that %s certified.", device.Name, maker)
 	}

@@ -120,7 +120,8 @@ func TestJudgeHeld(t *testing.T) {
 		"in a file, with a maker":    {Device{Held: HeldFile, MakerRoot: digest(text)}, "production-shell is used with a key that is held in a TPM, and this machine's is in a file; make another with `stint device enroll --replace`."},
 		"nowhere":                    {Device{}, "production-shell is used with a key that is held in a TPM, and this machine's is in a file; make another with `stint device enroll --replace`."},
 		"in a TPM of nobody":         {Device{Held: HeldTPM}, unknownMaker},
-		"in a TPM of somebody else":  {Device{Held: HeldTPM, MakerRoot: digest(other)}, unknownMaker},
+		"in a TPM of somebody else": {Device{Held: HeldTPM, MakerRoot: digest(other)},
+			"production-shell is used with a key in a TPM of a maker that the policy lists, and this machine's is of one that it lists no longer; speak with an administrator."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -140,8 +141,8 @@ func TestJudgeHeld(t *testing.T) {
 	}
 }
 
-const unknownMaker = "production-shell is used with a key in a TPM of a known maker, and when this machine was enrolled no maker that the policy lists had certified its TPM; " +
-	"speak with an administrator, and if the maker was listed meanwhile, use `stint device enroll --replace`."
+const unknownMaker = "production-shell is used with a key in a TPM of a maker that the policy lists, and none had certified this machine's when it was enrolled; " +
+	"if one is listed by now that has, use `stint device enroll --replace`."
 
 func TestHeldLoads(t *testing.T) {
 	t.Parallel()

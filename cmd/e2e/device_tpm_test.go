@@ -41,7 +41,7 @@ func TestDeviceInTPM(t *testing.T) {
 	enrol("Enrolled as In a file", "--file", "--name", "In a file")
 	s.alice.refused([]string{"this machine's is in a file"}, "stint", "ssh", "web-1", "true")
 	enrol("in a TPM of no known maker", "--tpm", startTPM(t), "--name", "In software")
-	s.alice.refused([]string{"no maker that the policy lists had certified its TPM"}, "stint", "ssh", "web-1", "true")
+	s.alice.refused([]string{"none had certified this machine's when it was enrolled"}, "stint", "ssh", "web-1", "true")
 
 	// 2. One in a TPM of the maker's.
 	enrol("in a TPM of Acme", "--tpm", startTPMWith(t, certified), "--name", "In a TPM")

@@ -242,7 +242,7 @@ func verifyHeld(proof *TPMProof, device *Device, trust Trust, now time.Time) (tp
 	if err != nil {
 		return nil, "", err
 	}
-	makerRoot, err = verified.maker(policy, now)
+	makerRoot, err = verified.MakerRoot(policy, now)
 	return &verified, makerRoot, err
 }
 

@@ -242,11 +242,11 @@ var (
 	endorsementUsage = asn1.ObjectIdentifier{2, 23, 133, 8, 1}
 )
 
-// maker finds the first root of the makers in the policy to which the certificate of
-// the endorsement key leads, at a moment; empty where it leads to none, or there is no
-// certificate. The maker's other certificates, for something else than endorsement
-// keys, say nothing about TPMs.
-func (v VerifiedTPM) maker(policy *policies.Bundle, now time.Time) (root string, err error) {
+// MakerRoot finds the first root (see policies.RootDigest) of the makers in the policy
+// to which the certificate of the endorsement key leads, at a moment; empty where it
+// leads to none, or there is no certificate. The maker's other certificates, for
+// something else than endorsement keys, say nothing about TPMs. An error is a *Failure.
+func (v VerifiedTPM) MakerRoot(policy *policies.Bundle, now time.Time) (root string, err error) {
 	if v.certificate == nil || v.certificate.IsCA || !slices.ContainsFunc(v.certificate.UnknownExtKeyUsage, endorsementUsage.Equal) {
 		return "", nil
 	}

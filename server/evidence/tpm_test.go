@@ -2,9 +2,12 @@ package evidence_test
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/google/go-tpm/legacy/tpm2"
 
+	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 )
@@ -21,6 +25,9 @@ import (
 // recordedTPM is what an emulated TPM with a certificate said of a key.
 type recordedTPM struct {
 	DeviceKey string            `json:"device_key"`
+	Time      time.Time         `json:"time"`
+	Roots     []string          `json:"roots"` // in PEM: of the maker, and of the authority under it
+	MakerRoot string            `json:"maker_root"`
 	Proof     evidence.TPMProof `json:"proof"`
 }
 
@@ -35,6 +42,44 @@ func recorded(tb testing.TB) recordedTPM {
 		tb.Fatal(err)
 	}
 	return r
+}
+
+// The certificate of the vector leads over the authority to the root, whichever of
+// them the policy lists.
+func TestRecordedTPMHasAMaker(t *testing.T) {
+	t.Parallel()
+	r := recorded(t)
+	verified, err := evidence.VerifyTPM(r.Proof, r.DeviceKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := func(root string) string {
+		block, _ := pem.Decode([]byte(root))
+		sum := sha256.Sum256(block.Bytes)
+		return "sha256:" + hex.EncodeToString(sum[:])
+	}
+	for name, c := range map[string]struct {
+		roots []string
+		at    time.Time
+		want  string
+	}{
+		"both":               {r.Roots, r.Time, r.MakerRoot},
+		"the authority":      {r.Roots[1:], r.Time, digest(r.Roots[1])},
+		"the root alone":     {r.Roots[:1], r.Time, ""}, // what stands between is not known
+		"before it was made": {r.Roots, r.Time.AddDate(-1, 0, 0), ""},
+	} {
+		maker := "kind: Organization\ntpmMakers:\n- name: Acme\n  roots:\n"
+		for _, root := range c.roots {
+			maker += "  - |\n    " + strings.ReplaceAll(strings.TrimSpace(root), "\n", "\n    ") + "\n"
+		}
+		policy, err := policies.Parse(map[string]string{"policy.yaml": maker})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := verified.MakerRoot(policy, c.at); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, c.want)
+		}
+	}
 }
 
 // Nothing that is signed can be altered by a bit, and every part is needed.
