@@ -144,6 +144,9 @@ func (c TPMCertified) shape() error {
 	if statement.AttestedCertifyInfo == nil && statement.AttestedCreationInfo == nil {
 		return errors.New("its statement states something else")
 	}
+	if again, err := statement.Encode(); err != nil || !bytes.Equal(again, c.Statement) {
+		return errors.New("its statement is spelled in another way")
+	}
 	rest := bytes.NewBuffer(c.Signature)
 	signature, err := tpm2.DecodeSignature(rest)
 	if err != nil {

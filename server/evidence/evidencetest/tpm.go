@@ -75,7 +75,7 @@ func (p *TPM) Proof(t testing.TB, d *Device) *evidence.TPMProof {
 	check(t, err)
 	selection, err := tpmutil.Pack(uint32(1), tpm2.AlgSHA256, []byte{3, 0, 0, 0})
 	check(t, err)
-	parent, err := tpmutil.Pack(byte(1), tpm2.AlgSHA256, tpmutil.U16Bytes("\x00\x0bparent-of-32-bytes-parent-of-32-b"), tpmutil.U16Bytes("\x00\x0bparent-of-32-bytes-parent-of-32-b"), tpmutil.U16Bytes{})
+	parent, err := tpmutil.Pack(byte(1), tpm2.AlgSHA256, tpmutil.U16Bytes("\x00\x0bparent-of-32-bytes-parent-of-32-"), tpmutil.U16Bytes("\x00\x0bparent-of-32-bytes-parent-of-32-"), tpmutil.U16Bytes{})
 	check(t, err)
 	digest, err := tpmutil.Pack(tpmutil.U16Bytes(make([]byte, 32)))
 	check(t, err)
@@ -111,7 +111,7 @@ func public(t testing.TB, key *ecdsa.PublicKey, properties tpm2.KeyProp) (encode
 // states signs a statement about a key with the attestation key.
 func (p *TPM) states(t testing.TB, public []byte, kind tpmutil.Tag, name, more []byte) evidence.TPMCertified {
 	t.Helper()
-	statement, err := tpmutil.Pack(p.Magic, kind, tpmutil.U16Bytes("\x00\x0bsigner-of-32-bytes-signer-of-32-b"), tpmutil.U16Bytes{},
+	statement, err := tpmutil.Pack(p.Magic, kind, tpmutil.U16Bytes("\x00\x0bsigner-of-32-bytes-signer-of-32-"), tpmutil.U16Bytes{},
 		tpm2.ClockInfo{Clock: 1, ResetCount: 1, Safe: 1}, uint64(1), tpmutil.U16Bytes(name), tpmutil.U16Bytes(more))
 	check(t, err)
 	sum := sha256.Sum256(statement)

@@ -31,6 +31,7 @@ func Flow(t *testing.T, open Open) {
 		{"suspending", suspending}, {"suspending while the signer is away", suspendingAlone}, {"people", members},
 		{"an inventory", inventory}, {"an end in one's own word", ownWord},
 		{"a device that complies no more", deviceFails}, {"a device that falls silent", deviceSilent}, {"blocking a device", deviceBlocked},
+		{"a key in a TPM", deviceInTPM},
 		{"postures that do not count", posturesRefused}, {"devices are listed", devicesListed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
