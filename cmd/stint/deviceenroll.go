@@ -32,8 +32,8 @@ func deviceEnrollCommand(e *environment) *cobra.Command {
 		Short: "Make this machine's key, in its TPM where there is one, and enrol it",
 		Long: `Make this machine's key: in its TPM where there is one, so that nobody can copy
 it, in a file that only you may read otherwise. It says which. Then enrol it with
-the broker that you are signed in to: your login key and the new key sign it. A key
-that is there already is enrolled as it is.
+the broker that you are signed in to: your login key and the new key sign it, and the
+TPM proves that it holds the key. A key that is there already is enrolled as it is.
 
 A key that is replaced is gone: what was enrolled under it must be enrolled again.`,
 		Args: nothing,

@@ -159,6 +159,11 @@ func TestChallengesAreRefused(t *testing.T) {
 	for range 200 {
 		if _, err := w.signer.challenge(t.Context(), wire.ChallengeRequest{Evidence: good}); err != nil {
 			refused(t, err, "rate-limited")
+			// Nobody else's are used up.
+			bobs := good
+			bobs.Statement = strings.Replace(good.Statement, w.subject(w.alice).String(), w.subject(w.bob).String(), 1)
+			_, err = w.signer.challenge(t.Context(), wire.ChallengeRequest{Evidence: bobs})
+			refused(t, err, "evidence.possession")
 			return
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // enrolDevice would refuse, the answer aside, and keeps nothing.
 func (s *signer) challenge(ctx context.Context, in wire.ChallengeRequest) (evidence.DeviceChallenge, error) {
 	none := evidence.DeviceChallenge{}
-	if !s.changes.allow(wire.PathChallengeDevice, s.book.clock()) {
+	if !s.changes.allow(challengesOf(in.Evidence), s.book.clock()) {
 		return none, refuse(http.StatusTooManyRequests, "rate-limited", "Too many devices are being enrolled. Wait a minute.")
 	}
 	// 1. The provider's keys, fetched by the signer itself.
@@ -38,6 +38,16 @@ func (s *signer) challenge(ctx context.Context, in wire.ChallengeRequest) (evide
 		return none, refuseEvidence(err)
 	}
 	return challenge, nil
+}
+
+// challengesOf names the person whose challenges are counted together: whoever asks
+// without end must not use up the rest's.
+func challengesOf(e evidence.DeviceEvidence) string {
+	device, err := evidence.DecodeAs[*evidence.Device](e.Statement)
+	if err != nil {
+		return wire.PathChallengeDevice // it is refused in a moment
+	}
+	return wire.PathChallengeDevice + " " + device.Person.String()
 }
 
 // enrolDevice takes a device's key as its person's, if their login key and the

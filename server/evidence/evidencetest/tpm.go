@@ -3,13 +3,13 @@ package evidencetest
 import (
 	"bytes"
 	"crypto/aes"
-	"crypto/cipher"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/subtle"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -150,8 +150,15 @@ func (p *TPM) Answer(t testing.TB, c evidence.DeviceChallenge) (evidence.DeviceA
 	check(t, err)
 	block, err := aes.NewCipher(key)
 	check(t, err)
-	opened := make([]byte, rest.Len())
-	cipher.NewCFBDecrypter(block, make([]byte, aes.BlockSize)).XORKeyStream(opened, rest.Bytes())
+	// CFB mode, from zeros: each block of the stream is the block of text before it.
+	sealed, stream := rest.Bytes(), make([]byte, aes.BlockSize)
+	opened := make([]byte, len(sealed))
+	for i := 0; i < len(sealed); i += aes.BlockSize {
+		block.Encrypt(stream, stream)
+		end := min(i+aes.BlockSize, len(sealed))
+		subtle.XORBytes(opened[i:end], sealed[i:end], stream)
+		copy(stream, sealed[i:end])
+	}
 	var secret tpmutil.U16Bytes
 	_, err = tpmutil.Unpack(opened, &secret)
 	check(t, err)
