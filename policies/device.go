@@ -14,6 +14,9 @@ type DeviceRule struct {
 	Required bool `yaml:"required" json:"required"`
 	// Posture is what the machine must say of itself; nil asks nothing.
 	Posture *PostureRule `yaml:"posture" json:"posture,omitempty"`
+	// Fleet is what a Fleet server must say of the machine; nil asks nothing. The
+	// broker judges it, with JudgeFleet; JudgeDevice leaves it alone.
+	Fleet *FleetRule `yaml:"fleet" json:"fleet,omitempty"`
 }
 
 // PostureRule is what the machine must say of itself, and how lately.
@@ -198,6 +201,7 @@ func (l *loader) checkDevice(d document) {
 		// Whoever writes a rule means it to hold.
 		l.at(d, field("device"), "`device` says `required: true`, or is left out.")
 	}
+	l.checkFleet(d)
 	p := rule.Posture
 	if p == nil {
 		if find(d.node, field("device", "posture")) != nil {
@@ -264,4 +268,5 @@ func (d *differ) device(name string, old, now DeviceRule) {
 	}
 	d.members(before.Protection, after.Protection,
 		"%s: %s counts as protection that must run on the machine.", "%s: %s no longer counts as protection that must run on the machine.", name)
+	d.fleet(name, old.Fleet, now.Fleet)
 }
