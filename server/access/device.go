@@ -181,7 +181,15 @@ func (s *Service) outdate(ctx context.Context, id string) error {
 			return nil // it said so meanwhile
 		}
 		known, _ := c.trust.Devices.Find(session.Device)
-		return c.hangUpFor(session, known.Name, "What this machine last said of its state is too old; keep `stint device watch` running.")
+		reasons, _, err := c.judgeDevice(c, session.Role, session.Device)
+		if err != nil {
+			return err
+		}
+		why := policies.Objections(reasons)
+		if why == "" { // the role asks for less since
+			why = "What is known of this machine's state was too old."
+		}
+		return c.hangUpFor(session, known.Name, why)
 	})
 }
 
@@ -334,6 +342,12 @@ func (m moment) deviceView(r Reader, by policies.Person, known evidence.Enrolled
 	}
 	if v.Block == nil {
 		v.May = append(v.May, "block")
+	}
+	if v.Fleet, err = fleetBinding(r, known.ID); err != nil {
+		return v, err
+	}
+	if m.fleet && v.Block == nil && known.Person != by.Subject {
+		v.May = append(v.May, "bind-fleet")
 	}
 	for _, role := range m.policy.Roles() {
 		if !role.Device.Required {

@@ -63,8 +63,9 @@ type DeviceView struct {
 	Owner   policies.Person
 	Posture *evidence.Posture // nil where it told none
 	Block   *DeviceBlock      // nil while it counts; By may be zero
+	Fleet   *FleetBinding     // nil where it is bound to no host
 	Rules   []DeviceStanding  // by role
-	May     []string          // block
+	May     []string          // block, bind-fleet
 }
 
 // DeviceStanding is what a role's rule about devices makes of a device now.
@@ -105,9 +106,9 @@ func lastPosture(r DeviceReader, device string) (*evidence.Posture, error) {
 const deviceBlocked = "blocked"
 
 // judgeDevice says what a role's rule makes of the device that a certificate names;
-// none where it is empty. Until is when its last word is too old; zero where the role
-// does not ask.
-func (m moment) judgeDevice(r DeviceReader, role, device string) (reasons []policies.Reason, until time.Time, err error) {
+// none where it is empty. Until is when its last word, or Fleet's, is too old; zero
+// where the role does not ask.
+func (m moment) judgeDevice(r Reader, role, device string) (reasons []policies.Reason, until time.Time, err error) {
 	if device == "" {
 		return m.policy.JudgeDevice(role, nil, m.now), until, nil
 	}
@@ -132,7 +133,16 @@ func (m moment) judgeDevice(r DeviceReader, role, device string) (reasons []poli
 			until = posture.Issued.Add(rule.Device.Posture.Period)
 		}
 	}
-	return m.policy.JudgeDevice(role, judged, m.now), until, nil
+	reasons = m.policy.JudgeDevice(role, judged, m.now)
+	// 3. The rule, by what Fleet last said of it.
+	byFleet, fleetUntil, err := m.judgeFleet(r, role, device)
+	if err != nil {
+		return nil, until, err
+	}
+	if until.IsZero() || !fleetUntil.IsZero() && fleetUntil.Before(until) {
+		until = fleetUntil
+	}
+	return append(reasons, byFleet...), until, nil
 }
 
 // deviceOf is the device that activated a certificate; empty for none.

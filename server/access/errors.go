@@ -73,7 +73,10 @@ const (
 	CodeDeviceBlocked     = "device.blocked"
 	CodeDeviceRefused     = "device.refused" // the session's device does not comply with its role
 	CodePosture           = "device.posture" // what the device says does not hold, or is old
-	CodeClockBehind       = "clock.behind"   // giving stops until the clock is right
+	CodeFleetUnavailable  = "fleet.unavailable"
+	CodeFleetUnknown      = "fleet.unknown" // Fleet does not know the machine
+	CodeFleetTaken        = "fleet.taken"   // its host is another device's
+	CodeClockBehind       = "clock.behind"  // giving stops until the clock is right
 	CodeSignerRefused     = "signer.refused"
 	CodeSignerUnavailable = "signer.unavailable"
 	CodeBusy              = "store.busy" // lost every retry against other writers

@@ -93,6 +93,7 @@ type Reader interface {
 	PeopleReader
 	ChangeReader
 	DeviceReader
+	FleetReader
 	AuditReader
 	AlarmReader
 }
@@ -106,6 +107,7 @@ type Tx interface {
 	AlarmWriter
 	ChangeWriter
 	DeviceWriter
+	FleetWriter
 	// Append makes the event the audit log's next leaf and gives its index.
 	Append(e AuditEvent) (int64, error)
 }

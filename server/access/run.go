@@ -25,9 +25,13 @@ const (
 // proxy has gone silent. Access never depends on it. Run it once a process, and
 // wait for it to return.
 func (s *Service) Run(ctx context.Context) {
-	// Two loops, so that a signer that does not answer delays no expiry.
+	// Loops of their own, so that a signer or a Fleet server that does not answer
+	// delays no expiry.
 	sweeping, delivering := make(chan struct{}, 1), make(chan struct{}, 1)
 	var group sync.WaitGroup
+	if s.config.Fleet != nil {
+		group.Go(func() { s.loop(ctx, nil, s.askDue) })
+	}
 	group.Go(func() { s.spread(ctx, sweeping, delivering) })
 	group.Go(func() { s.loop(ctx, delivering, s.deliver) })
 	group.Go(func() { s.loop(ctx, sweeping, s.sweep) })

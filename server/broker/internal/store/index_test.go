@@ -36,6 +36,8 @@ func TestListsAreBackedByIndexes(t *testing.T) {
 		"SELECT * FROM suspensions WHERE next > 0 AND next <= 9 ORDER BY next LIMIT 5",
 		"SELECT * FROM device_blocks WHERE next > 0 AND next <= 9 ORDER BY next LIMIT 5",
 		"SELECT * FROM sessions WHERE device = 'd' AND live ORDER BY number",
+		"SELECT * FROM fleet_bindings WHERE device IN (SELECT device FROM sessions WHERE live AND device <> '') AND asked <= 9 ORDER BY asked LIMIT 5",
+		"SELECT * FROM fleet_bindings WHERE host = 9",
 		"SELECT * FROM sessions WHERE live AND device_due > 0 AND kill_reason = '' AND device_due <= 9 ORDER BY device_due LIMIT 5",
 		"SELECT * FROM people WHERE (issuer, subject) > ('a', 'b') ORDER BY issuer, subject LIMIT 5",
 		"SELECT * FROM people WHERE subject = 'a' OR email = 'b' ORDER BY issuer, subject LIMIT 5",

@@ -32,6 +32,8 @@ func Flow(t *testing.T, open Open) {
 		{"an inventory", inventory}, {"an end in one's own word", ownWord},
 		{"a device that complies no more", deviceFails}, {"a device that falls silent", deviceSilent}, {"blocking a device", deviceBlocked},
 		{"postures that do not count", posturesRefused}, {"devices are listed", devicesListed},
+		{"Fleet's word refuses", fleetRefuses}, {"Fleet's word ends a session", fleetEnds}, {"a Fleet server that is away", fleetAway},
+		{"binding a device to Fleet", fleetBinding}, {"Fleet is left alone", fleetRate},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

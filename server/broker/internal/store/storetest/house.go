@@ -30,6 +30,7 @@ type House struct {
 	World    *evidencetest.World
 	Store    *store.Store
 	Signer   *Signer
+	Fleet    *Fleet
 	Clock    *Clock
 	Notices  *Notices
 	policy   *policies.Bundle
@@ -40,7 +41,7 @@ type House struct {
 func NewHouse(t testing.TB, st *store.Store) *House {
 	t.Helper()
 	w := evidencetest.NewWorld(t)
-	h := &House{World: w, Store: st, Clock: NewClock(w.Now), Notices: &Notices{}}
+	h := &House{World: w, Store: st, Fleet: &Fleet{}, Clock: NewClock(w.Now), Notices: &Notices{}}
 	h.Signer = &Signer{trust: w.Trust, clock: h.Clock, ended: map[string]string{}}
 	h.Signer.changed = h.usePolicy
 	h.SetPolicy(t, evidencetest.Policy)
@@ -52,7 +53,7 @@ func NewHouse(t testing.TB, st *store.Store) *House {
 func (h *House) Another(t testing.TB) *access.Service {
 	t.Helper()
 	s, err := access.New(access.Config{
-		Instance: evidencetest.Instance, Store: h.Store, Signer: h.Signer, Notifier: h.Notices, Clock: h.Clock,
+		Instance: evidencetest.Instance, Store: h.Store, Signer: h.Signer, Fleet: h.Fleet, Notifier: h.Notices, Clock: h.Clock,
 		Random: rand.Reader, Policy: h.Policy, Lease: 15 * time.Second, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
