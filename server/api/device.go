@@ -13,6 +13,7 @@ const (
 	PathDevices     = "/api/devices"                  // GET ?view=mine|all&limit=&cursor= -> Devices; POST DeviceEnrolment -> Device
 	PathPosture     = "/api/devices/{device}/posture" // POST SignedByDevice -> Device
 	PathBlockDevice = "/api/devices/{device}/block"   // POST DeviceBlock -> Device: at once, without proof
+	PathBindFleet   = "/api/devices/{device}/fleet"   // POST FleetChoice -> Device: by somebody else than its owner
 )
 
 // Device is a machine whose key the signer knows.
@@ -24,9 +25,10 @@ type Device struct {
 	Held     string        `json:"held" enum:"tpm,file" doc:"where the key is held, as its owner says"`
 	Enrolled time.Time     `json:"enrolled"`
 	Posture  *Posture      `json:"posture,omitempty" doc:"what the machine last said of itself; absent if it told none"`
+	Fleet    *FleetHost    `json:"fleet,omitempty" doc:"what the Fleet server last said of the machine; absent if nobody bound the device to a host of Fleet's"`
 	Blocked  *Suspension   `json:"blocked,omitempty" doc:"since when it counts for nothing"`
 	Rules    []DeviceRules `json:"rules" doc:"what the roles that ask for a device make of it now; of one's own, those that one may ask for"`
-	May      []string      `json:"may" doc:"block"`
+	May      []string      `json:"may" doc:"block, bind-fleet"`
 }
 
 // Posture is a machine's own word about its state.
@@ -39,6 +41,35 @@ type Posture struct {
 	ScreenLock     string    `json:"screen_lock" enum:"on,off,unknown"`
 	SecureBoot     string    `json:"secure_boot" enum:"on,off,unknown"`
 	Protection     []string  `json:"protection" doc:"agents that watch the machine"`
+}
+
+// FleetHost is which of Fleet's hosts a device is, and what Fleet last said of it.
+type FleetHost struct {
+	Host    int64      `json:"host" doc:"Fleet's own number of it"`
+	UUID    string     `json:"uuid" doc:"as it was when the device was bound, like serial"`
+	Serial  string     `json:"serial"`
+	By      *Person    `json:"by,omitempty" doc:"who bound the device to the host"`
+	Bound   time.Time  `json:"bound"`
+	Said    time.Time  `json:"said" doc:"when Fleet last answered"`
+	Trouble string     `json:"trouble,omitempty" doc:"why it did not answer when it was last asked, or what is wrong with its answer"`
+	Word    *FleetWord `json:"word,omitempty" doc:"absent once Fleet no longer knows the host"`
+}
+
+// FleetWord is what Fleet says of a machine. Its dates are those of the machine's
+// answers to Fleet; one is absent if the machine never gave it.
+type FleetWord struct {
+	Name           string     `json:"name" doc:"which the machine's user chooses"`
+	System         string     `json:"system"`
+	Collected      *time.Time `json:"collected,omitempty" doc:"when the machine last told Fleet of itself"`
+	Judged         *time.Time `json:"judged,omitempty" doc:"when it last answered Fleet's policies"`
+	DiskEncryption string     `json:"disk_encryption" enum:"on,off,unknown"`
+	Passing        int        `json:"passing" doc:"how many of Fleet's policies it passes"`
+	Failing        []string   `json:"failing" doc:"the policies that it does not pass, or has not answered yet"`
+}
+
+// FleetChoice says which of Fleet's hosts a device is.
+type FleetChoice struct {
+	Host string `json:"host" minLength:"4" maxLength:"64" doc:"its serial number or hardware UUID, as Fleet knows it"`
 }
 
 // DeviceRules is what one role's rule makes of a device.
@@ -102,6 +133,11 @@ func (c *Client) EnrolDevice(ctx context.Context, in DeviceEnrolment) (Device, e
 // ReportPosture says in what state the caller's device is.
 func (c *Client) ReportPosture(ctx context.Context, device string, in SignedByDevice) (Device, error) {
 	return call[Device](ctx, c, http.MethodPost, expand(PathPosture, device), nil, in)
+}
+
+// BindFleet says which of Fleet's hosts a device is. Its own owner may not.
+func (c *Client) BindFleet(ctx context.Context, device string, in FleetChoice) (Device, error) {
+	return call[Device](ctx, c, http.MethodPost, expand(PathBindFleet, device), nil, in)
 }
 
 // BlockDevice makes a device count for nothing, at once.

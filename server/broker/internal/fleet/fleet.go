@@ -56,12 +56,9 @@ type Client struct {
 // loopback) that shows an API-only user's token. The server's certificate is
 // checked against roots, or the system's where that is nil.
 func NewClient(address, token string, roots *x509.CertPool) (*Client, error) {
-	base, err := url.Parse(address)
-	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.Trim(base.Path, "/") != "" {
-		return nil, fmt.Errorf("the address of Fleet, %q, is not of the form https://host", address)
-	}
-	if base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())) {
-		return nil, fmt.Errorf("the address of Fleet, %q, is not https: the token would be read on the way", address)
+	base, err := parseAddress(address)
+	if err != nil {
+		return nil, err
 	}
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("the token for Fleet is empty or not one word")
@@ -77,6 +74,23 @@ func NewClient(address, token string, roots *x509.CertPool) (*Client, error) {
 		// A redirect would carry the token elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// CheckAddress refuses what NewClient would.
+func CheckAddress(address string) error {
+	_, err := parseAddress(address)
+	return err
+}
+
+func parseAddress(address string) (*url.URL, error) {
+	base, err := url.Parse(address)
+	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || strings.Trim(base.Path, "/") != "" {
+		return nil, errors.New("the address of Fleet is not of the form https://host")
+	}
+	if base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())) {
+		return nil, errors.New("the address of Fleet is not https: the token would be read on the way")
+	}
+	return base, nil
 }
 
 func loopback(host string) bool {

@@ -27,6 +27,7 @@ func (p *Portal) registerDevices(r registrar) {
 	operation(r, http.MethodPost, api.PathDevices, "enrol-device", "Take a device's key as the caller's", p.enrolDevice, created())
 	operation(r, http.MethodPost, api.PathPosture, "report-posture", "A device says in what state it is", p.reportPosture)
 	operation(r, http.MethodPost, api.PathBlockDevice, "block-device", "Make a device count for nothing, at once", p.blockDevice)
+	operation(r, http.MethodPost, api.PathBindFleet, "bind-fleet", "Say which host of the Fleet server's a device is", p.bindFleet)
 }
 
 // toDevice shows a device; of their own, people see the roles that they may ask for.
@@ -41,6 +42,7 @@ func (p *Portal) toDevice(v access.DeviceView, by policies.Person) api.Device {
 			Firewall: said.Firewall, ScreenLock: said.ScreenLock, SecureBoot: said.SecureBoot, Protection: list(said.Protection),
 		}
 	}
+	shown.Fleet = toFleetHost(v.Fleet)
 	if block := v.Block; block != nil {
 		shown.Blocked = &api.Suspension{At: block.At.UTC(), By: somebody(block.By), Reason: block.Reason}
 	}
@@ -98,6 +100,39 @@ func (p *Portal) reportPosture(ctx context.Context, in *deviceBody[api.SignedByD
 func (p *Portal) blockDevice(ctx context.Context, in *deviceBody[api.DeviceBlock]) (*body[api.Device], error) {
 	v, err := p.config.Flow.BlockDevice(ctx, personOf(ctx), in.Device, in.Body.Reason)
 	return p.shownDevice(ctx, v, err)
+}
+
+func (p *Portal) bindFleet(ctx context.Context, in *deviceBody[api.FleetChoice]) (*body[api.Device], error) {
+	v, err := p.config.Flow.BindFleet(ctx, personOf(ctx), in.Device, in.Body.Host)
+	return p.shownDevice(ctx, v, err)
+}
+
+// toFleetHost is nil for none.
+func toFleetHost(b *access.FleetBinding) *api.FleetHost {
+	if b == nil {
+		return nil
+	}
+	shown := &api.FleetHost{
+		Host: b.Host, UUID: b.UUID, Serial: b.Serial, By: somebody(b.By), Bound: b.Bound.UTC(), Said: b.Said.UTC(), Trouble: b.Trouble,
+	}
+	if b.Word == nil {
+		return shown
+	}
+	shown.Word = &api.FleetWord{
+		Name: b.Word.Name, System: b.Word.System, Collected: moment(b.Word.Collected), Judged: moment(b.Word.Judged),
+		DiskEncryption: b.Word.DiskEncryption, Failing: []string{},
+	}
+	for _, policy := range b.Word.Policies {
+		switch {
+		case policy.Passes == nil:
+			shown.Word.Failing = append(shown.Word.Failing, policy.Name+" (not answered yet)")
+		case !*policy.Passes:
+			shown.Word.Failing = append(shown.Word.Failing, policy.Name)
+		default:
+			shown.Word.Passing++
+		}
+	}
+	return shown
 }
 
 // fromDeviceProof is nil for none.

@@ -122,13 +122,15 @@ func fleetRefuses(t *testing.T, h *House) {
 		alter func(*policies.FleetHost)
 		want  string
 	}{
-		"not encrypted":      {func(f *policies.FleetHost) { f.DiskEncryption = policies.Off }, "not encrypted; encrypt it."},
-		"a policy fails":     {func(f *policies.FleetHost) { f.Policies[0].Passes = new(false) }, "does not pass: Firewall enabled."},
-		"another machine":    {func(f *policies.FleetHost) { f.UUID = "UUID-2" }, "Fleet says nothing of this machine"},
-		"another's serial":   {func(f *policies.FleetHost) { f.Serial = "SERIAL-2" }, "Fleet says nothing of this machine"},
-		"told long ago":      {func(f *policies.FleetHost) { f.Collected = f.Collected.Add(-5 * time.Second) }, "older than 30m"},
-		"judged long ago":    {func(f *policies.FleetHost) { f.Judged = f.Judged.Add(-5 * time.Second) }, "older than 30m"},
-		"told in the future": {func(f *policies.FleetHost) { f.Collected, f.Judged = f.Collected.Add(time.Hour), f.Judged.Add(time.Hour) }, "dated in the future"},
+		"not encrypted":    {func(f *policies.FleetHost) { f.DiskEncryption = policies.Off }, "not encrypted; encrypt it."},
+		"a policy fails":   {func(f *policies.FleetHost) { f.Policies[0].Passes = new(false) }, "does not pass: Firewall enabled."},
+		"another machine":  {func(f *policies.FleetHost) { f.UUID = "UUID-2" }, "Fleet says nothing of this machine"},
+		"another's serial": {func(f *policies.FleetHost) { f.Serial = "SERIAL-2" }, "Fleet says nothing of this machine"},
+		"told long ago":    {func(f *policies.FleetHost) { f.Collected = f.Collected.Add(-5 * time.Second) }, "older than 30m"},
+		"judged long ago":  {func(f *policies.FleetHost) { f.Judged = f.Judged.Add(-5 * time.Second) }, "older than 30m"},
+		"told in the future": {func(f *policies.FleetHost) {
+			f.Collected, f.Judged = f.Collected.Add(time.Hour), f.Judged.Add(time.Hour)
+		}, "dated in the future"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.Fleet.Forget()
