@@ -16,6 +16,7 @@ import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
 import { Tabs } from '../ui/Tabs'
 import { notify } from '../ui/Toasts'
+import { BindFleet, FleetFacts } from './DeviceFleet'
 import styles from './Passkeys.module.css'
 
 /** The machines whose keys the signer knows, with what they last said of themselves; blocking one at once. */
@@ -32,7 +33,7 @@ export function Devices() {
       <PageHead
         title="Devices"
         tab="Devices"
-        words="Machines with a key of their own. What they say of their state is their own word: it can take access away, and gives none."
+        words="Machines with a key of their own. What they say of their state is their own word, and what Fleet says is Fleet’s: either can take access away, and gives none."
       >
         {overseer && (
           <Tabs
@@ -73,6 +74,7 @@ export function Devices() {
 
 function DeviceCard({ device }: { device: Device }) {
   const [blocking, setBlocking] = useState(false)
+  const [binding, setBinding] = useState(false)
   return (
     <article className={styles.enrolment} aria-label={device.name}>
       <div className={styles.head}>
@@ -106,14 +108,23 @@ function DeviceCard({ device }: { device: Device }) {
         </p>
       )}
       {device.posture ? <Facts posture={device.posture} name={device.name} /> : <p>It has not said in what state it is.</p>}
+      {device.fleet && <FleetFacts fleet={device.fleet} name={device.name} />}
       {!device.blocked && device.rules.length > 0 && <Rules device={device} />}
-      {device.may.includes('block') && (
+      {device.may.length > 0 && (
         <div className={styles.actions}>
-          <Button small kind="destructive" icon="stop" onClick={() => setBlocking(true)} aria-label={`Block ${device.name}`}>
-            Block
-          </Button>
+          {device.may.includes('bind-fleet') && (
+            <Button small onClick={() => setBinding(true)} aria-label={`Bind ${device.name} to its host in Fleet`}>
+              {device.fleet ? 'Bind to another host in Fleet' : 'Bind to its host in Fleet'}
+            </Button>
+          )}
+          {device.may.includes('block') && (
+            <Button small kind="destructive" icon="stop" onClick={() => setBlocking(true)} aria-label={`Block ${device.name}`}>
+              Block
+            </Button>
+          )}
         </div>
       )}
+      <BindFleet device={device} open={binding} onClose={() => setBinding(false)} />
       <Block device={device} open={blocking} onClose={() => setBlocking(false)} />
     </article>
   )
