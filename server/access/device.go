@@ -346,7 +346,11 @@ func (m moment) deviceView(r Reader, by policies.Person, known evidence.Enrolled
 	if v.Fleet, err = fleetBinding(r, known.ID); err != nil {
 		return v, err
 	}
-	if m.fleet && v.Block == nil && known.Person != by.Subject {
+	own, err := m.ownDevice(r, by, known)
+	if err != nil {
+		return v, err
+	}
+	if m.fleet && v.Block == nil && !own {
 		v.May = append(v.May, "bind-fleet")
 	}
 	for _, role := range m.policy.Roles() {

@@ -148,8 +148,12 @@ type fleetData struct {
 }
 
 // mayBind finds a device that this person may bind to a host of Fleet's.
-func (m moment) mayBind(r DeviceReader, by policies.Person, device string) (evidence.EnrolledDevice, error) {
+func (m moment) mayBind(r Reader, by policies.Person, device string) (evidence.EnrolledDevice, error) {
 	known, err := m.seenDevice(by, device)
+	if err != nil {
+		return known, err
+	}
+	own, err := m.ownDevice(r, by, known)
 	if err != nil {
 		return known, err
 	}
@@ -159,12 +163,24 @@ func (m moment) mayBind(r DeviceReader, by policies.Person, device string) (evid
 		return known, err
 	case !m.fleet:
 		return known, fail(Conflict, CodeFleetUnavailable, "The broker asks no Fleet server; name one in its configuration.")
-	case known.Person == by.Subject:
+	case own:
 		return known, fail(Forbidden, CodeForbidden, "Somebody else binds your device to its host in Fleet: a reviewer or an administrator.")
 	case block != nil:
 		return known, fail(Conflict, CodeDeviceBlocked, "The device %s was blocked.", known.Name)
 	}
 	return known, nil
+}
+
+// ownDevice says whether a device is this person's, under whichever identity.
+func (m moment) ownDevice(r PeopleReader, by policies.Person, known evidence.EnrolledDevice) (bool, error) {
+	if known.Person == by.Subject {
+		return true, nil
+	}
+	owner, err := m.knownPerson(r, known.Person)
+	if IsCode(err, CodePersonNotFound) {
+		owner, err = policies.Person{Subject: known.Person}, nil
+	}
+	return err == nil && m.linked(owner, by), err
 }
 
 // freeHost takes a host from the device that it was bound to, or refuses.

@@ -279,6 +279,12 @@ func fleetBinding(t *testing.T, h *House) {
 	// Never one's own, and nobody's but an overseer's to say.
 	wantCode(t, access.CodeForbidden, bind(alice, "dev-2", "SERIAL-2"))
 	wantCode(t, access.CodeDeviceNotFound, bind(bob, "dev-2", "SERIAL-2"))
+	write(t, h.Store, func(tx access.Tx) error {
+		return tx.PutPerson(access.KnownPerson{Person: alice, Handle: []byte("alice"), FirstSeen: h.Clock.Now(), LastSeen: h.Clock.Now()})
+	})
+	other := dana // Alice's other identity, which reviews
+	other.Subject.Subject, other.Email, other.Groups = "alice-2", alice.Email, []string{"security"}
+	wantCode(t, access.CodeForbidden, bind(other, "dev-2", "SERIAL-2"))
 	wantCode(t, access.CodeDeviceNotFound, bind(dana, "dev-9", "SERIAL-2"))
 	wantCode(t, access.CodeFleetUnknown, bind(dana, "dev-2", "SERIAL-9"))
 	v, err := h.Device(ctx, alice, "dev-2")
