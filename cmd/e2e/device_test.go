@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -47,9 +48,12 @@ func TestDevices(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	if last := s.alice.lastSession("web-1"); last.EndReason != "device" {
-		t.Errorf("the session ended as %q", last.EndReason)
-	}
+	s.eventually("the proxy has said why it ended", func() error {
+		if last := s.alice.lastSession("web-1"); last.EndReason != "device" {
+			return fmt.Errorf("the session ended as %q", last.EndReason)
+		}
+		return nil
+	})
 	s.alice.refused([]string{"None of Wazuh runs on this machine"}, "stint", "ssh", "web-1", "true")
 
 	// 3. Plain ssh says once how the machine is; then it falls silent.
