@@ -21,7 +21,7 @@ import (
 var page embed.FS
 
 // scripts make up the page's script, in this order.
-var scripts = []string{"bytes.js", "ledger.js", "statement.js", "passkey.js", "keys.js", "history.js", "check.js", "show.js", "main.js"}
+var scripts = []string{"bytes.js", "ledger.js", "statement.js", "passkey.js", "keys.js", "device.js", "history.js", "check.js", "show.js", "main.js"}
 
 // Page is the HTML file for evidence and the trust to check it by, which is
 // encoded as JSON.

@@ -40,6 +40,7 @@ class Examination {
     if (file.entries.length) await this.ledger();
     if (file.agreed) await this.agreed(JSON.parse(file.agreed));
     for (const leaf of this.entries) if (leaf.entry.session) await this.session(leaf);
+    await this.certificates();
     await this.after();
     this.checks.push({
       name: "policy", title: "Policy allowed it", state: "elsewhere",
@@ -128,16 +129,43 @@ class Examination {
     await this.check(`activation-${index}`, `${of}the requester\u2019s own key asked for it`, async () => {
       const { activation, login } = session.bundle;
       const a = readStatement(activation.statement, "activation");
+      agreement.activation = a;
       if (a["request-digest"] !== (await digestOf(text)) || a["session-key"] !== session.session_key) throw new Refused("it asked for something else");
       if (!(await isSignedByLoginKey(activation, login.login_key))) throw new Refused("the login key did not sign it");
     });
+    const { activation } = agreement;
+    if (activation && (activation.device !== "none" || activation.posture !== "none" || session.bundle.device)) {
+      await this.check(`device-${index}`, `${of}the requester\u2019s own device asked for it`, () =>
+        checkActivatedDevice(session.bundle, activation, request.requester, beliefs));
+    }
     await this.check(`entry-${index}`, `${of}the ledger\u2019s entry says what was agreed`, () => {
       const same = session.request === request.request && identity(session.requester) === request.requester &&
         session.role === request.role && session.principal === `${request.login}@${request.target}`;
       if (!same) throw new Refused("it says something else");
     });
-    const text64 = this.file.certificates.find((c) => Number(readCertificate(c).serial) === session.serial);
-    if (text64) await this.check(`certificate-${index}`, `${of}it is the one in the ledger`, () => this.certificate(text64, session, beliefs));
+  }
+
+  // Each certificate of the file, however many say the same serial: any of them may have been shown to somebody.
+  async certificates() {
+    const names = new Map(); // how often each was given
+    for (const text of this.file.certificates) {
+      let c = null;
+      try {
+        c = readCertificate(text);
+      } catch {
+        // told below
+      }
+      const leaf = c && this.entries.find(({ entry }) => entry.session?.serial === c.serial);
+      if (leaf && !leaf.beliefs) continue; // whose keys the signer's were is not known, and nothing is said of it
+      const name = `certificate-${leaf?.index ?? "unknown"}`;
+      const times = (names.get(name) ?? 0) + 1;
+      names.set(name, times);
+      await this.check(times > 1 ? `${name}-${times}` : name, `Certificate ${c?.serial ?? "in the file"}: it is the one in the ledger`, () => {
+        if (!c) throw new Refused("a certificate in the file cannot be read");
+        if (!leaf) throw new Refused(`the file holds the certificate ${c.serial}, and no entry of it issued that`);
+        return this.certificate(c, leaf);
+      });
+    }
   }
 
   // The request, and each approval of it.
@@ -172,15 +200,16 @@ class Examination {
     await this.agreement(agreement, bundle, this.beliefs, "", "");
   }
 
-  async certificate(text, session, beliefs) {
-    const c = readCertificate(text);
-    const ends = Math.floor(new Date(session.ends).getTime() / 1000);
+  async certificate(c, { entry: { time, session }, beliefs }) {
+    const [then, ends] = [time, session.ends].map((at) => Math.floor(Date.parse(at) / 1000));
     if (c.kind !== 1 || c.key !== session.session_key || c.principal !== session.principal || c.ends !== ends || c.id !== session.request) {
-      throw new Refused("it says something else");
+      throw new Refused("the certificate says something else");
     }
-    const accepted = beliefs.authorities.filter((key) => ["current", "retired"].includes(key.state));
-    if (!accepted.some((key) => equal(keyBytes(key.key), c.authority))) throw new Refused("no key of the signer\u2019s at that time signed it");
-    if (!(await isSignedBySSHKey(c.authority, c.signature, c.signed))) throw new Refused("its signature does not hold");
+    const accepted = beliefs.authorities.filter((key) => isAccepted(key, time));
+    if (!accepted.some((key) => equal(keyBytes(key.key), c.authority))) throw new Refused("the certificate is signed by a key that was not the signer\u2019s then");
+    if (then < c.begins || then >= c.ends) throw new Refused("the certificate does not hold: it was not good when it was given");
+    if (c.options) throw new Refused("the certificate does not hold: it has an option that is not known");
+    if (!(await isSignedBySSHKey(c.authority, c.signature, c.signed))) throw new Refused("the certificate does not hold: its signature is another");
     return `number ${c.serial}`;
   }
 

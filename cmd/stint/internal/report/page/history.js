@@ -8,6 +8,7 @@ const administratorsGroup = "administrators";
 class Beliefs {
   constructor() {
     this.people = new Map(); // by identity
+    this.devices = new Map(); // by id
     this.issuerKeys = [];
     this.authorities = []; // user CA keys that are accepted
     this.policy = null;
@@ -234,9 +235,10 @@ async function applyEntry(entry, before, anchor) {
   const apply = [
     ["enrolment", applyEnrolment], ["change", applyChange], ["removal", applyRemoval], ["suspension", applySuspension],
     ["policy", applyPolicy], ["inventory", applyInventory], ["keys", applyKeys],
+    ["device", applyDevice], ["device_block", applyDeviceBlock],
   ].find(([kind]) => entry[kind]);
   if (apply) beliefs.events.push({ time: entry.time, ...(await apply[1](entry, beliefs, anchor)) });
   return beliefs;
 }
 
-const isBelieving = (entry) => ["enrolment", "change", "removal", "suspension", "policy", "inventory", "keys"].some((kind) => entry[kind]);
+const isBelieving = (entry) => ["enrolment", "change", "removal", "suspension", "policy", "inventory", "keys", "device", "device_block"].some((kind) => entry[kind]);
