@@ -35,6 +35,7 @@ type Role struct {
 	ReasonRequired bool     `json:"reason_required"`
 	Stages         []Stage  `json:"stages" doc:"who must agree; empty: granted at once"`
 	Conflicts      []string `json:"conflicts"`
+	Device         []string `json:"device" doc:"what it asks of the machine that it is used from, a sentence each; empty: any machine will do"`
 }
 
 // Roles is the list of roles the caller may ask for.

@@ -4,7 +4,6 @@ import { readApproval, readGroups, readStatement, sha256Hex } from './statement'
 import { fromBase64url, toBase64url, toHex, utf8 } from './bytes'
 import { clockFace, durationWords, formatDuration, parseDuration } from './duration'
 import { readChange } from './change'
-import { differences } from './difference'
 import { quoted } from './words'
 
 const request = `stint request 1
@@ -157,18 +156,6 @@ nonce: 0f9a3c5577d1e2b84a6c90d1f2e3a4b5
   const changed = readChange(policy, 'policy')
   assert.deepEqual(changed.words, ['The role x is new.', 'The quorum is 3 and was 2.'])
   assert.equal(changed.headline, 'Change the policy: growth')
-})
-
-test('lines that differ', () => {
-  const marks = (before: string, after: string) => differences(before, after).map(({ mark, text }) => mark + text)
-  assert.deepEqual(marks('a\nb\nc\n', 'a\nx\nc\n'), [' a', '-b', '+x', ' c'])
-  assert.deepEqual(marks('', 'a\nb\n'), ['+a', '+b'])
-  assert.deepEqual(marks('a\n', ''), ['-a'])
-  assert.deepEqual(marks('a\nb\n', 'b\na\n'), ['-a', ' b', '+a'])
-  const long = Array.from({ length: 40 }, (_, i) => `line ${i}`)
-  const changed = long.with(20, 'other')
-  const folded = differences(long.join('\n'), changed.join('\n'))
-  assert.ok(folded.length < 12 && folded.some(({ mark }) => mark === '…'))
 })
 
 test('a reason is one word for a shell', () => {

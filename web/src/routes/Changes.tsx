@@ -5,13 +5,13 @@ import { change as changeQuery, changes, enrolments } from '../api/queries'
 import { useMe } from '../me'
 import { subjectOf } from '../statement'
 import { Button } from '../ui/Button'
+import styles from '../ui/Cards.module.css'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
 import { PageHead, Section } from '../ui/Page'
 import { Tabs } from '../ui/Tabs'
 import { ChangeCard } from './ChangeCard'
 import { EnrolmentCard } from './EnrolmentCard'
-import styles from './Passkeys.module.css'
 
 /** What waits for administrators' signatures, and what became of earlier changes. */
 export function Changes() {

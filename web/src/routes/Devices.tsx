@@ -6,6 +6,7 @@ import { asProblem } from '../api/problem'
 import { devices, refresh } from '../api/queries'
 import { useMe } from '../me'
 import { Button } from '../ui/Button'
+import styles from '../ui/Cards.module.css'
 import { Confirm } from '../ui/Dialog'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
@@ -16,7 +17,6 @@ import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
 import { Tabs } from '../ui/Tabs'
 import { notify } from '../ui/Toasts'
-import styles from './Passkeys.module.css'
 
 /** The machines whose keys the signer knows, with what they last said of themselves; blocking one at once. */
 export function Devices() {
@@ -74,7 +74,7 @@ export function Devices() {
 function DeviceCard({ device }: { device: Device }) {
   const [blocking, setBlocking] = useState(false)
   return (
-    <article className={styles.enrolment} aria-label={device.name}>
+    <article className={styles.card} aria-label={device.name}>
       <div className={styles.head}>
         <p className={styles.name}>
           <bdi>{device.name}</bdi>

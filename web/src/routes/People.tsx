@@ -6,6 +6,7 @@ import { asProblem } from '../api/problem'
 import { people } from '../api/queries'
 import { subjectOf } from '../statement'
 import { Button } from '../ui/Button'
+import styles from '../ui/Cards.module.css'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
 import { Moment } from '../ui/Moment'
@@ -15,7 +16,6 @@ import { StateBadge } from '../ui/StateBadge'
 import { Tabs } from '../ui/Tabs'
 import { called } from '../words'
 import { ProposeDelete, ProposeGroups, ProposeRemoval, ProposeUnsuspend, Suspend } from './MemberActs'
-import styles from './Passkeys.module.css'
 
 /** Who is in the signer's roster, or everybody who has signed in; suspending at once, proposing the rest. */
 export function People() {
@@ -75,7 +75,7 @@ function MemberCard({ member }: { member: Member }) {
   const close = () => setAct(undefined)
   const name = called(member.person)
   return (
-    <article className={styles.enrolment} aria-label={name}>
+    <article className={styles.card} aria-label={name}>
       <div className={styles.head}>
         <div>
           <p className={styles.name}>

@@ -26,6 +26,7 @@ func (p *Portal) roles(ctx context.Context, _ *noInput) (*body[api.Roles], error
 			Name: role.Name, Description: role.Description, Targets: toTargets(policy.TargetsOf(role.Name)), Logins: list(role.Logins),
 			DefaultSeconds: wholeSeconds(role.Duration.Default), LongestSeconds: wholeSeconds(role.Duration.Longest),
 			ReasonRequired: role.Reason == "required", Stages: make([]api.Stage, len(role.Approval)), Conflicts: list(role.Conflicts),
+			Device: list(role.Device.Asks()),
 		}
 		for i, stage := range role.Approval {
 			shown.Stages[i] = api.Stage{
