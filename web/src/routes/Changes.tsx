@@ -9,6 +9,7 @@ import styles from '../ui/Cards.module.css'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
 import { PageHead, Section } from '../ui/Page'
+import { SteadyList } from '../ui/SteadyList'
 import { Tabs } from '../ui/Tabs'
 import { ChangeCard } from './ChangeCard'
 import { EnrolmentCard } from './EnrolmentCard'
@@ -50,11 +51,9 @@ function Joining() {
   if (open.length === 0) return null
   return (
     <Section title="Passkeys to sign for">
-      <div className={styles.list}>
-        {open.map((enrolment) => (
-          <EnrolmentCard key={enrolment.id} enrolment={enrolment} />
-        ))}
-      </div>
+      <SteadyList items={open} keyOf={({ id }) => id} gone="This passkey waits no longer.">
+        {(enrolment) => <EnrolmentCard enrolment={enrolment} />}
+      </SteadyList>
     </Section>
   )
 }
@@ -71,10 +70,12 @@ function ChangeList({ over }: { over: boolean }) {
         {...(over ? {} : { command: 'stint policy propose DIRECTORY --reason "…"' })}
       >
         {over ? (
-          'Every change that came into force, was rejected or ran out of time is kept here.'
+          'Every change that came into force, was rejected or ran out of time is kept here, with who signed it.'
         ) : (
           <>
-            Somebody’s standing is changed from the page <Link to="/people">People</Link>, the policy from a terminal:
+            Somebody’s groups, or a suspension, are changed from the page <Link to="/people">People</Link>. The policy is changed at a
+            terminal: write the files of the one in force into a directory with <code>stint policy show --write DIRECTORY</code>, edit
+            them, and propose them:
           </>
         )}
       </EmptyState>
@@ -82,9 +83,9 @@ function ChangeList({ over }: { over: boolean }) {
   }
   return (
     <div className={styles.list}>
-      {rows.map((change) => (
-        <ChangeCard key={change.id} change={change} />
-      ))}
+      <SteadyList key={over ? 'over' : 'open'} items={rows} keyOf={({ id }) => id} gone="This change waits no longer.">
+        {(change) => <ChangeCard change={change} />}
+      </SteadyList>
       {list.hasNextPage && (
         <div className={styles.actions}>
           <Button onClick={() => void list.fetchNextPage()} busy={list.isFetchingNextPage && 'Loading more…'}>

@@ -15,6 +15,7 @@ import { Moment } from '../ui/Moment'
 import { PageHead } from '../ui/Page'
 import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
+import { SteadyList } from '../ui/SteadyList'
 import { Tabs } from '../ui/Tabs'
 import { notify } from '../ui/Toasts'
 
@@ -50,15 +51,14 @@ export function Devices() {
       {list.isPending ? (
         <Loading what="the devices" lines={6} />
       ) : rows.length === 0 && !list.error ? (
-        <EmptyState title={all ? 'Nobody has enrolled a device' : 'You have enrolled no device'}>
-          A machine is enrolled on itself, with <code>stint device enroll</code>.
+        <EmptyState title={all ? 'Nobody has enrolled a device' : 'You have enrolled no device'} command="stint device enroll">
+          Some roles may be used from an enrolled machine only, and say so where they are asked for. A machine is enrolled on itself, by
+          whoever is signed in there with <code>stint login</code>:
         </EmptyState>
       ) : (
-        <div className={styles.list}>
-          {rows.map((device) => (
-            <DeviceCard key={device.id} device={device} />
-          ))}
-        </div>
+        <SteadyList key={all ? 'everybody' : 'mine'} items={rows} keyOf={({ id }) => id} gone="This device is no longer in the list.">
+          {(device) => <DeviceCard device={device} />}
+        </SteadyList>
       )}
       {list.hasNextPage && (
         <div className={styles.actions}>
@@ -136,7 +136,7 @@ function Facts({ posture, name }: { posture: Posture; name: string }) {
       </p>
       <ul className={styles.words} aria-label={`What ${name} said`}>
         {facts.map(([fact, value]) => (
-          <li key={fact}>
+          <li key={fact} data-value={value}>
             {fact}: <bdi>{value}</bdi>
           </li>
         ))}
@@ -161,15 +161,15 @@ function Rules({ device }: { device: Device }) {
             {rule.complies ? `does what ${rule.role} asks` : `not for ${rule.role}`}
           </StateBadge>
           {!rule.complies && (
-            <>
-              {': '}
-              <bdi>
-                {rule.reasons
-                  .filter((reason) => !reason.met)
-                  .map((reason) => reason.text)
-                  .join(' ')}
-              </bdi>
-            </>
+            <ul className={styles.words}>
+              {rule.reasons
+                .filter((reason) => !reason.met)
+                .map((reason) => (
+                  <li key={reason.rule}>
+                    <bdi>{reason.text.replaceAll('`', '')}</bdi>
+                  </li>
+                ))}
+            </ul>
           )}
         </li>
       ))}

@@ -13,6 +13,7 @@ import { Moment } from '../ui/Moment'
 import { PageHead } from '../ui/Page'
 import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
+import { SteadyList } from '../ui/SteadyList'
 import { Tabs } from '../ui/Tabs'
 import { called } from '../words'
 import { ProposeDelete, ProposeGroups, ProposeRemoval, ProposeUnsuspend, Suspend } from './MemberActs'
@@ -47,14 +48,17 @@ export function People() {
         <EmptyState title={everybody ? 'Nobody has signed in yet' : 'The roster is empty'}>
           {everybody
             ? 'Whoever signs in, in the portal or with stint login, appears here.'
-            : 'The first administrators join it at the signer’s own page; their signatures bring in everybody else.'}
+            : 'The first administrators join it at the signer’s own page, by the link that its log names. Then whoever adds a passkey on the page Passkeys waits there for their signatures, and is listed here.'}
         </EmptyState>
       ) : (
-        <div className={styles.list}>
-          {rows.map((member) => (
-            <MemberCard key={subjectOf(member.person)} member={member} />
-          ))}
-        </div>
+        <SteadyList
+          key={everybody ? 'everybody' : 'roster'}
+          items={rows}
+          keyOf={({ person }) => subjectOf(person)}
+          gone="They are no longer in this list."
+        >
+          {(member) => <MemberCard member={member} />}
+        </SteadyList>
       )}
       {list.hasNextPage && (
         <div className={styles.actions}>
