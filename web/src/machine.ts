@@ -26,5 +26,11 @@ export function machinesFor(role: Pick<Role, 'name' | 'device'>, devices: readon
   // Its state is asked for anew at each connection; nothing else that is wrong mends itself.
   const silent = against.filter(({ reasons }) => reasons.every((reason) => reason.rule === 'posture'))
   if (silent.length > 0) return { state: 'silent', devices: silent.map(({ device }) => device) }
-  return { state: 'fail', devices: against.map(({ device, reasons }) => ({ device, against: reasons.map(({ text }) => text) })) }
+  return {
+    state: 'fail',
+    devices: against.map(({ device, reasons }) => ({
+      device,
+      against: reasons.filter(({ rule }) => rule !== 'posture').map(({ text }) => text),
+    })),
+  }
 }

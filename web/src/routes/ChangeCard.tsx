@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { api, body, type Change } from '../api/client'
 import { asProblem, Problem } from '../api/problem'
 import { changeFiles, refresh } from '../api/queries'
-import { readChange } from '../change'
+import { about, readChange, wordless } from '../change'
 import { useMe } from '../me'
 import { useSubmit } from '../submit'
 import { Button, buttonClass } from '../ui/Button'
@@ -14,7 +14,7 @@ import { Confirm } from '../ui/Dialog'
 import { Differences } from '../ui/Difference'
 import { Disclosure } from '../ui/Disclosure'
 import { Loading } from '../ui/EmptyState'
-import { ErrorNotice } from '../ui/ErrorNotice'
+import { ErrorNotice, Notice } from '../ui/ErrorNotice'
 import { Facts } from '../ui/Facts'
 import { Area, Field } from '../ui/Field'
 import { Moment } from '../ui/Moment'
@@ -82,9 +82,22 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
       {words.length > 0 ? (
         <>
           <ul className={styles.words} aria-label="What it changes">
-            {words.map((text, index) => (
+            {about(words).map(({ name, sentences }, index) => (
               <li key={index}>
-                <bdi>{text}</bdi>
+                {name && sentences.length > 1 ? (
+                  <>
+                    <bdi>{name}</bdi>:
+                    <ul className={styles.words}>
+                      {sentences.map((text, place) => (
+                        <li key={place}>
+                          <bdi>{text}</bdi>
+                        </li>
+                      ))}
+                    </ul>
+                  </>
+                ) : (
+                  <bdi>{name ? `${name}: ${sentences[0]}` : sentences[0]}</bdi>
+                )}
               </li>
             ))}
           </ul>
@@ -98,6 +111,11 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
         </>
       ) : (
         <p className={styles.meta}>It changes the wording of the files, and nothing that they mean.</p>
+      )}
+      {wordless(told.words) > 0 && (
+        <Notice tone="wait" title={`${wordless(told.words)} more changes stand in the files only`}>
+          The sentences have no room for them. Read the files below as well{waiting ? ' before you sign' : ''}.
+        </Notice>
       )}
       {(told.person || change.ended) && (
         <Facts

@@ -78,7 +78,14 @@ function Standing({ machines }: { machines: Machines }) {
           <ul className={styles.asks}>
             {machines.devices.map(({ device, against }) => (
               <li key={device.id}>
-                <bdi>{device.name}</bdi>: <bdi>{against.join(' ').replaceAll('`', '')}</bdi>
+                <bdi>{device.name}</bdi>
+                <ul className={styles.asks}>
+                  {against.map((text) => (
+                    <li key={text}>
+                      <bdi>{text.replaceAll('`', '')}</bdi>
+                    </li>
+                  ))}
+                </ul>
               </li>
             ))}
           </ul>
