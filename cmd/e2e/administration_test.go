@@ -3,10 +3,15 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"stint/server/api"
 )
 
 // TestAdministrationByKeyboard walks the pages of administrators without a pointer,
@@ -35,6 +40,7 @@ func TestAdministrationByKeyboard(t *testing.T) {
 	s.readsOfDevice(alice)
 	s.blockByKeyboard()
 	s.suspendByKeyboard("alice")
+	s.readsLargeChange(administrator)
 }
 
 // wideAndNarrow looks at a page with axe, wide and light, narrow and dark: nothing
@@ -239,4 +245,82 @@ func (s *story) suspendByKeyboard(whom string) {
 	s.dana.see(fmt.Sprintf(`role=article[name="%s"] >> text=Suspended`, whom))
 	s.dana.focusOn(page)
 	s.wideAndNarrow(s.dana, "people-suspended")
+}
+
+// readsLargeChange: of a change that is as large as they come, dana reads the words
+// first. What is not on the screen cannot be signed, the files are asked for once, and
+// no more of them is shown at once than a telephone bears.
+func (s *story) readsLargeChange(by *terminal) {
+	s.t.Helper()
+	dir := filepath.Join(by.home, "large")
+	by.must("stint", "policy", "show", "--write", dir)
+	var roles, remarks strings.Builder
+	for n := range 30 {
+		fmt.Fprintf(&roles, "---\nkind: Role\nname: team-%02d\ndescription: A shell for a team.\nrequesters: [engineering]\n"+
+			"targets: {labels: {env: demo}}\nlogins: [%q]\nduration: {default: 15m, longest: 1h}\nreason: required\napproval: []\nconflicts: []\n", n, s.Login)
+	}
+	for n := range 9000 {
+		fmt.Fprintf(&remarks, "# Remark %d, which somebody wrote and nobody reads, about nothing at all\n", n)
+	}
+	for name, text := range map[string]string{"teams.yaml": strings.TrimPrefix(roles.String(), "---\n"), "roles.yaml": remarks.String()} {
+		file, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if _, err := file.WriteString(text); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	var change api.Change
+	by.json(&change, "policy", "propose", dir, "--reason", "Thirty teams join")
+
+	s.dana.open(s.Portal + "/changes")
+	read := `role=link[name="Read the rest, and sign"]`
+	s.dana.see(read)
+	if signs := get[int](s.dana, "count", arguments{"selector": `role=button[name="Sign with my passkey"]`}); signs > 0 {
+		s.t.Error("a change of which a part is shown can be signed in the list")
+	}
+	s.dana.tabTo(read)
+	s.dana.press("Enter")
+	s.dana.waitURL("/changes/" + change.ID)
+	s.dana.see("text=/more changes stand in the files only/")
+	s.dana.see(`role=button[name="Sign with my passkey"]`)
+	lines := func() int {
+		s.t.Helper()
+		return get[int](s.dana, "count", arguments{"selector": `pre[aria-label="roles.yaml, changed"] > [data-mark]`})
+	}
+	s.dana.see(`summary:has-text("roles.yaml")`)
+	if shown := lines(); shown != 0 {
+		s.t.Errorf("%d lines of the long file stand open", shown)
+	}
+	s.dana.tabTo(`summary:has-text("roles.yaml")`)
+	s.dana.press("Enter")
+	more := `role=button[name="Show 400 more of roles.yaml"]`
+	s.dana.see(more)
+	if shown := lines(); shown != 400 {
+		s.t.Errorf("%d lines of the long file are shown at once", shown)
+	}
+	s.dana.tabTo(more)
+	s.dana.press("Enter")
+	s.dana.see(`pre[aria-label="roles.yaml, changed"] > [data-mark] >> nth=799`)
+	s.dana.focusOn(more)
+
+	type calls struct{ Short, Whole int }
+	s.eventually("the page asks for the change over and over, and for its files once", func() error {
+		made := get[calls](s.dana, "evaluate", arguments{"expression": fmt.Sprintf(`(() => {
+			const made = performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => name.includes("/api/changes/%s"));
+			const short = made.filter((name) => name.endsWith("?files=false")).length;
+			return { short, whole: made.length - short };
+		})()`, change.ID)})
+		switch {
+		case made.Whole != 1:
+			s.t.Fatalf("the files were asked for %d times", made.Whole)
+		case made.Short < 3:
+			return errors.New("it has asked a few times only")
+		}
+		return nil
+	})
 }

@@ -156,6 +156,12 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 			t.Errorf("%v: it is %v pixels wider than the window", look, wide)
 		}
 	}
+	// By keyboard: the exact texts unfold, and one's own trust can be chosen.
+	b.do("tabTo", map[string]any{"selector": "summary"})
+	b.do("press", map[string]any{"key": "Enter"})
+	b.do("wait", map[string]any{"selector": `details[open] > pre:has-text("stint request 1")`})
+	b.do("tabTo", map[string]any{"selector": `[role=region]`})
+	b.do("tabTo", map[string]any{"selector": "#trust"})
 	b.calm()
 
 	// 2. Made by somebody who may not see the history.
