@@ -29,9 +29,12 @@ func TestAdministrationByKeyboard(t *testing.T) {
 	s.alice = s.openTerminal()
 	s.alice.signIn("alice")
 
-	page := s.proposePolicy(administrator, "reason: required\n",
+	link := s.proposePolicy(administrator, "reason: required\n",
 		"reason: required\ndevice: {required: true, posture: {require: [firewall], protection: [Wazuh]}}\n", "Machines are looked after")
-	s.signByKeyboard(page)
+	s.signByKeyboard(link)
+	if out := s.alice.must("stint", "roles"); !strings.Contains(out, "\nproduction-shell: It is used from an enrolled device only. Its firewall is on. Wazuh runs on it.") {
+		t.Errorf("stint roles says\n%s", out)
+	}
 	alice := s.signIn("alice", "/ask", nil)
 	s.readsWhatRoleAsks(alice)
 	s.proposeByKeyboard()
@@ -75,7 +78,7 @@ func (s *story) makeAdministratorByKeyboard(name string) {
 	s.dana.press("Enter")
 	s.dana.see(`[aria-label="The text that you sign"]`)
 	s.dana.focusOn("#title")
-	s.wideAndNarrow(s.dana, "ceremony-sign")
+	s.dana.accessible()
 	s.dana.tabTo(`[aria-label="The text that you sign"]`)
 	s.dana.tabTo("#sign-button")
 	s.dana.press("Enter")
@@ -87,9 +90,9 @@ func (s *story) makeAdministratorByKeyboard(name string) {
 }
 
 // signByKeyboard has dana read a change of the policy, and sign it.
-func (s *story) signByKeyboard(page string) {
+func (s *story) signByKeyboard(link string) {
 	s.t.Helper()
-	s.dana.open(page)
+	s.dana.open(link)
 	s.dana.see(`[data-mark="+"] >> text=/device: /`)
 	s.wideAndNarrow(s.dana, "change-policy")
 	s.dana.tabTo(`summary:has-text("roles.yaml")`)
@@ -103,7 +106,7 @@ func (s *story) signByKeyboard(page string) {
 	s.dana.tabTo(`role=button[name="Sign with my passkey"]`)
 	s.dana.press("Enter")
 	s.dana.see(`[data-state] >> text="In force"`)
-	s.dana.focusOn("#content, #content *")
+	s.dana.focusOn(page)
 }
 
 // readsWhatRoleAsks: before asking, alice reads that the role is used from an
@@ -132,7 +135,7 @@ func (s *story) readsOfDevice(alice *tab) {
 	s.t.Helper()
 	machine := `role=region[name="The machine for production-shell"]`
 	alice.see(machine + ` >> text=/Alice's laptop is enrolled, and has not said lately in what state it is/`) // the page is live
-	s.wideAndNarrow(alice, "ask-with-device")
+	alice.accessible()
 }
 
 // proposeByKeyboard has dana propose other groups for bob, and sign.
@@ -153,7 +156,7 @@ func (s *story) proposeByKeyboard() {
 	s.dana.press("Space")
 	s.dana.tabTo(`role=dialog >> textarea`)
 	s.dana.types("He moved to the security team")
-	s.wideAndNarrow(s.dana, "people-groups")
+	s.dana.accessible()
 	s.dana.tabTo(`role=dialog >> role=button[name="Propose"]`)
 	s.dana.press("Enter")
 	s.dana.waitURL("/changes/chg-")
@@ -179,8 +182,7 @@ func (s *story) acknowledgeByKeyboard() {
 	raise(2, "signature-by-wrong-key", "The second finding.")
 	s.dana.open(s.Portal + "/alarms")
 	s.dana.see(`role=article[name="The first finding."] >> text=/stint keys rotate --now --purpose target-ca/`)
-	s.wideAndNarrow(s.dana, "alarms")
-	acknowledge := `role=button[name="Acknowledge this alarm: The second finding."]`
+		acknowledge := `role=button[name="Acknowledge this alarm: The second finding."]`
 	s.dana.tabTo(acknowledge)
 
 	// Somebody is at the list: what is new waits.
@@ -194,7 +196,7 @@ func (s *story) acknowledgeByKeyboard() {
 	s.dana.focusOn("role=dialog >> *")
 	s.dana.tabTo("role=dialog >> textarea")
 	s.dana.types("A drill with a copied key")
-	s.wideAndNarrow(s.dana, "alarms-acknowledge")
+	s.dana.accessible()
 	s.dana.tabTo(`role=dialog >> role=button[name="Acknowledge with this reason"]`)
 	s.dana.press("Enter")
 	s.dana.gone("role=dialog")
@@ -212,7 +214,7 @@ func (s *story) blockByKeyboard() {
 	s.t.Helper()
 	s.dana.open(s.Portal + "/devices")
 	s.dana.see("text=You have enrolled no device")
-	s.wideAndNarrow(s.dana, "devices-none")
+	s.dana.accessible()
 	s.dana.tabTo(`role=radio[name="Mine"]`)
 	s.dana.press("ArrowRight")
 	block := `role=button[name="Block Alice's laptop"]`
@@ -244,7 +246,7 @@ func (s *story) suspendByKeyboard(whom string) {
 	s.dana.gone("role=alertdialog")
 	s.dana.see(fmt.Sprintf(`role=article[name="%s"] >> text=Suspended`, whom))
 	s.dana.focusOn(page)
-	s.wideAndNarrow(s.dana, "people-suspended")
+	s.dana.accessible()
 }
 
 // readsLargeChange: of a change that is as large as they come, dana reads the words

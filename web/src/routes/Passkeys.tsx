@@ -16,6 +16,7 @@ import { Icon } from '../ui/Icon'
 import { Moment } from '../ui/Moment'
 import { PageHead, Section } from '../ui/Page'
 import { StateBadge } from '../ui/StateBadge'
+import { SteadyList } from '../ui/SteadyList'
 import { notify } from '../ui/Toasts'
 import { AddPasskey } from './AddPasskey'
 import { EnrolmentCard } from './EnrolmentCard'
@@ -51,11 +52,9 @@ export function Passkeys() {
       </PageHead>
       {toSign.length > 0 && (
         <Section title="For you to sign" aside="as an administrator">
-          <div className={cards.list}>
-            {toSign.map((enrolment) => (
-              <EnrolmentCard key={enrolment.id} enrolment={enrolment} />
-            ))}
-          </div>
+          <SteadyList items={toSign} keyOf={({ id }) => id} gone="This passkey waits no longer.">
+            {(enrolment) => <EnrolmentCard enrolment={enrolment} />}
+          </SteadyList>
         </Section>
       )}
       {onTheirWay.length > 0 && (
