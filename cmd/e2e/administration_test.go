@@ -182,7 +182,7 @@ func (s *story) acknowledgeByKeyboard() {
 	raise(2, "signature-by-wrong-key", "The second finding.")
 	s.dana.open(s.Portal + "/alarms")
 	s.dana.see(`role=article[name="The first finding."] >> text=/stint keys rotate --now --purpose target-ca/`)
-		acknowledge := `role=button[name="Acknowledge this alarm: The second finding."]`
+	acknowledge := `role=button[name="Acknowledge this alarm: The second finding."]`
 	s.dana.tabTo(acknowledge)
 
 	// Somebody is at the list: what is new waits.
