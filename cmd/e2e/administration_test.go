@@ -113,6 +113,11 @@ func (s *story) signByKeyboard(link string) {
 // enrolled device, what that must say, and how to enrol one.
 func (s *story) readsWhatRoleAsks(alice *tab) {
 	s.t.Helper()
+	for page, who := range map[string]string{"/people": "People are for administrators", "/changes": "Changes are for administrators", "/alarms": "Alarms are for reviewers"} {
+		alice.open(s.Portal + page)
+		alice.see("text=" + who)
+		alice.accessible()
+	}
 	alice.open(s.Portal + "/ask")
 	alice.fill("role=combobox", "web-1")
 	alice.press("Enter")

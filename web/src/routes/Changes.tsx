@@ -16,8 +16,19 @@ import { EnrolmentCard } from './EnrolmentCard'
 
 /** What waits for administrators' signatures, and what became of earlier changes. */
 export function Changes() {
+  const me = useMe()
   const { over } = useSearch({ from: '/changes' })
   const navigate = useNavigate()
+  if (!me.reviewer && !me.administrator) {
+    return (
+      <>
+        <PageHead title="Changes" tab="Changes" />
+        <EmptyState title="Changes are for administrators and reviewers">
+          They see who is to be in which group and how the policy is to change, and administrators sign it together.
+        </EmptyState>
+      </>
+    )
+  }
   return (
     <>
       <PageHead

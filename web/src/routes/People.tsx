@@ -1,9 +1,10 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { useNavigate, useSearch } from '@tanstack/react-router'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { Member } from '../api/client'
 import { asProblem } from '../api/problem'
 import { people } from '../api/queries'
+import { useMe } from '../me'
 import { subjectOf } from '../statement'
 import { Button } from '../ui/Button'
 import styles from '../ui/Cards.module.css'
@@ -22,8 +23,20 @@ import { ProposeDelete, ProposeGroups, ProposeRemoval, ProposeUnsuspend, Suspend
 export function People() {
   const { everybody } = useSearch({ from: '/people' })
   const navigate = useNavigate()
-  const list = useInfiniteQuery(people(everybody === true))
+  const me = useMe()
+  const sees = me.reviewer || me.administrator
+  const list = useInfiniteQuery({ ...people(everybody === true), enabled: sees })
   const rows = list.data?.pages.flatMap((page) => page.items) ?? []
+  if (!sees) {
+    return (
+      <>
+        <PageHead title="People" tab="People" />
+        <EmptyState title="People are for administrators and reviewers">
+          They see whose passkeys count, and for what. Your own are on the page <Link to="/passkeys">Passkeys</Link>.
+        </EmptyState>
+      </>
+    )
+  }
   return (
     <>
       <PageHead
