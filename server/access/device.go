@@ -124,12 +124,11 @@ func (c *change) judgeSessions(device evidence.EnrolledDevice) error {
 	if err != nil {
 		return err
 	}
-	block, posture, err := c.standing(c, device.ID)
-	if err != nil {
-		return err
-	}
 	for _, session := range sessions {
-		reasons, until := c.judge(session.Role, device.ID, block, posture)
+		reasons, until, err := c.judgeDevice(c, session.Role, device.ID)
+		if err != nil {
+			return err
+		}
 		if against := policies.Objections(reasons); against != "" {
 			if err := c.hangUpFor(session, device.Name, against); err != nil {
 				return err
@@ -328,7 +327,10 @@ func (m moment) deviceView(r Reader, by policies.Person, known evidence.Enrolled
 	case !IsCode(err, CodePersonNotFound):
 		return v, err
 	}
-	if v.Block, v.Posture, err = m.standing(r, known.ID); err != nil {
+	if v.Posture, err = lastPosture(r, known.ID); err != nil {
+		return v, err
+	}
+	if v.Block, err = m.blockOf(r, known.ID); err != nil {
 		return v, err
 	}
 	if v.Block == nil {
@@ -338,7 +340,10 @@ func (m moment) deviceView(r Reader, by policies.Person, known evidence.Enrolled
 		if !role.Device.Required {
 			continue
 		}
-		reasons, _ := m.judge(role.Name, known.ID, v.Block, v.Posture)
+		reasons, _, err := m.judgeDevice(r, role.Name, known.ID)
+		if err != nil {
+			return v, err
+		}
 		v.Rules = append(v.Rules, DeviceStanding{Role: role.Name, Reasons: reasons, Complies: policies.Objections(reasons) == ""})
 	}
 	return v, nil

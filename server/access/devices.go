@@ -104,16 +104,6 @@ func lastPosture(r DeviceReader, device string) (*evidence.Posture, error) {
 // deviceBlocked is the rule of the reason that a block gives.
 const deviceBlocked = "blocked"
 
-// standing is what a device is judged by, beside what the signer knows of it: whether
-// it was blocked, and what it last said of itself.
-func (m moment) standing(r DeviceReader, device string) (block *DeviceBlock, posture *evidence.Posture, err error) {
-	if block, err = m.blockOf(r, device); err != nil {
-		return nil, nil, err
-	}
-	posture, err = lastPosture(r, device)
-	return block, posture, err
-}
-
 // judgeDevice says what a role's rule makes of the device that a certificate names;
 // none where it is empty. Until is when its last word is too old; zero where the role
 // does not ask.
@@ -121,30 +111,28 @@ func (m moment) judgeDevice(r DeviceReader, role, device string) (reasons []poli
 	if device == "" {
 		return m.policy.JudgeDevice(role, nil, m.now), until, nil
 	}
-	block, posture, err := m.standing(r, device)
+	// 1. A block holds whatever the role asks.
+	block, err := m.blockOf(r, device)
 	if err != nil {
 		return nil, until, err
 	}
-	reasons, until = m.judge(role, device, block, posture)
-	return reasons, until, nil
-}
-
-// judge is judgeDevice by what was read.
-func (m moment) judge(role, device string, block *DeviceBlock, posture *evidence.Posture) (reasons []policies.Reason, until time.Time) {
 	known, _ := m.trust.Devices.Find(device)
-	// 1. A block holds whatever the role asks.
 	if block != nil {
-		return []policies.Reason{{Rule: deviceBlocked, Text: "The device " + known.Name + " was blocked; speak with an administrator."}}, until
+		return []policies.Reason{{Rule: deviceBlocked, Text: "The device " + known.Name + " was blocked; speak with an administrator."}}, until, nil
 	}
 	// 2. The rule, by what the device last said.
 	judged := &policies.Device{ID: device, Name: known.Name}
+	posture, err := lastPosture(r, device)
+	if err != nil {
+		return nil, until, err
+	}
 	if rule, _ := m.policy.Role(role); posture != nil {
 		judged.Posture = posture.Facts()
 		if rule.Device.Posture != nil {
 			until = posture.Issued.Add(rule.Device.Posture.Period)
 		}
 	}
-	return m.policy.JudgeDevice(role, judged, m.now), until
+	return m.policy.JudgeDevice(role, judged, m.now), until, nil
 }
 
 // deviceOf is the device that activated a certificate; empty for none.
