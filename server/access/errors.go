@@ -72,7 +72,7 @@ const (
 	CodeDeviceNotFound    = "device.not-found"
 	CodeDeviceBlocked     = "device.blocked"
 	CodeDeviceRefused     = "device.refused" // the session's device does not comply with its role
-	CodePosture           = "device.posture" // what the device says does not hold, or is from the future
+	CodePosture           = "device.posture" // what the device says does not hold, or is old
 	CodeClockBehind       = "clock.behind"   // giving stops until the clock is right
 	CodeSignerRefused     = "signer.refused"
 	CodeSignerUnavailable = "signer.unavailable"

@@ -220,7 +220,7 @@ func deviceBlockedMeanwhile(t *testing.T, h *House) {
 	ctx := t.Context()
 	h.demandDevice(t)
 	other := h.Another(t)
-	for round := range 6 {
+	for round := range 4 {
 		id := fmt.Sprintf("dev-%d", round)
 		v, certificate := h.activeFrom(t, h.laptop(t, id))
 		sessions := []string{fmt.Sprintf("session-%d-aaaaaaaaaaaa", round), fmt.Sprintf("session-%d-bbbbbbbbbbbb", round)}
