@@ -82,6 +82,9 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathSignSession, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.SessionRequest) (any, error) {
 		return s.signSession(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathReissue, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.ReissueRequest) (any, error) {
+		return s.reissue(ctx, in)
+	})))
 	mux.Handle("POST "+wire.PathSignTarget, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.TargetRequest) (any, error) {
 		return s.signTarget(ctx, *by.proxy, in)
 	})))
