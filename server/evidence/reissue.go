@@ -28,7 +28,9 @@ type Reissue struct {
 func (b Beliefs) VerifyReissue(r Reissue, held []policies.Held, now time.Time) (Verified, error) {
 	// 1. The certificate counts no longer, because of its key alone. A key that was
 	// withdrawn long ago may be listed no more.
-	signs := func(k SigningKey) bool { return k.Purpose == PurposeUserCA && k.Key == r.Authority && k.IsAccepted(now) }
+	signs := func(k SigningKey) bool {
+		return k.Purpose == PurposeUserCA && k.Key == r.Authority && k.IsAccepted(now)
+	}
 	if r.Authority == "" || slices.ContainsFunc(b.keys, signs) {
 		return Verified{}, fail("reissue-key", "the key that signed the certificate %d is not withdrawn", r.Earlier.Serial)
 	}

@@ -145,12 +145,14 @@ func TestNothingIsIssuedOnceMore(t *testing.T) {
 		happens func(*world)
 		code    string
 	}{
-		"it was ended":                 {func(w *world) { w.endRequest("r1") }, "ended"},
-		"its time is over":             {func(w *world) { w.clock.add(time.Hour) }, "over"},
-		"its requester is suspended":   {func(w *world) { must(w.t, second(w.suspend(w.alice))) }, "evidence.requester-suspended"},
-		"its approver is suspended":    {func(w *world) { must(w.t, second(w.suspend(w.bob))) }, "evidence.approval-suspended"},
-		"its approver lost the group":  {func(w *world) { must(w.t, second(w.change(w.standing(evidence.ChangeGroups, w.bob, nil), w.carol))) }, "evidence.policy"},
-		"policy gives nothing so long": {func(w *world) { w.enforce("roles.yaml", strings.ReplaceAll(rolesText, "default: 1h, longest: 4h", "default: 10m, longest: 10m")) }, "evidence.policy"},
+		"it was ended":                {func(w *world) { w.endRequest("r1") }, "ended"},
+		"its time is over":            {func(w *world) { w.clock.add(time.Hour) }, "over"},
+		"its requester is suspended":  {func(w *world) { must(w.t, second(w.suspend(w.alice))) }, "evidence.requester-suspended"},
+		"its approver is suspended":   {func(w *world) { must(w.t, second(w.suspend(w.bob))) }, "evidence.approval-suspended"},
+		"its approver lost the group": {func(w *world) { must(w.t, second(w.change(w.standing(evidence.ChangeGroups, w.bob, nil), w.carol))) }, "evidence.policy"},
+		"policy gives nothing so long": {func(w *world) {
+			w.enforce("roles.yaml", strings.ReplaceAll(rolesText, "default: 1h, longest: 4h", "default: 10m, longest: 10m"))
+		}, "evidence.policy"},
 		"policy demands a device": {func(w *world) {
 			must(w.t, second(w.signer.changePolicy(context.Background(), wire.PolicyRequest{Evidence: w.proposed(w.demanding(), nil, w.carol)})))
 		}, "evidence.device-policy"},

@@ -73,6 +73,7 @@ type Issued struct {
 	Principal string    `json:"principal"`
 	Ends      time.Time `json:"ends"`
 	Authority string    `json:"authority,omitempty"` // that signed the copy in the file
+	Reissues  uint64    `json:"reissues,omitempty"`  // serial of the one in whose place it was issued
 }
 
 // Entered is a certificate that let a proxy in.
@@ -111,7 +112,7 @@ func (f Finding) Report() Report {
 	}
 	for _, issue := range f.Issues {
 		agreed := issue.report()
-		agreed.Certificate = &Issued{issue.Index, issue.Time.UTC(), issue.Serial, issue.Principal, issue.Ends.UTC(), issue.Authority}
+		agreed.Certificate = &Issued{issue.Index, issue.Time.UTC(), issue.Serial, issue.Principal, issue.Ends.UTC(), issue.Authority, issue.Reissues}
 		r.Agreements = append(r.Agreements, agreed)
 	}
 	if f.Agreed != nil {

@@ -19,6 +19,7 @@ import (
 	"stint/cmd/stint/internal/proof/prooftest"
 	"stint/cmd/stint/internal/report"
 	"stint/server/api"
+	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 )
 
@@ -157,6 +158,15 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 	}
 	b.calm()
 
+	// With certificates that were issued once more.
+	verdict, states = b.open(page(t, prooftest.Renewed(t)))
+	if !strings.HasPrefix(verdict, "Verified") || states["reissue-13"] != "holds" || states["certificate-13"] != "holds" || states["reissue-16"] != "holds" {
+		t.Errorf("of certificates that were issued once more the page says: %s (%v)", verdict, states)
+	}
+	if story := b.do("text", map[string]any{"selector": "main"}).(string); !strings.Contains(story, "certificate 12, whose key was withdrawn; nobody was asked again") {
+		t.Error("the page does not say what a certificate stands in the place of")
+	}
+
 	// 2. Made by somebody who may not see the history.
 	short, err := report.Page(w.Export(false), w.Anchor)
 	if err != nil {
@@ -245,6 +255,31 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 			e := w.Session(nil)
 			e.Session.Requester = w.Bob.Person.Subject
 			w.Force(e)
+		}},
+		"a certificate once more, though its key counts": {"reissue-12", func(w *prooftest.World) {
+			w.Reissue(w.Issue(), func(*evidence.SessionEntry) {})
+		}},
+		"a certificate once more, for longer": {"reissue-13", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.Ends = e.Ends.Add(time.Second) })
+		}},
+		"a certificate once more, for another key": {"reissue-13", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.SessionKey = evidencetest.NewKey(t).Public })
+		}},
+		"a certificate once more, for somebody suspended": {"reissue-14", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Add(evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: w.Alice.Subject, Name: "Alice", By: w.Carol.Person.Subject}})
+			w.Reissue(first, func(*evidence.SessionEntry) {})
+		}},
+		"a certificate once more, twice": {"reissue-14", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, nil)
+			w.Reissue(first, func(*evidence.SessionEntry) {})
 		}},
 		"a certificate after the end": {"ending", func(w *prooftest.World) {
 			w.Issue()

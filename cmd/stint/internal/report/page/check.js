@@ -118,15 +118,23 @@ class Examination {
     const agreement = { index, entry, approvals: [] };
     this.agreements.push(agreement);
     const of = `Certificate ${session.serial}: `;
-    await this.agreement(agreement, session.bundle, beliefs, `-${index}`, of);
+    let bundle = session.bundle;
+    if (session.reissues) {
+      await this.check(`reissue-${index}`, `${of}it stands in the place of one whose key was withdrawn`, () => {
+        bundle = this.replaced({ index, entry, beliefs }).bundle;
+        return `number ${session.reissues}`;
+      });
+      if (!bundle) return;
+    }
+    await this.agreement(agreement, bundle, beliefs, `-${index}`, of);
     const { request, text } = agreement;
     if (!request || !beliefs) return;
     await this.check(`sign-in-${index}`, `${of}the requester had signed in`, async () => {
-      const claims = await checkLogin(session.bundle.login, request.requester, beliefs, this.anchor);
+      const claims = await checkLogin(bundle.login, request.requester, beliefs, this.anchor);
       if (new Date(entry.time) >= new Date(claims.exp * 1000)) return "the ID token was over; the certificate was renewed under a new key of the signer\u2019s";
     });
     await this.check(`activation-${index}`, `${of}the requester\u2019s own key asked for it`, async () => {
-      const { activation, login } = session.bundle;
+      const { activation, login } = bundle;
       const a = readStatement(activation.statement, "activation");
       if (a["request-digest"] !== (await digestOf(text)) || a["session-key"] !== session.session_key) throw new Refused("it asked for something else");
       if (!(await isSignedByLoginKey(activation, login.login_key))) throw new Refused("the login key did not sign it");
@@ -138,6 +146,25 @@ class Examination {
     });
     const text64 = this.file.certificates.find((c) => Number(readCertificate(c).serial) === session.serial);
     if (text64) await this.check(`certificate-${index}`, `${of}it is the one in the ledger`, () => this.certificate(text64, session, beliefs));
+  }
+
+  // The certificate that one which was issued once more leads back to, with a bundle.
+  // It refuses one that differs in more than serial, key and time, whose predecessor's
+  // key still counted, or that its requester could not have asked for by then.
+  replaced({ index, entry: { time, session }, beliefs }) {
+    if (session.bundle) throw new Refused("it brings evidence of its own");
+    const earlier = this.entries.findLast((leaf) => leaf.index < index && leaf.entry.session?.session_key === session.session_key);
+    const before = earlier?.entry.session;
+    if (before?.serial !== session.reissues) throw new Refused("that is not the newest for its session key");
+    const said = (s) => [s.request, identity(s.requester), s.role, s.principal, s.session_key, s.ends].join("\n");
+    if (said(before) !== said(session)) throw new Refused("it says something else than that one");
+    if (new Date(time) >= new Date(session.ends)) throw new Refused("the time of the grant was over");
+    if (beliefs) {
+      const key = earlier.beliefs.authorities.find((k) => k.state === "current")?.key;
+      if (!key || beliefs.authorities.some((k) => k.key === key && k.state !== "withdrawn")) throw new Refused("that one\u2019s key was not withdrawn");
+      if (beliefs.people.get(identity(session.requester))?.suspended) throw new Refused("the requester was suspended");
+    }
+    return before.reissues ? this.replaced(earlier) : before;
   }
 
   // The request, and each approval of it.

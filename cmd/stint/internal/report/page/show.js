@@ -65,6 +65,7 @@ function showAgreement([agreement, ...others]) {
       ["Given", moment(time)],
       ["Good until", moment(session.ends)],
       ["Session key", element("code", {}, session.session_key)],
+      ...(session.reissues ? [["In the place of", `certificate ${session.reissues}, whose key was withdrawn; nobody was asked again`]] : []),
       ["Ledger", `entry ${index}`],
     ]));
   }
