@@ -97,7 +97,8 @@ type certificateData struct {
 	Serial    string    `json:"serial"` // decimal
 	Principal string    `json:"principal"`
 	Ends      time.Time `json:"ends"`
-	Ledger    int64     `json:"ledger_index"` // leaf of the signer's ledger
+	Ledger    int64     `json:"ledger_index"`       // leaf of the signer's ledger
+	Reissues  string    `json:"reissues,omitempty"` // serial of the one in whose place it was issued
 }
 
 func (s *Service) storeCertificate(ctx context.Context, by policies.Person, asked Request, bundle evidence.Bundle, signed SignedCertificate) (Certificate, error) {

@@ -41,6 +41,9 @@ type Signer interface {
 	Trust(ctx context.Context) (Trust, error)
 	// SignSession asks for a certificate for a person.
 	SignSession(ctx context.Context, b evidence.Bundle) (SignedCertificate, error)
+	// Reissue asks for a certificate in the place of one whose key was withdrawn. It is
+	// idempotent.
+	Reissue(ctx context.Context, serial uint64) (SignedCertificate, error)
 	// End says that nothing more may be signed for a request. It is idempotent.
 	End(ctx context.Context, e Ending) error
 	// Enrol pins a passkey; trust is fetched anew before it returns.
@@ -123,12 +126,17 @@ type RequestReader interface {
 	// these subjects or has this e-mail address (compared without case; empty
 	// matches nobody).
 	LiveGrants(of []policies.Subject, email string, now time.Time) ([]Request, error)
+	// LiveGrantsAfter lists everybody's grants in force at that moment by rising Number,
+	// from behind one on.
+	LiveGrantsAfter(number int64, now time.Time, limit int) ([]Request, error)
 	// OpenRequests lists what is pending or live, as LiveGrants does, whether or not
 	// time has ended it.
 	OpenRequests(of []policies.Subject, email string) ([]Request, error)
 	Certificate(serial uint64) (Certificate, error)
 	// Certificates lists a request's, oldest first.
 	Certificates(request string) ([]Certificate, error)
+	// NewestCertificate is a request's that was issued last and handed out.
+	NewestCertificate(request string) (Certificate, error)
 	// Due lists requests that time has ended and nobody has written down, the
 	// longest overdue first.
 	Due(now time.Time, limit int) ([]Request, error)

@@ -51,6 +51,8 @@ type Service struct {
 	// alarmed is what the clock has to reach again; zero while it is right. Only
 	// the sweeping loop of Run touches it.
 	alarmed time.Time
+
+	reissuing reissuing
 }
 
 // New checks the wiring.
@@ -62,7 +64,7 @@ func New(c Config) (*Service, error) {
 	if c.PendingLife == 0 {
 		c.PendingLife = 24 * time.Hour
 	}
-	return &Service{config: c, wake: make(chan struct{}, 1)}, nil
+	return &Service{config: c, wake: make(chan struct{}, 1), reissuing: reissuing{pass: make(chan struct{}, 1)}}, nil
 }
 
 // moment is what a transaction goes by: one time, one policy, one roster.

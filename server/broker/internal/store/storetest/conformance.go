@@ -288,6 +288,11 @@ func certificates(t *testing.T, st *store.Store) {
 	same(t, "certificates", []access.Certificate{c, held},
 		read(t, st, func(r access.Reader) ([]access.Certificate, error) { return r.Certificates(q.ID) }))
 	wantError(t, access.ErrNoRow, st.Read(t.Context(), func(r access.Reader) error { _, err := r.Certificate(2); return err }))
+	older := c
+	older.Serial, older.Issued = 2, start.Add(-time.Second)
+	write(t, st, func(tx access.Tx) error { return tx.AddCertificate(older) })
+	same(t, "newest", c, read(t, st, func(r access.Reader) (access.Certificate, error) { return r.NewestCertificate(q.ID) }))
+	wantError(t, access.ErrNoRow, st.Read(t.Context(), func(r access.Reader) error { _, err := r.NewestCertificate("req-none"); return err }))
 	wantError(t, access.ErrRowExists, st.Write(t.Context(), func(tx access.Tx) error { return tx.AddCertificate(c) }))
 }
 

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -41,8 +40,9 @@ func NewHouse(t testing.TB, st *store.Store) *House {
 	t.Helper()
 	w := evidencetest.NewWorld(t)
 	h := &House{World: w, Store: st, Clock: NewClock(w.Now), Notices: &Notices{}}
-	h.Signer = &Signer{trust: w.Trust, clock: h.Clock, ended: map[string]string{}}
+	h.Signer = &Signer{t: t, trust: w.Trust, clock: h.Clock, ended: map[string]string{}}
 	h.Signer.changed = h.usePolicy
+	h.Signer.Withdraw(t)
 	h.SetPolicy(t, evidencetest.Policy)
 	h.Service = h.Another(t)
 	return h
@@ -183,18 +183,19 @@ func Start(v access.RequestView, c access.Certificate, id string) access.Session
 	}
 }
 
-// Signer verifies as the signer process does, and keeps endings; it makes no
-// real certificates.
+// Signer verifies as the signer process does, and keeps endings. Its ledger is no real
+// one.
 type Signer struct {
-	mu     sync.Mutex
-	trust  evidence.Trust
-	clock  access.Clock
-	serial uint64
-	ended  map[string]string
-	calls  int
+	t     testing.TB
+	mu    sync.Mutex
+	trust evidence.Trust
+	clock access.Clock
+	ended map[string]string
+	calls int
 	// Down, while set, is what every call answers; Unheard hides the trust too.
 	down    error
 	unheard bool
+	certifier
 	changed func(*policies.Bundle) // a policy came into force
 	// Before, if set, runs in the middle of SignSession, of Enrol and of changes.
 	Before func()
@@ -256,11 +257,7 @@ func (s *Signer) SignSession(_ context.Context, b evidence.Bundle) (access.Signe
 	if _, ended := s.ended[v.Request().Request]; ended {
 		return access.SignedCertificate{}, &access.Error{Problem: access.SignerRefused, Code: access.CodeSignerRefused, Message: "ended"}
 	}
-	s.serial++
-	return access.SignedCertificate{
-		Certificate: fmt.Sprintf("ssh-ed25519-cert-v01@openssh.com %d", s.serial), Serial: 1<<63 + s.serial, Ends: v.Ends(),
-		Proof: evidence.Proof{Entry: "{}", Checkpoint: "checkpoint"},
-	}, nil
+	return s.certify(v.Request().Request, v.Principal(), v.SessionKey(), v.Ends())
 }
 
 // End keeps the first reason.
