@@ -14,7 +14,9 @@ import (
 const (
 	// reissuePatience bounds how long a rotation waits for live grants to have
 	// certificates that count again. What is left follows by itself.
-	reissuePatience = 15 * time.Second
+	reissuePatience = 10 * time.Second
+	// mostAway is after how many calls in a row without an answer a pass gives up.
+	mostAway = 3
 	// mostFailed bounds those that a rotation tells apart.
 	mostFailed = 100
 )
@@ -35,10 +37,12 @@ type FailedReissue struct {
 	Why       string // a sentence
 }
 
-// reissuing is what a Service remembers of it.
+// reissuing is what a Service remembers of it, for whoever holds the pass.
 type reissuing struct {
-	pass    chan struct{} // held during a pass
-	settled string        // the authorities by which every live grant was looked at
+	pass     chan struct{}
+	settled  string // the authorities by which every live grant was looked at
+	attempts int    // passes since then that were cut off
+	next     time.Time
 }
 
 // enter begins a pass, unless ctx ends before the one that runs does.
@@ -64,6 +68,9 @@ func (s *Service) reissue(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	defer s.reissuing.leave()
+	if s.config.Clock.Now().Before(s.reissuing.next) {
+		return longestRest, nil
+	}
 	if _, err := s.reissueLive(ctx, trust); err != nil && !errors.As(err, new(*Error)) {
 		return 0, err
 	}
@@ -71,34 +78,55 @@ func (s *Service) reissue(ctx context.Context) (time.Duration, error) {
 }
 
 // reissueLive has the newest certificate of every live grant issued once more, where its
-// key counts no longer. The caller has entered the pass. An error means that it was cut
-// off; the next pass goes on, since what is done counts again.
+// key counts no longer. The caller holds the pass. An error means that not every call
+// was answered; the next pass goes on, since what is done counts again.
 func (s *Service) reissueLive(ctx context.Context, trust Trust) (found Reissues, err error) {
 	authorities := strings.Join(trust.UserCA, "\n")
-	if s.reissuing.settled == authorities {
+	r := &s.reissuing
+	if r.settled == authorities {
 		return found, nil
 	}
-	for after, last := int64(-1), false; !last; {
+	if err = s.reissueEach(ctx, trust, &found); err != nil {
+		found.More = true
+		r.attempts, r.next = r.attempts+1, s.config.Clock.Now().Add(backOff(r.attempts))
+		return found, err
+	}
+	r.settled, r.attempts, r.next = authorities, 0, time.Time{}
+	return found, nil
+}
+
+func (s *Service) reissueEach(ctx context.Context, trust Trust, found *Reissues) error {
+	var unanswered error
+	away := 0
+	for after, next, last := int64(-1), int64(0), false; !last; after = next {
 		var void []Certificate
 		err := s.read(ctx, func(r Reader, m moment) (err error) {
 			if err := m.mayGive(); err != nil {
 				return err
 			}
-			void, after, last, err = voidCertificates(r, trust, after, m.now)
+			void, next, last, err = voidCertificates(r, trust, after, m.now)
 			return err
 		})
 		if err != nil {
-			return found, err
+			return err
 		}
 		for _, c := range void {
 			_, err := s.issueAgain(ctx, c)
 			var no *Error
+			if errors.As(err, &no) && no.Problem == Unavailable {
+				// It may be about this one alone, which must not keep the others waiting.
+				if away++; away == mostAway {
+					return err
+				}
+				unanswered = err
+				continue
+			}
+			away = 0
 			switch {
 			case err == nil:
 				found.Done++
-			case !errors.As(err, &no) || no.Problem == Unavailable:
-				found.More = true
-				return found, err
+			case no == nil:
+				return err
 			default:
 				s.config.Log.Warn("a certificate of a live grant is not issued once more", "request", c.Request, "serial", c.Serial, "error", err)
 				if found.More = found.More || len(found.Failed) == mostFailed; len(found.Failed) < mostFailed {
@@ -107,8 +135,7 @@ func (s *Service) reissueLive(ctx context.Context, trust Trust) (found Reissues,
 			}
 		}
 	}
-	s.reissuing.settled = authorities
-	return found, nil
+	return unanswered
 }
 
 // voidCertificates reads a run of live grants, those behind a number, and gives their
