@@ -34,6 +34,13 @@ func (b Beliefs) VerifyReissue(r Reissue, held []policies.Held, now time.Time) (
 	if r.Authority == "" || slices.ContainsFunc(b.keys, signs) {
 		return Verified{}, fail("reissue-key", "the key that signed the certificate %d is not withdrawn", r.Earlier.Serial)
 	}
+	// 2. All else about it stands.
+	return b.VerifyStanding(r, held, now)
+}
+
+// VerifyStanding is VerifyReissue for a certificate whose key may still count.
+func (b Beliefs) VerifyStanding(r Reissue, held []policies.Held, now time.Time) (Verified, error) {
+	// 1. It is not over.
 	if !now.Before(r.Earlier.Ends.Truncate(time.Second)) {
 		return Verified{}, fail("reissue-over", "the time of this grant is over; ask again")
 	}

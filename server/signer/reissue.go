@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
@@ -49,8 +50,8 @@ func (s *signer) reissue(ctx context.Context, in wire.ReissueRequest) (wire.Sess
 func (s *signer) admitReissue(ctx context.Context, session *evidence.SessionEntry, serial uint64) (int64, error) {
 	// 2. The grant is live, and this is its session key.
 	var newest issued
-	var beliefs belief
 	var believed evidence.Beliefs
+	var policy *policies.Bundle
 	var circumstances evidence.Circumstances
 	var signs bool
 	var refused error
@@ -60,9 +61,9 @@ func (s *signer) admitReissue(ctx context.Context, session *evidence.SessionEntr
 			return
 		}
 		signs = state.signing.signs(evidence.PurposeUserCA, newest.index)
-		beliefs, believed = beliefOf(state, now), state.beliefs
-		if circumstances.Now = now; beliefs.policy != nil {
-			circumstances.Held = state.held(beliefs.policy, g.requester, session.Request, now)
+		believed, policy = state.beliefs, state.beliefs.Policy(now)
+		if circumstances.Now = now; policy != nil {
+			circumstances.Held = state.held(policy, g.requester, session.Request, now)
 		}
 	})
 	if err != nil {
@@ -71,13 +72,16 @@ func (s *signer) admitReissue(ctx context.Context, session *evidence.SessionEntr
 	if refused != nil {
 		return 0, refused
 	}
-	if beliefs.policy == nil {
+	if policy == nil {
 		return 0, refuseNoPolicy()
 	}
-	if signs && serialOf(newest.index) != serial {
-		return newest.index, nil // it was issued once more already
+	// 3. Its key is withdrawn, unless it was issued once more already; and the same would
+	// be given today.
+	verify := believed.VerifyReissue
+	done := signs && serialOf(newest.index) != serial
+	if done {
+		verify = believed.VerifyStanding
 	}
-	// 3. Its key is withdrawn, and the same would be given today.
 	earlier, err := s.book.settle(ctx, newest.index)
 	if err != nil {
 		return 0, err
@@ -87,19 +91,23 @@ func (s *signer) admitReissue(ctx context.Context, session *evidence.SessionEntr
 		return 0, err
 	}
 	again := evidence.Reissue{Earlier: *earlier.entry.Session, Origin: *origin.entry.Session, Authority: newest.authority}
-	verified, err := believed.VerifyReissue(again, circumstances.Held, circumstances.Now)
+	verified, err := verify(again, circumstances.Held, circumstances.Now)
 	if err != nil {
 		return 0, refuseEvidence(err)
 	}
-	// 4. Nothing of this changed meanwhile, and nothing has ended it. The entry.
+	// 4. Nothing of this changed meanwhile, and nothing has ended it. The entry, or the one
+	// that is there.
 	return s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
 		g, present, err := reissuable(state, session, now)
 		if err != nil {
 			return nil, 0, err
 		}
-		if state.beliefs.Latest() != beliefs.latest || present != newest ||
-			!slices.Equal(state.held(beliefs.policy, g.requester, session.Request, now), circumstances.Held) {
+		if state.beliefs.Latest() != believed.Latest() || present != newest ||
+			!slices.Equal(state.held(policy, g.requester, session.Request, now), circumstances.Held) {
 			return nil, 0, errChanged
+		}
+		if done {
+			return nil, newest.index, nil
 		}
 		entry := again.Again(serialOf(index), verified, circumstances)
 		return &evidence.Entry{Session: &entry}, 0, nil

@@ -103,6 +103,10 @@ func TestWhatIsLiveIsIssuedOnceMore(t *testing.T) {
 	if again, err := w.reissue(first.Serial); err != nil || again.Certificate != fourth.Certificate {
 		t.Errorf("after a restart it is another, %v", err)
 	}
+	// What was issued once more is not told any more to somebody suspended.
+	must(t, failure(w.suspend(w.alice)))
+	_, err = w.reissue(first.Serial)
+	refused(t, err, "evidence.requester-suspended")
 }
 
 // TestAKillBetweenEntryAndAnswer: whoever asks again gets the certificate of the entry
@@ -147,14 +151,14 @@ func TestNothingIsIssuedOnceMore(t *testing.T) {
 	}{
 		"it was ended":                {func(w *world) { w.endRequest("r1") }, "ended"},
 		"its time is over":            {func(w *world) { w.clock.add(time.Hour) }, "over"},
-		"its requester is suspended":  {func(w *world) { must(w.t, second(w.suspend(w.alice))) }, "evidence.requester-suspended"},
-		"its approver is suspended":   {func(w *world) { must(w.t, second(w.suspend(w.bob))) }, "evidence.approval-suspended"},
-		"its approver lost the group": {func(w *world) { must(w.t, second(w.change(w.standing(evidence.ChangeGroups, w.bob, nil), w.carol))) }, "evidence.policy"},
+		"its requester is suspended":  {func(w *world) { must(w.t, failure(w.suspend(w.alice))) }, "evidence.requester-suspended"},
+		"its approver is suspended":   {func(w *world) { must(w.t, failure(w.suspend(w.bob))) }, "evidence.approval-suspended"},
+		"its approver lost the group": {func(w *world) { must(w.t, failure(w.change(w.standing(evidence.ChangeGroups, w.bob, nil), w.carol))) }, "evidence.policy"},
 		"policy gives nothing so long": {func(w *world) {
 			w.enforce("roles.yaml", strings.ReplaceAll(rolesText, "default: 1h, longest: 4h", "default: 10m, longest: 10m"))
 		}, "evidence.policy"},
 		"policy demands a device": {func(w *world) {
-			must(w.t, second(w.signer.changePolicy(context.Background(), wire.PolicyRequest{Evidence: w.proposed(w.demanding(), nil, w.carol)})))
+			must(w.t, failure(w.signer.changePolicy(context.Background(), wire.PolicyRequest{Evidence: w.proposed(w.demanding(), nil, w.carol)})))
 		}, "evidence.device-policy"},
 		"a conflicting role is held": {func(w *world) {
 			// The signer is made to forget for a moment that the first is live.
@@ -192,15 +196,15 @@ func TestNothingIsIssuedOnceMore(t *testing.T) {
 		refused(t, err, "not-issued")
 	}
 	w.clock.add(10 * time.Minute)
-	must(t, second(w.reissue(first.Serial))) // what the device said has aged, and was right
+	must(t, failure(w.reissue(first.Serial))) // what the device said has aged, and was right
 	w.withdraw()
-	must(t, second(w.block(device.ID)))
+	must(t, failure(w.block(device.ID)))
 	_, err = w.reissue(first.Serial)
 	refused(t, err, "evidence.device-blocked")
 }
 
-// second is the error of a call whose answer does not matter.
-func second[T any](_ T, err error) error { return err }
+// failure is the error of a call whose answer does not matter.
+func failure[T any](_ T, err error) error { return err }
 
 // TestRevokingAndIssuingOnceMore: whichever is first, nothing is issued behind an
 // ending.

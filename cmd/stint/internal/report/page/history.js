@@ -228,15 +228,33 @@ function applyKeys(entry, beliefs, anchor) {
   return { what: `The keys that count from then on: ${what.join(" and ") || "the ledger\u2019s"}${keys.reason ? `, because: ${keys.reason}` : ""}`, by: ["the signer"], texts: [] };
 }
 
+// A device's own signatures, and whether it is of a kind that policy wants, are the
+// command line's to check.
+async function applyDevice(entry, beliefs, anchor) {
+  const { statement, login } = entry.device.evidence;
+  const s = readStatement(statement, "device");
+  await checkLogin(login.binding, s.person, beliefs, anchor);
+  if (!(await isSignedByLoginKey({ statement, signature: login.signature }, login.binding.login_key))) throw new Refused("the login key did not sign the enrolment of a device");
+  const who = beliefs.called(readSubject(s.person));
+  return { what: `The device \u201c${s["device-name"]}\u201d (${s.device}) of ${who} was enrolled`, by: [`${who}, signed in at the identity provider`], texts: [statement] };
+}
+
+function applyDeviceBlock(entry, beliefs) {
+  const { device, by } = entry.device_block;
+  return { what: `The device ${device} was blocked`, by: [`${beliefs.called(by)}, as the broker said`], texts: [] };
+}
+
+const believing = [
+  ["enrolment", applyEnrolment], ["change", applyChange], ["removal", applyRemoval], ["suspension", applySuspension],
+  ["policy", applyPolicy], ["inventory", applyInventory], ["keys", applyKeys], ["device", applyDevice], ["device_block", applyDeviceBlock],
+];
+
 // What one entry makes of what was believed before it.
 async function applyEntry(entry, before, anchor) {
   const beliefs = before.next();
-  const apply = [
-    ["enrolment", applyEnrolment], ["change", applyChange], ["removal", applyRemoval], ["suspension", applySuspension],
-    ["policy", applyPolicy], ["inventory", applyInventory], ["keys", applyKeys],
-  ].find(([kind]) => entry[kind]);
+  const apply = believing.find(([kind]) => entry[kind]);
   if (apply) beliefs.events.push({ time: entry.time, ...(await apply[1](entry, beliefs, anchor)) });
   return beliefs;
 }
 
-const isBelieving = (entry) => ["enrolment", "change", "removal", "suspension", "policy", "inventory", "keys"].some((kind) => entry[kind]);
+const isBelieving = (entry) => believing.some(([kind]) => entry[kind]);
