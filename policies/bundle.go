@@ -63,6 +63,8 @@ type Organization struct {
 	Quorum int `yaml:"quorum" json:"quorum"`
 	// Attestation says who needs a passkey on an authenticator of a known make.
 	Attestation Attestation `yaml:"attestation" json:"attestation"`
+	// TPMMakers are the makers of TPMs that are believed, for roles that demand it.
+	TPMMakers []TPMMaker `yaml:"tpmMakers" json:"tpm_makers"`
 	// Inventories are sources of targets that come and go.
 	Inventories []Inventory `yaml:"inventories" json:"inventories"`
 }

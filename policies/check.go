@@ -54,6 +54,7 @@ func (l *loader) finish() (*Bundle, error) {
 		if d.role == nil {
 			continue
 		}
+		l.checkHeldCanBeMet(d)
 		for i, other := range d.role.Conflicts {
 			if _, ok := defined["Role "+other]; !ok {
 				l.at(d, field("conflicts", i), "There is no role %q to conflict with.", other)
@@ -151,6 +152,7 @@ func (l *loader) checkOrganization(d document) {
 	l.distinct(d, field("reviewers"), o.Reviewers)
 	l.checkQuorum(d)
 	l.checkAttestation(d)
+	l.checkTPMMakers(d)
 	l.checkInventories(d)
 	seen := map[Subject]bool{}
 	for i, one := range o.Aliases {

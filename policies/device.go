@@ -12,8 +12,14 @@ import (
 type DeviceRule struct {
 	// Required: an activation carries the signature of an enrolled device key.
 	Required bool `yaml:"required" json:"required"`
+	// Held is HeldTPM where the device's key must be proven to be in a TPM of a maker
+	// that the organization lists, and empty where it may be anywhere.
+	Held string `yaml:"held" json:"held,omitempty"`
 	// Posture is what the machine must say of itself; nil asks nothing.
 	Posture *PostureRule `yaml:"posture" json:"posture,omitempty"`
+	// Fleet is what a Fleet server must say of the machine; nil asks nothing. The
+	// broker judges it, with JudgeFleet; JudgeDevice leaves it alone.
+	Fleet *FleetRule `yaml:"fleet" json:"fleet,omitempty"`
 }
 
 // PostureRule is what the machine must say of itself, and how lately.
@@ -58,9 +64,13 @@ const (
 
 // Device is the machine that an activation comes from, as the signer knows it.
 type Device struct {
-	ID      string   `json:"id"`
-	Name    string   `json:"name"`
-	Posture *Posture `json:"posture,omitempty"` // nil where the machine told none
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Held string `json:"held"` // HeldTPM where that was proven, else HeldFile
+	// MakerRoot is the root (see RootDigest) that the certificate of its TPM led to when
+	// it was enrolled; empty where it led to none that the policy listed.
+	MakerRoot string   `json:"maker_root,omitempty"`
+	Posture   *Posture `json:"posture,omitempty"` // nil where the machine told none
 }
 
 // Posture is a machine's word about its own state.
@@ -106,7 +116,7 @@ func postureFacts() []string {
 // reasons where the role has no such rule. The broker asks it at each report of a
 // machine, and Verify before a certificate.
 //
-// The rules by their stable names: device, posture, and one for each fact.
+// The rules by their stable names: device, held, posture, and one for each fact.
 func (b *Bundle) JudgeDevice(role string, device *Device, now time.Time) []Reason {
 	r, ok := b.Role(role)
 	if !ok || !r.Device.Required {
@@ -116,6 +126,7 @@ func (b *Bundle) JudgeDevice(role string, device *Device, now time.Time) []Reaso
 		return []Reason{{Rule: "device", Text: fmt.Sprintf("%s is used from an enrolled device only; enrol this machine with `stint device enroll`.", r.Name)}}
 	}
 	reasons := []Reason{{Rule: "device", Met: true, Text: fmt.Sprintf("%s is an enrolled device, as %s demands.", device.Name, r.Name)}}
+	reasons = append(reasons, b.judgeHeld(r.Device, r.Name, *device)...)
 	rule := r.Device.Posture
 	if rule == nil {
 		return reasons
@@ -198,6 +209,8 @@ func (l *loader) checkDevice(d document) {
 		// Whoever writes a rule means it to hold.
 		l.at(d, field("device"), "`device` says `required: true`, or is left out.")
 	}
+	l.checkHeld(d)
+	l.checkFleet(d)
 	p := rule.Posture
 	if p == nil {
 		if find(d.node, field("device", "posture")) != nil {
@@ -241,6 +254,7 @@ func (d *differ) device(name string, old, now DeviceRule) {
 			true: "%s: it is used from an enrolled device only.", false: "%s: it may be used from any machine.",
 		}[now.Required], name)
 	}
+	d.held(name, old.Held, now.Held)
 	var before, after PostureRule
 	if old.Posture != nil {
 		before = *old.Posture
@@ -266,4 +280,5 @@ func (d *differ) device(name string, old, now DeviceRule) {
 	}
 	d.members(before.Protection, after.Protection,
 		"%s: %s counts as protection that must run on the machine.", "%s: %s no longer counts as protection that must run on the machine.", name)
+	d.fleet(name, old.Fleet, now.Fleet)
 }

@@ -99,7 +99,7 @@ func TestDeviceRuleLoads(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"not required":      {"required: true", "required: false", "f.yaml:15: `device` says `required: true`, or is left out."},
 		"requirement left":  {"  required: true\n", "", "f.yaml:15: `device` says `required: true`, or is left out."},
-		"unknown field":     {"required: true", "required: true\n  held: tpm", "f.yaml:16: There is no field \"held\" here."},
+		"unknown field":     {"required: true", "required: true\n  place: tpm", "f.yaml:16: There is no field \"place\" here."},
 		"no posture":        {deviceRule[strings.Index(deviceRule, "  posture"):], "  posture:\n", "f.yaml:16: `posture` says what the machine must tell, or is left out."},
 		"short period":      {"10m", "14s", "f.yaml:17: `period` is whole seconds, from 15s to 24h."},
 		"no period at all":  {"10m", "0s", "f.yaml:17: `period` is whole seconds, from 15s to 24h."},

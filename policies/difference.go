@@ -108,6 +108,7 @@ func (d *differ) organization(before, after Organization) {
 		"Members of %s become reviewers: they see every request and replay recordings.", "Members of %s are no longer reviewers.")
 	d.aliases(before.Aliases, after.Aliases)
 	d.attestation(before.Attestation, after.Attestation)
+	d.tpmMakers(before.TPMMakers, after.TPMMakers)
 	d.inventories(before.Inventories, after.Inventories)
 }
 

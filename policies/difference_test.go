@@ -27,13 +27,15 @@ func whole() *Bundle {
 				Groups:         []string{"administrators"},
 				Authenticators: []Authenticator{{AAGUID: strings.Repeat("a", 32), Name: "A key", Roots: []string{"one"}}},
 			},
+			TPMMakers:   []TPMMaker{{Name: "Acme", Roots: []string{"one"}}},
 			Inventories: []Inventory{{Name: "fleet", Key: ed25519Key, Labels: map[string][]string{"env": {"dev"}}}},
 		},
 		roles: []Role{{
 			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{map[string]string{"env": "dev"}},
 			Logins: []string{"app"}, Duration: Duration{1800e9, 3600e9}, Reason: "required",
 			Approval: []Stage{{"lead", []string{"leads"}, 1}, {"security", []string{"security"}, 2}}, Conflicts: []string{"keys"},
-			Device: DeviceRule{Required: true, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}}},
+			Device: DeviceRule{Required: true, Held: HeldTPM, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}},
+				Fleet: &FleetRule{Period: 7200e9, Require: []string{FactDiskEncryption}, Policies: AllPolicies, Named: []string{"Updated"}}},
 		}},
 		targets: []Target{{Name: "web-1", Address: "localhost:22", HostKey: ed25519Key, Labels: map[string]string{"env": "dev"}}},
 	}
@@ -86,9 +88,15 @@ func TestDifferenceInWords(t *testing.T) {
 		"a stage's groups": {role(func(r *Role) { r.Approval[1].Groups = []string{"interns"} }), []string{"shell: in the stage security, members of interns may approve.", "shell: in the stage security, members of security may no longer approve."}},
 		"stages in order":  {role(func(r *Role) { slices.Reverse(r.Approval) }), []string{"shell: its stages stand in another order."}},
 		"a conflict less":  {role(func(r *Role) { r.Conflicts = nil }), []string{"shell: it no longer conflicts with keys."}},
-		"any machine": {role(func(r *Role) { r.Device = DeviceRule{} }), []string{"shell: it may be used from any machine.", "shell: the machine need no longer say in what state it is.",
+		"any machine": {role(func(r *Role) { r.Device = DeviceRule{} }), []string{"shell: it may be used from any machine.", "shell: the machine's key may be held in a file.", "shell: the machine need no longer say in what state it is.",
 			"shell: the machine's firewall need no longer be on.", "shell: the machine's system was updated at most any number of days ago instead of 30 days.",
-			"shell: Falcon no longer counts as protection that must run on the machine."}},
+			"shell: Falcon no longer counts as protection that must run on the machine.", "shell: Fleet need no longer say in what state the machine is.",
+			"shell: Fleet need no longer say that the machine's disk-encryption is on.", "shell: the machine must pass none but the named policies of Fleet's instead of all of Fleet's policies.",
+			"shell: the machine need no longer pass Fleet's policy “Updated”."}},
+		"what Fleet says": {role(func(r *Role) {
+			r.Device.Fleet = &FleetRule{Period: 3600e9, Policies: CriticalPolicies, Named: []string{"Updated", "Locked"}}
+		}), []string{"shell: by Fleet's word, the machine told in what state it is at most 1h ago instead of 2h.", "shell: Fleet need no longer say that the machine's disk-encryption is on.",
+			"shell: the machine must pass Fleet's critical policies instead of all of Fleet's policies.", "shell: the machine must pass Fleet's policy “Locked”."}},
 		"posture": {role(func(r *Role) {
 			r.Device.Posture = &PostureRule{Period: 60e9, Require: []string{FactScreenLock, FactFirewall}, SystemAgeDays: new(7), Protection: []string{"Falcon", "Defender"}}
 		}), []string{"shell: the machine says in what state it is, at most 1m ago instead of 5m.", "shell: the machine's screen-lock must be on.",

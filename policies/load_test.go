@@ -272,6 +272,7 @@ func TestWhatIsReadIsWhatCounts(t *testing.T) {
 func FuzzLoad(f *testing.F) {
 	f.Add(goodOrganization + "---\n" + goodRole + "---\n" + goodOtherRole + "---\n" + goodTarget)
 	f.Add(goodOrganization + "---\n" + goodRole + deviceRule + "---\n" + goodOtherRole + "---\n" + goodTarget)
+	f.Add(goodOrganization + "---\n" + goodRole + fleetRule + "---\n" + goodOtherRole + "---\n" + goodTarget)
 	f.Add("kind: Role\nname: &a x\ntargets: *a\n")
 	f.Add("kind: Target\n<<: {a: b}\n")
 	f.Add("---\n...\n---\nkind: Organization\n")
@@ -297,6 +298,7 @@ func FuzzLoad(f *testing.F) {
 				ask := Ask{Role: role.Name, Target: target.Name, Login: role.Logins[0], Duration: role.Duration.Default, Reason: "x"}
 				b.Decide(Facts{Ask: ask})
 				b.JudgeDevice(role.Name, goodDevice(), asked)
+				b.JudgeFleet(role.Name, goodHost(), asked)
 			}
 		}
 	})

@@ -32,7 +32,7 @@ The state is what the machine says of itself. This command sends nothing anywher
 		},
 	}
 	formatFlag(command, &output)
-	command.AddCommand(deviceEnrollCommand(e), deviceListCommand(e), deviceBlockCommand(e), deviceWatchCommand(e))
+	command.AddCommand(deviceEnrollCommand(e), deviceListCommand(e), deviceFleetCommand(e), deviceBlockCommand(e), deviceWatchCommand(e))
 	return command
 }
 

@@ -31,8 +31,8 @@ func deviceEnrollCommand(e *environment) *cobra.Command {
 		Short: "Make this machine's key, in its TPM where there is one, and enrol it",
 		Long: `Make this machine's key: in its TPM where there is one, so that nobody can copy
 it, in a file that only you may read otherwise. It says which. Then enrol it with
-the broker that you are signed in to: your login key and the new key sign it. A key
-that is there already is enrolled as it is.
+the broker that you are signed in to: your login key and the new key sign it, and the
+TPM proves that it holds the key. A key that is there already is enrolled as it is.
 
 A key that is replaced is gone from here, and counts until its device is blocked.`,
 		Args: nothing,
@@ -85,7 +85,7 @@ func enrollDevice(ctx context.Context, e *environment, told enrolling) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.out, "Enrolled as %s (%s).\n", plain(enrolled.Name), plain(enrolled.ID))
+	fmt.Fprintf(e.out, "Enrolled as %s (%s), with its key in %s.\n", plain(enrolled.Name), plain(enrolled.ID), plain(place(enrolled)))
 	if replaced == "" {
 		return nil
 	}
@@ -175,7 +175,33 @@ func enrol(ctx context.Context, e *environment, who *account.Account, client *ap
 	if err != nil {
 		return none, err
 	}
-	return client.EnrolDevice(ctx, api.DeviceEnrolment{
+	enrolment := api.DeviceEnrolment{
 		Statement: text, Possession: evidence.SignatureOfDevice(possession), Signature: who.Sign(text).Signature, Login: login.Binding(who.Login),
-	})
+	}
+	if key.Held() == device.HeldInTPM {
+		if err := prove(ctx, client, key, &enrolment); err != nil {
+			return none, err
+		}
+	}
+	return client.EnrolDevice(ctx, enrolment)
+}
+
+// prove adds what shows that the TPM holds the key: its proof, and its answer to the
+// signer's challenge.
+func prove(ctx context.Context, client *api.Client, key *device.Key, enrolment *api.DeviceEnrolment) error {
+	p := key.Proof()
+	enrolment.TPM = &api.TPMProof{
+		Endorsement: p.Endorsement, Certificate: p.Certificate, Attestation: api.TPMCertified(p.Attestation),
+		Creation: p.Creation, Key: api.TPMCertified(p.Key),
+	}
+	challenge, err := client.ChallengeDevice(ctx, *enrolment)
+	if err != nil {
+		return err
+	}
+	answer, err := key.Answer(ctx, evidence.DeviceChallenge(challenge))
+	if err != nil {
+		return fmt.Errorf("answering the signer's challenge: %w", err)
+	}
+	enrolment.Answer = (*api.TPMAnswer)(&answer)
+	return nil
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"stint/server/api"
+	"stint/server/evidence"
 )
 
 func deviceListCommand(e *environment) *cobra.Command {
@@ -20,6 +22,11 @@ func deviceListCommand(e *environment) *cobra.Command {
 		return client.Devices(ctx, everybody, 0, cursor)
 	}, func(page api.Devices) error {
 		var rows [][]string
+		columns := []string{"DEVICE", "NAME", "OWNER", "KEY HELD IN", "LAST SAID", "STATE"}
+		byFleet := slices.ContainsFunc(page.Items, func(d api.Device) bool { return d.Fleet != nil })
+		if byFleet {
+			columns = slices.Insert(columns, 5, "TOLD FLEET")
+		}
 		for _, d := range page.Items {
 			state, said := "enrolled", "nothing yet"
 			if text := against(d, ""); text != "" {
@@ -31,13 +38,73 @@ func deviceListCommand(e *environment) *cobra.Command {
 			if d.Posture != nil {
 				said = clock(d.Posture.At)
 			}
-			rows = append(rows, []string{d.ID, d.Name, d.Owner.Name, d.Held + ", as its owner says", said, state})
+			row := []string{d.ID, d.Name, d.Owner.Name, place(d), said, state}
+			if byFleet {
+				row = slices.Insert(row, 5, toldFleet(d.Fleet))
+			}
+			rows = append(rows, row)
 		}
-		return tablePage(e.out, []string{"DEVICE", "NAME", "OWNER", "KEY HELD IN", "LAST SAID", "STATE"}, rows, page.Cursor)
+		return tablePage(e.out, columns, rows, page.Cursor)
 	})
 	command.Flags().BoolVar(&everybody, "everybody", false, "everybody's devices (administrators and reviewers)")
 	command.Flags().StringVar(&cursor, "cursor", "", "the page after this")
 	return command
+}
+
+// place says where a device's key is, as it was proven when the device was enrolled.
+func place(d api.Device) string {
+	switch {
+	case d.Held == evidence.HeldFile:
+		return "a file"
+	case d.Maker == "":
+		return "a TPM of no known maker"
+	}
+	return "a TPM of " + d.Maker
+}
+
+// toldFleet is when a machine last told Fleet of itself, and as which host.
+func toldFleet(host *api.FleetHost) string {
+	switch {
+	case host == nil:
+		return "no host of Fleet's"
+	case host.Word == nil:
+		return "nothing: " + host.Trouble
+	case host.Word.Collected == nil:
+		return "nothing yet, as " + host.Word.Name
+	}
+	return clock(*host.Word.Collected) + ", as " + host.Word.Name
+}
+
+func deviceFleetCommand(e *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "fleet DEVICE HOST",
+		Short: "Say which host of the Fleet server's a device is (reviewers and administrators)",
+		Long: `Say which host of the Fleet server's a device is, by the serial number or hardware
+UUID that Fleet knows. Take it from where machines are handed out, not from the
+device's owner: who names a healthy machine of somebody else's has Fleet speak well
+of theirs. Nobody does it for a device of their own. A host is one device's: it
+goes over from an earlier device of the same person, or from a blocked one.`,
+		Args: exactly(2, "which device, and which host? See: stint device list --everybody"),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			_, client, err := signedIn(e)
+			if err != nil {
+				return err
+			}
+			d, err := client.BindFleet(command.Context(), arguments[0], api.FleetChoice{Host: arguments[1]})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(e.out, "%s (%s) of %s is Fleet's host %d", plain(d.Name), plain(d.ID), plain(d.Owner.Name), d.Fleet.Host)
+			if d.Fleet.Word != nil {
+				fmt.Fprintf(e.out, ", %s", plain(d.Fleet.Word.Name))
+			}
+			fmt.Fprintf(e.out, ": serial number %s, hardware UUID %s.\n", plain(d.Fleet.Serial), plain(d.Fleet.UUID))
+			if text := against(d, ""); text != "" {
+				fmt.Fprintln(e.out, plain(text))
+			}
+			return nil
+		},
+	}
 }
 
 func deviceBlockCommand(e *environment) *cobra.Command {

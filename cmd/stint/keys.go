@@ -45,8 +45,8 @@ func rotateCommand(e *environment) *cobra.Command {
 		Use:   "rotate --now --reason TEXT",
 		Short: "Replace keys of the signer's at once (administrators)",
 		Long: `Replace keys of the signer's at once: the next one signs, and nothing under the
-old one is accepted any more. Sessions that are open stay up; whoever connects
-anew gets a new certificate without being asked again.
+old one is accepted any more. Sessions that are open stay up, and the certificates
+of live grants are issued once more: nobody signs in or approves again.
 
 Keys change by themselves at the end of their life: this is for a key that may
 have been stolen. If the next key may have been stolen too, run it twice.`,
@@ -60,9 +60,11 @@ have been stolen. If the next key may have been stolen too, run it twice.`,
 			if err != nil {
 				return err
 			}
-			if err := client.RotateKeys(command.Context(), in); err != nil {
+			rotated, err := client.RotateKeys(command.Context(), in)
+			if err != nil {
 				return err
 			}
+			sayReissued(e, rotated)
 			return showKeys(command.Context(), e, "table")
 		},
 	}
@@ -70,6 +72,22 @@ have been stolen. If the next key may have been stolen too, run it twice.`,
 	command.Flags().StringVar(&in.Purpose, "purpose", "all", "user-ca, target-ca, host-ca, token or all")
 	command.Flags().StringVar(&in.Reason, "reason", "", "why; it is kept in the signer's ledger")
 	return command
+}
+
+// sayReissued tells what became of live grants.
+func sayReissued(e *environment, r api.KeysRotated) {
+	switch {
+	case r.Reissued == 1:
+		fmt.Fprintln(e.err, "stint: the certificate of 1 live grant was issued once more")
+	case r.Reissued > 1:
+		fmt.Fprintf(e.err, "stint: the certificates of %d live grants were issued once more\n", r.Reissued)
+	}
+	for _, failed := range r.Failed {
+		fmt.Fprintf(e.err, "stint: not that of %s (%s), which has to be activated anew: %s\n", plain(failed.Request), plain(failed.Principal), plain(failed.Why))
+	}
+	if r.More {
+		fmt.Fprintln(e.err, "stint: there are more; they follow, and the broker's log names those that fail")
+	}
 }
 
 // showKeys prints the keys as the signer states them.

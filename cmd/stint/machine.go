@@ -233,6 +233,10 @@ func ready(ctx context.Context, e *environment, who *account.Account, client *ap
 	} else if err != nil {
 		return nil, err
 	}
+	// Fleet is asked at the activation: what it said last may be long ago.
+	for i := range device.Rules {
+		device.Rules[i].Reasons = slices.DeleteFunc(device.Rules[i].Reasons, func(r api.Reason) bool { return strings.HasPrefix(r.Rule, "fleet") })
+	}
 	if text := against(device, role); text != "" {
 		return nil, errors.New(strings.TrimSuffix(text, "."))
 	}

@@ -36,7 +36,15 @@ func rolesCommand(e *environment) *cobra.Command {
 			}
 			rows = append(rows, []string{role.Name, strings.Join(targets, " "), strings.Join(role.Logins, " "), seconds(role.LongestSeconds), role.Description})
 		}
-		return table(e.out, []string{"ROLE", "TARGETS", "LOGINS", "LONGEST", "FOR"}, rows)
+		if err := table(e.out, []string{"ROLE", "TARGETS", "LOGINS", "LONGEST", "FOR"}, rows); err != nil {
+			return err
+		}
+		for _, role := range roles.Items {
+			if len(role.Device) > 0 {
+				fmt.Fprintf(e.out, "\n%s: %s\n", role.Name, strings.Join(role.Device, " "))
+			}
+		}
+		return nil
 	})
 }
 

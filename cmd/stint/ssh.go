@@ -52,6 +52,9 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 		return &usageError{err}
 	}
 	who, client, err := signedIn(e)
+	if errors.Is(err, account.ErrSignedOut) {
+		return sshWithHeld(ctx, e, to, words)
+	}
 	if err != nil {
 		return err
 	}
@@ -77,8 +80,12 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 	certify := func() (openssh.Credential, error) {
 		return openssh.Activate(ctx, who, client, grant, machine.proof(e), e.random, e.now)
 	}
+	renew := func(void *ssh.Certificate) (openssh.Credential, error) {
+		credential, _, err := openssh.Renew(ctx, who, client, void)
+		return credential, err
+	}
 	socket := os.Getenv("SSH_AUTH_SOCK")
-	credential, held, err := credentialFor(ctx, e, socket, grant, believed.UserCA, certify)
+	credential, held, err := credentialFor(ctx, e, socket, grant, believed.UserCA, certify, renew)
 	if err != nil {
 		return err
 	}
@@ -90,25 +97,31 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 		}
 		defer stop()
 	}
+	defer keepReporting(ctx, e, machine, client, grant.Role)()
+	return connect(e, dir, credential, trust.Proxies, socket, words)
+}
+
+// connect runs ssh with a credential whose key an agent holds. Its public half goes
+// into dir.
+func connect(e *environment, dir string, credential openssh.Credential, proxies []api.Proxy, socket string, words []string) error {
 	files, err := openssh.WriteFiles(dir, credential)
 	if err != nil {
 		return err
 	}
-	options, err := openssh.Options(credential, trust, files, socket)
+	options, err := openssh.Options(credential, proxies, files, socket)
 	if err != nil {
 		return err
 	}
 	if e.terminal {
 		fmt.Fprintf(e.err, "stint: %s@%s, %s, recorded\n", credential.Login, credential.Target, left(credential.Ends, e.now()))
 	}
-	defer keepReporting(ctx, e, machine, client, grant.Role)()
-	return runSSH(append(append(options, "--", to.Target), words...))
+	return runSSH(append(append(options, "--", credential.Target), words...))
 }
 
 // credentialFor has the person's ssh-agent hold a key for the grant: the one that
-// it holds already, or a new one. It is not held where no agent runs, or none
-// that answers and takes the key.
-func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, authorities []string, certify func() (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
+// it holds already, with a certificate that takes the place of a void one, or a new one.
+// It is not held where no agent runs, or none that answers and takes the key.
+func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, authorities []string, certify func() (openssh.Credential, error), renew func(void *ssh.Certificate) (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
 	connection, err := dialAgent(ctx, socket)
 	if err != nil {
 		credential, err = certify()
@@ -122,9 +135,9 @@ func credentialFor(ctx context.Context, e *environment, socket string, grant api
 	}
 	defer unlock()
 	// Each answer has its time: one that comes late would be taken for the next.
-	var certificate *ssh.Certificate
+	var certificate, void *ssh.Certificate
 	if err = connection.SetDeadline(time.Now().Add(agentPatience)); err == nil {
-		certificate, err = openssh.Held(keys, grant.ID, grant.Login, grant.Target, authorities, e.now())
+		certificate, void, err = openssh.Held(keys, grant.ID, grant.Login, grant.Target, authorities, e.now())
 	}
 	if err != nil {
 		unlock() // with an agent that does not answer, there is nothing to share
@@ -135,6 +148,11 @@ func credentialFor(ctx context.Context, e *environment, socket string, grant api
 		return openssh.Credential{
 			Certificate: certificate, Request: grant.ID, Login: grant.Login, Target: grant.Target, Ends: *grant.Ends,
 		}, true, nil
+	}
+	if void != nil {
+		if credential, err = renew(void); err == nil {
+			return credential, true, nil
+		}
 	}
 	if credential, err = certify(); err != nil {
 		return credential, false, err
@@ -262,6 +280,9 @@ func activateCommand(e *environment) *cobra.Command {
 // activate makes sure that Stint's agent holds a key for a destination.
 func activate(ctx context.Context, e *environment, to openssh.Destination) (string, error) {
 	who, client, err := signedIn(e)
+	if errors.Is(err, account.ErrSignedOut) {
+		return activateHeld(ctx, e, to)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -295,11 +316,11 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 		return "", err
 	}
 	defer connection.Close()
-	certificate, err := openssh.Held(keys, grant.ID, grant.Login, grant.Target, trust.UserCA, e.now())
+	certificate, void, err := openssh.Held(keys, grant.ID, grant.Login, grant.Target, trust.UserCA, e.now())
 	if err != nil {
 		return "", err
 	}
-	if certificate == nil {
+	if certificate == nil && (void == nil || replaceKey(ctx, who, client, void, keys) != nil) {
 		if err := addKey(ctx, e, who, client, grant, machine, keys); err != nil {
 			return "", err
 		}

@@ -38,14 +38,18 @@ func (s *Service) Activate(ctx context.Context, by policies.Person, id string, a
 		return Certificate{}, fail(Conflict, CodeActivation, "The activation is for another request, or for an earlier revision of it. Activate again.")
 	}
 	bundle.Activation, bundle.Login, bundle.Device = &activation, &login, device
-	// 3. The signer, outside any transaction.
+	// 3. Fleet's word of the device, where the role asks for it: the signer does not.
+	if err := s.heedFleet(ctx, by.Subject, q.Revision.Ask.Role, statement.Device); err != nil {
+		return Certificate{}, err
+	}
+	// 4. The signer, outside any transaction.
 	calling, cancel := context.WithTimeout(ctx, signerPatience)
 	defer cancel()
 	signed, err := s.config.Signer.SignSession(calling, bundle)
 	if err != nil {
 		return Certificate{}, err
 	}
-	// 4. Written down whatever happened meanwhile: every certificate has its
+	// 5. Written down whatever happened meanwhile: every certificate has its
 	// grant here, or it will look like a forgery. It is handed out only if the grant
 	// still stands.
 	return s.storeCertificate(ctx, by, q, bundle, signed)
@@ -97,7 +101,8 @@ type certificateData struct {
 	Serial    string    `json:"serial"` // decimal
 	Principal string    `json:"principal"`
 	Ends      time.Time `json:"ends"`
-	Ledger    int64     `json:"ledger_index"` // leaf of the signer's ledger
+	Ledger    int64     `json:"ledger_index"`       // leaf of the signer's ledger
+	Reissues  string    `json:"reissues,omitempty"` // serial of the one in whose place it was issued
 }
 
 func (s *Service) storeCertificate(ctx context.Context, by policies.Person, asked Request, bundle evidence.Bundle, signed SignedCertificate) (Certificate, error) {

@@ -23,50 +23,6 @@ const (
 	AlarmMore          = "more-alarms"                 // too many to tell apart
 )
 
-// alarmWords say, for each kind, what an alarm means and what to do.
-var alarmWords = map[string][2]string{
-	AlarmCertificate: {
-		"The signer has issued a certificate, and nothing here was granted that it could be for. Somebody may use a copy of this broker, or may have removed a request from its database.",
-		"Compare the entry with the audit log. If nobody can explain it, revoke what the person holds, rotate the signer's keys now, and give the broker a new certificate of its own.",
-	},
-	AlarmSession: {
-		"A session was opened with a certificate that the signer's ledger does not hold. The key that signed it may be in other hands.",
-		"End the session, look at its recording, and rotate the signer's keys now.",
-	},
-	AlarmKey: {
-		"A certificate was signed by a key that was not in use then. A key that was retired or withdrawn may have been copied.",
-		"Revoke the grant, withdraw the key (rotate the signer's keys now), and find out where copies of the key file are.",
-	},
-	AlarmSerial: {
-		"A target let somebody in by a certificate that the signer's ledger does not hold. The key that targets trust may be in other hands.",
-		"Take the target out of use or look who is on it, and rotate the target key now, so that targets refuse the old one.",
-	},
-	AlarmForked: {
-		"The signer's ledger contradicts what this broker has mirrored: entries were altered, or somebody else signs with the ledger's key.",
-		"Stop the signer, keep both sides (the detail below holds the signed checkpoints, which prove it), and restore the signer's data directory from an unaltered copy.",
-	},
-	AlarmWentBack: {
-		"The signer's ledger lacks entries that this broker has mirrored: its disk was put back to an older state. Endings and removals may be among what is missing.",
-		"Restore the signer's data directory from a copy that holds all entries. The signer gives nothing until then.",
-	},
-	AlarmReplaced: {
-		"The signer has begun a new ledger, with new keys. Nothing of the old one counts any more.",
-		"If you began the signer anew on purpose, acknowledge this. If not, somebody has replaced it: stop it, and restore its data directory.",
-	},
-	AlarmMirrorEmptied: {
-		"The mirror of the signer's ledger is gone from this broker's database, though certificates are there that were issued under it. The broker can no longer tell whether the signer was put back to an older state.",
-		"If the database was restored from an older copy, acknowledge this. Otherwise find out who can write to it.",
-	},
-	AlarmUnreadable: {
-		"An entry of the signer's ledger is not understood, so nothing can be said about it. Broker and signer may be of different versions.",
-		"Bring the broker to the signer's version, or newer.",
-	},
-	AlarmMore: {
-		"More was found than alarms of one kind are kept for. What was left out stands in the broker's log only. A proxy or a target in other hands can do that.",
-		"Look into the open alarms and into the log, and acknowledge them; what is found later is shown again.",
-	},
-}
-
 // mostAlarms bounds those of one kind that nobody has acknowledged. A proxy or a
 // target can make up findings of its own kind; they must not crowd out the others.
 const mostAlarms = 100
@@ -89,12 +45,6 @@ type Alarm struct {
 	Acknowledged time.Time // zero: open
 	By           policies.Person
 	Reason       string
-}
-
-// Words say what an alarm means and what to do about it.
-func (a Alarm) Words() (means, do string) {
-	words := alarmWords[a.Kind]
-	return words[0], words[1]
 }
 
 // AlarmReader reads alarms.
@@ -121,7 +71,7 @@ type AlarmWriter interface {
 // this is news. Kind, Cause and Title are required; Title begins with a capital
 // and ends with a full stop.
 func (s *Service) RaiseAlarm(ctx context.Context, a Alarm) (news bool, err error) {
-	if _, known := alarmWords[a.Kind]; !known || a.Cause == "" || a.Title == "" {
+	if _, known := advices[a.Kind]; !known || a.Cause == "" || a.Title == "" {
 		return false, errors.New("access: an alarm without kind, cause or title")
 	}
 	if len(a.Detail) > maxAlarmDetail {

@@ -42,6 +42,7 @@ const (
 	EventWithdrawn           = "request.withdrawn"
 	EventExpired             = "request.expired"
 	EventCertificateIssued   = "certificate.issued"
+	EventCertificateReissued = "certificate.issued-again"
 	EventCertificateHeld     = "certificate.withheld"
 	EventGrantEnded          = "grant.ended"
 	EventEndingDelivered     = "grant.end-confirmed" // the signer has it in its ledger

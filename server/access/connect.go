@@ -18,6 +18,9 @@ func (s *Service) StartSession(ctx context.Context, start SessionStart) (Started
 	if !sessionID(start.Session) {
 		return StartedSession{}, invalid("session", "A session id has 16 to 64 letters, digits, - or _.")
 	}
+	if err := s.askFleetFor(ctx, start); err != nil {
+		return StartedSession{}, err
+	}
 	var started StartedSession
 	err := s.write(ctx, func(c *change) error {
 		// 1. Repeated: the answer may have been lost on its way.

@@ -11,19 +11,40 @@ import (
 	"stint/server/evidence"
 )
 
-// EnrolDevice takes a device's key as the caller's, in the signer. Their login key,
-// which the broker does not hold, and the device's own signed it.
-func (s *Service) EnrolDevice(ctx context.Context, by policies.Person, e evidence.DeviceEvidence) (DeviceView, error) {
-	statement, err := evidence.DecodeAs[*evidence.Device](e.Statement)
-	if err != nil {
-		return DeviceView{}, invalid("statement", "This is not a device statement; update the command line.").because(err)
-	}
-	if statement.Person != by.Subject {
-		return DeviceView{}, fail(Forbidden, CodeForbidden, "A device is enrolled by its own person only.")
+// ChallengeDevice asks the signer for a challenge of the TPM that is said to hold the
+// key of a device, which the caller is enrolling.
+func (s *Service) ChallengeDevice(ctx context.Context, by policies.Person, e evidence.DeviceEvidence) (evidence.DeviceChallenge, error) {
+	if _, err := ownDevice(by, e); err != nil {
+		return evidence.DeviceChallenge{}, err
 	}
 	calling, cancel := context.WithTimeout(ctx, signerPatience)
 	defer cancel()
-	if err := s.config.Signer.EnrolDevice(calling, e); err != nil {
+	return s.config.Signer.ChallengeDevice(calling, e)
+}
+
+// ownDevice reads the statement that enrols a device, which is the caller's.
+func ownDevice(by policies.Person, e evidence.DeviceEvidence) (*evidence.Device, error) {
+	statement, err := evidence.DecodeAs[*evidence.Device](e.Statement)
+	if err != nil {
+		return nil, invalid("statement", "This is not a device statement; update the command line.").because(err)
+	}
+	if statement.Person != by.Subject {
+		return nil, fail(Forbidden, CodeForbidden, "A device is enrolled by its own person only.")
+	}
+	return statement, nil
+}
+
+// EnrolDevice takes a device's key as the caller's, in the signer. Their login key,
+// which the broker does not hold, and the device's own signed it, and its TPM has
+// answered if it has one.
+func (s *Service) EnrolDevice(ctx context.Context, by policies.Person, e evidence.DeviceEvidence, answer *evidence.DeviceAnswer) (DeviceView, error) {
+	statement, err := ownDevice(by, e)
+	if err != nil {
+		return DeviceView{}, err
+	}
+	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	defer cancel()
+	if err := s.config.Signer.EnrolDevice(calling, e, answer); err != nil {
 		return DeviceView{}, err
 	}
 	err = s.writeDown(ctx, func(c *change) error {
@@ -124,12 +145,12 @@ func (c *change) judgeSessions(device evidence.EnrolledDevice) error {
 	if err != nil {
 		return err
 	}
-	block, posture, err := c.standing(c, device.ID)
+	of, err := c.standing(c, device.ID)
 	if err != nil {
 		return err
 	}
 	for _, session := range sessions {
-		reasons, until := c.judge(session.Role, device.ID, block, posture)
+		reasons, until := c.judge(session.Role, device.ID, of)
 		if against := policies.Objections(reasons); against != "" {
 			if err := c.hangUpFor(session, device.Name, against); err != nil {
 				return err
@@ -177,7 +198,15 @@ func (s *Service) outdate(ctx context.Context, id string) error {
 			return nil // it said so meanwhile
 		}
 		known, _ := c.trust.Devices.Find(session.Device)
-		return c.hangUpFor(session, known.Name, "What this machine last said of its state is too old; keep `stint device watch` running.")
+		reasons, _, err := c.judgeDevice(c, session.Role, session.Device)
+		if err != nil {
+			return err
+		}
+		why := policies.Objections(reasons)
+		if why == "" { // the role asks for less since
+			why = "What is known of this machine's state was too old."
+		}
+		return c.hangUpFor(session, known.Name, why)
 	})
 }
 
@@ -328,17 +357,26 @@ func (m moment) deviceView(r Reader, by policies.Person, known evidence.Enrolled
 	case !IsCode(err, CodePersonNotFound):
 		return v, err
 	}
-	if v.Block, v.Posture, err = m.standing(r, known.ID); err != nil {
+	of, err := m.standing(r, known.ID)
+	if err != nil {
 		return v, err
 	}
+	v.Block, v.Posture, v.Fleet = of.block, of.posture, of.fleet
 	if v.Block == nil {
 		v.May = append(v.May, "block")
+	}
+	own, err := m.ownDevice(r, by, known)
+	if err != nil {
+		return v, err
+	}
+	if m.fleet && v.Block == nil && !own {
+		v.May = append(v.May, "bind-fleet")
 	}
 	for _, role := range m.policy.Roles() {
 		if !role.Device.Required {
 			continue
 		}
-		reasons, _ := m.judge(role.Name, known.ID, v.Block, v.Posture)
+		reasons, _ := m.judge(role.Name, known.ID, of)
 		v.Rules = append(v.Rules, DeviceStanding{Role: role.Name, Reasons: reasons, Complies: policies.Objections(reasons) == ""})
 	}
 	return v, nil

@@ -63,8 +63,9 @@ type DeviceView struct {
 	Owner   policies.Person
 	Posture *evidence.Posture // nil where it told none
 	Block   *DeviceBlock      // nil while it counts; By may be zero
+	Fleet   *FleetBinding     // nil where it is bound to no host
 	Rules   []DeviceStanding  // by role
-	May     []string          // block
+	May     []string          // block, bind-fleet
 }
 
 // DeviceStanding is what a role's rule about devices makes of a device now.
@@ -104,47 +105,62 @@ func lastPosture(r DeviceReader, device string) (*evidence.Posture, error) {
 // deviceBlocked is the rule of the reason that a block gives.
 const deviceBlocked = "blocked"
 
-// standing is what a device is judged by, beside what the signer knows of it: whether
-// it was blocked, and what it last said of itself.
-func (m moment) standing(r DeviceReader, device string) (block *DeviceBlock, posture *evidence.Posture, err error) {
-	if block, err = m.blockOf(r, device); err != nil {
-		return nil, nil, err
+// standing is what a device is judged by, beside what the signer knows of it.
+type standing struct {
+	block   *DeviceBlock      // nil while it counts
+	posture *evidence.Posture // what it last said of itself; nil where it told none
+	fleet   *FleetBinding     // with what Fleet last said of it; nil where it is bound to no host
+}
+
+func (m moment) standing(r Reader, device string) (of standing, err error) {
+	if of.block, err = m.blockOf(r, device); err != nil {
+		return of, err
 	}
-	posture, err = lastPosture(r, device)
-	return block, posture, err
+	if of.posture, err = lastPosture(r, device); err != nil {
+		return of, err
+	}
+	of.fleet, err = fleetBinding(r, device)
+	return of, err
 }
 
 // judgeDevice says what a role's rule makes of the device that a certificate names;
-// none where it is empty. Until is when its last word is too old; zero where the role
-// does not ask.
-func (m moment) judgeDevice(r DeviceReader, role, device string) (reasons []policies.Reason, until time.Time, err error) {
+// none where it is empty. Until is when its last word, or Fleet's, is too old; zero
+// where the role does not ask.
+func (m moment) judgeDevice(r Reader, role, device string) (reasons []policies.Reason, until time.Time, err error) {
 	if device == "" {
 		return m.policy.JudgeDevice(role, nil, m.now), until, nil
 	}
-	block, posture, err := m.standing(r, device)
+	of, err := m.standing(r, device)
 	if err != nil {
 		return nil, until, err
 	}
-	reasons, until = m.judge(role, device, block, posture)
+	reasons, until = m.judge(role, device, of)
 	return reasons, until, nil
 }
 
 // judge is judgeDevice by what was read.
-func (m moment) judge(role, device string, block *DeviceBlock, posture *evidence.Posture) (reasons []policies.Reason, until time.Time) {
+func (m moment) judge(role, device string, of standing) (reasons []policies.Reason, until time.Time) {
 	known, _ := m.trust.Devices.Find(device)
 	// 1. A block holds whatever the role asks.
-	if block != nil {
+	if of.block != nil {
 		return []policies.Reason{{Rule: deviceBlocked, Text: "The device " + known.Name + " was blocked; speak with an administrator."}}, until
 	}
 	// 2. The rule, by what the device last said.
-	judged := &policies.Device{ID: device, Name: known.Name}
-	if rule, _ := m.policy.Role(role); posture != nil {
-		judged.Posture = posture.Facts()
+	judged := known.Facts()
+	judged.ID = device
+	if rule, _ := m.policy.Role(role); of.posture != nil {
+		judged.Posture = of.posture.Facts()
 		if rule.Device.Posture != nil {
-			until = posture.Issued.Add(rule.Device.Posture.Period)
+			until = of.posture.Issued.Add(rule.Device.Posture.Period)
 		}
 	}
-	return m.policy.JudgeDevice(role, judged, m.now), until
+	reasons = m.policy.JudgeDevice(role, judged, m.now)
+	// 3. The rule, by what Fleet last said of it.
+	byFleet, fleetUntil := m.judgeFleet(role, of.fleet)
+	if until.IsZero() || !fleetUntil.IsZero() && fleetUntil.Before(until) {
+		until = fleetUntil
+	}
+	return append(reasons, byFleet...), until
 }
 
 // deviceOf is the device that activated a certificate; empty for none.

@@ -41,6 +41,9 @@ type Signer interface {
 	Trust(ctx context.Context) (Trust, error)
 	// SignSession asks for a certificate for a person.
 	SignSession(ctx context.Context, b evidence.Bundle) (SignedCertificate, error)
+	// Reissue asks for a certificate in the place of one whose key was withdrawn. It is
+	// idempotent.
+	Reissue(ctx context.Context, serial uint64) (SignedCertificate, error)
 	// End says that nothing more may be signed for a request. It is idempotent.
 	End(ctx context.Context, e Ending) error
 	// Enrol pins a passkey; trust is fetched anew before it returns.
@@ -56,10 +59,12 @@ type Signer interface {
 	ChangeRoster(ctx context.Context, e evidence.ChangeEvidence) error
 	ChangePolicy(ctx context.Context, e evidence.PolicyEvidence) error
 	TakeInventory(ctx context.Context, e evidence.InventoryEvidence) error
+	// ChallengeDevice asks for a challenge of the TPM that is said to hold a device's key.
+	ChallengeDevice(ctx context.Context, e evidence.DeviceEvidence) (evidence.DeviceChallenge, error)
 	// EnrolDevice takes a device's key, and BlockDevice makes it count for nothing;
 	// trust is fetched anew before they return. A device that is blocked already is
-	// no error.
-	EnrolDevice(ctx context.Context, e evidence.DeviceEvidence) error
+	// no error. The answer is nil where a file holds the key.
+	EnrolDevice(ctx context.Context, e evidence.DeviceEvidence, answer *evidence.DeviceAnswer) error
 	BlockDevice(ctx context.Context, device string, by policies.Subject) error
 	// RotateKeys replaces keys of the signer's at once; trust is fetched anew before it
 	// returns. Purpose is one of evidence's Purpose constants, or all.
@@ -93,6 +98,7 @@ type Reader interface {
 	PeopleReader
 	ChangeReader
 	DeviceReader
+	FleetReader
 	AuditReader
 	AlarmReader
 }
@@ -106,6 +112,7 @@ type Tx interface {
 	AlarmWriter
 	ChangeWriter
 	DeviceWriter
+	FleetWriter
 	// Append makes the event the audit log's next leaf and gives its index.
 	Append(e AuditEvent) (int64, error)
 }
@@ -124,12 +131,17 @@ type RequestReader interface {
 	// same person is policy's to say. Addresses are compared without case, and an
 	// empty one matches nobody.
 	LiveGrants(of []policies.Person, now time.Time) ([]Request, error)
+	// LiveGrantsAfter lists everybody's grants in force at that moment by rising Number,
+	// from behind one on.
+	LiveGrantsAfter(number int64, now time.Time, limit int) ([]Request, error)
 	// OpenRequests lists what is pending or live, as LiveGrants does, whether or not
 	// time has ended it.
 	OpenRequests(of []policies.Person) ([]Request, error)
 	Certificate(serial uint64) (Certificate, error)
 	// Certificates lists a request's, oldest first.
 	Certificates(request string) ([]Certificate, error)
+	// NewestCertificate is a request's that was issued last and handed out.
+	NewestCertificate(request string) (Certificate, error)
 	// Due lists requests that time has ended and nobody has written down, the
 	// longest overdue first.
 	Due(now time.Time, limit int) ([]Request, error)

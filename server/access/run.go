@@ -21,16 +21,22 @@ const (
 )
 
 // Run keeps the store up to date until ctx is done: it writes down what time has
-// ended, brings endings to the signer with back-off, and gives up sessions whose
-// proxy has gone silent. Access never depends on it. Run it once a process, and
-// wait for it to return.
+// ended, brings endings to the signer with back-off, has what is live issued once
+// more after a key was withdrawn, asks Fleet about devices in use, and gives up
+// sessions whose proxy has gone silent. Access never depends on it. Run it once a
+// process, and wait for it to return.
 func (s *Service) Run(ctx context.Context) {
-	// Two loops, so that a signer that does not answer delays no expiry.
+	// Loops of their own, so that a signer or a Fleet server that does not answer
+	// delays no expiry, and what gives no ending.
 	sweeping, delivering := make(chan struct{}, 1), make(chan struct{}, 1)
 	var group sync.WaitGroup
 	group.Go(func() { s.spread(ctx, sweeping, delivering) })
 	group.Go(func() { s.loop(ctx, delivering, s.deliver) })
 	group.Go(func() { s.loop(ctx, sweeping, s.sweep) })
+	group.Go(func() { s.loop(ctx, nil, s.reissue) })
+	if s.config.Fleet != nil {
+		group.Go(func() { s.loop(ctx, nil, s.askDue) })
+	}
 	group.Wait()
 }
 

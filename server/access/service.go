@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"stint/policies"
@@ -17,6 +18,7 @@ type Config struct {
 	Store    Store
 	Signer   Signer
 	Notifier Notifier
+	Fleet    Fleet // nil: none is asked, and no device can be bound to a host of one
 	Clock    Clock
 	Random   io.Reader // cryptographic
 	// Policy is the bundle to decide by, asked for at each use: the signer's own
@@ -51,6 +53,10 @@ type Service struct {
 	// alarmed is what the clock has to reach again; zero while it is right. Only
 	// the sweeping loop of Run touches it.
 	alarmed time.Time
+	// fleetTrouble is nil while Fleet answers.
+	fleetTrouble atomic.Pointer[fleetTrouble]
+
+	reissuing reissuing
 }
 
 // New checks the wiring.
@@ -62,7 +68,7 @@ func New(c Config) (*Service, error) {
 	if c.PendingLife == 0 {
 		c.PendingLife = 24 * time.Hour
 	}
-	return &Service{config: c, wake: make(chan struct{}, 1)}, nil
+	return &Service{config: c, wake: make(chan struct{}, 1), reissuing: reissuing{pass: make(chan struct{}, 1)}}, nil
 }
 
 // moment is what a transaction goes by: one time, one policy, one roster.
@@ -71,6 +77,7 @@ type moment struct {
 	policy *policies.Bundle
 	trust  Trust
 	heard  bool // the signer has been heard, so trust holds something
+	fleet  bool // there is a Fleet server to ask
 }
 
 // look fixes the moment.
@@ -79,7 +86,7 @@ func (s *Service) look(ctx context.Context, r AuditReader) (moment, error) {
 	if err != nil {
 		return moment{}, err
 	}
-	m := moment{instant: s.floor.read(s.config.Clock.Now(), last), policy: s.config.Policy()}
+	m := moment{instant: s.floor.read(s.config.Clock.Now(), last), policy: s.config.Policy(), fleet: s.config.Fleet != nil}
 	if trust, err := s.config.Signer.Trust(ctx); err == nil {
 		m.trust, m.heard = trust, true
 	}

@@ -17,7 +17,7 @@ const (
 
 	PathChanges         = "/api/changes"                     // GET ?view=open|closed&limit=&cursor= -> Changes; POST RosterDraft -> Change
 	PathPolicyChanges   = "/api/changes/policy"              // POST PolicyDraft -> Change
-	PathChange          = "/api/changes/{change}"            // GET -> Change
+	PathChange          = "/api/changes/{change}"            // GET ?files= -> Change
 	PathChangeChallenge = "/api/changes/{change}/challenge"  // POST -> SigningChallenge: for an administrator's passkey
 	PathSignatures      = "/api/changes/{change}/signatures" // POST ChangeSignature -> Change
 	PathSendChange      = "/api/changes/{change}/send"       // POST -> Change: once more to the signer

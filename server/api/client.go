@@ -248,6 +248,11 @@ func (c *Client) Activate(ctx context.Context, id string, in Activation) (Certif
 	return call[Certificate](ctx, c, http.MethodPost, expand(PathActivations, id), nil, in)
 }
 
+// Reissue asks for the certificate that counts in the place of one.
+func (c *Client) Reissue(ctx context.Context, in Reissue) (Reissued, error) {
+	return call[Reissued](ctx, c, http.MethodPost, PathReissue, nil, in)
+}
+
 // Evidence returns what proves a request's approvals and certificates.
 func (c *Client) Evidence(ctx context.Context, id string) (Evidence, error) {
 	return call[Evidence](ctx, c, http.MethodGet, expand(PathEvidence, id), nil, nil)
@@ -329,9 +334,8 @@ func (c *Client) RemovePasskey(ctx context.Context, credential string) error {
 }
 
 // RotateKeys replaces keys of the signer's at once.
-func (c *Client) RotateKeys(ctx context.Context, in KeyRotation) error {
-	_, err := call[struct{}](ctx, c, http.MethodPost, PathRotateKeys, nil, in)
-	return err
+func (c *Client) RotateKeys(ctx context.Context, in KeyRotation) (KeysRotated, error) {
+	return call[KeysRotated](ctx, c, http.MethodPost, PathRotateKeys, nil, in)
 }
 
 // Trust returns whom to believe and where the proxies are.

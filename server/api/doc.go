@@ -33,6 +33,7 @@ const (
 	PathDrop        = "/api/requests/{id}/drop"        // POST Taking -> Request; the requester is done
 	PathRevoke      = "/api/requests/{id}/revoke"      // POST Taking -> Request; an approver, reviewer or administrator ends it
 	PathActivations = "/api/requests/{id}/activations" // POST Activation -> Certificate
+	PathReissue     = "/api/certificates/reissue"      // POST Reissue -> Reissued, no authentication: what counts in the place of a certificate
 	PathEvidence    = "/api/requests/{id}/evidence"    // GET -> Evidence
 
 	PathSessions      = "/api/sessions"                     // GET ?request=&person=&target=&live=&limit=&cursor= -> Sessions
@@ -57,7 +58,7 @@ const (
 	PathTrust        = "/api/trust"           // GET -> Trust: whom to believe, where the proxies are
 	PathBeginning    = "/api/trust/beginning" // GET -> Evidence: the first policy and the first administrators, proven
 	PathTargetTrust  = "/api/trust/targets"   // GET ?from= -> TargetTrust, no authentication: whose certificates open targets
-	PathRotateKeys   = "/api/keys/rotate"     // POST KeyRotation: administrators
+	PathRotateKeys   = "/api/keys/rotate"     // POST KeyRotation -> KeysRotated: administrators
 	PathAudit        = "/api/audit"           // GET ?cursor=&limit= -> AuditEvents, newest first
 	PathAuditLog     = "/api/audit/log"       // GET ?from=&limit= -> AuditLog: leaves and checkpoint, for stint audit verify
 	PathOpenAPI      = "/api/openapi.json"

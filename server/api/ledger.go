@@ -71,12 +71,12 @@ type AcceptedSerialsResult struct {
 // Alarm is something that must not be, and what to do about it. One cause raises
 // one alarm, however often it is seen.
 type Alarm struct {
-	ID     string    `json:"id"`
-	Kind   string    `json:"kind" doc:"stable, for example certificate-without-grant"`
-	Title  string    `json:"title" doc:"what was found, in one sentence"`
-	Means  string    `json:"means" doc:"what that means"`
-	Do     string    `json:"do" doc:"what to do"`
-	Raised time.Time `json:"raised"`
+	ID     string      `json:"id"`
+	Kind   string      `json:"kind" doc:"stable, for example certificate-without-grant"`
+	Title  string      `json:"title" doc:"what was found, in one sentence"`
+	Means  string      `json:"means" doc:"what that means"`
+	Steps  []AlarmStep `json:"steps" doc:"what to do, in this order"`
+	Raised time.Time   `json:"raised"`
 	// Request and Session are what it is about, where it is about one.
 	Request      string     `json:"request,omitempty"`
 	Session      string     `json:"session,omitempty"`
@@ -84,6 +84,13 @@ type Alarm struct {
 	Acknowledged *time.Time `json:"acknowledged,omitempty"`
 	By           *Person    `json:"by,omitempty" doc:"who acknowledged it"`
 	Reason       string     `json:"reason,omitempty" doc:"what they said"`
+}
+
+// AlarmStep is one thing to do about an alarm.
+type AlarmStep struct {
+	Text    string `json:"text"`
+	Command string `json:"command,omitempty" doc:"does it at a terminal"`
+	Page    string `json:"page,omitempty" enum:"request,session,audit,people" doc:"where the portal does or shows it"`
 }
 
 // Alarms is a page of alarms, newest first.

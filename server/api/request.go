@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Person is somebody as lists show them. Identity is issuer and subject, never
 // the name or the e-mail address.
@@ -35,6 +38,7 @@ type Role struct {
 	ReasonRequired bool     `json:"reason_required"`
 	Stages         []Stage  `json:"stages" doc:"who must agree; empty: granted at once"`
 	Conflicts      []string `json:"conflicts"`
+	Device         []string `json:"device" doc:"what it asks of the machine that it is used from, a sentence each; empty: any machine will do"`
 }
 
 // Roles is the list of roles the caller may ask for.
@@ -233,6 +237,18 @@ type Certificate struct {
 	Login       string    `json:"login"`
 	Target      string    `json:"target"`
 	Proxies     []Proxy   `json:"proxies"`
+}
+
+// Reissue asks for the certificate that counts in the place of one, which may be it.
+type Reissue struct {
+	Certificate string `json:"certificate" minLength:"1" maxLength:"8192" doc:"authorized_keys form, as it was issued"`
+}
+
+// Reissued is the certificate that counts, for the same session key, and whose host
+// certificates to believe.
+type Reissued struct {
+	Certificate Certificate     `json:"certificate"`
+	Hosts       json.RawMessage `json:"hosts" doc:"what the signer says of the proxies' host certificates: instance, log, host_ca and keys of its trust"`
 }
 
 // Proxy is where ssh connects to.

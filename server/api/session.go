@@ -105,6 +105,21 @@ type KeyRotation struct {
 	Reason  string `json:"reason" maxLength:"300"`
 }
 
+// KeysRotated says what became of live grants, whose certificates a rotation may have
+// made worthless.
+type KeysRotated struct {
+	Reissued int             `json:"reissued" doc:"live grants whose newest certificate was issued once more"`
+	Failed   []FailedReissue `json:"failed" doc:"those whose was not; their requesters have to activate them anew. At most 100"`
+	More     bool            `json:"more" doc:"more failed, or more are still to come and follow by themselves"`
+}
+
+// FailedReissue is a live grant whose certificate counts no longer.
+type FailedReissue struct {
+	Request   string `json:"request"`
+	Principal string `json:"principal" doc:"login@target"`
+	Why       string `json:"why" doc:"one sentence"`
+}
+
 // Health is whether the broker can do its work.
 type Health struct {
 	Status   string   `json:"status" enum:"ok,degraded"`

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"stint/server/border"
+	"stint/server/broker/internal/fleet"
 )
 
 // Config is what a broker needs to run. Its JSON form is the configuration file.
@@ -46,6 +47,8 @@ type Config struct {
 	// Policy is a directory of YAML, used until the signer's own is known.
 	Policy string `json:"policy"`
 	Issuer Issuer `json:"issuer"`
+	// Fleet is the Fleet server that is asked about devices; none where it is absent.
+	Fleet *Fleet `json:"fleet,omitempty"`
 	// RelyingParty is the WebAuthn relying-party id: the exact host of URL.
 	RelyingParty string `json:"relying_party"`
 	// Origins are the exact origins that may write with a cookie, and whose
@@ -85,6 +88,13 @@ type Issuer struct {
 	PortalClientID         string `json:"portal_client_id"`
 	PortalClientSecretFile string `json:"portal_client_secret_file"`
 	CommandLineClientID    string `json:"cli_client_id"`
+}
+
+// Fleet is where the Fleet server is, and how it knows us.
+type Fleet struct {
+	URL       string `json:"url"`                  // https://host
+	TokenFile string `json:"token_file"`           // of an API-only user who may read hosts
+	RootsFile string `json:"roots_file,omitempty"` // PEM; the system's roots where it is absent
 }
 
 var (
@@ -130,6 +140,14 @@ func (c Config) Check() error {
 	}
 	wrong = append(wrong, c.checkPeers()...)
 	wrong = append(wrong, c.checkOrigins()...)
+	if f := c.Fleet; f != nil {
+		if err := fleet.CheckAddress(f.URL); err != nil {
+			fail("fleet.url: %w", err)
+		}
+		if !filepath.IsAbs(f.TokenFile) || f.RootsFile != "" && !filepath.IsAbs(f.RootsFile) {
+			fail("fleet: token_file and roots_file must be absolute paths")
+		}
+	}
 	return errors.Join(wrong...)
 }
 

@@ -43,8 +43,12 @@ func TestConfigCheck(t *testing.T) {
 		"parent relying party": {func(c *Config) {
 			c.URL, c.Origins, c.RelyingParty = "https://stint.example.com", []string{"https://stint.example.com"}, "example.com"
 		}, "relying_party"},
-		"balancers": {func(c *Config) { c.Balancers = []string{"10.0.0.7", "10.0.0.0/24", "balancer"} }, "balancers[2]"},
-		"database":  {func(c *Config) { c.Database = "mysql://x" }, "database"},
+		"balancers":              {func(c *Config) { c.Balancers = []string{"10.0.0.7", "10.0.0.0/24", "balancer"} }, "balancers[2]"},
+		"fleet without tls":      {func(c *Config) { c.Fleet = &Fleet{URL: "http://fleet.example.com", TokenFile: "/t"} }, "fleet.url"},
+		"fleet is no origin":     {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com/x", TokenFile: "/t"} }, "fleet.url"},
+		"fleet without a token":  {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com"} }, "token_file"},
+		"fleet's relative roots": {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com", TokenFile: "/t", RootsFile: "r"} }, "roots_file"},
+		"database":               {func(c *Config) { c.Database = "mysql://x" }, "database"},
 	} {
 		config := validConfig()
 		c.alter(&config)
@@ -62,6 +66,12 @@ func FuzzReadConfig(f *testing.F) {
 	f.Add(text)
 	f.Add(append(bytes.TrimSuffix(text, []byte("}")), []byte(`,"extra":1}`)...))
 	f.Add(append(text, text...))
+	withFleet := validConfig()
+	withFleet.Fleet = &Fleet{URL: "https://fleet.example.com", TokenFile: "/t", RootsFile: "/r"}
+	if text, err = json.Marshal(withFleet); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
 	f.Add([]byte(`{`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(t.TempDir(), "config.json")

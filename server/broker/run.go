@@ -24,6 +24,7 @@ import (
 	"stint/recorder/wire"
 	"stint/server/access"
 	"stint/server/api"
+	"stint/server/broker/internal/fleet"
 	"stint/server/broker/internal/login"
 	"stint/server/broker/internal/mirror"
 	"stint/server/broker/internal/monitor"
@@ -66,6 +67,9 @@ func Run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready)
 // close lets go of what assemble opened.
 func (b *broker) close() error {
 	b.signer.Close()
+	if b.fleet != nil {
+		b.fleet.Close()
+	}
 	return errors.Join(b.recordings.Close(), b.store.Close())
 }
 
@@ -89,6 +93,7 @@ type broker struct {
 	flow       *access.Service
 	signer     *signerwire.Client
 	signing    *signing.Client
+	fleet      *fleet.Client // nil where none is configured
 	login      *login.Provider
 	recordings *recordings.Keeper
 	mirror     *mirror.Mirror
@@ -152,10 +157,17 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 		return nil, err
 	}
 	endings := proxies.NewEndings()
-	if b.flow, err = access.New(access.Config{
+	flow := access.Config{
 		Instance: config.Instance, Store: b.store, Signer: b.signing, Notifier: endings, Clock: systemClock{},
 		Random: rand.Reader, Policy: b.signing.Policy, Lease: wire.Lease, Log: log,
-	}); err != nil {
+	}
+	if config.Fleet != nil {
+		if b.fleet, err = config.Fleet.open(); err != nil {
+			return nil, err
+		}
+		flow.Fleet = b.fleet
+	}
+	if b.flow, err = access.New(flow); err != nil {
 		return nil, err
 	}
 	if b.mirror, err = mirror.New(mirror.Config{Signer: b.signer, Store: b.store, Alarms: b.flow, Now: time.Now, Log: log}); err != nil {
@@ -302,7 +314,7 @@ func (b *broker) troubles() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var troubles []string
-	for _, trouble := range []string{b.policyTrouble, b.mirror.Trouble()} {
+	for _, trouble := range []string{b.policyTrouble, b.mirror.Trouble(), b.fleetTrouble()} {
 		if trouble != "" {
 			troubles = append(troubles, trouble)
 		}
@@ -310,20 +322,55 @@ func (b *broker) troubles() []string {
 	return troubles
 }
 
+// fleetTrouble says why what roles ask of Fleet cannot be known.
+func (b *broker) fleetTrouble() string {
+	if b.fleet != nil {
+		return b.flow.FleetTrouble()
+	}
+	for _, role := range b.signing.Policy().Roles() {
+		if role.Device.Fleet != nil {
+			return "A role asks for Fleet's word, and the broker's configuration names no Fleet server: nobody can use it."
+		}
+	}
+	return ""
+}
+
+func (f Fleet) open() (*fleet.Client, error) {
+	token, err := os.ReadFile(f.TokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the token for Fleet: %w", err)
+	}
+	var roots *x509.CertPool
+	if f.RootsFile != "" {
+		if roots, err = readRoots(f.RootsFile); err != nil {
+			return nil, err
+		}
+	}
+	return fleet.NewClient(f.URL, strings.TrimSpace(string(token)), roots)
+}
+
 func (t TLS) load() (tls.Certificate, *x509.CertPool, error) {
 	pair, err := tls.LoadX509KeyPair(t.Certificate, t.Key)
 	if err != nil {
 		return tls.Certificate{}, nil, fmt.Errorf("reading the broker's certificate: %w", err)
 	}
-	text, err := os.ReadFile(t.Authority)
+	authority, err := readRoots(t.Authority)
 	if err != nil {
-		return tls.Certificate{}, nil, fmt.Errorf("reading the authority: %w", err)
-	}
-	authority := x509.NewCertPool()
-	if !authority.AppendCertsFromPEM(text) {
-		return tls.Certificate{}, nil, fmt.Errorf("%s holds no certificate", t.Authority)
+		return tls.Certificate{}, nil, err
 	}
 	return pair, authority, nil
+}
+
+func readRoots(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading an authority: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate", path)
+	}
+	return roots, nil
 }
 
 func (c Config) addresses() []api.Proxy {

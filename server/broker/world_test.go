@@ -58,7 +58,9 @@ type options struct {
 	withoutSigner bool
 	tokenLife     time.Duration
 	balancers     []string
-	quorum        int // of administrators; 1 where it is 0. So many join in the ceremony.
+	quorum        int            // of administrators; 1 where it is 0. So many join in the ceremony.
+	device        string         // what production-shell asks of devices
+	alter         func(w *world) // runs before the broker starts
 }
 
 // firstAdministrators join in this order.
@@ -80,7 +82,7 @@ func newWorld(t *testing.T, o options) *world {
 	brokerIdentity, signerIdentity := authority.issue("broker"), authority.issue("signer")
 	w.own = brokerIdentity
 	w.proxy, w.stranger = authority.issue("proxy-1"), authority.issue("proxy-2")
-	w.writePolicy(o.quorum)
+	w.writePolicy(o.quorum, o.device)
 	w.write("secret", providertest.PortalSecret+"\n")
 
 	signerURL := "https://127.0.0.1:1"
@@ -97,6 +99,9 @@ func newWorld(t *testing.T, o options) *world {
 			CommandLineClientID: providertest.CommandLineClient,
 		},
 		RelyingParty: "localhost", Origins: []string{url},
+	}
+	if o.alter != nil {
+		o.alter(w)
 	}
 	must(t, w.config.Check())
 	w.start(people)
@@ -188,7 +193,7 @@ func (w *world) runSigner() {
 	}
 }
 
-func (w *world) writePolicy(quorum int) {
+func (w *world) writePolicy(quorum int, device string) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	must(w.t, err)
 	w.host, err = ssh.NewSignerFromKey(private)
@@ -200,7 +205,7 @@ func (w *world) writePolicy(quorum int) {
 	})
 	must(w.t, err)
 	for name, text := range files {
-		w.write(filepath.Join("policy", name), text)
+		w.write(filepath.Join("policy", name), strings.Replace(text, "\nname: production-shell\n", "\nname: production-shell\n"+device, 1))
 	}
 }
 

@@ -126,6 +126,16 @@ func (b Beliefs) Trust(now time.Time) Trust {
 	return t
 }
 
+// TrustAnew is what to verify with, at a time in the past, what must still hold at a
+// moment: whatever was taken away by then never counted, and a token counts by every
+// key that the provider ever had.
+func (b Beliefs) TrustAnew(now time.Time) Trust {
+	t := b.Trust(now)
+	t.Issuer.Keys = listed(b.issued)
+	t.Roster, t.Devices = t.Roster.Present(now), t.Devices.Present(now)
+	return t
+}
+
 func (b Beliefs) spentDigests() []string {
 	digests := []string{}
 	for _, s := range b.spent {

@@ -25,8 +25,8 @@ const (
 
 // How a device holds its key.
 const (
-	HeldTPM  = "tpm"
-	HeldFile = "file"
+	HeldTPM  = policies.HeldTPM
+	HeldFile = policies.HeldFile
 )
 
 // RosterChange is a change of somebody's standing that needs the quorum.

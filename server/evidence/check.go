@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"slices"
+	"time"
 
 	"stint/policies"
 )
@@ -46,8 +47,7 @@ func (b Beliefs) Check(e Entry) error {
 		_, err := VerifyInventory(e.Inventory.Evidence, trust, e.Time)
 		return err
 	case e.Device != nil:
-		_, err := VerifyDevice(e.Device.Evidence, trust, e.Time)
-		return err
+		return checkDevice(e.Device, trust, e.Time)
 	case e.Keys != nil && len(e.Keys.Keys) > 0:
 		return checkKeys(b.keys, e.Keys.Keys, b.instance, e.Time)
 	}
@@ -74,6 +74,21 @@ func (b Beliefs) checkEnrolment(e Entry, trust Trust) error {
 		return fail("entry-authority", "the entry ends the ceremony, and is not of it")
 	}
 	return checkBy(given.By, verified.By())
+}
+
+// checkDevice cannot see that the TPM answered: whoever makes a challenge knows its
+// answer.
+func checkDevice(e *DeviceEntry, trust Trust, at time.Time) error {
+	verified, err := VerifyDevice(e.Evidence, trust, at)
+	switch {
+	case err != nil:
+		return err
+	case e.MakerRoot != verified.MakerRoot():
+		return fail("entry-maker", "the entry names another maker of the device's TPM than its evidence")
+	case e.Answered != (e.Evidence.TPM != nil):
+		return fail("entry-answered", "a device's TPM has answered no challenge, or there is an answer and no TPM")
+	}
+	return nil
 }
 
 func (b Beliefs) checkFirstPolicy(e *PolicyEntry) error {

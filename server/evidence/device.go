@@ -24,18 +24,26 @@ type Devices []EnrolledDevice
 
 // EnrolledDevice is a machine by its key.
 type EnrolledDevice struct {
-	ID       string           `json:"id"`
-	Person   policies.Subject `json:"person"` // whose alone it is
-	Name     string           `json:"name"`
-	Key      string           `json:"key"`  // form of ParseAuthorityKey
-	Held     string           `json:"held"` // HeldTPM or HeldFile, as the enrolment claims
-	Enrolled time.Time        `json:"enrolled"`
-	Blocked  *time.Time       `json:"blocked,omitempty"` // from then on it signs nothing
+	ID     string           `json:"id"`
+	Person policies.Subject `json:"person"` // whose alone it is
+	Name   string           `json:"name"`
+	Key    string           `json:"key"`  // form of ParseAuthorityKey
+	Held   string           `json:"held"` // HeldTPM, which the enrolment proved, or HeldFile
+	// MakerRoot is the root (see policies.RootDigest) of a maker of TPMs that the policy
+	// listed then, to which the certificate of its TPM led; empty where it led to none.
+	MakerRoot string     `json:"maker_root,omitempty"`
+	Enrolled  time.Time  `json:"enrolled"`
+	Blocked   *time.Time `json:"blocked,omitempty"` // from then on it signs nothing
 }
 
 // Active tells whether what the device signs counts at a moment.
 func (d EnrolledDevice) Active(now time.Time) bool {
 	return !d.Enrolled.After(now) && (d.Blocked == nil || now.Before(*d.Blocked))
+}
+
+// Facts is the device as policy takes it, without what it says of itself.
+func (d EnrolledDevice) Facts() *policies.Device {
+	return &policies.Device{ID: d.ID, Name: d.Name, Held: d.Held, MakerRoot: d.MakerRoot}
 }
 
 // Find is the device with that id.
@@ -71,11 +79,11 @@ func (d Devices) Present(now time.Time) Devices {
 	return present
 }
 
-// Enrol is the list with one device more. It takes the statement at its word. d
-// stays as it was.
-func (d Devices) Enrol(s Device, at time.Time) Devices {
+// Enrol is the list with one device more. It takes statement and root at their word.
+// d stays as it was.
+func (d Devices) Enrol(s Device, makerRoot string, at time.Time) Devices {
 	return append(slices.Clone(d), EnrolledDevice{
-		ID: s.Device, Person: s.Person, Name: s.DeviceName, Key: s.DeviceKey, Held: s.Held, Enrolled: at,
+		ID: s.Device, Person: s.Person, Name: s.DeviceName, Key: s.DeviceKey, Held: s.Held, MakerRoot: makerRoot, Enrolled: at,
 	})
 }
 
@@ -96,6 +104,9 @@ type DeviceEvidence struct {
 	Statement  string     `json:"statement"`
 	Possession string     `json:"possession"` // by the device's key, see DeviceProof
 	Login      LoginProof `json:"login"`
+	// TPM proves where the key is held; nil exactly where the statement says that a file
+	// holds it.
+	TPM *TPMProof `json:"tpm,omitempty"`
 }
 
 // DeviceProof is what a device adds to an activation that names it.
@@ -112,8 +123,11 @@ type DeviceProof struct {
 type VerifiedDevice struct{ held *verifiedDevice }
 
 type verifiedDevice struct {
-	device   Device
-	evidence DeviceEvidence
+	device    Device
+	evidence  DeviceEvidence
+	tpm       *VerifiedTPM // nil for a key in a file
+	makerRoot string
+	answered  bool // see Challenger.Answered
 }
 
 func (v VerifiedDevice) must() *verifiedDevice {
@@ -126,12 +140,25 @@ func (v VerifiedDevice) must() *verifiedDevice {
 // Device is the statement.
 func (v VerifiedDevice) Device() Device { return v.must().device }
 
-// Entry is what the ledger records of it.
-func (v VerifiedDevice) Entry() *DeviceEntry { return &DeviceEntry{Evidence: v.must().evidence} }
+// MakerRoot is the root of a listed maker of TPMs to which the certificate of the
+// device's TPM leads; empty where it leads to none.
+func (v VerifiedDevice) MakerRoot() string { return v.must().makerRoot }
+
+// Entry is what the ledger records of it. A device whose key is in a TPM has none
+// until the TPM has answered (see Challenger.Answered): a *Failure.
+func (v VerifiedDevice) Entry() (*DeviceEntry, error) {
+	held := v.must()
+	if held.tpm != nil && !held.answered {
+		return nil, fail("challenge-answer", "the TPM that is said to hold the device's key has answered no challenge; update the command line")
+	}
+	return &DeviceEntry{Evidence: held.evidence, MakerRoot: held.makerRoot, Answered: held.answered}, nil
+}
 
 // VerifyDevice checks that a device may be taken as a person's: whoever enrols it
-// holds its key, and the person's own login key agrees. Where the key is held is not
-// proven. A refusal is a *Failure.
+// holds its key, the person's own login key agrees, and a TPM that is said to hold the
+// key says so. All that a TPM says, a forger's software could: its answer to a
+// challenge is to come (see Challenger), and who made it is in MakerRoot. A refusal is
+// a *Failure.
 func VerifyDevice(e DeviceEvidence, trust Trust, now time.Time) (VerifiedDevice, error) {
 	none := VerifiedDevice{}
 
@@ -187,7 +214,41 @@ func VerifyDevice(e DeviceEvidence, trust Trust, now time.Time) (VerifiedDevice,
 	if err != nil || !verifyKey(e.Statement, e.Login.Signature, key) {
 		return none, fail("authority-signature", "the login key did not sign the device's enrolment")
 	}
-	return VerifiedDevice{&verifiedDevice{device: *device, evidence: e}}, nil
+
+	// 5. Its key is held where the statement says.
+	tpm, makerRoot, err := verifyHeld(e.TPM, device, trust, now)
+	if err != nil {
+		return none, within("tpm", err)
+	}
+	return VerifiedDevice{&verifiedDevice{device: *device, evidence: e, tpm: tpm, makerRoot: makerRoot}}, nil
+}
+
+// verifyHeld checks that there is a TPM's proof exactly where the statement says that
+// a TPM holds the key, and finds the root of the TPM's maker.
+func verifyHeld(proof *TPMProof, device *Device, trust Trust, now time.Time) (tpm *VerifiedTPM, makerRoot string, err error) {
+	if device.Held != HeldTPM {
+		if proof != nil {
+			return nil, "", fail("proof", "the statement says that a file holds the device's key, and there is a TPM's proof")
+		}
+		return nil, "", nil
+	}
+	if proof == nil {
+		return nil, "", fail("proof", "the statement says that a TPM holds the device's key, and the TPM's proof is missing; update the command line")
+	}
+	verified, err := VerifyTPM(*proof, device.DeviceKey)
+	if err != nil {
+		return nil, "", err
+	}
+	if verified.endorsement == nil {
+		return nil, "", fail("endorsement", "the TPM withholds its endorsement key, so that nothing shows that it holds the device's key; "+
+			"open its endorsement hierarchy, or keep the key in a file with `stint device enroll --file --replace`")
+	}
+	policy, err := trust.loaded()
+	if err != nil {
+		return nil, "", err
+	}
+	makerRoot, err = verified.MakerRoot(policy, now)
+	return &verified, makerRoot, err
 }
 
 // verifyActivatedDevice checks the device that an activation names, or that it names
@@ -215,7 +276,7 @@ func verifyActivatedDevice(b Bundle, activation *Activation, trust Trust, now ti
 	if !verifyDeviceKey(b.Activation.Statement, b.Device.Signature, known.Key) {
 		return nil, fail("signature", "the device's key did not sign the activation")
 	}
-	device := &policies.Device{ID: known.ID, Name: known.Name}
+	device := known.Facts()
 	// 4. The posture is the one that was named, and this device's word.
 	signed := b.Device.Posture
 	if (signed == nil) != (activation.Posture == "") {
@@ -267,7 +328,7 @@ func (b *Beliefs) applyDevice(e *DeviceEntry, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	b.devices = b.devices.Enrol(*device, at)
+	b.devices = b.devices.Enrol(*device, e.MakerRoot, at)
 	return nil
 }
 

@@ -36,9 +36,10 @@ type Entry struct {
 	DeviceBlock *DeviceBlockEntry `json:"device_block,omitempty"` // it signs nothing any more
 }
 
-// SessionEntry records the issue of a certificate to a person, with all its evidence.
+// SessionEntry records the issue of a certificate to a person, with all its evidence;
+// or, where Reissues names another, its issue once more: see Beliefs.VerifyReissue.
 type SessionEntry struct {
-	Bundle        Bundle           `json:"bundle"`
+	Bundle        Bundle           `json:"bundle,omitzero"` // absent from what was issued once more
 	Circumstances Circumstances    `json:"circumstances"`
 	PolicyDigest  string           `json:"policy_digest"`
 	Request       string           `json:"request"`
@@ -48,6 +49,9 @@ type SessionEntry struct {
 	Serial        uint64           `json:"serial"`
 	SessionKey    string           `json:"session_key"`
 	Ends          time.Time        `json:"ends"` // of the grant and of the certificate
+	// Reissues is the serial of the certificate in whose place this one stands, for the
+	// same key, principal and end, after the key that had signed it was withdrawn.
+	Reissues uint64 `json:"reissues,omitempty"`
 }
 
 // TargetEntry records the issue of a target certificate to a proxy.
@@ -154,6 +158,11 @@ type InventoryEntry struct {
 // DeviceEntry records a device that was enrolled.
 type DeviceEntry struct {
 	Evidence DeviceEvidence `json:"evidence"`
+	// MakerRoot is what the evidence proves by the policy of the moment, see
+	// EnrolledDevice.
+	MakerRoot string `json:"maker_root,omitempty"`
+	// Answered: the TPM answered the signer's challenge. That is the signer's word.
+	Answered bool `json:"answered,omitempty"`
 }
 
 // DeviceBlockEntry records that a device was blocked. It needs no proof.

@@ -9,20 +9,67 @@ import (
 	"stint/server/signer/wire"
 )
 
+// challenge asks the TPM that is said to hold a device's key. It refuses whatever
+// enrolDevice would refuse, the answer aside, and keeps nothing.
+func (s *signer) challenge(ctx context.Context, in wire.ChallengeRequest) (evidence.DeviceChallenge, error) {
+	none := evidence.DeviceChallenge{}
+	if !s.changes.allow(challengesOf(in.Evidence), s.book.clock()) {
+		return none, refuse(http.StatusTooManyRequests, "rate-limited", "Too many devices are being enrolled. Wait a minute.")
+	}
+	// 1. The provider's keys, fetched by the signer itself.
+	if err := s.needKeys(ctx, keyID(in.Evidence.Login.Binding.IDToken)); err != nil {
+		return none, err
+	}
+	// 2. Possession, authority and the TPM's proof.
+	beliefs, err := s.believe()
+	if err != nil {
+		return none, err
+	}
+	if beliefs.policy == nil {
+		return none, refuseNoPolicy()
+	}
+	verified, err := evidence.VerifyDevice(in.Evidence, beliefs.trust, beliefs.now)
+	if err != nil {
+		return none, refuseEvidence(err)
+	}
+	// 3. The challenge, sealed to that TPM.
+	challenge, err := s.challenger.Challenge(verified, beliefs.now)
+	if err != nil {
+		return none, refuseEvidence(err)
+	}
+	return challenge, nil
+}
+
+// challengesOf names the person whose challenges are counted together: whoever asks
+// without end must not use up the rest's.
+func challengesOf(e evidence.DeviceEvidence) string {
+	device, err := evidence.DecodeAs[*evidence.Device](e.Statement)
+	if err != nil {
+		return wire.PathChallengeDevice // it is refused in a moment
+	}
+	return wire.PathChallengeDevice + " " + device.Person.String()
+}
+
 // enrolDevice takes a device's key as its person's, if their login key and the
-// device's own agree.
+// device's own agree, and the TPM that is said to hold it answers.
 func (s *signer) enrolDevice(ctx context.Context, in wire.DeviceRequest) (wire.Done, error) {
 	// 1. The provider's keys, fetched by the signer itself.
 	if err := s.needKeys(ctx, keyID(in.Evidence.Login.Binding.IDToken)); err != nil {
 		return wire.Done{}, err
 	}
-	// 2. Possession and authority; the entry.
+	// 2. Possession, authority and the TPM's proof, its answer; the entry.
 	return s.doneChange(s.settleChange(ctx, enrolmentsOf(in.Evidence), in.Evidence.Statement, func(b belief) (evidence.Entry, error) {
 		verified, err := evidence.VerifyDevice(in.Evidence, b.trust, b.now)
 		if err != nil {
 			return evidence.Entry{}, err
 		}
-		return evidence.Entry{Device: verified.Entry()}, nil
+		if in.Answer != nil {
+			if verified, err = s.challenger.Answered(verified, *in.Answer, b.now); err != nil {
+				return evidence.Entry{}, err
+			}
+		}
+		entry, err := verified.Entry()
+		return evidence.Entry{Device: entry}, err
 	}))
 }
 

@@ -82,6 +82,9 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathSignSession, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.SessionRequest) (any, error) {
 		return s.signSession(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathReissue, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.ReissueRequest) (any, error) {
+		return s.reissue(ctx, in)
+	})))
 	mux.Handle("POST "+wire.PathSignTarget, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.TargetRequest) (any, error) {
 		return s.signTarget(ctx, *by.proxy, in)
 	})))
@@ -115,6 +118,9 @@ func (v *server) handler() http.Handler {
 	})))
 	mux.Handle("POST "+wire.PathDevice, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.DeviceRequest) (any, error) {
 		return s.enrolDevice(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathChallengeDevice, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.ChallengeRequest) (any, error) {
+		return s.challenge(ctx, in)
 	})))
 	mux.Handle("POST "+wire.PathBlockDevice, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.BlockDeviceRequest) (any, error) {
 		return s.blockDevice(ctx, in)

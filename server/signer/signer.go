@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,7 @@ type signer struct {
 	// suspensions of people that the ledger does not know, all together
 	changes, unknown, strangers *limiter
 	witnesses                   []*cosigner
+	challenger                  *evidence.Challenger // of devices' TPMs
 
 	mu       sync.Mutex
 	cosigned string // the newest checkpoint that a witness has cosigned
@@ -89,6 +91,9 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		changes:   newLimiter(120, 1),
 		unknown:   newLimiter(5000, 10),
 		strangers: newLimiter(500, 1./60),
+	}
+	if s.challenger, err = evidence.NewChallenger(rand.Reader); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	if s.witnesses, err = newWitnesses(config.Witnesses); err != nil {
 		return nil, errors.Join(err, s.close())

@@ -54,8 +54,10 @@ type grant struct {
 }
 
 type issued struct {
-	index int64
-	ends  time.Time
+	index     int64
+	ends      time.Time
+	origin    int64  // the entry with the bundle; index, unless it was issued once more
+	authority string // the user CA's key that signed when the entry was made
 }
 
 type hosted struct {
@@ -165,6 +167,10 @@ func (s *state) foldStatement(index int64, e evidence.Entry) (func(), error) {
 }
 
 func (s *state) foldSession(index int64, e *evidence.SessionEntry) (func(), error) {
+	authority := s.signing[evidence.PurposeUserCA].Current
+	if e.Reissues != 0 {
+		return s.foldReissue(index, e, authority)
+	}
 	request, err := evidence.DecodeAs[*evidence.Request](e.Bundle.Request)
 	if err != nil {
 		return nil, fmt.Errorf("its request statement: %w", err)
@@ -185,8 +191,24 @@ func (s *state) foldSession(index int64, e *evidence.SessionEntry) (func(), erro
 		g.revision, g.digest = request.Revision, evidence.Digest(e.Bundle.Request)
 		g.requester, g.role, g.principal, g.ends = requester, e.Role, e.Principal, e.Ends
 		g.last = index
-		g.sessions[e.SessionKey] = issued{index, e.Ends}
+		g.sessions[e.SessionKey] = issued{index: index, ends: e.Ends, origin: index, authority: authority}
 		s.live[e.Request] = g
+	}, nil
+}
+
+// foldReissue puts a certificate in the place of the newest one for the same session
+// key. The grant stays what it was.
+func (s *state) foldReissue(index int64, e *evidence.SessionEntry, authority string) (func(), error) {
+	var earlier issued
+	g := s.grants[e.Request]
+	if g != nil {
+		earlier = g.sessions[e.SessionKey]
+	}
+	if g == nil || e.Reissues != serialOf(earlier.index) || !e.Ends.Equal(earlier.ends) || e.Principal != g.principal {
+		return nil, fmt.Errorf("it issues the certificate %d once more, which is not the newest of its session key", e.Reissues)
+	}
+	return func() {
+		g.sessions[e.SessionKey] = issued{index: index, ends: e.Ends, origin: earlier.origin, authority: authority}
 	}, nil
 }
 

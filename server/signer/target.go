@@ -55,7 +55,7 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 		var g *grant
 		if g, refused = alive(state, in.Request, now); refused == nil {
 			beliefs, last = beliefOf(state, now), g.last
-			_, beliefs.trust.Issuer.Keys = state.beliefs.IssuerKeys()
+			beliefs.trust = state.beliefs.TrustAnew(now)
 			if beliefs.policy != nil {
 				held.Held = state.held(beliefs.policy, g.requester, in.Request, now)
 			}
@@ -76,8 +76,6 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 	}
 	entry := session.entry.Session
 	held.Now = entry.Circumstances.Now // for the age of the ID token and of the activation
-	beliefs.trust.Roster = beliefs.trust.Roster.Present(beliefs.now)
-	beliefs.trust.Devices = beliefs.trust.Devices.Present(beliefs.now)
 	verified, err := evidence.Verify(entry.Bundle, beliefs.trust, held)
 	if err != nil {
 		return 0, none, refuseEvidence(err)

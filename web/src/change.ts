@@ -12,6 +12,30 @@ export interface ToldChange {
   person: string
 }
 
+/** Sentences about one thing, which stand one after another: "NAME: it is …". */
+export interface About {
+  /** The role or target that they are about; empty for a sentence by itself. */
+  name: string
+  sentences: string[]
+}
+
+/** The same sentences in the same order, those about one thing under its name, so that the name is read once. */
+export function about(words: readonly string[]): About[] {
+  const found: About[] = []
+  for (const text of words) {
+    const [, name = '', sentence = text] = /^([a-z0-9][a-z0-9.-]*): (.+)$/s.exec(text) ?? []
+    const last = found.at(-1)
+    if (name && last?.name === name) last.sentences.push(sentence)
+    else found.push({ name, sentences: [sentence] })
+  }
+  return found
+}
+
+/** How many changes the words have no room for: package policies says so in the last of them. */
+export function wordless(words: readonly string[]): number {
+  return Number(/^And (\d+) more changes, which do not fit here/.exec(words.at(-1) ?? '')?.[1] ?? 0)
+}
+
 /** Reads a roster or policy change. Throws where the text is none. */
 export function readChange(text: string, kind: 'roster' | 'policy'): ToldChange {
   if (kind === 'policy') {

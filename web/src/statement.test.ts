@@ -3,8 +3,7 @@ import { test } from 'node:test'
 import { readApproval, readGroups, readStatement, sha256Hex } from './statement'
 import { fromBase64url, toBase64url, toHex, utf8 } from './bytes'
 import { clockFace, durationWords, formatDuration, parseDuration } from './duration'
-import { readChange } from './change'
-import { differences } from './difference'
+import { about, readChange, wordless } from './change'
 import { quoted } from './words'
 
 const request = `stint request 1
@@ -159,19 +158,18 @@ nonce: 0f9a3c5577d1e2b84a6c90d1f2e3a4b5
   assert.equal(changed.headline, 'Change the policy: growth')
 })
 
-test('lines that differ', () => {
-  const marks = (before: string, after: string) => differences(before, after).map(({ mark, text }) => mark + text)
-  assert.deepEqual(marks('a\nb\nc\n', 'a\nx\nc\n'), [' a', '-b', '+x', ' c'])
-  assert.deepEqual(marks('', 'a\nb\n'), ['+a', '+b'])
-  assert.deepEqual(marks('a\n', ''), ['-a'])
-  assert.deepEqual(marks('a\nb\n', 'b\na\n'), ['-a', ' b', '+a'])
-  const long = Array.from({ length: 40 }, (_, i) => `line ${i}`)
-  const changed = long.with(20, 'other')
-  const folded = differences(long.join('\n'), changed.join('\n'))
-  assert.ok(folded.length < 12 && folded.some(({ mark }) => mark === '…'))
-})
-
 test('a reason is one word for a shell', () => {
   assert.equal(quoted("it's $(reboot)"), `'it'\\''s $(reboot)'`)
   assert.equal(quoted('db1-prod'), 'db1-prod')
+})
+
+test('sentences about one thing are read under its name, and none is lost', () => {
+  const words = ['The role x is added.', 'x: members of a may ask for it.', 'x: it gives the login "y: z".', 'Web: a word.', 'And 7 more changes, which do not fit here: read the whole text.']
+  assert.deepEqual(about(words), [
+    { name: '', sentences: ['The role x is added.'] },
+    { name: 'x', sentences: ['members of a may ask for it.', 'it gives the login "y: z".'] },
+    { name: '', sentences: ['Web: a word.'] },
+    { name: '', sentences: ['And 7 more changes, which do not fit here: read the whole text.'] },
+  ])
+  assert.deepEqual([wordless(words), wordless(words.slice(0, 4)), wordless([])], [7, 0, 0])
 })

@@ -61,6 +61,11 @@ func (c *Client) SignSession(ctx context.Context, request SessionRequest) (Sessi
 	return post[SessionCertificate](ctx, c, PathSignSession, request)
 }
 
+// Reissue asks for a certificate in the place of one whose key was withdrawn.
+func (c *Client) Reissue(ctx context.Context, request ReissueRequest) (SessionCertificate, error) {
+	return post[SessionCertificate](ctx, c, PathReissue, request)
+}
+
 // SignTarget asks, as a proxy, for a certificate that opens one connection.
 func (c *Client) SignTarget(ctx context.Context, request TargetRequest) (TargetCertificate, error) {
 	return post[TargetCertificate](ctx, c, PathSignTarget, request)

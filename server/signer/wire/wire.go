@@ -26,6 +26,7 @@ const (
 	PathDevice        = "/v1/device"         // broker
 	PathBlockDevice   = "/v1/block-device"   // broker
 	PathSignSession   = "/v1/sign/session"   // broker
+	PathReissue       = "/v1/reissue"        // broker
 	PathSignTarget    = "/v1/sign/target"    // proxy
 	PathSignHost      = "/v1/sign/host"      // proxy
 	PathRotate        = "/v1/rotate"         // broker
@@ -55,6 +56,14 @@ const (
 // SessionRequest asks for a certificate for a person.
 type SessionRequest struct {
 	Bundle evidence.Bundle `json:"bundle"`
+}
+
+// ReissueRequest asks for a certificate in the place of one whose key was withdrawn:
+// for the same session key, principal and end. It is idempotent, also where that one was
+// withdrawn too: the answer is the one that counts now. It gives nothing that was not
+// given before, and is refused where a new activation would be, ages apart.
+type ReissueRequest struct {
+	Serial uint64 `json:"serial"`
 }
 
 // SessionCertificate is the answer: an OpenSSH user certificate that the proxy
@@ -151,6 +160,9 @@ type InventoryRequest struct {
 // DeviceRequest asks to take a device's key as its person's.
 type DeviceRequest struct {
 	Evidence evidence.DeviceEvidence `json:"evidence"`
+	// Answer is the device's TPM's to a challenge about this very evidence; nil where a
+	// file holds the key.
+	Answer *evidence.DeviceAnswer `json:"answer,omitempty"`
 }
 
 // BlockDeviceRequest says that nothing a device signs counts any more. It needs no

@@ -35,6 +35,7 @@ export type Change = Schemas['Change']
 export type Signature = Schemas['Signature']
 export type Device = Schemas['Device']
 export type Posture = Schemas['Posture']
+export type FleetHost = Schemas['FleetHost']
 export type FileChange = Schemas['FileChange']
 
 /** No answer within this time counts as none. Nothing the portal asks for takes longer on a working broker. */

@@ -147,8 +147,16 @@ export const changes = (over: boolean) =>
 export const change = (id: string) =>
   queryOptions({
     queryKey: ['change', id],
-    queryFn: () => body(api.GET('/api/changes/{change}', { params: { path: { change: id } } })),
+    queryFn: () => body(api.GET('/api/changes/{change}', { params: { path: { change: id }, query: { files: false } } })),
     refetchInterval: live,
+  })
+
+/** The files of a policy change, which may be megabytes and stay what they are: asked for once. */
+export const changeFiles = (id: string) =>
+  queryOptions({
+    queryKey: ['change-files', id],
+    queryFn: async () => (await body(api.GET('/api/changes/{change}', { params: { path: { change: id } } }))).files,
+    staleTime: Infinity,
   })
 
 export const sessions = (filter: { live: boolean }) =>
@@ -192,7 +200,7 @@ export const alarms = (state: 'open' | 'all') =>
     refetchInterval: live,
   })
 
-/** After a write: everything that may show it is asked for again; but no text to sign, which must stay what is shown. */
+/** After a write: everything that may show it is asked for again; but no text to sign, which must stay what is shown, and no files, which do stay. */
 export async function refresh(): Promise<void> {
-  await queryClient.invalidateQueries({ predicate: ({ queryKey }) => !queryKey.includes('challenge') })
+  await queryClient.invalidateQueries({ predicate: ({ queryKey }) => !queryKey.includes('challenge') && queryKey[0] !== 'change-files' })
 }

@@ -5,6 +5,7 @@ import { makePasskey, provePossession } from '../enrol'
 import { useMe } from '../me'
 import { useSubmit } from '../submit'
 import { Button } from '../ui/Button'
+import cards from '../ui/Cards.module.css'
 import { Dialog } from '../ui/Dialog'
 import { ErrorNotice, Notice } from '../ui/ErrorNotice'
 import { Field, Input } from '../ui/Field'
@@ -13,7 +14,7 @@ import { notify } from '../ui/Toasts'
 import { passkeysWork } from '../webauthn'
 import { called } from '../words'
 import { administrators, GroupChoice } from './GroupChoice'
-import styles from './Passkeys.module.css'
+import styles from './AddPasskey.module.css'
 
 /** Makes a passkey and lets it prove itself; then it waits for an authority, and the page behind shows it so. */
 export function AddPasskey({ open, onClose }: { open: boolean; onClose: () => void }) {
@@ -83,9 +84,9 @@ export function AddPasskey({ open, onClose }: { open: boolean; onClose: () => vo
           </Field>
           <GroupChoice chosen={groups} onChange={setGroups} />
           {groups.length > 0 || me.roster_groups.includes(administrators) ? (
-            <p className={styles.meta}>Administrators must then sign for it, as many as the policy says.</p>
+            <p className={cards.meta}>Administrators must then sign for it, as many as the policy says.</p>
           ) : (
-            me.roster_groups.length > 0 && <p className={styles.meta}>An earlier passkey of yours can then sign for it.</p>
+            me.roster_groups.length > 0 && <p className={cards.meta}>An earlier passkey of yours can then sign for it.</p>
           )}
         </>
       ) : (

@@ -7,6 +7,7 @@ import { alarms, refresh } from '../api/queries'
 import { useMe } from '../me'
 import { useSubmit } from '../submit'
 import { Button } from '../ui/Button'
+import { CopyLine } from '../ui/CopyLine'
 import { Dialog } from '../ui/Dialog'
 import { Disclosure } from '../ui/Disclosure'
 import { EmptyState, Loading } from '../ui/EmptyState'
@@ -17,6 +18,7 @@ import { Moment } from '../ui/Moment'
 import { PageHead } from '../ui/Page'
 import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
+import { SteadyList } from '../ui/SteadyList'
 import { Tabs } from '../ui/Tabs'
 import { notify } from '../ui/Toasts'
 import styles from './Alarms.module.css'
@@ -54,30 +56,34 @@ export function Alarms() {
         <Loading what="the alarms" />
       ) : items.length === 0 && !list.error ? (
         <EmptyState title={view === 'open' ? 'No alarm is open' : 'There was never an alarm'}>
-          {view === 'open' ? 'Nothing was found that somebody has not looked into.' : 'All that was compared fits.'}
+          {view === 'open'
+            ? 'All that was compared fits, or somebody has looked into it: those are under All, with what they found.'
+            : 'All that was compared fits. What would raise one: a certificate that no grant explains, a session without a certificate in the ledger, a signature by a wrong key, a certificate at a target that no ledger holds, and a ledger that contradicts its mirror.'}
         </EmptyState>
       ) : (
-        <div className={styles.list}>
-          {items.map((alarm) => (
-            <AlarmCard key={alarm.id} alarm={alarm} />
-          ))}
-          {list.hasNextPage && (
-            <Button busy={list.isFetchingNextPage && 'Loading…'} onClick={() => void list.fetchNextPage()}>
-              Show older alarms
-            </Button>
-          )}
+        <SteadyList key={view} items={items} keyOf={({ id }) => id} gone="This alarm is no longer open.">
+          {(alarm) => <AlarmCard alarm={alarm} taught={items.find(({ kind }) => kind === alarm.kind)?.id === alarm.id} />}
+        </SteadyList>
+      )}
+      {list.hasNextPage && (
+        <div className={styles.more}>
+          <Button busy={list.isFetchingNextPage && 'Loading…'} onClick={() => void list.fetchNextPage()}>
+            Show older alarms
+          </Button>
         </div>
       )}
     </>
   )
 }
 
-function AlarmCard({ alarm }: { alarm: Alarm }) {
+/** taught: it is the first of its kind on the page, so that its advice stands open. */
+function AlarmCard({ alarm, taught }: { alarm: Alarm; taught: boolean }) {
   const [acknowledging, setAcknowledging] = useState(false)
+  const over = Boolean(alarm.acknowledged)
   return (
-    <article className={styles.alarm} aria-label={alarm.title} data-open={!alarm.acknowledged || undefined}>
+    <article className={styles.alarm} aria-label={alarm.title} data-open={!over || undefined}>
       <div className={styles.head}>
-        <StateBadge state={alarm.acknowledged ? 'ended' : 'denied'}>{alarm.acknowledged ? 'Acknowledged' : 'Open'}</StateBadge>
+        <StateBadge state={over ? 'acknowledged' : 'open-alarm'} />
         <span>
           raised <Moment at={alarm.raised} />
         </span>
@@ -86,36 +92,40 @@ function AlarmCard({ alarm }: { alarm: Alarm }) {
       <h2 className={styles.title}>
         <bdi>{alarm.title}</bdi>
       </h2>
-      <Facts
-        rows={[
-          ['What it means', alarm.means],
-          ['What to do', alarm.do],
-          [
-            'Request',
-            alarm.request && (
-              <Link to="/requests/$id" params={{ id: alarm.request }}>
-                {alarm.request}
-              </Link>
-            ),
-          ],
-          [
-            'Session',
-            alarm.session && (
-              <Link to="/sessions/$session" params={{ session: alarm.session }}>
-                {alarm.session}
-              </Link>
-            ),
-          ],
-          [
-            'Acknowledged',
-            alarm.acknowledged && alarm.by && (
-              <>
-                by <Person person={alarm.by} /> <Moment at={alarm.acknowledged} />: <bdi>{alarm.reason}</bdi>
-              </>
-            ),
-          ],
-        ]}
-      />
+      {over && (
+        <p className={styles.said}>
+          {alarm.by && <Person person={alarm.by} />}, <Moment at={alarm.acknowledged!} />: <bdi>{alarm.reason}</bdi>
+        </p>
+      )}
+      {!over && taught ? (
+        <Advice alarm={alarm} />
+      ) : (
+        <Disclosure small summary="What it means, and what to do">
+          <Advice alarm={alarm} />
+        </Disclosure>
+      )}
+      {(alarm.request || alarm.session) && (
+        <Facts
+          rows={[
+            [
+              'Request',
+              alarm.request && (
+                <Link to="/requests/$id" params={{ id: alarm.request }}>
+                  {alarm.request}
+                </Link>
+              ),
+            ],
+            [
+              'Session',
+              alarm.session && (
+                <Link to="/sessions/$session" params={{ session: alarm.session }}>
+                  {alarm.session}
+                </Link>
+              ),
+            ],
+          ]}
+        />
+      )}
       {alarm.detail && (
         <Disclosure small summary="What was found, in full">
           <pre className={styles.detail} tabIndex={0} aria-label="What was found">
@@ -123,14 +133,61 @@ function AlarmCard({ alarm }: { alarm: Alarm }) {
           </pre>
         </Disclosure>
       )}
-      {!alarm.acknowledged && (
+      {!over && (
         <div>
-          <Button onClick={() => setAcknowledging(true)}>Acknowledge this alarm</Button>
+          <Button onClick={() => setAcknowledging(true)} aria-label={`Acknowledge this alarm: ${alarm.title}`}>
+            Acknowledge this alarm
+          </Button>
         </div>
       )}
       {acknowledging && <Acknowledge alarm={alarm} onClose={() => setAcknowledging(false)} />}
     </article>
   )
+}
+
+/** What an alarm means, and what to do about it, one step after the other. */
+function Advice({ alarm }: { alarm: Alarm }) {
+  return (
+    <div className={styles.advice}>
+      <p>{alarm.means}</p>
+      <ol className={styles.steps} aria-label="What to do">
+        {alarm.steps.map((step) => (
+          <li key={step.text}>
+            {step.text} <StepLink alarm={alarm} page={step.page} />
+            {step.command && <CopyLine text={step.command} what="the command" />}
+          </li>
+        ))}
+      </ol>
+    </div>
+  )
+}
+
+/** The way to the page on which a step is done. */
+function StepLink({ alarm, page }: { alarm: Alarm; page: Alarm['steps'][number]['page'] }) {
+  switch (page) {
+    case 'request':
+      return (
+        <Link to="/requests/$id" params={{ id: alarm.request ?? '' }}>
+          Open the request
+        </Link>
+      )
+    case 'session':
+      return (
+        <Link to="/sessions/$session" params={{ session: alarm.session ?? '' }}>
+          Open the session
+        </Link>
+      )
+    case 'audit':
+      return <Link to="/audit">Open the audit log</Link>
+    case 'people':
+      return (
+        <Link to="/people" search={{ everybody: true }}>
+          Open People
+        </Link>
+      )
+    case undefined:
+      return null
+  }
 }
 
 function Acknowledge({ alarm, onClose }: { alarm: Alarm; onClose: () => void }) {

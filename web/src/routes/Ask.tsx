@@ -13,11 +13,13 @@ import { DurationChips } from '../ui/DurationChips'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
 import { Area, Field, FieldGroup } from '../ui/Field'
+import { Option, Options } from '../ui/Options'
 import { PageHead } from '../ui/Page'
 import { Select } from '../ui/Select'
 import { notify } from '../ui/Toasts'
 import { askCommand } from '../words'
 import styles from './Ask.module.css'
+import { RoleMachine } from './RoleMachine'
 import { Verdict, type Draft } from './Verdict'
 
 const route = getRouteApi('/ask')
@@ -131,19 +133,16 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
         </Field>
         {reaching.length > 0 && (
           <FieldGroup label="Role" error={submit.problem?.field('role')}>
-            <div className={styles.roles}>
+            <Options>
               {reaching.map((option) => (
-                <label key={option.name} className={styles.role}>
-                  <input type="radio" name="role" checked={role === option} onChange={() => setRole(option.name)} />
-                  <span className={styles.roleName}>{option.name}</span>
-                  <span className={styles.roleWords}>
-                    {option.description} {logins(option)}
-                  </span>
-                </label>
+                <Option key={option.name} among="role" title={option.name} checked={role === option} onChoose={() => setRole(option.name)}>
+                  {option.description} {logins(option)} {option.device.length > 0 && 'From an enrolled device only.'}
+                </Option>
               ))}
-            </div>
+            </Options>
           </FieldGroup>
         )}
+        {role && <RoleMachine role={role} />}
         {role && role.logins.length > 1 && (
           <Field label="Login" name="login" error={submit.problem?.field('login')}>
             <Select

@@ -3,17 +3,18 @@ import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { api, body, type Change } from '../api/client'
 import { asProblem, Problem } from '../api/problem'
-import { change as changeQuery, refresh } from '../api/queries'
-import { readChange } from '../change'
+import { changeFiles, refresh } from '../api/queries'
+import { about, readChange, wordless } from '../change'
 import { useMe } from '../me'
 import { useSubmit } from '../submit'
-import { Button } from '../ui/Button'
+import { Button, buttonClass } from '../ui/Button'
+import styles from '../ui/Cards.module.css'
 import { CopyLine } from '../ui/CopyLine'
 import { Confirm } from '../ui/Dialog'
-import { Difference } from '../ui/Difference'
+import { Differences } from '../ui/Difference'
 import { Disclosure } from '../ui/Disclosure'
 import { Loading } from '../ui/EmptyState'
-import { ErrorNotice } from '../ui/ErrorNotice'
+import { ErrorNotice, Notice } from '../ui/ErrorNotice'
 import { Facts } from '../ui/Facts'
 import { Area, Field } from '../ui/Field'
 import { Moment } from '../ui/Moment'
@@ -23,7 +24,9 @@ import { StateBadge } from '../ui/StateBadge'
 import { Statement } from '../ui/Statement'
 import { notify } from '../ui/Toasts'
 import { signStatement } from '../webauthn'
-import styles from './Passkeys.module.css'
+
+/** How many sentences of a change stand in a list. More are read, and signed, on its own page. */
+const mostInList = 8
 
 /** A change: what it says, who has signed, and what the reader may do. All it says is read from the text that is signed. */
 export function ChangeCard({ change, whole }: { change: Change; whole?: boolean }) {
@@ -32,6 +35,8 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
   const told = tell(change)
   if (told instanceof Problem) return <ErrorNotice problem={told} />
   const waiting = change.state === 'pending'
+  const words = whole || told.words.length <= mostInList ? told.words : told.words.slice(0, mostInList - 2)
+  const left = told.words.length - words.length
   const may = (what: string) => change.may.includes(what)
   const path = { params: { path: { change: change.id } } }
   const sign = () =>
@@ -49,7 +54,7 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
     })
 
   return (
-    <article className={styles.enrolment} id={change.id} aria-label={told.headline}>
+    <article className={styles.card} id={change.id} aria-label={told.headline}>
       <div className={styles.head}>
         {waiting ? (
           <StateBadge state="needed">
@@ -74,16 +79,43 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
           <bdi>{told.headline}</bdi>
         </strong>
       </h2>
-      {told.words.length > 0 ? (
-        <ul className={styles.words} aria-label="What it changes">
-          {told.words.map((text, index) => (
-            <li key={index}>
-              <bdi>{text}</bdi>
-            </li>
-          ))}
-        </ul>
+      {words.length > 0 ? (
+        <>
+          <ul className={styles.words} aria-label="What it changes">
+            {about(words).map(({ name, sentences }, index) => (
+              <li key={index}>
+                {name && sentences.length > 1 ? (
+                  <>
+                    <bdi>{name}</bdi>:
+                    <ul className={styles.words}>
+                      {sentences.map((text, place) => (
+                        <li key={place}>
+                          <bdi>{text}</bdi>
+                        </li>
+                      ))}
+                    </ul>
+                  </>
+                ) : (
+                  <bdi>{name ? `${name}: ${sentences[0]}` : sentences[0]}</bdi>
+                )}
+              </li>
+            ))}
+          </ul>
+          {left > 0 && (
+            <p>
+              <Link to="/changes/$id" params={{ id: change.id }}>
+                And {left} more sentences: read the whole change
+              </Link>
+            </p>
+          )}
+        </>
       ) : (
         <p className={styles.meta}>It changes the wording of the files, and nothing that they mean.</p>
+      )}
+      {wordless(told.words) > 0 && (
+        <Notice tone="wait" title={`${wordless(told.words)} more changes stand in the files only`}>
+          The sentences have no room for them. Read the files below as well{waiting ? ' before you sign' : ''}.
+        </Notice>
       )}
       {(told.person || change.ended) && (
         <Facts
@@ -108,7 +140,12 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
       )}
       {(may('sign') || may('send') || may('reject')) && (
         <div className={styles.actions}>
-          {may('sign') && (
+          {may('sign') && left > 0 && (
+            <Link to="/changes/$id" params={{ id: change.id }} className={buttonClass('primary')}>
+              Read the rest, and sign
+            </Link>
+          )}
+          {may('sign') && left === 0 && (
             <Button kind="primary" icon="passkey" busy={submit.running && 'Waiting for your passkey…'} onClick={() => void sign()}>
               Sign with my passkey
             </Button>
@@ -177,28 +214,28 @@ function Ended({ change }: { change: Change }) {
   )
 }
 
-/** The files of a policy change, line by line. Lists come without them. */
+/** The files of a policy change, line by line: asked for by whoever wants them, and on the change's own page. */
 function Files({ change, whole }: { change: Change; whole: boolean }) {
-  const [open, setOpen] = useState(whole)
+  const [asked, setAsked] = useState(whole)
   const me = useMe()
-  const full = useQuery({ ...changeQuery(change.id), enabled: open && !whole })
-  const files = whole ? change.files : full.data?.files
-  if (!open) {
+  const files = useQuery({ ...changeFiles(change.id), enabled: asked })
+  if (!asked) {
     return (
       <div className={styles.actions}>
-        <Button small onClick={() => setOpen(true)}>
+        <Button small onClick={() => setAsked(true)}>
           Show the files, line by line
         </Button>
       </div>
     )
   }
-  if (full.error) return <ErrorNotice problem={asProblem(full.error)} retry={() => void full.refetch()} />
-  if (!files) return <Loading what="the files" lines={4} />
+  if (files.error) return <ErrorNotice problem={asProblem(files.error)} retry={() => void files.refetch()} />
+  if (!files.data) return <Loading what="the files" lines={4} />
   return (
     <div className={styles.list}>
-      {files.map((file) => (
-        <Difference key={file.name} file={file} />
-      ))}
+      <p className={styles.meta}>
+        The files, as the broker shows them. What is signed names them by their digest, and the signer takes no others.
+      </p>
+      <Differences files={files.data} />
       {change.state === 'in-force' && me.policy_warning && (
         <p className={styles.meta}>
           This broker’s own files are others. <Link to="/audit">The audit log</Link> names every policy that was in force.

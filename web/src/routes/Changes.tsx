@@ -5,18 +5,30 @@ import { change as changeQuery, changes, enrolments } from '../api/queries'
 import { useMe } from '../me'
 import { subjectOf } from '../statement'
 import { Button } from '../ui/Button'
+import styles from '../ui/Cards.module.css'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
 import { PageHead, Section } from '../ui/Page'
+import { SteadyList } from '../ui/SteadyList'
 import { Tabs } from '../ui/Tabs'
 import { ChangeCard } from './ChangeCard'
 import { EnrolmentCard } from './EnrolmentCard'
-import styles from './Passkeys.module.css'
 
 /** What waits for administrators' signatures, and what became of earlier changes. */
 export function Changes() {
+  const me = useMe()
   const { over } = useSearch({ from: '/changes' })
   const navigate = useNavigate()
+  if (!me.reviewer && !me.administrator) {
+    return (
+      <>
+        <PageHead title="Changes" tab="Changes" />
+        <EmptyState title="Changes are for administrators and reviewers">
+          They see who is to be in which group and how the policy is to change, and administrators sign it together.
+        </EmptyState>
+      </>
+    )
+  }
   return (
     <>
       <PageHead
@@ -50,11 +62,9 @@ function Joining() {
   if (open.length === 0) return null
   return (
     <Section title="Passkeys to sign for">
-      <div className={styles.list}>
-        {open.map((enrolment) => (
-          <EnrolmentCard key={enrolment.id} enrolment={enrolment} />
-        ))}
-      </div>
+      <SteadyList items={open} keyOf={({ id }) => id} gone="This passkey waits no longer.">
+        {(enrolment) => <EnrolmentCard enrolment={enrolment} />}
+      </SteadyList>
     </Section>
   )
 }
@@ -71,10 +81,12 @@ function ChangeList({ over }: { over: boolean }) {
         {...(over ? {} : { command: 'stint policy propose DIRECTORY --reason "…"' })}
       >
         {over ? (
-          'Every change that came into force, was rejected or ran out of time is kept here.'
+          'Every change that came into force, was rejected or ran out of time is kept here, with who signed it.'
         ) : (
           <>
-            Somebody’s standing is changed from the page <Link to="/people">People</Link>, the policy from a terminal:
+            Somebody’s groups, or a suspension, are changed from the page <Link to="/people">People</Link>. The policy is changed at a
+            terminal: write the files of the one in force into a directory with <code>stint policy show --write DIRECTORY</code>, edit
+            them, and propose them:
           </>
         )}
       </EmptyState>
@@ -82,9 +94,9 @@ function ChangeList({ over }: { over: boolean }) {
   }
   return (
     <div className={styles.list}>
-      {rows.map((change) => (
-        <ChangeCard key={change.id} change={change} />
-      ))}
+      <SteadyList key={over ? 'over' : 'open'} items={rows} keyOf={({ id }) => id} gone="This change waits no longer.">
+        {(change) => <ChangeCard change={change} />}
+      </SteadyList>
       {list.hasNextPage && (
         <div className={styles.actions}>
           <Button onClick={() => void list.fetchNextPage()} busy={list.isFetchingNextPage && 'Loading more…'}>

@@ -6,6 +6,7 @@ import { asProblem } from '../api/problem'
 import { devices, refresh } from '../api/queries'
 import { useMe } from '../me'
 import { Button } from '../ui/Button'
+import styles from '../ui/Cards.module.css'
 import { Confirm } from '../ui/Dialog'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
@@ -14,9 +15,10 @@ import { Moment } from '../ui/Moment'
 import { PageHead } from '../ui/Page'
 import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
+import { SteadyList } from '../ui/SteadyList'
 import { Tabs } from '../ui/Tabs'
 import { notify } from '../ui/Toasts'
-import styles from './Passkeys.module.css'
+import { BindFleet, FleetFacts } from './DeviceFleet'
 
 /** The machines whose keys the signer knows, with what they last said of themselves; blocking one at once. */
 export function Devices() {
@@ -32,7 +34,7 @@ export function Devices() {
       <PageHead
         title="Devices"
         tab="Devices"
-        words="Machines with a key of their own. What they say of their state is their own word: it can take access away, and gives none."
+        words="Machines with a key of their own. What they say of their state is their own word, and what Fleet says is Fleet’s: either can take access away, and gives none."
       >
         {overseer && (
           <Tabs
@@ -50,15 +52,14 @@ export function Devices() {
       {list.isPending ? (
         <Loading what="the devices" lines={6} />
       ) : rows.length === 0 && !list.error ? (
-        <EmptyState title={all ? 'Nobody has enrolled a device' : 'You have enrolled no device'}>
-          A machine is enrolled on itself, with <code>stint device enroll</code>.
+        <EmptyState title={all ? 'Nobody has enrolled a device' : 'You have enrolled no device'} command="stint device enroll">
+          Some roles may be used from an enrolled machine only, and say so where they are asked for. A machine is enrolled on itself, by
+          whoever is signed in there with <code>stint login</code>:
         </EmptyState>
       ) : (
-        <div className={styles.list}>
-          {rows.map((device) => (
-            <DeviceCard key={device.id} device={device} />
-          ))}
-        </div>
+        <SteadyList key={all ? 'everybody' : 'mine'} items={rows} keyOf={({ id }) => id} gone="This device is no longer in the list.">
+          {(device) => <DeviceCard device={device} />}
+        </SteadyList>
       )}
       {list.hasNextPage && (
         <div className={styles.actions}>
@@ -73,8 +74,9 @@ export function Devices() {
 
 function DeviceCard({ device }: { device: Device }) {
   const [blocking, setBlocking] = useState(false)
+  const [binding, setBinding] = useState(false)
   return (
-    <article className={styles.enrolment} aria-label={device.name}>
+    <article className={styles.card} aria-label={device.name}>
       <div className={styles.head}>
         <p className={styles.name}>
           <bdi>{device.name}</bdi>
@@ -86,7 +88,7 @@ function DeviceCard({ device }: { device: Device }) {
       <p className={styles.for}>
         {device.blocked && <StateBadge state="blocked" />}
         <span>
-          {device.held === 'tpm' ? 'its key is in its TPM, as its owner says' : 'its key is in a file: whoever copies the file has it'}
+          <Held device={device} />
         </span>
       </p>
       {device.blocked && (
@@ -106,16 +108,40 @@ function DeviceCard({ device }: { device: Device }) {
         </p>
       )}
       {device.posture ? <Facts posture={device.posture} name={device.name} /> : <p>It has not said in what state it is.</p>}
+      {device.fleet && <FleetFacts fleet={device.fleet} name={device.name} />}
       {!device.blocked && device.rules.length > 0 && <Rules device={device} />}
-      {device.may.includes('block') && (
+      {device.may.length > 0 && (
         <div className={styles.actions}>
-          <Button small kind="destructive" icon="stop" onClick={() => setBlocking(true)} aria-label={`Block ${device.name}`}>
-            Block
-          </Button>
+          {device.may.includes('bind-fleet') && (
+            <Button small onClick={() => setBinding(true)} aria-label={`Bind ${device.name} to its host in Fleet`}>
+              {device.fleet ? 'Bind to another host in Fleet' : 'Bind to its host in Fleet'}
+            </Button>
+          )}
+          {device.may.includes('block') && (
+            <Button small kind="destructive" icon="stop" onClick={() => setBlocking(true)} aria-label={`Block ${device.name}`}>
+              Block
+            </Button>
+          )}
         </div>
       )}
+      <BindFleet device={device} open={binding} onClose={() => setBinding(false)} />
       <Block device={device} open={blocking} onClose={() => setBlocking(false)} />
     </article>
+  )
+}
+
+/** Where the key is; what is said of a TPM was proven when the device was enrolled. */
+function Held({ device }: { device: Device }) {
+  if (device.held === 'file') {
+    return 'its key is in a file: whoever copies the file has it'
+  }
+  if (!device.maker) {
+    return 'its key is in a TPM that no maker in the policy certified: software can pass for one'
+  }
+  return (
+    <>
+      its key is in its TPM, certified by <bdi>{device.maker}</bdi>
+    </>
   )
 }
 
@@ -136,7 +162,7 @@ function Facts({ posture, name }: { posture: Posture; name: string }) {
       </p>
       <ul className={styles.words} aria-label={`What ${name} said`}>
         {facts.map(([fact, value]) => (
-          <li key={fact}>
+          <li key={fact} data-value={value}>
             {fact}: <bdi>{value}</bdi>
           </li>
         ))}
@@ -161,15 +187,15 @@ function Rules({ device }: { device: Device }) {
             {rule.complies ? `does what ${rule.role} asks` : `not for ${rule.role}`}
           </StateBadge>
           {!rule.complies && (
-            <>
-              {': '}
-              <bdi>
-                {rule.reasons
-                  .filter((reason) => !reason.met)
-                  .map((reason) => reason.text)
-                  .join(' ')}
-              </bdi>
-            </>
+            <ul className={styles.words}>
+              {rule.reasons
+                .filter((reason) => !reason.met)
+                .map((reason) => (
+                  <li key={reason.rule}>
+                    <bdi>{reason.text.replaceAll('`', '')}</bdi>
+                  </li>
+                ))}
+            </ul>
           )}
         </li>
       ))}

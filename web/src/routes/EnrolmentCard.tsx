@@ -6,6 +6,7 @@ import { authoriseWithPasskey, provePossession, readEnrolment } from '../enrol'
 import { useMe } from '../me'
 import { useSubmit } from '../submit'
 import { Button } from '../ui/Button'
+import styles from '../ui/Cards.module.css'
 import { Confirm } from '../ui/Dialog'
 import { CopyLine } from '../ui/CopyLine'
 import { Disclosure } from '../ui/Disclosure'
@@ -16,7 +17,6 @@ import { Signatures } from '../ui/Signatures'
 import { StateBadge } from '../ui/StateBadge'
 import { Statement } from '../ui/Statement'
 import { notify } from '../ui/Toasts'
-import styles from './Passkeys.module.css'
 
 /** A passkey on its way: what it would count for, the text that everybody signs, and what the reader may do. */
 export function EnrolmentCard({ enrolment, own }: { enrolment: Enrolment; own?: boolean }) {
@@ -51,7 +51,7 @@ export function EnrolmentCard({ enrolment, own }: { enrolment: Enrolment; own?: 
     })
 
   return (
-    <article ref={card} className={styles.enrolment} id={enrolment.id} aria-label={`Passkey of ${text.name}`}>
+    <article ref={card} className={styles.card} id={enrolment.id} aria-label={`Passkey of ${text.name}`}>
       <div className={styles.head}>
         <StateBadge state="needed">
           {enrolment.state === 'needs-possession'

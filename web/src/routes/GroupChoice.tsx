@@ -3,7 +3,7 @@ import { useState } from 'react'
 import { roles as rolesQuery } from '../api/queries'
 import { useMe } from '../me'
 import { Field, FieldGroup, Input } from '../ui/Field'
-import styles from './Passkeys.module.css'
+import { Option, Options } from '../ui/Options'
 
 /** The roster group whose members sign enrolments; its name is fixed (package policies). */
 export const administrators = 'administrators'
@@ -46,20 +46,19 @@ export function GroupChoice({ chosen, onChange, of }: GroupChoiceProps) {
               : 'With none of them it confirms your own sign-ins and nothing else.'
         }
       >
-        <div className={styles.groups}>
+        <Options>
           {offered.map((group) => (
-            <label key={group} className={styles.group}>
-              <input
-                type="checkbox"
-                checked={held.includes(group) || chosen.includes(group)}
-                disabled={held.includes(group)}
-                onChange={() => toggle(group)}
-              />
-              <span>{group}</span>
-              <span className={styles.groupWords}>{meaning(group, approving, of !== undefined)}</span>
-            </label>
+            <Option
+              key={group}
+              title={group}
+              checked={held.includes(group) || chosen.includes(group)}
+              disabled={held.includes(group)}
+              onChoose={() => toggle(group)}
+            >
+              {meaning(group, approving, of !== undefined)}
+            </Option>
           ))}
-        </div>
+        </Options>
       </FieldGroup>
       <Field label="Another group" optional>
         <Input

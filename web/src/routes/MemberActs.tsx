@@ -5,13 +5,14 @@ import { api, body, type Member } from '../api/client'
 import { member as memberQuery, refresh } from '../api/queries'
 import { useSubmit } from '../submit'
 import { Button } from '../ui/Button'
+import styles from '../ui/Cards.module.css'
 import { Confirm, Dialog } from '../ui/Dialog'
 import { ErrorNotice } from '../ui/ErrorNotice'
 import { Area, Field, FieldGroup } from '../ui/Field'
+import { Option, Options } from '../ui/Options'
 import { notify } from '../ui/Toasts'
 import { called, counted } from '../words'
 import { GroupChoice } from './GroupChoice'
-import styles from './Passkeys.module.css'
 
 /** Ends all that somebody holds, after naming it. It needs no proof: undoing it does. */
 export function Suspend({ member, open, onClose }: { member: Member; open: boolean; onClose: () => void }) {
@@ -85,17 +86,18 @@ export function ProposeGroups({ member, onClose }: ActProps) {
       <GroupChoice chosen={groups} onChange={setGroups} of={member.groups} />
       {groups.length > 0 && member.passkeys.length > 0 && (
         <FieldGroup label="Passkeys that speak for them" hint="The others confirm sign-ins, and nothing else.">
-          <div className={styles.groups}>
+          <Options>
             {member.passkeys.map((one) => (
-              <label key={one.credential} className={styles.group}>
-                <input type="checkbox" checked={passkeys.includes(one.credential)} onChange={() => toggle(one.credential)} />
-                <bdi>{one.name}</bdi>
-                <span className={styles.groupWords}>
-                  {one.groups.length > 0 ? `Speaks for ${one.groups.join(', ')} now.` : 'Confirms sign-ins now.'}
-                </span>
-              </label>
+              <Option
+                key={one.credential}
+                title={<bdi>{one.name}</bdi>}
+                checked={passkeys.includes(one.credential)}
+                onChoose={() => toggle(one.credential)}
+              >
+                {one.groups.length > 0 ? `Speaks for ${one.groups.join(', ')} now.` : 'Confirms sign-ins now.'}
+              </Option>
             ))}
-          </div>
+          </Options>
         </FieldGroup>
       )}
     </Proposal>
@@ -113,17 +115,19 @@ export function ProposeRemoval({ member, onClose }: ActProps) {
       draft={{ change: 'remove-passkey', credential }}
     >
       <FieldGroup label="Which one">
-        <div className={styles.groups}>
+        <Options>
           {member.passkeys.map((one) => (
-            <label key={one.credential} className={styles.group}>
-              <input type="radio" name="passkey" checked={credential === one.credential} onChange={() => setCredential(one.credential)} />
-              <bdi>{one.name}</bdi>
-              <span className={styles.groupWords}>
-                {one.groups.length > 0 ? `Speaks for ${one.groups.join(', ')}.` : 'Confirms sign-ins.'}
-              </span>
-            </label>
+            <Option
+              key={one.credential}
+              among="passkey"
+              title={<bdi>{one.name}</bdi>}
+              checked={credential === one.credential}
+              onChoose={() => setCredential(one.credential)}
+            >
+              {one.groups.length > 0 ? `Speaks for ${one.groups.join(', ')}.` : 'Confirms sign-ins.'}
+            </Option>
           ))}
-        </div>
+        </Options>
       </FieldGroup>
     </Proposal>
   )

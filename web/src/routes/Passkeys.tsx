@@ -7,6 +7,7 @@ import { useMe } from '../me'
 import { subjectOf } from '../statement'
 import { useSubmit } from '../submit'
 import { Button } from '../ui/Button'
+import cards from '../ui/Cards.module.css'
 import { Confirm } from '../ui/Dialog'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
@@ -15,6 +16,7 @@ import { Icon } from '../ui/Icon'
 import { Moment } from '../ui/Moment'
 import { PageHead, Section } from '../ui/Page'
 import { StateBadge } from '../ui/StateBadge'
+import { SteadyList } from '../ui/SteadyList'
 import { notify } from '../ui/Toasts'
 import { AddPasskey } from './AddPasskey'
 import { EnrolmentCard } from './EnrolmentCard'
@@ -50,16 +52,14 @@ export function Passkeys() {
       </PageHead>
       {toSign.length > 0 && (
         <Section title="For you to sign" aside="as an administrator">
-          <div className={styles.list}>
-            {toSign.map((enrolment) => (
-              <EnrolmentCard key={enrolment.id} enrolment={enrolment} />
-            ))}
-          </div>
+          <SteadyList items={toSign} keyOf={({ id }) => id} gone="This passkey waits no longer.">
+            {(enrolment) => <EnrolmentCard enrolment={enrolment} />}
+          </SteadyList>
         </Section>
       )}
       {onTheirWay.length > 0 && (
         <Section title="On their way">
-          <div className={styles.list}>
+          <div className={cards.list}>
             {onTheirWay.map((enrolment) => (
               <EnrolmentCard key={enrolment.id} enrolment={enrolment} own />
             ))}
@@ -77,7 +77,7 @@ export function Passkeys() {
             access needs none.
           </EmptyState>
         ) : (
-          <div className={styles.list}>
+          <div className={cards.list}>
             {settled.map((passkey) => (
               <PasskeyRow key={passkey.credential} passkey={passkey} last={settled.length === 1} />
             ))}
@@ -103,10 +103,10 @@ function PasskeyRow({ passkey, last }: { passkey: Passkey; last: boolean }) {
         <Icon name="passkey" size={18} />
       </span>
       <div>
-        <p className={styles.name}>
+        <p className={cards.name}>
           <bdi>{passkey.name}</bdi>
         </p>
-        <p className={styles.for}>
+        <p className={cards.for}>
           {passkey.pinned ? (
             <StateBadge state="verified" bare>
               Pinned in the roster
@@ -118,7 +118,7 @@ function PasskeyRow({ passkey, last }: { passkey: Passkey; last: boolean }) {
           )}
           <span>{passkey.groups.length > 0 ? `counts for ${passkey.groups.join(', ')}` : 'confirms your own sign-ins'}</span>
         </p>
-        <p className={styles.meta}>
+        <p className={cards.meta}>
           made <Moment at={passkey.created} />
           {passkey.last_used ? (
             <>
@@ -129,7 +129,7 @@ function PasskeyRow({ passkey, last }: { passkey: Passkey; last: boolean }) {
           )}
         </p>
       </div>
-      <div className={styles.actions}>
+      <div className={cards.actions}>
         <Button small kind="quiet" ref={rename} onClick={() => setRenaming(true)} aria-expanded={renaming}>
           Rename
         </Button>

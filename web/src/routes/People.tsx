@@ -1,28 +1,42 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { useNavigate, useSearch } from '@tanstack/react-router'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
 import type { Member } from '../api/client'
 import { asProblem } from '../api/problem'
 import { people } from '../api/queries'
+import { useMe } from '../me'
 import { subjectOf } from '../statement'
 import { Button } from '../ui/Button'
+import styles from '../ui/Cards.module.css'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
 import { Moment } from '../ui/Moment'
 import { PageHead } from '../ui/Page'
 import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
+import { SteadyList } from '../ui/SteadyList'
 import { Tabs } from '../ui/Tabs'
 import { called } from '../words'
 import { ProposeDelete, ProposeGroups, ProposeRemoval, ProposeUnsuspend, Suspend } from './MemberActs'
-import styles from './Passkeys.module.css'
 
 /** Who is in the signer's roster, or everybody who has signed in; suspending at once, proposing the rest. */
 export function People() {
   const { everybody } = useSearch({ from: '/people' })
   const navigate = useNavigate()
-  const list = useInfiniteQuery(people(everybody === true))
+  const me = useMe()
+  const sees = me.reviewer || me.administrator
+  const list = useInfiniteQuery({ ...people(everybody === true), enabled: sees })
   const rows = list.data?.pages.flatMap((page) => page.items) ?? []
+  if (!sees) {
+    return (
+      <>
+        <PageHead title="People" tab="People" />
+        <EmptyState title="People are for administrators and reviewers">
+          They see whose passkeys count, and for what. Your own are on the page <Link to="/passkeys">Passkeys</Link>.
+        </EmptyState>
+      </>
+    )
+  }
   return (
     <>
       <PageHead
@@ -47,14 +61,17 @@ export function People() {
         <EmptyState title={everybody ? 'Nobody has signed in yet' : 'The roster is empty'}>
           {everybody
             ? 'Whoever signs in, in the portal or with stint login, appears here.'
-            : 'The first administrators join it at the signer’s own page; their signatures bring in everybody else.'}
+            : 'The first administrators join it at the signer’s own page, by the link that its log names. Then whoever adds a passkey on the page Passkeys waits there for their signatures, and is listed here.'}
         </EmptyState>
       ) : (
-        <div className={styles.list}>
-          {rows.map((member) => (
-            <MemberCard key={subjectOf(member.person)} member={member} />
-          ))}
-        </div>
+        <SteadyList
+          key={everybody ? 'everybody' : 'roster'}
+          items={rows}
+          keyOf={({ person }) => subjectOf(person)}
+          gone="They are no longer in this list."
+        >
+          {(member) => <MemberCard member={member} />}
+        </SteadyList>
       )}
       {list.hasNextPage && (
         <div className={styles.actions}>
@@ -75,7 +92,7 @@ function MemberCard({ member }: { member: Member }) {
   const close = () => setAct(undefined)
   const name = called(member.person)
   return (
-    <article className={styles.enrolment} aria-label={name}>
+    <article className={styles.card} aria-label={name}>
       <div className={styles.head}>
         <div>
           <p className={styles.name}>

@@ -39,6 +39,8 @@ const looks: Record<string, Look> = {
   blocked: { word: 'Blocked', tone: 'bad', shape: 'square' },
   complies: { word: 'Complies', tone: 'live', shape: 'tick' },
   'complies-not': { word: 'Does not comply', tone: 'bad', shape: 'cross' },
+  'open-alarm': { word: 'Open', tone: 'bad', shape: 'cross' },
+  acknowledged: { word: 'Acknowledged', tone: 'rest', shape: 'tick' },
   needed: { word: 'Needed', tone: 'wait', shape: 'half' },
 }
 

@@ -169,19 +169,25 @@ func (a *Account) Trust(ctx context.Context) (api.Trust, evidence.Trust, error) 
 	if err := json.Unmarshal(answer.Trust, &trust); err != nil {
 		return api.Trust{}, evidence.Trust{}, fmt.Errorf("reading the signer's trust: %w", err)
 	}
-	before := a.Pins
-	if err := a.pin(trust); err != nil {
-		return api.Trust{}, evidence.Trust{}, err
-	}
-	if before.Log != "" && !slices.Equal(before.HostCA, a.HostCA) {
-		if err := a.savePins(); err != nil {
-			return api.Trust{}, evidence.Trust{}, err
-		}
-	}
-	if err := a.writeKnownHosts(); err != nil {
+	if err := a.Follow(trust); err != nil {
 		return api.Trust{}, evidence.Trust{}, err
 	}
 	return answer, trust, nil
+}
+
+// Follow does what Trust does with what it fetched, of which the log's key and the host
+// authorities are enough.
+func (a *Account) Follow(trust evidence.Trust) error {
+	before := a.Pins
+	if err := a.pin(trust); err != nil {
+		return err
+	}
+	if before.Log != "" && !slices.Equal(before.HostCA, a.HostCA) {
+		if err := a.savePins(); err != nil {
+			return err
+		}
+	}
+	return a.writeKnownHosts()
 }
 
 func (a *Account) pin(trust evidence.Trust) error {

@@ -51,7 +51,7 @@ func Serve(ctx context.Context, dir string) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	keyring := sshagent.NewKeyring()
+	keyring := newKeyring()
 	var connections sync.WaitGroup
 	connections.Go(func() { stopWhenIdle(ctx, cancel, keyring) })
 	context.AfterFunc(ctx, func() { listener.Close() })

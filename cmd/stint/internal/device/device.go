@@ -1,7 +1,7 @@
 // Package device makes and keeps the key of this machine: in its TPM where there
 // is one, in a file that only its owner may read otherwise. A key in the TPM
-// cannot be copied, and Proof says so to others; a key in a file is as good as
-// the file.
+// cannot be copied, and Proof and Answer show that to others; a key in a file is as
+// good as the file.
 package device
 
 import (
@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stint/cmd/stint/internal/account"
+	"stint/server/evidence"
 )
 
 // Why a device key cannot be used. What is returned wraps one of these.
@@ -44,8 +45,8 @@ var (
 type Held string
 
 const (
-	HeldInTPM  Held = "tpm"
-	HeldInFile Held = "file"
+	HeldInTPM  Held = evidence.HeldTPM
+	HeldInFile Held = evidence.HeldFile
 )
 
 // fileName is the device key's file in the directory it is kept in.
@@ -90,7 +91,7 @@ func (k *Key) Where() string {
 }
 
 // Proof is what the TPM says about the key; nil for a key in a file.
-func (k *Key) Proof() *Proof {
+func (k *Key) Proof() *evidence.TPMProof {
 	if k.record.TPM == nil {
 		return nil
 	}
@@ -245,7 +246,7 @@ func parse(data []byte) (*Key, error) {
 		}
 		key.file = file
 	case r.Held == HeldInTPM && r.TPM != nil && r.Private == nil:
-		if _, err := r.TPM.Proof.Verify(r.Public); err != nil {
+		if _, err := evidence.VerifyTPM(r.TPM.Proof, r.Public); err != nil {
 			return damaged(err.Error())
 		}
 	default:

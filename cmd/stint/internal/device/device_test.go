@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"stint/server/evidence"
 )
 
 var now = time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC)
@@ -59,7 +61,7 @@ func TestKeyInFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkSignature(t, made.Public(), []byte("data"), signature)
-	if _, err := opened.Answer(t.Context(), Challenge{}); err == nil {
+	if _, err := opened.Answer(t.Context(), evidence.DeviceChallenge{}); err == nil {
 		t.Error("a file answers a TPM's challenge")
 	}
 
@@ -280,4 +282,65 @@ func TestWhatIsNoTPMIsRefused(t *testing.T) {
 	if _, err := Create(t.Context(), t.TempDir(), "/dev/null", false, now, rand.Reader); err == nil {
 		t.Error("/dev/null makes keys")
 	}
+}
+
+// recorded is the file of a key that an emulated TPM made, without the parts that
+// only that TPM can use.
+func recorded(tb testing.TB) record {
+	tb.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "tpm.json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	key, err := parse(data)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return key.record
+}
+
+// A file whose proof is another key's is damaged: the signer would refuse it.
+func TestRecordedProofIsTheKeys(t *testing.T) {
+	t.Parallel()
+	r := recorded(t)
+	var other record
+	if err := other.inFile(rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	r.Public = other.Public
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parse(data); !errors.Is(err, ErrDamaged) {
+		t.Errorf("another key's proof: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	var file record
+	if err := file.inFile(rand.Reader); err != nil {
+		f.Fatal(err)
+	}
+	file.Version = 1
+	for _, r := range []record{file, recorded(f)} {
+		data, err := json.Marshal(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		key, err := parse(data)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(key.record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parse(again); err != nil {
+			t.Errorf("what was read is not read again: %v", err)
+		}
+	})
 }

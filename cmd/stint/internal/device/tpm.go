@@ -19,14 +19,16 @@ import (
 
 	"github.com/google/go-attestation/attest"
 	"golang.org/x/sys/unix"
+
+	"stint/server/evidence"
 )
 
 // tpmRecord is the part of a device key's file that only its TPM can use.
 type tpmRecord struct {
-	Path        string `json:"path"`
-	Key         []byte `json:"key"`         // wrapped by the TPM's storage key
-	Attestation []byte `json:"attestation"` // the attestation key, wrapped likewise
-	Proof       Proof  `json:"proof"`
+	Path        string            `json:"path"`
+	Key         []byte            `json:"key"`         // wrapped by the TPM's storage key
+	Attestation []byte            `json:"attestation"` // the attestation key, wrapped likewise
+	Proof       evidence.TPMProof `json:"proof"`
 }
 
 // paths are where Linux puts a TPM: with the kernel's resource manager, and bare.
@@ -206,24 +208,28 @@ func (r *record) inTPM(ctx context.Context, path string) error {
 			return err
 		}
 		own, certified := attestation.AttestationParameters(), key.CertificationParameters()
-		r.TPM.Proof = Proof{
-			Attestation: Certified{Public: own.Public, Statement: own.CreateAttestation, Signature: own.CreateSignature},
+		r.TPM.Proof = evidence.TPMProof{
+			Attestation: evidence.TPMCertified{Public: own.Public, Statement: own.CreateAttestation, Signature: own.CreateSignature},
 			Creation:    own.CreateData,
-			Key:         Certified{Public: certified.Public, Statement: certified.CreateAttestation, Signature: certified.CreateSignature},
+			Key:         evidence.TPMCertified{Public: certified.Public, Statement: certified.CreateAttestation, Signature: certified.CreateSignature},
 		}
-		if err := r.TPM.Proof.endorse(tpm); err != nil {
+		if err := endorse(&r.TPM.Proof, tpm); err != nil {
 			return err
 		}
 		// A proof that we would not believe ourselves is none.
-		_, err = r.TPM.Proof.Verify(r.Public)
+		_, err = evidence.VerifyTPM(r.TPM.Proof, r.Public)
 		return err
 	})
 }
 
+// endorsementSize is the length in bytes of an endorsement key that counts, RSA with
+// 2048 bits: the one that every TPM has.
+const endorsementSize = 256
+
 // endorse adds the TPM's endorsement key, and its maker's certificate if there is
 // one. A TPM whose owner has closed the endorsement hierarchy has neither for us;
 // its keys work, and cannot be proved to be in a TPM.
-func (p *Proof) endorse(tpm *attest.TPM) error {
+func endorse(p *evidence.TPMProof, tpm *attest.TPM) error {
 	endorsements, err := tpm.EKs()
 	if err != nil || len(endorsements) == 0 {
 		return nil
@@ -294,26 +300,30 @@ func (t *tpmRecord) sign(ctx context.Context, public *ecdsa.PublicKey, digest []
 	return r, s, err
 }
 
-// Answer opens what a verifier sealed to the TPM's endorsement key (see
-// Verified.Challenge). Only the TPM that holds both that key and the attestation
+// Answer opens what the signer sealed to the TPM's endorsement key (see
+// evidence.Challenger). Only the TPM that holds both that key and the attestation
 // key can.
-func (k *Key) Answer(ctx context.Context, c Challenge) ([]byte, error) {
+func (k *Key) Answer(ctx context.Context, c evidence.DeviceChallenge) (evidence.DeviceAnswer, error) {
+	none := evidence.DeviceAnswer{}
 	if k.record.TPM == nil {
-		return nil, errors.New("the device key is in a file: there is no TPM to ask")
+		return none, errors.New("the device key is in a file: there is no TPM to ask")
 	}
 	if len(c.Credential) < 2 || len(c.Secret) < 2 {
-		return nil, errors.New("the challenge does not read")
+		return none, errors.New("the challenge does not read")
 	}
 	t := k.record.TPM
-	var answer []byte
+	var secret []byte
 	err := use(ctx, t.Path, "answering a challenge", func(tpm *attest.TPM) error {
 		attestation, err := tpm.LoadAK(t.Attestation)
 		if err != nil {
 			return err
 		}
 		defer attestation.Close(tpm)
-		answer, err = attestation.ActivateCredential(tpm, attest.EncryptedCredential{Credential: c.Credential, Secret: c.Secret})
+		secret, err = attestation.ActivateCredential(tpm, attest.EncryptedCredential{Credential: c.Credential, Secret: c.Secret})
 		return err
 	})
-	return answer, err
+	if err != nil {
+		return none, err
+	}
+	return evidence.DeviceAnswer{Secret: secret, Expires: c.Expires}, nil
 }

@@ -5,16 +5,10 @@ package device
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -25,6 +19,9 @@ import (
 	"github.com/google/go-attestation/attest"
 	"github.com/google/go-tpm/legacy/tpm2"
 	"github.com/google/go-tpm/tpmutil"
+
+	"stint/server/evidence"
+	"stint/server/evidence/evidencetest"
 )
 
 // emulator is a TPM in software (swtpm), unprivileged, with its state in a directory.
@@ -92,42 +89,17 @@ func (e *emulator) command(t *testing.T, do func(io.ReadWriter) error) {
 	}
 }
 
-// certify puts an endorsement certificate where a TPM's maker would, and returns
-// who certified it.
-func (e *emulator) certify(t *testing.T, now time.Time) *x509.CertPool {
+// certify puts an endorsement certificate where a TPM's maker would.
+func (e *emulator) certify(t *testing.T, maker *evidencetest.TPMMaker) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	maker := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "A maker of TPMs"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, maker, maker, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if maker, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	var endorsement *rsa.PublicKey
+	var certificate []byte
 	if err := use(t.Context(), e.socket, "reading the endorsement key", func(tpm *attest.TPM) error {
 		keys, err := tpm.EKs()
 		if err == nil {
-			endorsement = keys[0].Public.(*rsa.PublicKey)
+			certificate = maker.Certificate(t, keys[0].Public)
 		}
 		return err
 	}); err != nil {
-		t.Fatal(err)
-	}
-	// As makers have it: no subject, a critical alternative name that names the model.
-	name := []byte{0x30, 0x12, 0xa4, 0x10, 0x30, 0x0e, 0x31, 0x0c, 0x30, 0x0a, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x03, 'T', 'P', 'M'}
-	certificate, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotBefore: maker.NotBefore, NotAfter: maker.NotAfter, KeyUsage: x509.KeyUsageKeyEncipherment,
-		ExtraExtensions: []pkix.Extension{{Id: subjectAlternativeName, Critical: true, Value: name}},
-	}, maker, endorsement, key)
-	if err != nil {
 		t.Fatal(err)
 	}
 	const index = 0x1c00002 // the registry's place for the certificate of the RSA key
@@ -144,16 +116,50 @@ func (e *emulator) certify(t *testing.T, now time.Time) *x509.CertPool {
 		}
 		return nil
 	})
-	roots := x509.NewCertPool()
-	roots.AddCert(maker)
-	return roots
+}
+
+// enrolment is a key's, as Alice's.
+func enrolment(t *testing.T, w *evidencetest.World, key *Key) evidence.DeviceEvidence {
+	t.Helper()
+	s := w.DeviceStatement(&evidencetest.Device{ID: "dev-1", Public: key.Public()})
+	s.Held = string(key.Held())
+	text := evidencetest.Text(t, s)
+	possession, err := key.Sign(t.Context(), rand.Reader, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return evidence.DeviceEvidence{
+		Statement: text, Possession: evidence.SignatureOfDevice(possession), TPM: key.Proof(),
+		Login: evidence.LoginProof{Binding: *w.Binding(t), Signature: evidence.SignWithKey(text, w.Login.Private).Signature},
+	}
+}
+
+// challenged is what the signer makes of a key's enrolment, and its challenge.
+func challenged(t *testing.T, w *evidencetest.World, key *Key) (*evidence.Challenger, evidence.VerifiedDevice, evidence.DeviceChallenge) {
+	t.Helper()
+	challenger, err := evidence.NewChallenger(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verified, err := evidence.VerifyDevice(enrolment(t, w, key), w.Trust, w.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	challenge, err := challenger.Challenge(verified, w.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return challenger, verified, challenge
 }
 
 func TestKeyInTPM(t *testing.T) {
 	t.Parallel()
 	state, home, now := t.TempDir(), t.TempDir(), time.Now()
+	w := evidencetest.NewWorld(t)
+	maker := evidencetest.NewTPMMaker(t, w.Now)
+	w.Believe(maker, "Acme")
 	tpm := startTPM(t, state)
-	roots := tpm.certify(t, now)
+	tpm.certify(t, maker)
 	key, err := Create(t.Context(), home, tpm.socket, false, now, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -183,22 +189,19 @@ func TestKeyInTPM(t *testing.T) {
 	}
 
 	// Its proof holds, is of the maker's TPM, and this TPM answers for it.
-	verified, err := opened.Proof().Verify(opened.Public())
+	challenger, verified, challenge := challenged(t, w, opened)
+	if verified.MakerRoot() != maker.Digest() {
+		t.Errorf("the maker's root is %q", verified.MakerRoot())
+	}
+	answer, err := opened.Answer(t.Context(), challenge)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := verified.Maker(roots, nil, now); err != nil {
+	if verified, err = challenger.Answered(verified, answer, w.Now); err != nil {
+		t.Fatalf("the TPM's answer: %v", err)
+	}
+	if _, err := verified.Entry(); err != nil {
 		t.Error(err)
-	}
-	if verified.Maker(x509.NewCertPool(), nil, now) == nil || verified.Maker(roots, nil, now.Add(2*time.Hour)) == nil {
-		t.Error("a certificate of nobody, or over, is a maker's")
-	}
-	challenge, secret, err := verified.Challenge(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if answer, err := opened.Answer(t.Context(), challenge); err != nil || !bytes.Equal(answer, secret) {
-		t.Errorf("the TPM answers its challenge with %x, %v", answer, err)
 	}
 
 	// A cancelled call gives up, and says that it was cancelled.
@@ -217,16 +220,9 @@ func TestClearedTPMIsToldApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verified, err := key.Proof().Verify(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := verified.Maker(x509.NewCertPool(), nil, time.Now()); err == nil {
+	_, verified, challenge := challenged(t, evidencetest.NewWorld(t), key)
+	if verified.MakerRoot() != "" {
 		t.Error("a TPM without a certificate has a maker")
-	}
-	challenge, _, err := verified.Challenge(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
 	}
 
 	// Another TPM knows neither the key nor the answer.
@@ -268,37 +264,6 @@ func TestClearedTPMIsToldApart(t *testing.T) {
 	tpm.stop()
 	if _, err := Open(t.Context(), home); !errors.Is(err, ErrNoTPM) {
 		t.Errorf("no TPM: %v", err)
-	}
-}
-
-// A forger's software can state everything that a TPM states, and only the
-// challenge tells them apart: it is sealed to the endorsement key.
-func TestChallengeIsSealedToBothKeys(t *testing.T) {
-	t.Parallel()
-	one, two := startTPM(t, t.TempDir()), startTPM(t, t.TempDir())
-	mine, err := Create(t.Context(), t.TempDir(), one.socket, false, time.Now(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := Create(t.Context(), t.TempDir(), two.socket, false, time.Now(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// My keys, under their endorsement.
-	mixed := *mine.Proof()
-	mixed.Endorsement = theirs.Proof().Endorsement
-	verified, err := mixed.Verify(mine.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	challenge, secret, err := verified.Challenge(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, key := range map[string]*Key{"the attestation key's TPM": mine, "the endorsement key's TPM": theirs} {
-		if answer, err := key.Answer(t.Context(), challenge); err == nil || bytes.Equal(answer, secret) {
-			t.Errorf("%s answers", name)
-		}
 	}
 }
 

@@ -2,6 +2,7 @@ package openssh
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -84,21 +85,45 @@ func certificateOf(key *sshagent.Key) *ssh.Certificate {
 
 // Held returns the certificate that an agent holds for this grant and that is
 // still good, under one of the authorities that proxies accept, or nil: a second ssh
-// needs no second certificate. An error says that the agent does not answer.
-func Held(agent sshagent.ExtendedAgent, request, login, target string, authorities []string, now time.Time) (*ssh.Certificate, error) {
+// needs no second certificate. Where there is none, void is one whose authority was
+// withdrawn, if there is one: see Renew. An error says that the agent does not answer.
+func Held(agent sshagent.ExtendedAgent, request, login, target string, authorities []string, now time.Time) (good, void *ssh.Certificate, err error) {
+	all, err := Certificates(agent, Destination{Login: login, Target: target}, now)
+	for _, certificate := range all {
+		switch {
+		case certificate.KeyId != request:
+		case slices.Contains(authorities, line(certificate.SignatureKey)):
+			return certificate, nil, nil
+		case void == nil:
+			void = certificate
+		}
+	}
+	return nil, void, err
+}
+
+// Certificates are what an agent holds for a destination and what has not ended, the one
+// that ends last first. An error says that the agent does not answer.
+func Certificates(agent sshagent.ExtendedAgent, to Destination, now time.Time) ([]*ssh.Certificate, error) {
 	keys, err := agent.List()
 	if err != nil {
 		return nil, fmt.Errorf("asking the SSH agent for its keys: %w", err)
 	}
+	var all []*ssh.Certificate
 	for _, key := range keys {
 		certificate := certificateOf(key)
-		if certificate != nil && key.Comment == comment(login, target) && certificate.KeyId == request && uint64(now.Unix()) < certificate.ValidBefore &&
-			slices.Contains(authorities, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate.SignatureKey)))) {
-			return certificate, nil
+		if certificate == nil || len(certificate.ValidPrincipals) != 1 || uint64(now.Unix()) >= certificate.ValidBefore {
+			continue
+		}
+		given, err := ParseDestination(certificate.ValidPrincipals[0])
+		if err == nil && key.Comment == comment(given.Login, given.Target) && given.Target == to.Target && (to.Login == "" || given.Login == to.Login) {
+			all = append(all, certificate)
 		}
 	}
-	return nil, nil
+	slices.SortStableFunc(all, func(a, b *ssh.Certificate) int { return cmp.Compare(b.ValidBefore, a.ValidBefore) })
+	return all, nil
 }
+
+func line(key ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) }
 
 // Files are the public halves that let ssh pick the right key of an agent. They
 // are no secret.

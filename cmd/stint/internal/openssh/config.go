@@ -21,8 +21,8 @@ const authentications = "publickey,keyboard-interactive"
 
 // Options are ssh's -o options that reach a target through a proxy in one hop,
 // with a key of the agent at socket.
-func Options(c Credential, trust api.Trust, files Files, socket string) ([]string, error) {
-	host, port, err := hostAndPort(trust)
+func Options(c Credential, proxies []api.Proxy, files Files, socket string) ([]string, error) {
+	host, port, err := hostAndPort(proxies)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +53,11 @@ var (
 )
 
 // hostAndPort splits the proxy's address and refuses any that is not plain.
-func hostAndPort(trust api.Trust) (host, port string, err error) {
-	if len(trust.Proxies) == 0 {
+func hostAndPort(proxies []api.Proxy) (host, port string, err error) {
+	if len(proxies) == 0 {
 		return "", "", errors.New("the broker names no proxy to connect to; ask your platform team to configure one")
 	}
-	proxy := trust.Proxies[0]
+	proxy := proxies[0]
 	host, port, err = net.SplitHostPort(proxy.Address)
 	number, numberErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || numberErr != nil || number == 0 || (!plainHost.MatchString(host) && net.ParseIP(host) == nil) {
@@ -75,7 +75,7 @@ func quoted(path string) string {
 // git and ssh -J reach every target that the person may ask for. Executable is
 // the path of this program.
 func Config(trust api.Trust, executable string) (string, error) {
-	host, port, err := hostAndPort(trust)
+	host, port, err := hostAndPort(trust.Proxies)
 	if err != nil {
 		return "", err
 	}

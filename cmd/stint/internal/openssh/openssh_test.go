@@ -133,9 +133,9 @@ func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	now := time.Now()
 	authorities := []string{seed(1).authority()}
 	held := func(request string, now time.Time) bool {
-		certificate, err := Held(agent, request, "demo", "db1", authorities, now)
-		if err != nil {
-			t.Fatal(err)
+		certificate, void, err := Held(agent, request, "demo", "db1", authorities, now)
+		if err != nil || certificate != nil && void != nil {
+			t.Fatal(void, err)
 		}
 		return certificate != nil && certificate.KeyId == request
 	}
@@ -167,6 +167,9 @@ func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	// Once the authority was replaced, a new certificate is needed.
 	if authorities = []string{seed(3).authority()}; held("req-1", now) {
 		t.Fatal("a certificate under an authority that counts no longer is held")
+	}
+	if _, void, err := Held(agent, "req-1", "demo", "db1", authorities, now); err != nil || void == nil || void.KeyId != "req-1" {
+		t.Fatalf("what could take its place is not found: %v, %v", void, err)
 	}
 	if err := Add(agent, credential(t, now.Add(-time.Second)), now); err == nil {
 		t.Fatal("an ended grant was added")
@@ -248,7 +251,7 @@ func TestConfigRefusesWhatItCannotWrite(t *testing.T) {
 		if _, err := Config(api.Trust{Proxies: []api.Proxy{{Address: hostile}}, Targets: targets}, "/bin/stint"); err == nil {
 			t.Errorf("a proxy at %q was written into ssh_config", hostile)
 		}
-		if _, err := Options(credential(t, time.Now().Add(time.Hour)), api.Trust{Proxies: []api.Proxy{{Address: hostile}}}, Files{}, "/s"); err == nil {
+		if _, err := Options(credential(t, time.Now().Add(time.Hour)), []api.Proxy{{Address: hostile}}, Files{}, "/s"); err == nil {
 			t.Errorf("a proxy at %q was given to ssh", hostile)
 		}
 	}

@@ -36,7 +36,7 @@ func (f *Finding) certificate(c *ssh.Certificate) error {
 	issue := &f.Issues[i]
 	// 1. It says what the ledger says.
 	same := c.CertType == ssh.UserCert && c.KeyId == issue.Request.Request && slices.Equal(c.ValidPrincipals, []string{issue.Principal}) &&
-		c.ValidBefore == uint64(issue.Ends.Unix()) && line(c.Key) == issue.sessionKey
+		c.ValidBefore == uint64(issue.Ends.Unix()) && line(c.Key) == issue.entry.SessionKey
 	if !same {
 		return atEntry(issue.Index, failed("certificate", "the certificate says something else"))
 	}

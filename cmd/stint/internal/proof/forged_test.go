@@ -158,6 +158,90 @@ func TestASignerThatBrokeItsRulesIsFoundOut(t *testing.T) {
 			w.Add(evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: w.Bob.Person.Subject, Name: "Bob", By: w.Carol.Person.Subject}})
 			w.Force(e)
 		}},
+		{"a certificate once more, though its key counts", "reissue-key", func(w *prooftest.World) {
+			w.Reissue(w.Issue(), func(*evidence.SessionEntry) {})
+		}},
+		{"a certificate once more, twice", "reissue", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, nil)
+			w.Reissue(first, func(*evidence.SessionEntry) {})
+		}},
+		{"a certificate once more, in the place of none", "reissue", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.Reissues = 1 })
+		}},
+		{"a certificate once more, for longer", "reissue", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.Ends = e.Ends.Add(time.Second) })
+		}},
+		{"a certificate once more, for another key", "reissue", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.SessionKey = evidencetest.NewKey(t).Public })
+		}},
+		{"a certificate once more, elsewhere", "reissue", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.Principal = "root@web-1" })
+		}},
+		{"a certificate once more, for somebody else", "reissue", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.Requester = w.Bob.Person.Subject })
+		}},
+		{"a certificate once more, with other evidence", "reissue", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.Bundle = w.Bundle(t) })
+		}},
+		{"a certificate once more, after the end", "ending", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.End()
+			w.Reissue(first, func(*evidence.SessionEntry) {})
+		}},
+		{"a certificate once more, after its time", "reissue-over", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { w.Now = e.Ends })
+		}},
+		{"a certificate once more, for somebody suspended", "requester-suspended", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Now = w.Now.Add(time.Second)
+			w.Add(evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: w.Alice.Subject, Name: "Alice", By: w.Carol.Person.Subject}})
+			w.Reissue(first, func(*evidence.SessionEntry) {})
+		}},
+		{"a certificate once more, agreed to by somebody suspended since", "approval-suspended", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Now = w.Now.Add(time.Second)
+			w.Add(evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: w.Bob.Person.Subject, Name: "Bob", By: w.Carol.Person.Subject}})
+			w.Reissue(first, func(*evidence.SessionEntry) {})
+		}},
+		{"a certificate once more, beside a conflicting one", "policy", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) {
+				e.Circumstances.Held = []policies.Held{{Request: "req-other", Role: "key-management"}}
+			})
+		}},
+		{"a certificate once more, of a revision that was replaced", "reissue", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Request.Revision, w.World.Session = 2, evidencetest.NewKey(t)
+			w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(*evidence.SessionEntry) {})
+		}},
+		{"a certificate once more, signed by the key that was withdrawn", "certificate-authority", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, nil)
+			w.CertifyByWithdrawn()
+		}},
 		{"an entry that holds two things", "entries", func(w *prooftest.World) {
 			e := w.Session(nil)
 			e.Host = &evidence.HostEntry{Proxy: "proxy-1"}

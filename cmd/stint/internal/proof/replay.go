@@ -96,12 +96,6 @@ func pinned(beliefs evidence.Beliefs, e evidence.Entry, anchor Anchor) error {
 // issue verifies the issue of a certificate as the signer did.
 func (f *Finding) issue(l leaf, beliefs evidence.Beliefs) error {
 	session := l.entry.Session
-	trust := beliefs.Trust(session.Circumstances.Now)
-	// A certificate that is issued anew, under a new key of the signer's, stands on
-	// an ID token whose provider may have other keys by now.
-	if f.issued(session) {
-		_, trust.Issuer.Keys = beliefs.IssuerKeys()
-	}
 	// 1. It is for the file's request, which had not ended.
 	if session.Request != f.Request {
 		return failed("entries", "it is for another request")
@@ -109,42 +103,90 @@ func (f *Finding) issue(l leaf, beliefs evidence.Beliefs) error {
 	if f.Ending != nil {
 		return failed("ending", "it was issued after the request had ended")
 	}
-	if !f.Whole {
-		unproven := evidence.Request{Request: session.Request, Requester: session.Requester}
-		f.Issues = append(f.Issues, Issue{
-			Agreement: Agreement{Request: unproven, Policy: session.PolicyDigest},
-			Index:     l.index, Time: l.entry.Time, Serial: session.Serial, Principal: session.Principal, Ends: session.Ends,
-		})
-		return nil
+	issue := Issue{
+		Index: l.index, Time: l.entry.Time, Serial: session.Serial, Principal: session.Principal, Ends: session.Ends, Reissues: session.Reissues,
+		entry: *session, origin: *session, signedBy: beliefs.Authority(), authorities: beliefs.Trust(session.Circumstances.Now).UserCA,
 	}
-	// 2. The evidence convinces us as it convinced the signer, by the same policy.
-	verified, err := evidence.Verify(session.Bundle, trust, session.Circumstances)
+	again, err := f.again(l)
 	if err != nil {
 		return err
 	}
+	if !f.Whole {
+		unproven := evidence.Request{Request: session.Request, Requester: session.Requester}
+		issue.Agreement = Agreement{Request: unproven, Policy: session.PolicyDigest}
+		f.Issues = append(f.Issues, issue)
+		return nil
+	}
+	// 2. The evidence convinces us as it convinced the signer, by the same policy.
 	// 3. The entry says what the evidence says.
+	var verified evidence.Verified
+	trust := beliefs.Trust(session.Circumstances.Now)
+	if again != nil {
+		issue.origin = again.Origin
+		verified, err = beliefs.CheckReissue(*session, *again)
+	} else {
+		verified, err = f.verify(session, beliefs, trust)
+	}
+	if err != nil {
+		return err
+	}
+	issue.Agreement = Agreement{
+		Request: verified.Request(), Digest: verified.RequestDigest(), Policy: session.PolicyDigest, Decision: verified.Decision(),
+		Approvals: withPasskeys(verified.Approvals(), issue.origin.Bundle, trust),
+	}
+	f.Issues = append(f.Issues, issue)
+	return nil
+}
+
+// verify checks the entry of a certificate that has a bundle of its own.
+func (f *Finding) verify(session *evidence.SessionEntry, beliefs evidence.Beliefs, trust evidence.Trust) (evidence.Verified, error) {
+	// A certificate that is issued anew, under a new key of the signer's, stands on
+	// an ID token whose provider may have other keys by now.
+	if f.issued(session) {
+		_, trust.Issuer.Keys = beliefs.IssuerKeys()
+	}
+	verified, err := evidence.Verify(session.Bundle, trust, session.Circumstances)
+	if err != nil {
+		return verified, err
+	}
 	request := verified.Request()
 	same := request.Request == session.Request && verified.Requester().Subject == session.Requester && request.Ask.Role == session.Role &&
 		verified.Principal() == session.Principal && verified.SessionKey() == session.SessionKey && verified.Ends().Equal(session.Ends) &&
 		verified.Decision().Digest == session.PolicyDigest
 	if !same {
-		return failed("session", "the entry of the certificate says something else than its evidence")
+		return verified, failed("session", "the entry of the certificate says something else than its evidence")
 	}
-	f.Issues = append(f.Issues, Issue{
-		Agreement: Agreement{
-			Request: request, Digest: verified.RequestDigest(), Policy: session.PolicyDigest, Decision: verified.Decision(),
-			Approvals: withPasskeys(verified.Approvals(), session.Bundle, trust),
-		},
-		Index: l.index, Time: l.entry.Time, Serial: session.Serial, Principal: session.Principal, Ends: session.Ends,
-		sessionKey: session.SessionKey, loginKey: session.Bundle.Login.LoginKey, authorities: trust.UserCA,
-	})
-	return nil
+	return verified, nil
+}
+
+// again finds what a certificate that was issued once more takes the place of: the
+// newest for its session key, of the revision that is in force. It is nil for any other.
+func (f *Finding) again(l leaf) (*evidence.Reissue, error) {
+	session := l.entry.Session
+	if session.Reissues == 0 {
+		return nil, nil
+	}
+	var newest *Issue
+	for i := range f.Issues {
+		if f.Issues[i].entry.SessionKey == session.SessionKey {
+			newest = &f.Issues[i]
+		}
+	}
+	switch {
+	case newest == nil || newest.Serial != session.Reissues:
+		return nil, failed("reissue", "it was issued in the place of the certificate %d, which is not the newest for its session key", session.Reissues)
+	case newest.Digest != f.Issues[len(f.Issues)-1].Digest:
+		return nil, failed("reissue", "it was issued in the place of the certificate %d, whose revision had been replaced", session.Reissues)
+	case !l.entry.Time.Before(newest.Ends):
+		return nil, failed("reissue-over", "it was issued after the end of the grant")
+	}
+	return &evidence.Reissue{Earlier: newest.entry, Origin: newest.origin, Authority: newest.signedBy}, nil
 }
 
 // issued tells whether a certificate was issued for the same session key before.
 func (f *Finding) issued(session *evidence.SessionEntry) bool {
 	return slices.ContainsFunc(f.Issues, func(i Issue) bool {
-		return i.sessionKey == session.SessionKey && i.Digest == evidence.Digest(session.Bundle.Request)
+		return i.entry.SessionKey == session.SessionKey && i.Digest == evidence.Digest(session.Bundle.Request)
 	})
 }
 
@@ -239,7 +281,10 @@ func (f *Finding) signedByRequester(ending *evidence.EndingEntry) bool {
 	}
 	signature, err := base64.RawURLEncoding.Strict().DecodeString(ending.Evidence.Signature)
 	return err == nil && slices.ContainsFunc(f.Issues, func(i Issue) bool {
-		key, err := evidence.ParseKey(i.loginKey)
+		if i.origin.Bundle.Login == nil {
+			return false
+		}
+		key, err := evidence.ParseKey(i.origin.Bundle.Login.LoginKey)
 		return err == nil && i.Request.Requester == end.Person && end.Instance == i.Request.Instance &&
 			ed25519.Verify(key, []byte(ending.Evidence.Statement), signature)
 	})

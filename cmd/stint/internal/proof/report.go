@@ -73,6 +73,7 @@ type Issued struct {
 	Principal string    `json:"principal"`
 	Ends      time.Time `json:"ends"`
 	Authority string    `json:"authority,omitempty"` // that signed the copy in the file
+	Reissues  uint64    `json:"reissues,omitempty"`  // serial of the one in whose place it was issued
 }
 
 // Entered is a certificate that let a proxy in.
@@ -121,7 +122,7 @@ func (f Finding) Report() Report {
 	}
 	for _, issue := range f.Issues {
 		agreed := issue.report()
-		agreed.Certificate = &Issued{issue.Index, issue.Time.UTC(), issue.Serial, issue.Principal, issue.Ends.UTC(), issue.Authority}
+		agreed.Certificate = &Issued{issue.Index, issue.Time.UTC(), issue.Serial, issue.Principal, issue.Ends.UTC(), issue.Authority, issue.Reissues}
 		r.Agreements = append(r.Agreements, agreed)
 	}
 	if f.Agreed != nil {
@@ -185,7 +186,8 @@ func passkeyOf(k evidence.Passkey) Passkey {
 func (f Finding) limits() []string {
 	limits := []string{
 		"That the file names every connection and the ending of the request. What it names is in the ledger; only the whole ledger shows that nothing else is.",
-		"What state a machine was in: what a device says of itself is the word of whoever controls it, and so is where its key is held.",
+		"What state a machine was in: what a device says of itself is the word of whoever controls it.",
+		"That a device's TPM answered the signer's challenge, without which software can pass for a TPM: that is the signer's word.",
 		"What was done under the grant. Recordings have proofs of their own.",
 		"That the page on which somebody signed showed them the text they signed, and that the identity provider told the truth.",
 		"Who took a passkey away, suspended somebody, blocked a device or ended a request, where the ledger has it from the broker: taking away needs no proof.",
@@ -237,7 +239,7 @@ func (e Event) words() (text string, by []string) {
 		if err != nil {
 			return "A device that cannot be read.", nil
 		}
-		return fmt.Sprintf("The device %q (%s) of %s was enrolled, its key held in a %s as they say.", s.DeviceName, s.Device, s.Person, s.Held),
+		return fmt.Sprintf("The device %q (%s) of %s was enrolled, its key in %s.", s.DeviceName, s.Device, s.Person, heldInWords(entry.Device)),
 			[]string{e.person(s.Person) + ", signed in at the identity provider"}
 	case entry.DeviceBlock != nil:
 		return fmt.Sprintf("The device %s was blocked.", entry.DeviceBlock.Device), []string{e.person(entry.DeviceBlock.By) + ", as the broker said"}
@@ -245,6 +247,17 @@ func (e Event) words() (text string, by []string) {
 		return keysInWords(entry.Keys), []string{"the signer"}
 	}
 	return "Something that cannot be read.", nil
+}
+
+// heldInWords says where a device's key is held, and what shows it.
+func heldInWords(entry *evidence.DeviceEntry) string {
+	switch {
+	case entry.Evidence.TPM == nil:
+		return "a file"
+	case entry.MakerRoot == "":
+		return "a TPM that no maker in the policy certified; it answered the signer's challenge, as the signer says"
+	}
+	return "a TPM whose certificate leads to the root " + entry.MakerRoot + " of a maker in the policy; it answered the signer's challenge, as the signer says"
 }
 
 func (e Event) enrolment(entry *evidence.EnrolmentEntry) (text string, by []string) {

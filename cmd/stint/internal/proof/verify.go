@@ -60,9 +60,15 @@ type Issue struct {
 	// Authority is the key that signed it, as the file's own copy of the
 	// certificate shows; empty where the file holds no copy.
 	Authority string
+	// Reissues is the serial of the certificate in whose place it was issued, after that
+	// one's key was withdrawn; 0 for none.
+	Reissues uint64
 
-	sessionKey, loginKey string
-	authorities          []string // accepted at that time
+	entry    evidence.SessionEntry
+	origin   evidence.SessionEntry // the one with the bundle: entry, unless it was issued once more
+	signedBy string                // the key that signed when the entry was made
+
+	authorities []string // accepted at that time
 }
 
 // Connection is a certificate that let a proxy in to the target.

@@ -108,6 +108,38 @@ func TestAnAgreementIsToldOnce(t *testing.T) {
 	}
 }
 
+// What a withdrawn key had signed is signed once more, with nobody asked; and once more
+// when that key is withdrawn too.
+func TestACertificateThatWasIssuedOnceMoreIsProven(t *testing.T) {
+	t.Parallel()
+	w := prooftest.Renewed(t)
+	found, err := proof.Verify(w.Export(true), w.Anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := found.Report()
+	said := strings.Join(told.Words(), "\n")
+	first, last := told.Agreements[0].Certificate, told.Agreements[2].Certificate
+	if len(told.Agreements) != 3 || told.Agreements[1].Certificate.Reissues != first.Serial || last.Reissues != told.Agreements[1].Certificate.Serial ||
+		last.Authority == "" || last.Authority == first.Authority || !last.Ends.Equal(first.Ends) || !strings.Contains(said, "whose own key signed that") {
+		t.Errorf("it says:\n%s", said)
+	}
+	if strings.Count(said, "Alice (alice @ http://localhost:5556/dex) asked") != 1 || strings.Count(said, "whose key was withdrawn; nobody was asked again.") != 2 ||
+		!strings.Contains(said, "Keys (user-ca: withdrawn, withdrawn, current, next), because: a backup is missing.") {
+		t.Errorf("it says:\n%s", said)
+	}
+	if found, err := proof.Verify(w.Export(false), w.Anchor); err != nil || found.Whole || len(found.Issues) != 3 {
+		t.Errorf("without the history: %+v, %v", found.Issues, err)
+	}
+	// Without the one that it stands in the place of, it stands on nothing.
+	file := w.Export(true)
+	file.Entries = slices.DeleteFunc(file.Entries, func(e api.ProvenEntry) bool { return strings.Contains(e.Entry, `"bundle"`) })
+	file.Certificates = nil
+	if _, err := proof.Verify(file, w.Anchor); checkOf(err) != "reissue" {
+		t.Errorf("without the first: %v", err)
+	}
+}
+
 // Without the history, what the ledger states is all that is known.
 func TestWithoutTheHistoryNobodyIsKnown(t *testing.T) {
 	t.Parallel()

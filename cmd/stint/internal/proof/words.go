@@ -86,6 +86,9 @@ func (c *Issued) words() []string {
 	}
 	lines := []string{fmt.Sprintf("Certificate %d for %s was issued on %s, good until %s; it is entry %d of the ledger.",
 		c.Serial, c.Principal, moment(c.Time), moment(c.Ends), c.Index)}
+	if c.Reissues != 0 {
+		lines = append(lines, fmt.Sprintf("It stands in the place of certificate %d, whose key was withdrawn; nobody was asked again.", c.Reissues))
+	}
 	if c.Authority != "" {
 		lines = append(lines, fmt.Sprintf("It is signed by the signer's key %s.", c.Authority))
 	}

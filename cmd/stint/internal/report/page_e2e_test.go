@@ -19,6 +19,7 @@ import (
 	"stint/cmd/stint/internal/proof/prooftest"
 	"stint/cmd/stint/internal/report"
 	"stint/server/api"
+	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 )
 
@@ -155,7 +156,34 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 			t.Errorf("%v: it is %v pixels wider than the window", look, wide)
 		}
 	}
+	// By keyboard: the exact texts unfold, and one's own trust can be chosen.
+	b.do("tabTo", map[string]any{"selector": "summary"})
+	b.do("press", map[string]any{"key": "Enter"})
+	b.do("wait", map[string]any{"selector": `details[open] > pre:has-text("stint request 1")`})
+	b.do("tabTo", map[string]any{"selector": `[role=region]`})
+	b.do("tabTo", map[string]any{"selector": "#trust"})
 	b.calm()
+
+	// With certificates that were issued once more.
+	verdict, states = b.open(page(t, prooftest.Renewed(t)))
+	if !strings.HasPrefix(verdict, "Verified") || states["reissue-13"] != "holds" || states["certificate-13"] != "holds" || states["reissue-16"] != "holds" {
+		t.Errorf("of certificates that were issued once more the page says: %s (%v)", verdict, states)
+	}
+	if story := b.do("text", map[string]any{"selector": "main"}).(string); !strings.Contains(story, "certificate 12, whose key was withdrawn; nobody was asked again") {
+		t.Error("the page does not say what a certificate stands in the place of")
+	}
+
+	// With a device in the history.
+	machine := evidencetest.NewDevice(t, "dev-1")
+	equipped := prooftest.New(t)
+	equipped.Add(evidence.Entry{Device: &evidence.DeviceEntry{Evidence: equipped.DeviceEvidence(t, machine, equipped.DeviceStatement(machine))}})
+	equipped.Add(evidence.Entry{DeviceBlock: &evidence.DeviceBlockEntry{Device: machine.ID, By: equipped.Carol.Person.Subject}})
+	equipped.Issue()
+	verdict, states = b.open(page(t, equipped))
+	if story := b.do("text", map[string]any{"selector": "main"}).(string); !strings.HasPrefix(verdict, "Verified") ||
+		!strings.Contains(story, "(dev-1) of alice @ http://localhost:5556/dex was enrolled") || !strings.Contains(story, "The device dev-1 was blocked") {
+		t.Errorf("with a device the page says: %s (%v)\n%s", verdict, states, story)
+	}
 
 	// 2. Made by somebody who may not see the history.
 	short, err := report.Page(w.Export(false), w.Anchor)
@@ -202,6 +230,20 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 			forged.CertifyByStranger()
 			f.Certificates = forged.Certificates
 		}},
+		"a stranger's beside the real one": {"certificate-" + session + "-2", func(f *api.Evidence, _ *proof.Anchor) {
+			forged := *w
+			forged.CertifyByStranger()
+			f.Certificates = append(f.Certificates, forged.Certificates...)
+		}},
+		"a certificate of another ledger": {"certificate-unknown", func(f *api.Evidence, _ *proof.Anchor) {
+			longer := prooftest.New(t)
+			longer.Issue()
+			longer.Issue()
+			f.Certificates = append(f.Certificates, longer.Certificates[1])
+		}},
+		"a key in a certificate's place": {"certificate-unknown", func(f *api.Evidence, _ *proof.Anchor) {
+			f.Certificates = []string{evidencetest.NewKey(t).Public}
+		}},
 		"nothing": {"version", func(f *api.Evidence, _ *proof.Anchor) { f.Entries = f.Entries[:0] }},
 	}
 	for name, test := range tampered {
@@ -246,6 +288,31 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 			e.Session.Requester = w.Bob.Person.Subject
 			w.Force(e)
 		}},
+		"a certificate once more, though its key counts": {"reissue-12", func(w *prooftest.World) {
+			w.Reissue(w.Issue(), func(*evidence.SessionEntry) {})
+		}},
+		"a certificate once more, for longer": {"reissue-13", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.Ends = e.Ends.Add(time.Second) })
+		}},
+		"a certificate once more, for another key": {"reissue-13", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, func(e *evidence.SessionEntry) { e.SessionKey = evidencetest.NewKey(t).Public })
+		}},
+		"a certificate once more, for somebody suspended": {"reissue-14", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Add(evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: w.Alice.Subject, Name: "Alice", By: w.Carol.Person.Subject}})
+			w.Reissue(first, func(*evidence.SessionEntry) {})
+		}},
+		"a certificate once more, twice": {"reissue-14", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Withdraw()
+			w.Reissue(first, nil)
+			w.Reissue(first, func(*evidence.SessionEntry) {})
+		}},
 		"a certificate after the end": {"ending", func(w *prooftest.World) {
 			w.Issue()
 			w.End()
@@ -255,6 +322,112 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 	for name, test := range broken {
 		w := prooftest.New(t)
 		test.write(w)
+		if verdict, states := b.open(page(t, w)); !strings.HasPrefix(verdict, "Not verified") || states[test.check] != "fails" {
+			t.Errorf("%s: the page says: %s (%s is %q)", name, verdict, test.check, states[test.check])
+		}
+	}
+	b.calm()
+}
+
+// A device is believed as the command line believes it, and what one adds to an
+// activation is checked.
+func TestThePageKnowsDevices(t *testing.T) {
+	t.Parallel()
+	b := offline(t)
+	laptop := evidencetest.NewDevice(t, "dev-laptop")
+	enrolled := func() *prooftest.World {
+		w := prooftest.New(t)
+		w.Add(evidence.Entry{Device: &evidence.DeviceEntry{Evidence: w.DeviceEvidence(t, laptop, w.DeviceStatement(laptop))}})
+		return w
+	}
+	// issued writes a certificate that the laptop asked for.
+	issued := func(w *prooftest.World, alter func(*evidence.SessionEntry)) {
+		w.Force(w.Session(func(e *evidence.SessionEntry) {
+			posture := laptop.Signed(t, w.Posture(laptop))
+			activation := w.Activation(t)
+			activation.Device, activation.Posture = laptop.ID, evidence.Digest(posture.Statement)
+			e.Bundle.Activation = w.SignedActivation(t, activation)
+			e.Bundle.Device = &evidence.DeviceProof{Signature: laptop.Sign(t, e.Bundle.Activation.Statement), Posture: posture}
+			if alter != nil {
+				alter(e)
+			}
+		}))
+	}
+	block := func(w *prooftest.World) {
+		w.Add(evidence.Entry{DeviceBlock: &evidence.DeviceBlockEntry{Device: laptop.ID, By: w.Dana.Person.Subject}})
+	}
+
+	// 1. As an honest signer wrote it: both say yes.
+	w := enrolled()
+	issued(w, nil)
+	block(w)
+	w.End()
+	if _, err := proof.Verify(w.Export(true), w.Anchor); err != nil {
+		t.Errorf("the command line says: %v", err)
+	}
+	if verdict, states := b.open(page(t, w)); !strings.HasPrefix(verdict, "Verified") || states["device-12"] != "holds" {
+		t.Errorf("the page says: %s (%v)", verdict, states)
+	}
+	story := b.do("text", map[string]any{"selector": "main"}).(string)
+	for _, want := range []string{"The device “Alice's laptop” of alice @", "its key held in a file as they say", "“Alice's laptop”, which said of itself: Debian 13", "was blocked"} {
+		if !strings.Contains(story, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+
+	// 2. As no honest signer would: both say no, the page by these names.
+	other := evidencetest.NewDevice(t, "dev-other")
+	for name, test := range map[string]struct {
+		check string
+		write func(*prooftest.World)
+	}{
+		"a device that signed nothing": {"roster", func(w *prooftest.World) {
+			given := w.DeviceEvidence(t, other, w.DeviceStatement(other))
+			given.Possession = laptop.Sign(t, given.Statement)
+			w.Force(evidence.Entry{Device: &evidence.DeviceEntry{Evidence: given}})
+			w.Issue()
+		}},
+		"a device under another login": {"roster", func(w *prooftest.World) {
+			given := w.DeviceEvidence(t, other, w.DeviceStatement(other))
+			given.Login.Signature = evidence.SignWithKey(given.Statement, evidencetest.NewKey(t).Private).Signature
+			w.Force(evidence.Entry{Device: &evidence.DeviceEntry{Evidence: given}})
+			w.Issue()
+		}},
+		"the same key again": {"roster", func(w *prooftest.World) {
+			statement := w.DeviceStatement(laptop)
+			statement.Device = "dev-again"
+			w.Force(evidence.Entry{Device: &evidence.DeviceEntry{Evidence: w.DeviceEvidence(t, laptop, statement)}})
+			w.Issue()
+		}},
+		"another device's signature": {"device-12", func(w *prooftest.World) {
+			issued(w, func(e *evidence.SessionEntry) {
+				e.Bundle.Device.Signature = other.Sign(t, e.Bundle.Activation.Statement)
+			})
+		}},
+		"another posture": {"device-12", func(w *prooftest.World) {
+			issued(w, func(e *evidence.SessionEntry) { e.Bundle.Device.Posture = laptop.Signed(t, w.Posture(laptop)) })
+		}},
+		"no proof of the device": {"device-12", func(w *prooftest.World) {
+			issued(w, func(e *evidence.SessionEntry) { e.Bundle.Device = nil })
+		}},
+		"a blocked device": {"device-13", func(w *prooftest.World) {
+			block(w)
+			issued(w, nil)
+		}},
+		"a device that is not known": {"device-12", func(w *prooftest.World) {
+			issued(w, func(e *evidence.SessionEntry) {
+				activation := w.Activation(t)
+				activation.Device = "dev-unknown"
+				e.Bundle.Activation = w.SignedActivation(t, activation)
+				e.Bundle.Device = &evidence.DeviceProof{Signature: laptop.Sign(t, e.Bundle.Activation.Statement)}
+			})
+		}},
+	} {
+		w := enrolled()
+		test.write(w)
+		if _, err := proof.Verify(w.Export(true), w.Anchor); err == nil {
+			t.Errorf("%s: the command line takes it", name)
+		}
 		if verdict, states := b.open(page(t, w)); !strings.HasPrefix(verdict, "Not verified") || states[test.check] != "fails" {
 			t.Errorf("%s: the page says: %s (%s is %q)", name, verdict, test.check, states[test.check])
 		}

@@ -22,7 +22,7 @@ import (
 var page embed.FS
 
 // scripts make up the page's script, in this order.
-var scripts = []string{"bytes.js", "ledger.js", "statement.js", "passkey.js", "keys.js", "history.js", "check.js", "show.js", "main.js"}
+var scripts = []string{"bytes.js", "ledger.js", "statement.js", "passkey.js", "keys.js", "device.js", "history.js", "check.js", "show.js", "main.js"}
 
 // Page is the HTML file for evidence, and for the anchor that it is checked by.
 //

@@ -189,6 +189,31 @@ func TestWhatFitsRaisesNothing(t *testing.T) {
 	}
 }
 
+// What was issued once more, by the key that follows a withdrawn one, is explained by the
+// same grant.
+func TestWhatWasIssuedOnceMoreRaisesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.grant("req-a")
+	first := h.issue("req-a")
+	h.keep("req-a", first, h.ca)
+	withdrawn := h.ca
+	h.ca = newKey(t)
+	h.keys(h.key(withdrawn, evidence.KeyWithdrawn), h.key(h.ca, evidence.KeyCurrent))
+	again := func(e *evidence.SessionEntry) { e.Reissues = first }
+	second := h.issue("req-a", again)
+	h.keep("req-a", second, h.ca)
+	h.session("ses-a", "req-a", second)
+	h.issue("req-a", func(e *evidence.SessionEntry) { e.Reissues = second }) // and the broker was killed before it kept it
+	if found := h.found(); found != "" {
+		t.Errorf("it finds %s: %+v", found, h.raised)
+	}
+	h.keep("req-a", h.issue("req-a", again), withdrawn)
+	if found := h.found(); found != access.AlarmKey {
+		t.Errorf("of one that the withdrawn key signed it finds %q", found)
+	}
+}
+
 func TestWhatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -197,6 +222,9 @@ func TestWhatDoesNotFit(t *testing.T) {
 		says    string
 	}{
 		"no such request": {func(h *house) { h.issue("req-none") }, access.AlarmCertificate, "there is no such request"},
+		"once more without a request": {func(h *house) {
+			h.issue("req-none", func(e *evidence.SessionEntry) { e.Reissues = 1 })
+		}, access.AlarmCertificate, "there is no such request"},
 		"by somebody known": {func(h *house) {
 			must(h.t, h.store.Write(h.t.Context(), func(tx access.Tx) error {
 				return tx.PutPerson(access.KnownPerson{Person: alice, Handle: []byte("alice"), LastSeen: now})

@@ -38,6 +38,10 @@ type (
 	changeInput struct {
 		Change string `path:"change" maxLength:"64" doc:"of a change"`
 	}
+	oneChangeInput struct {
+		Change string `path:"change" maxLength:"64" doc:"of a change"`
+		Files  bool   `query:"files" default:"true" doc:"with the files of a policy change, which are long and stay as they are; a page that asks over and over does without"`
+	}
 	changeBody[T any] struct {
 		Change string `path:"change" maxLength:"64" doc:"of a change"`
 		Body   T
@@ -214,8 +218,12 @@ func (p *Portal) proposePolicy(ctx context.Context, in *onlyBody[api.PolicyDraft
 	return changed(p.config.Flow.ProposePolicy(ctx, personOf(ctx), in.Body.Files, in.Body.Reason))
 }
 
-func (p *Portal) change(ctx context.Context, in *changeInput) (*body[api.Change], error) {
-	return changed(p.config.Flow.Change(ctx, personOf(ctx), in.Change))
+func (p *Portal) change(ctx context.Context, in *oneChangeInput) (*body[api.Change], error) {
+	v, err := p.config.Flow.Change(ctx, personOf(ctx), in.Change)
+	if !in.Files {
+		v.Before, v.After = nil, nil
+	}
+	return changed(v, err)
 }
 
 func (p *Portal) changeChallenge(ctx context.Context, in *changeInput) (*body[api.SigningChallenge], error) {

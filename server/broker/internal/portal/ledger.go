@@ -75,10 +75,13 @@ func (p *Portal) acknowledgeAlarm(ctx context.Context, in *alarmBody[api.Taking]
 }
 
 func toAlarm(a access.Alarm) api.Alarm {
-	means, do := a.Words()
+	means, steps := a.Advice()
 	shown := api.Alarm{
-		ID: a.ID, Kind: a.Kind, Title: a.Title, Means: means, Do: do, Raised: a.Raised.UTC(), Request: a.Request, Session: a.Session,
+		ID: a.ID, Kind: a.Kind, Title: a.Title, Means: means, Steps: make([]api.AlarmStep, len(steps)), Raised: a.Raised.UTC(), Request: a.Request, Session: a.Session,
 		Detail: a.Detail, Acknowledged: moment(a.Acknowledged), Reason: a.Reason,
+	}
+	for i, step := range steps {
+		shown.Steps[i] = api.AlarmStep(step)
 	}
 	if shown.Acknowledged != nil {
 		by := toPerson(a.By)

@@ -279,6 +279,7 @@ func (p *Portal) registerRequests(r registrar) {
 	operation(r, http.MethodPost, api.PathDrop, "drop", "The requester is done", p.drop)
 	operation(r, http.MethodPost, api.PathRevoke, "revoke", "End a grant", p.revoke)
 	operation(r, http.MethodPost, api.PathActivations, "activate", "Ask for a certificate for a session key", p.activate)
+	operation(r, http.MethodPost, api.PathReissue, "reissue", "The certificate that counts in the place of one", p.reissue, withoutSignIn(aSignature))
 	operation(r, http.MethodGet, api.PathEvidence, "evidence", "What proves approvals and issues, to be checked offline", p.evidence)
 }
 

@@ -2,6 +2,9 @@ package portal
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,6 +29,7 @@ func (p *Portal) roles(ctx context.Context, _ *noInput) (*body[api.Roles], error
 			Name: role.Name, Description: role.Description, Targets: toTargets(policy.TargetsOf(role.Name)), Logins: list(role.Logins),
 			DefaultSeconds: wholeSeconds(role.Duration.Default), LongestSeconds: wholeSeconds(role.Duration.Longest),
 			ReasonRequired: role.Reason == "required", Stages: make([]api.Stage, len(role.Approval)), Conflicts: list(role.Conflicts),
+			Device: list(role.Device.Asks()),
 		}
 		for i, stage := range role.Approval {
 			shown.Stages[i] = api.Stage{
@@ -168,8 +172,33 @@ func (p *Portal) activate(ctx context.Context, in *requestBody[api.Activation]) 
 	if err != nil {
 		return nil, err
 	}
-	return &body[api.Certificate]{api.Certificate{
-		Certificate: certificate.Certificate, Ends: certificate.Ends.UTC(), Serial: strconv.FormatUint(certificate.Serial, 10),
-		Login: view.Revision.Ask.Login, Target: view.Revision.Ask.Target, Proxies: list(p.config.Proxies),
-	}}, nil
+	return &body[api.Certificate]{p.certificate(certificate, view.Request)}, nil
+}
+
+func (p *Portal) certificate(c access.Certificate, q access.Request) api.Certificate {
+	return api.Certificate{
+		Certificate: c.Certificate, Ends: c.Ends.UTC(), Serial: strconv.FormatUint(c.Serial, 10),
+		Login: q.Revision.Ask.Login, Target: q.Revision.Ask.Target, Proxies: list(p.config.Proxies),
+	}
+}
+
+// reissue answers whoever shows a certificate. Its answer holds nothing of a person but
+// what the certificate does.
+func (p *Portal) reissue(ctx context.Context, in *onlyBody[api.Reissue]) (*body[api.Reissued], error) {
+	c, q, err := p.config.Flow.Reissue(ctx, in.Body.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := p.config.Signing.Trust(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := json.Marshal(evidence.Trust{
+		Version: trust.Version, Instance: trust.Instance, Log: trust.Log, HostCA: trust.HostCA,
+		Keys: slices.DeleteFunc(slices.Clone(trust.Keys), func(k evidence.SigningKey) bool { return k.Purpose != evidence.PurposeHostCA }),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the signer's host authorities: %w", err)
+	}
+	return &body[api.Reissued]{api.Reissued{Certificate: p.certificate(c, q), Hosts: hosts}}, nil
 }

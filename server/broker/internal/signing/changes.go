@@ -34,9 +34,18 @@ func (c *Client) TakeInventory(ctx context.Context, e evidence.InventoryEvidence
 	return c.changed(ctx, err)
 }
 
+// ChallengeDevice asks for a challenge of a device's TPM.
+func (c *Client) ChallengeDevice(ctx context.Context, e evidence.DeviceEvidence) (evidence.DeviceChallenge, error) {
+	challenge, err := c.wire.ChallengeDevice(ctx, wire.ChallengeRequest{Evidence: e})
+	if err != nil {
+		return challenge, translate(err)
+	}
+	return challenge, nil
+}
+
 // EnrolDevice takes a device's key, and fetches trust anew.
-func (c *Client) EnrolDevice(ctx context.Context, e evidence.DeviceEvidence) error {
-	_, err := c.wire.Device(ctx, wire.DeviceRequest{Evidence: e})
+func (c *Client) EnrolDevice(ctx context.Context, e evidence.DeviceEvidence, answer *evidence.DeviceAnswer) error {
+	_, err := c.wire.Device(ctx, wire.DeviceRequest{Evidence: e, Answer: answer})
 	return c.changed(ctx, err)
 }
 

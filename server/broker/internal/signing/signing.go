@@ -237,6 +237,17 @@ func (c *Client) SignSession(ctx context.Context, b evidence.Bundle) (access.Sig
 	return access.SignedCertificate{Certificate: signed.Certificate, Serial: signed.Serial, Ends: signed.Ends, Proof: signed.Proof}, nil
 }
 
+// Reissue asks for a certificate in the place of one whose key was withdrawn.
+func (c *Client) Reissue(ctx context.Context, serial uint64) (access.SignedCertificate, error) {
+	signed, err := again(ctx, c, func() (wire.SessionCertificate, error) {
+		return c.wire.Reissue(ctx, wire.ReissueRequest{Serial: serial})
+	})
+	if err != nil {
+		return access.SignedCertificate{}, translate(err)
+	}
+	return access.SignedCertificate{Certificate: signed.Certificate, Serial: signed.Serial, Ends: signed.Ends, Proof: signed.Proof}, nil
+}
+
 // End says that nothing more may be signed for a request.
 func (c *Client) End(ctx context.Context, e access.Ending) error {
 	_, err := again(ctx, c, func() (wire.Done, error) {

@@ -120,6 +120,11 @@ func (r *reader) LiveGrants(of []policies.Person, now time.Time) ([]access.Reque
 		Where("due > 0 AND ends > ?", micros(now)).Order("number"), requestRow.request)
 }
 
+func (r *reader) LiveGrantsAfter(number int64, now time.Time, limit int) ([]access.Request, error) {
+	return all(r.db.Where("state IN ?", []access.State{access.Approved, access.Active}).
+		Where("number > ? AND due > 0 AND ends > ?", number, micros(now)).Order("number").Limit(bound(limit)), requestRow.request)
+}
+
 func (r *reader) OpenRequests(of []policies.Person) ([]access.Request, error) {
 	return all(r.requestsOf(of).Where("state IN ?", []access.State{access.Pending, access.Approved, access.Active}).
 		Where("due > 0").Order("number"), requestRow.request)
@@ -243,6 +248,10 @@ func (r *reader) Certificate(serial uint64) (access.Certificate, error) {
 
 func (r *reader) Certificates(request string) ([]access.Certificate, error) {
 	return all(r.db.Where("request = ?", request).Order("issued, serial"), certificateRow.certificate)
+}
+
+func (r *reader) NewestCertificate(request string) (access.Certificate, error) {
+	return one(r.db.Where("request = ? AND NOT withheld", request).Order("issued DESC"), certificateRow.certificate)
 }
 
 func (t *tx) AddCertificate(c access.Certificate) error {

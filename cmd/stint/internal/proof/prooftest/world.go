@@ -33,6 +33,8 @@ type World struct {
 	t         testing.TB
 	policy    map[string]string
 	authority ed25519.PrivateKey // the user CA's
+	next      ed25519.PrivateKey // of the one that follows
+	withdrawn ed25519.PrivateKey
 }
 
 // New makes the world before anybody asked for anything: a first policy, two
@@ -211,8 +213,9 @@ func (w *World) unsuspended(m *evidencetest.Member) func() evidence.Entry {
 
 // nextKey lets a second user CA follow the first, which signs on.
 func (w *World) nextKey() evidence.Entry {
-	public, _, err := ed25519.GenerateKey(rand.Reader)
+	public, private, err := ed25519.GenerateKey(rand.Reader)
 	check(w.t, err)
+	w.next = private
 	keys := slices.Clone(w.Beliefs.Keys())
 	succession, err := evidence.SignWithAuthority(evidencetest.Text(w.t, &evidence.Succession{
 		Instance: evidencetest.Instance, Purpose: evidence.PurposeUserCA, Key: evidence.FormatKey(public), Predecessor: keys[0].Key,
@@ -230,6 +233,64 @@ func (w *World) Issue() int64 {
 	index := w.Add(w.Session(nil))
 	w.Certificates = append(w.Certificates, w.certify(w.read(w.Log.Leaves[index]).Session, w.authority))
 	return index
+}
+
+// Withdraw makes the next user CA sign at once: nothing under the one before counts.
+func (w *World) Withdraw() int64 {
+	w.t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	check(w.t, err)
+	now, keys := w.Now, slices.Clone(w.Beliefs.Keys())
+	current, next := len(keys)-2, len(keys)-1
+	keys[current].State, keys[current].Retired = evidence.KeyWithdrawn, &now
+	keys[next].State, keys[next].Current = evidence.KeyCurrent, &now
+	succession, err := evidence.SignWithAuthority(evidencetest.Text(w.t, &evidence.Succession{
+		Instance: evidencetest.Instance, Purpose: evidence.PurposeUserCA, Key: evidence.FormatKey(public), Predecessor: keys[next].Key,
+		Issued: w.Now, Nonce: evidencetest.Nonce(),
+	}), w.next)
+	check(w.t, err)
+	w.withdrawn, w.authority, w.next = w.authority, w.next, private
+	return w.Add(evidence.Entry{Keys: &evidence.KeysEntry{Reason: "a backup is missing", Keys: append(keys, evidence.SigningKey{
+		Purpose: evidence.PurposeUserCA, Key: evidence.FormatKey(public), State: evidence.KeyNext, Made: w.Now, Succession: &succession,
+	})}})
+}
+
+// Reissue gives Alice a certificate in the place of the one of an entry, as the signer
+// does that finds it right or, with alter, one that does not ask.
+func (w *World) Reissue(earlier int64, alter func(*evidence.SessionEntry)) int64 {
+	w.t.Helper()
+	r := evidence.Reissue{Earlier: *w.read(w.Log.Leaves[earlier]).Session}
+	for r.Origin = r.Earlier; r.Origin.Reissues != 0; {
+		r.Origin = *w.read(w.Log.Leaves[r.Origin.Reissues-1]).Session
+	}
+	again := r.Earlier
+	again.Bundle, again.Reissues, again.Serial = evidence.Bundle{}, r.Earlier.Serial, uint64(w.Log.Size())+1
+	again.Circumstances = evidence.Circumstances{Now: w.Now, Held: []policies.Held{}}
+	if alter == nil {
+		r.Authority = w.authorityAt(earlier)
+		verified, err := w.Beliefs.VerifyReissue(r, again.Circumstances.Held, w.Now)
+		check(w.t, err)
+		again = r.Again(again.Serial, verified, again.Circumstances)
+	} else {
+		alter(&again)
+	}
+	index := w.Add(evidence.Entry{Session: &again})
+	w.Certificates = append(w.Certificates, w.certify(w.read(w.Log.Leaves[index]).Session, w.authority))
+	return index
+}
+
+// authorityAt is the user CA that signed when an entry was made.
+func (w *World) authorityAt(index int64) (key string) {
+	for _, leaf := range w.Log.Leaves[:index] {
+		if e := w.read(leaf); e.Keys != nil {
+			for _, k := range e.Keys.Keys {
+				if k.Purpose == evidence.PurposeUserCA && k.State == evidence.KeyCurrent {
+					key = k.Key
+				}
+			}
+		}
+	}
+	return key
 }
 
 // Session is the entry of a certificate for the world's request, altered where
@@ -270,9 +331,21 @@ func (w *World) CertifyByStranger() {
 	w.t.Helper()
 	_, stranger, err := ed25519.GenerateKey(rand.Reader)
 	check(w.t, err)
+	w.certifyLast(stranger)
+}
+
+// CertifyByWithdrawn gives the last certificate once more, signed by the key that was
+// withdrawn.
+func (w *World) CertifyByWithdrawn() {
+	w.t.Helper()
+	w.certifyLast(w.withdrawn)
+}
+
+func (w *World) certifyLast(authority ed25519.PrivateKey) {
+	w.t.Helper()
 	for _, leaf := range w.Log.Leaves {
 		if e := w.read(leaf); e.Session != nil {
-			w.Certificates = []string{w.certify(e.Session, stranger)}
+			w.Certificates = []string{w.certify(e.Session, authority)}
 		}
 	}
 }
@@ -313,6 +386,22 @@ func Story(t testing.TB) *World {
 	w.Now = w.Now.Add(time.Second)
 	w.Enter()
 	w.Now = w.Now.Add(20 * time.Minute)
+	w.End()
+	return w
+}
+
+// Renewed is the world with a request whose certificate was issued twice more, each time
+// after its key was withdrawn.
+func Renewed(t testing.TB) *World {
+	t.Helper()
+	w := New(t)
+	index := w.Issue()
+	for range 2 {
+		w.Now = w.Now.Add(25 * time.Minute)
+		w.Withdraw()
+		index = w.Reissue(index, nil)
+		w.Enter()
+	}
 	w.End()
 	return w
 }

@@ -41,6 +41,7 @@ class Examination {
     if (file.entries.length) await this.ledger();
     if (file.agreed) await this.agreed(JSON.parse(file.agreed));
     for (const leaf of this.entries) if (leaf.entry.session) await this.session(leaf);
+    await this.certificates();
     await this.after();
     this.checks.push({
       name: "policy", title: "Policy allowed it", state: "elsewhere",
@@ -119,26 +120,80 @@ class Examination {
     const agreement = { index, entry, approvals: [] };
     this.agreements.push(agreement);
     const of = `Certificate ${session.serial}: `;
-    await this.agreement(agreement, session.bundle, beliefs, `-${index}`, of);
+    let bundle = session.bundle;
+    if (session.reissues) {
+      await this.check(`reissue-${index}`, `${of}it stands in the place of one whose key was withdrawn`, () => {
+        bundle = this.replaced({ index, entry, beliefs }).bundle;
+        return `number ${session.reissues}`;
+      });
+      if (!bundle) return;
+    }
+    await this.agreement(agreement, bundle, beliefs, `-${index}`, of);
     const { request, text } = agreement;
     if (!request || !beliefs) return;
     await this.check(`sign-in-${index}`, `${of}the requester had signed in`, async () => {
-      const claims = await checkLogin(session.bundle.login, request.requester, beliefs, this.anchor);
+      const claims = await checkLogin(bundle.login, request.requester, beliefs, this.anchor);
       if (new Date(entry.time) >= new Date(claims.exp * 1000)) return "the ID token was over; the certificate was renewed under a new key of the signer\u2019s";
     });
     await this.check(`activation-${index}`, `${of}the requester\u2019s own key asked for it`, async () => {
-      const { activation, login } = session.bundle;
+      const { activation, login } = bundle;
       const a = readStatement(activation.statement, "activation");
+      agreement.activation = a;
       if (a["request-digest"] !== (await digestOf(text)) || a["session-key"] !== session.session_key) throw new Refused("it asked for something else");
       if (!(await isSignedByLoginKey(activation, login.login_key))) throw new Refused("the login key did not sign it");
     });
+    const { activation } = agreement;
+    if (activation && (activation.device !== "none" || activation.posture !== "none" || session.bundle.device)) {
+      await this.check(`device-${index}`, `${of}the requester\u2019s own device asked for it`, () =>
+        checkActivatedDevice(session.bundle, activation, request.requester, beliefs));
+    }
     await this.check(`entry-${index}`, `${of}the ledger\u2019s entry says what was agreed`, () => {
       const same = session.request === request.request && identity(session.requester) === request.requester &&
         session.role === request.role && session.principal === `${request.login}@${request.target}`;
       if (!same) throw new Refused("it says something else");
     });
-    const text64 = this.file.certificates.find((c) => Number(readCertificate(c).serial) === session.serial);
-    if (text64) await this.check(`certificate-${index}`, `${of}it is the one in the ledger`, () => this.certificate(text64, session, beliefs));
+  }
+
+  // Each certificate of the file, however many say the same serial: any of them may have been shown to somebody.
+  async certificates() {
+    const names = new Map(); // how often each was given
+    for (const text of this.file.certificates) {
+      let c = null;
+      try {
+        c = readCertificate(text);
+      } catch {
+        // told below
+      }
+      const leaf = c && this.entries.find(({ entry }) => entry.session?.serial === c.serial);
+      if (leaf && !leaf.beliefs) continue; // whose keys the signer's were is not known, and nothing is said of it
+      const name = `certificate-${leaf?.index ?? "unknown"}`;
+      const times = (names.get(name) ?? 0) + 1;
+      names.set(name, times);
+      await this.check(times > 1 ? `${name}-${times}` : name, `Certificate ${c?.serial ?? "in the file"}: it is the one in the ledger`, () => {
+        if (!c) throw new Refused("a certificate in the file cannot be read");
+        if (!leaf) throw new Refused(`the file holds the certificate ${c.serial}, and no entry of it issued that`);
+        return this.certificate(c, leaf);
+      });
+    }
+  }
+
+  // The certificate that one which was issued once more leads back to, with a bundle.
+  // It refuses one that differs in more than serial, key and time, whose predecessor's
+  // key still counted, or that its requester could not have asked for by then.
+  replaced({ index, entry: { time, session }, beliefs }) {
+    if (session.bundle) throw new Refused("it brings evidence of its own");
+    const earlier = this.entries.findLast((leaf) => leaf.index < index && leaf.entry.session?.session_key === session.session_key);
+    const before = earlier?.entry.session;
+    if (before?.serial !== session.reissues) throw new Refused("that is not the newest for its session key");
+    const said = (s) => [s.request, identity(s.requester), s.role, s.principal, s.session_key, s.ends].join("\n");
+    if (said(before) !== said(session)) throw new Refused("it says something else than that one");
+    if (new Date(time) >= new Date(session.ends)) throw new Refused("the time of the grant was over");
+    if (beliefs) {
+      const key = earlier.beliefs.authorities.find((k) => k.state === "current")?.key;
+      if (!key || beliefs.authorities.some((k) => k.key === key && k.state !== "withdrawn")) throw new Refused("that one\u2019s key was not withdrawn");
+      if (beliefs.people.get(identity(session.requester))?.suspended) throw new Refused("the requester was suspended");
+    }
+    return before.reissues ? this.replaced(earlier) : before;
   }
 
   // The request, and each approval of it.
@@ -173,15 +228,16 @@ class Examination {
     await this.agreement(agreement, bundle, this.beliefs, "", "");
   }
 
-  async certificate(text, session, beliefs) {
-    const c = readCertificate(text);
-    const ends = Math.floor(new Date(session.ends).getTime() / 1000);
+  async certificate(c, { entry: { time, session }, beliefs }) {
+    const [then, ends] = [time, session.ends].map((at) => Math.floor(Date.parse(at) / 1000));
     if (c.kind !== 1 || c.key !== session.session_key || c.principal !== session.principal || c.ends !== ends || c.id !== session.request) {
-      throw new Refused("it says something else");
+      throw new Refused("the certificate says something else");
     }
-    const accepted = beliefs.authorities.filter((key) => ["current", "retired"].includes(key.state));
-    if (!accepted.some((key) => equal(keyBytes(key.key), c.authority))) throw new Refused("no key of the signer\u2019s at that time signed it");
-    if (!(await isSignedBySSHKey(c.authority, c.signature, c.signed))) throw new Refused("its signature does not hold");
+    const accepted = beliefs.authorities.filter((key) => isAccepted(key, time));
+    if (!accepted.some((key) => equal(keyBytes(key.key), c.authority))) throw new Refused("the certificate is signed by a key that was not the signer\u2019s then");
+    if (then < c.begins || then >= c.ends) throw new Refused("the certificate does not hold: it was not good when it was given");
+    if (c.options) throw new Refused("the certificate does not hold: it has an option that is not known");
+    if (!(await isSignedBySSHKey(c.authority, c.signature, c.signed))) throw new Refused("the certificate does not hold: its signature is another");
     return `number ${c.serial}`;
   }
 

@@ -8,6 +8,7 @@ const administratorsGroup = "administrators";
 class Beliefs {
   constructor() {
     this.people = new Map(); // by identity
+    this.devices = new Map(); // by id
     this.issuerKeys = [];
     this.authorities = []; // user CA keys that are accepted
     this.policy = null;
@@ -228,15 +229,17 @@ function applyKeys(entry, beliefs, anchor) {
   return { what: `The keys that count from then on: ${what.join(" and ") || "the ledger\u2019s"}${keys.reason ? `, because: ${keys.reason}` : ""}`, by: ["the signer"], texts: [] };
 }
 
+const believing = [
+  ["enrolment", applyEnrolment], ["change", applyChange], ["removal", applyRemoval], ["suspension", applySuspension],
+  ["policy", applyPolicy], ["inventory", applyInventory], ["keys", applyKeys], ["device", applyDevice], ["device_block", applyDeviceBlock],
+];
+
 // What one entry makes of what was believed before it.
 async function applyEntry(entry, before, anchor) {
   const beliefs = before.next();
-  const apply = [
-    ["enrolment", applyEnrolment], ["change", applyChange], ["removal", applyRemoval], ["suspension", applySuspension],
-    ["policy", applyPolicy], ["inventory", applyInventory], ["keys", applyKeys],
-  ].find(([kind]) => entry[kind]);
+  const apply = believing.find(([kind]) => entry[kind]);
   if (apply) beliefs.events.push({ time: entry.time, ...(await apply[1](entry, beliefs, anchor)) });
   return beliefs;
 }
 
-const isBelieving = (entry) => ["enrolment", "change", "removal", "suspension", "policy", "inventory", "keys"].some((kind) => entry[kind]);
+const isBelieving = (entry) => believing.some(([kind]) => entry[kind]);

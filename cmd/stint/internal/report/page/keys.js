@@ -24,6 +24,10 @@ function sshFields(bytes) {
 
 const keyBytes = (text) => fromBase64(text.split(" ")[1] ?? "", "a key");
 
+// Whether verifiers take what a key of the signer's signed at a moment: a retired one for as long as what it signed may last.
+const isAccepted = ({ state, accepted }, time) =>
+  state === "current" || state === "next" || (state === "retired" && Boolean(accepted) && Date.parse(time) < Date.parse(accepted));
+
 // Whether an SSH key, as it travels, made a signature in the form of its kind.
 async function isSignedBySSHKey(key, signature, message) {
   const parts = sshFields(key);
@@ -60,18 +64,19 @@ function readCertificate(text) {
   const principals = f.field();
   const begins = f.number(8);
   const ends = f.number(8);
-  f.field(); // critical options
+  const options = f.field().length > 0; // critical ones, of which the signer gives none
   f.field(); // extensions
   f.field(); // reserved
   const authority = f.field();
   const signed = bytes.subarray(0, f.read);
   const signature = sshFields(f.field());
   signature.field();
+  if (f.read !== bytes.length) throw new Refused("a certificate has something behind its end");
   const names = sshFields(principals);
   const first = principals.length ? fromUTF8(names.field()) : "";
   return {
     key: `ssh-ed25519 ${toBase64(concat(bigEndian(11, 4), utf8("ssh-ed25519"), bigEndian(32, 4), key))}`,
-    serial, kind, id, begins, ends, authority, signed,
+    serial, kind, id, begins, ends, options, authority, signed,
     principal: names.read === principals.length ? first : "",
     signature: signature.field(),
   };

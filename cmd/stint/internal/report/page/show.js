@@ -65,6 +65,7 @@ function showAgreement([agreement, ...others]) {
       ["Given", moment(time)],
       ["Good until", moment(session.ends)],
       ["Session key", element("code", {}, session.session_key)],
+      ...(session.reissues ? [["In the place of", `certificate ${session.reissues}, whose key was withdrawn; nobody was asked again`]] : []),
       ["Ledger", `entry ${index}`],
     ]));
   }
@@ -139,6 +140,7 @@ function showLimits() {
     "That the trust it carries is right. Compare it with your own, below.",
     "That the file names every connection and every ending of the request. What is named is in the ledger; the whole ledger shows what is not.",
     "Who chose the first policy: it came with the beginning of the ledger.",
+    "What state a machine was in: what a device says of itself is the word of whoever controls it. That its key is held in a TPM, the command line checks, as far as the TPM\u2019s own proof goes.",
     "What was done under the grant: recordings have proofs of their own.",
     "That the page on which an approver signed showed them the text above, and that the identity provider told the truth.",
   ];

@@ -30,7 +30,7 @@ func Conformance(t *testing.T, open Open) {
 		{"challenges", challenges}, {"endings", endings}, {"sessions", sessions}, {"sessions are listed", sessionLists},
 		{"leases", leases}, {"seals", seals}, {"people", people}, {"sign-ins", signIns}, {"ID tokens", idTokens}, {"passkeys", passkeys},
 		{"enrolments", enrolments}, {"confirmations", confirmations}, {"ceremonies", ceremonies},
-		{"changes", changes}, {"signatures", signatures}, {"suspensions", suspensions}, {"people are listed", peopleLists}, {"open requests", openRequests}, {"devices", devices},
+		{"changes", changes}, {"signatures", signatures}, {"suspensions", suspensions}, {"people are listed", peopleLists}, {"open requests", openRequests}, {"devices", devices}, {"bindings to Fleet", fleetBindings},
 		{"the audit log", auditLog}, {"writers together", writers}, {"rollback", rollback}, {"snapshots", snapshots},
 		{"purge", purge}, {"given up meanwhile", givenUp},
 		{"mirrored ledgers", mirrors}, {"what a monitor goes through", monitored}, {"alarms", alarms},
@@ -290,6 +290,11 @@ func certificates(t *testing.T, st *store.Store) {
 	same(t, "certificates", []access.Certificate{c, held},
 		read(t, st, func(r access.Reader) ([]access.Certificate, error) { return r.Certificates(q.ID) }))
 	wantError(t, access.ErrNoRow, st.Read(t.Context(), func(r access.Reader) error { _, err := r.Certificate(2); return err }))
+	older := c
+	older.Serial, older.Issued = 2, start.Add(-time.Second)
+	write(t, st, func(tx access.Tx) error { return tx.AddCertificate(older) })
+	same(t, "newest", c, read(t, st, func(r access.Reader) (access.Certificate, error) { return r.NewestCertificate(q.ID) }))
+	wantError(t, access.ErrNoRow, st.Read(t.Context(), func(r access.Reader) error { _, err := r.NewestCertificate("req-none"); return err }))
 	wantError(t, access.ErrRowExists, st.Write(t.Context(), func(tx access.Tx) error { return tx.AddCertificate(c) }))
 }
 

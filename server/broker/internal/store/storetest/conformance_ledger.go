@@ -268,7 +268,7 @@ func alarmFlow(t *testing.T, h *House) {
 	if len(listed) != 1 || open != 1 || next != 0 || listed[0].Title != found.Title || listed[0].Raised.IsZero() {
 		t.Fatalf("%+v, %d open, next %d", listed, open, next)
 	}
-	if means, do := listed[0].Words(); means == "" || do == "" {
+	if means, steps := listed[0].Advice(); means == "" || len(steps) == 0 {
 		t.Error("the alarm says nothing to do")
 	}
 	if _, _, _, err := h.Service.Alarms(ctx, h.World.Alice, true, 0, 10); !access.IsCode(err, access.CodeForbidden) {

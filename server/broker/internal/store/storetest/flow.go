@@ -25,13 +25,16 @@ func Flow(t *testing.T, open Open) {
 		{"ended while the signer signs", endedMeanwhile}, {"a silent signer", silentSigner}, {"who sees what", visibility},
 		{"lists", lists}, {"sessions", flowSessions}, {"certificates nobody gave", forged}, {"killing", killing},
 		{"silent proxies", silentProxies}, {"more sessions than it may have", crowded}, {"seals", flowSeals},
-		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"replacing keys", rotatingKeys}, {"races", races},
+		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"replacing keys", rotatingKeys}, {"issuing once more", reissuing}, {"issuing once more, late", reissuingLate}, {"races", races},
 		{"alarms", alarmFlow},
 		{"a roster change", rosterChange}, {"a policy change", policyChange}, {"changes end", changesEnd}, {"an enrolment by a quorum", enrolByQuorum},
 		{"suspending", suspending}, {"suspending while the signer is away", suspendingAlone}, {"people", members},
 		{"an inventory", inventory}, {"an end in one's own word", ownWord},
 		{"a device that complies no more", deviceFails}, {"a device that falls silent", deviceSilent}, {"blocking a device", deviceBlocked}, {"blocking a device that connects", deviceBlockedMeanwhile},
+		{"a key in a TPM", deviceInTPM},
 		{"postures that do not count", posturesRefused}, {"devices are listed", devicesListed},
+		{"Fleet's word refuses", fleetRefuses}, {"Fleet's word ends a session", fleetEnds}, {"a Fleet server that is away", fleetAway},
+		{"binding a device to Fleet", fleetBinding}, {"Fleet is left alone", fleetRate},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -29,7 +29,7 @@ func (h *House) laptop(t testing.TB, id string) *evidencetest.Device {
 	t.Helper()
 	d := evidencetest.NewDevice(t, id)
 	h.World.Now = h.Clock.Now()
-	v, err := h.EnrolDevice(t.Context(), h.World.Alice, h.World.DeviceEvidence(t, d, h.World.DeviceStatement(d)))
+	v, err := h.EnrolDevice(t.Context(), h.World.Alice, h.World.DeviceEvidence(t, d, h.World.DeviceStatement(d)), nil)
 	wantError(t, nil, err)
 	if v.ID != id || v.Owner.Name != "Alice" || v.Block != nil || !slices.Equal(v.May, []string{"block"}) {
 		t.Errorf("the device is %+v", v)
@@ -220,7 +220,7 @@ func deviceBlockedMeanwhile(t *testing.T, h *House) {
 	ctx := t.Context()
 	h.demandDevice(t)
 	other := h.Another(t)
-	for round := range 6 {
+	for round := range 4 {
 		id := fmt.Sprintf("dev-%d", round)
 		v, certificate := h.activeFrom(t, h.laptop(t, id))
 		sessions := []string{fmt.Sprintf("session-%d-aaaaaaaaaaaa", round), fmt.Sprintf("session-%d-bbbbbbbbbbbb", round)}
@@ -290,7 +290,7 @@ func posturesRefused(t *testing.T, h *House) {
 	}
 	// Nobody enrols for somebody else.
 	late := evidencetest.NewDevice(t, "dev-4")
-	_, err = h.EnrolDevice(ctx, h.World.Bob.Person, h.World.DeviceEvidence(t, late, h.World.DeviceStatement(late)))
+	_, err = h.EnrolDevice(ctx, h.World.Bob.Person, h.World.DeviceEvidence(t, late, h.World.DeviceStatement(late)), nil)
 	wantCode(t, access.CodeForbidden, err)
 	h.Signer.SetUnheard(true)
 	_, err = h.ReportPosture(ctx, alice, "dev-1", good)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -30,6 +29,7 @@ type House struct {
 	World    *evidencetest.World
 	Store    *store.Store
 	Signer   *Signer
+	Fleet    *Fleet
 	Clock    *Clock
 	Notices  *Notices
 	policy   *policies.Bundle
@@ -40,9 +40,14 @@ type House struct {
 func NewHouse(t testing.TB, st *store.Store) *House {
 	t.Helper()
 	w := evidencetest.NewWorld(t)
-	h := &House{World: w, Store: st, Clock: NewClock(w.Now), Notices: &Notices{}}
-	h.Signer = &Signer{trust: w.Trust, clock: h.Clock, ended: map[string]string{}}
+	h := &House{World: w, Store: st, Fleet: &Fleet{}, Clock: NewClock(w.Now), Notices: &Notices{}}
+	challenger, err := evidence.NewChallenger(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Signer = &Signer{t: t, trust: w.Trust, clock: h.Clock, ended: map[string]string{}, challenger: challenger}
 	h.Signer.changed = h.usePolicy
+	h.Signer.Withdraw(t)
 	h.SetPolicy(t, evidencetest.Policy)
 	h.Service = h.Another(t)
 	return h
@@ -52,7 +57,7 @@ func NewHouse(t testing.TB, st *store.Store) *House {
 func (h *House) Another(t testing.TB) *access.Service {
 	t.Helper()
 	s, err := access.New(access.Config{
-		Instance: evidencetest.Instance, Store: h.Store, Signer: h.Signer, Notifier: h.Notices, Clock: h.Clock,
+		Instance: evidencetest.Instance, Store: h.Store, Signer: h.Signer, Fleet: h.Fleet, Notifier: h.Notices, Clock: h.Clock,
 		Random: rand.Reader, Policy: h.Policy, Lease: 15 * time.Second, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -183,19 +188,22 @@ func Start(v access.RequestView, c access.Certificate, id string) access.Session
 	}
 }
 
-// Signer verifies as the signer process does, and keeps endings; it makes no
-// real certificates.
+// Signer verifies as the signer process does, and keeps endings. Its ledger is no real
+// one.
 type Signer struct {
-	mu     sync.Mutex
-	trust  evidence.Trust
-	clock  access.Clock
-	serial uint64
-	ended  map[string]string
-	calls  int
+	t     testing.TB
+	mu    sync.Mutex
+	trust evidence.Trust
+	clock access.Clock
+	ended map[string]string
+	calls int
 	// Down, while set, is what every call answers; Unheard hides the trust too.
 	down    error
 	unheard bool
+	certifier
 	changed func(*policies.Bundle) // a policy came into force
+	// challenger challenges devices' TPMs.
+	challenger *evidence.Challenger
 	// Before, if set, runs in the middle of SignSession, of Enrol and of changes.
 	Before func()
 }
@@ -256,11 +264,7 @@ func (s *Signer) SignSession(_ context.Context, b evidence.Bundle) (access.Signe
 	if _, ended := s.ended[v.Request().Request]; ended {
 		return access.SignedCertificate{}, &access.Error{Problem: access.SignerRefused, Code: access.CodeSignerRefused, Message: "ended"}
 	}
-	s.serial++
-	return access.SignedCertificate{
-		Certificate: fmt.Sprintf("ssh-ed25519-cert-v01@openssh.com %d", s.serial), Serial: 1<<63 + s.serial, Ends: v.Ends(),
-		Proof: evidence.Proof{Entry: "{}", Checkpoint: "checkpoint"},
-	}, nil
+	return s.certify(v.Request().Request, v.Principal(), v.SessionKey(), v.Ends())
 }
 
 // End keeps the first reason.
@@ -357,14 +361,34 @@ func (s *Signer) TakeInventory(_ context.Context, e evidence.InventoryEvidence) 
 	})
 }
 
-// EnrolDevice verifies, and keeps the device.
-func (s *Signer) EnrolDevice(_ context.Context, e evidence.DeviceEvidence) error {
-	return s.judge(func() error {
+// ChallengeDevice verifies, and challenges.
+func (s *Signer) ChallengeDevice(_ context.Context, e evidence.DeviceEvidence) (challenge evidence.DeviceChallenge, err error) {
+	err = s.judge(func() error {
 		v, err := evidence.VerifyDevice(e, s.trust, s.clock.Now())
 		if err != nil {
 			return err
 		}
-		s.trust.Devices = s.trust.Devices.Enrol(v.Device(), s.clock.Now())
+		challenge, err = s.challenger.Challenge(v, s.clock.Now())
+		return err
+	})
+	return challenge, err
+}
+
+// EnrolDevice verifies, and keeps the device.
+func (s *Signer) EnrolDevice(_ context.Context, e evidence.DeviceEvidence, answer *evidence.DeviceAnswer) error {
+	return s.judge(func() error {
+		v, err := evidence.VerifyDevice(e, s.trust, s.clock.Now())
+		if err == nil && answer != nil {
+			v, err = s.challenger.Answered(v, *answer, s.clock.Now())
+		}
+		if err != nil {
+			return err
+		}
+		entry, err := v.Entry()
+		if err != nil {
+			return err
+		}
+		s.trust.Devices = s.trust.Devices.Enrol(v.Device(), entry.MakerRoot, s.clock.Now())
 		return nil
 	})
 }

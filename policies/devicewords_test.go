@@ -1,0 +1,43 @@
+package policies
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestDeviceRuleAsks(t *testing.T) {
+	t.Parallel()
+	const enrolled = "It is used from an enrolled device only."
+	const said = "What it says of its state is less than 5m old; `stint ssh` and `stint device watch` see to that."
+	tests := map[string]struct {
+		rule DeviceRule
+		want []string
+	}{
+		"any machine": {},
+		"a device":    {DeviceRule{Required: true}, []string{enrolled}},
+		"its word":    {DeviceRule{Required: true, Posture: &PostureRule{Period: 5 * time.Minute}}, []string{enrolled, said}},
+		"one fact of each kind": {
+			DeviceRule{Required: true, Posture: &PostureRule{
+				Period: 5 * time.Minute, Require: []string{FactDiskEncryption}, SystemAgeDays: new(1), Protection: []string{"Falcon"},
+			}},
+			[]string{enrolled, "Its disk encryption is on.", "Its system was updated at most 1 day ago.", "Falcon runs on it.", said},
+		},
+		"many": {
+			DeviceRule{Required: true, Posture: &PostureRule{
+				Period: 5 * time.Minute, Require: []string{FactDiskEncryption, FactFirewall, FactScreenLock}, SystemAgeDays: new(30), Protection: []string{"Falcon", "Wazuh"},
+			}},
+			[]string{
+				enrolled, "Its disk encryption, firewall and screen lock are on.", "Its system was updated at most 30 days ago.", "Falcon or Wazuh runs on it.", said,
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := test.rule.Asks(); !slices.Equal(got, test.want) {
+				t.Errorf("it asks %q, not %q", got, test.want)
+			}
+		})
+	}
+}

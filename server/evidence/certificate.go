@@ -1,0 +1,42 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// UserCertificate is what an OpenSSH certificate for a person says of itself.
+type UserCertificate struct {
+	Serial     uint64
+	Request    string // its key id
+	Principal  string // login@target
+	SessionKey string // authorized_keys form
+	Ends       time.Time
+	Authority  string // the key that is to have signed it, in the form of ParseAuthorityKey
+}
+
+// ReadUserCertificate reads a certificate in authorized_keys form, without a comment.
+// It checks no signature: whoever believes what it says must have it from the signer.
+func ReadUserCertificate(text string) (UserCertificate, error) {
+	key, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(text))
+	if err != nil {
+		return UserCertificate{}, fmt.Errorf("the certificate cannot be read: %w", err)
+	}
+	c, ok := key.(*ssh.Certificate)
+	if !ok || comment != "" || len(options) > 0 || len(rest) > 0 || c.CertType != ssh.UserCert || len(c.ValidPrincipals) != 1 || c.ValidBefore > math.MaxInt64 {
+		return UserCertificate{}, errors.New("it is not a certificate for a person, with one principal and an end")
+	}
+	return UserCertificate{
+		Serial: c.Serial, Request: c.KeyId, Principal: c.ValidPrincipals[0], SessionKey: authorizedKey(c.Key),
+		Ends: time.Unix(int64(c.ValidBefore), 0).UTC(), Authority: authorizedKey(c.SignatureKey),
+	}, nil
+}
+
+func authorizedKey(key ssh.PublicKey) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}
