@@ -61,7 +61,6 @@ func FuzzReadConfig(f *testing.F) {
 	f.Add(text)
 	f.Add(append(bytes.TrimSuffix(text, []byte("}")), []byte(`,"extra":1}`)...))
 	f.Add(append(text, text...))
-	f.Add([]byte(`{`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(t.TempDir(), "config.json")
 		if err := os.WriteFile(path, text, 0o600); err != nil {
