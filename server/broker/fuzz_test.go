@@ -48,6 +48,37 @@ func FuzzOperations(f *testing.F) {
 	})
 }
 
+// FuzzCredentials: whatever somebody shows in the place of a token or a cookie, nobody
+// is let in, and told no more than that.
+func FuzzCredentials(f *testing.F) {
+	w := newWorld(f, options{log: io.Discard, withoutSigner: true})
+	real := w.portalSignIn("alice").browser.Jar.Cookies(mustURL(f, w.config.URL))
+	portal := w.broker.portal
+	f.Fuzz(func(t *testing.T, authorization, cookies, host, origin string) {
+		request := httptest.NewRequest(http.MethodGet, w.config.URL+api.PathMe, nil)
+		for name, value := range map[string]string{"Authorization": authorization, "Cookie": cookies, "Origin": origin} {
+			if value != "" {
+				request.Header[name] = []string{value}
+			}
+		}
+		if host != "" {
+			request.Host = host
+		}
+		answer := httptest.NewRecorder()
+		portal.ServeHTTP(answer, request)
+		var problem api.Error
+		if err := json.Unmarshal(answer.Body.Bytes(), &problem); err != nil || problem.Status != answer.Code || problem.Code == "" ||
+			answer.Code != http.StatusUnauthorized && answer.Code != http.StatusMisdirectedRequest {
+			t.Errorf("%q, %q at %q: %d %s", authorization, cookies, host, answer.Code, answer.Body)
+		}
+		for _, cookie := range real {
+			if cookie.Value != "" && strings.Contains(answer.Body.String(), cookie.Value) {
+				t.Error("somebody's cookie is told")
+			}
+		}
+	})
+}
+
 // FuzzAuditKey: a key file that is taken signs for this log, by a key that its verifier
 // key is of.
 func FuzzAuditKey(f *testing.F) {
