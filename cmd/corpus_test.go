@@ -253,11 +253,11 @@ func TestCorporaAreRead(t *testing.T) {
 			tree["a/a_test.go"] = "package p\n\nfunc FuzzA(f *testing.F) { table{}.fuzz(f) }\n"
 			tree["a/helper_test.go"] = "package p\n\nfunc (table) fuzz(f *testing.F) { f.Fuzz(func(*testing.T, []uint8, int, int) {}) }\n"
 		}, ""},
-		"nothing fuzzed":  {func(tree map[string]string) { tree["a/a_test.go"] = "package p\n\nfunc FuzzA(f *testing.F) {}\n" }, "what it fuzzes is not found"},
-		"no Go":           {func(tree map[string]string) { tree["a/a_test.go"] = "hello" }, "expected 'package'"},
-		"someone else's":  {func(tree map[string]string) { tree["web/node_modules/a/a_test.go"] = target }, ""},
-		"bytes by number": {func(tree map[string]string) { replaceIn(tree, "int(-2)", "int(- 2)") }, ""},
-		"a heavy one":     {func(tree map[string]string) { replaceIn(tree, `"x"`, `"`+strings.Repeat("x", mostCorpora)+`"`) }, "bytes together"},
+		"nothing fuzzed":     {func(tree map[string]string) { tree["a/a_test.go"] = "package p\n\nfunc FuzzA(f *testing.F) {}\n" }, "what it fuzzes is not found"},
+		"no Go":              {func(tree map[string]string) { tree["a/a_test.go"] = "hello" }, "expected 'package'"},
+		"someone else's":     {func(tree map[string]string) { tree["web/node_modules/a/a_test.go"] = target }, ""},
+		"a sign and a space": {func(tree map[string]string) { replaceIn(tree, "int(-2)", "int(- 2)") }, ""},
+		"a heavy one":        {func(tree map[string]string) { replaceIn(tree, `"x"`, `"`+strings.Repeat("x", mostCorpora)+`"`) }, "bytes together"},
 	} {
 		tree := good()
 		c.alter(tree)
