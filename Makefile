@@ -28,7 +28,7 @@ ifeq ($(wildcard web/dist/index.html),)
   $(shell rm -f $(BUILD)/web.stamp)
 endif
 
-.PHONY: run test lint build bench soak screenshots web setup clean
+.PHONY: run test lint build bench fuzz soak screenshots web setup clean
 
 ## run: build everything and start Stint on this machine (ctrl-c stops it). RUN="--no-demo" passes flags on.
 run: build
@@ -63,6 +63,16 @@ build: web
 bench: setup build
 	STINT_BIN=$(CURDIR)/$(BUILD)/bin CGO_ENABLED=0 $(GO) test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 20m ./recorder
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench Issuance -benchtime 20000x ./server/signer
+
+## fuzz: every fuzz target that there is, one after another, for FUZZ_TIME each (default 10s). An input that fails stays in the target's corpus.
+FUZZ_TIME ?= 10s
+fuzz: web
+	@listed=$$($(GO) test -tags e2e -list '^Fuzz' ./...) || exit 1; \
+	echo "$$listed" | awk '/^Fuzz/ {names = names " " $$1} /^ok/ {n = split(names, name); for (i = 1; i <= n; i++) print $$2, name[i]; names = ""}' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		$(GO) test -tags e2e -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 300x $$package </dev/null || exit 1; \
+	done
 
 ## soak: kill -9 of the signer under load, SIGNER_KILLS times (default 1000), then of every process in the middle of the path, SOAK times over (default 50), under the race detector.
 SOAK ?= 50

@@ -273,9 +273,6 @@ func FuzzLoad(f *testing.F) {
 	f.Add(goodOrganization + "---\n" + goodRole + "---\n" + goodOtherRole + "---\n" + goodTarget)
 	f.Add(goodOrganization + "---\n" + goodRole + deviceRule + "---\n" + goodOtherRole + "---\n" + goodTarget)
 	f.Add(goodOrganization + "---\n" + goodRole + fleetRule + "---\n" + goodOtherRole + "---\n" + goodTarget)
-	f.Add("kind: Role\nname: &a x\ntargets: *a\n")
-	f.Add("kind: Target\n<<: {a: b}\n")
-	f.Add("---\n...\n---\nkind: Organization\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		b, err := Load(folder(map[string]string{"f.yaml": text}))
 		if err != nil {

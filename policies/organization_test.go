@@ -8,12 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"math/big"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -227,33 +222,4 @@ func FuzzParseTargets(f *testing.F) {
 			t.Errorf("%q was read: %v", text, err)
 		}
 	})
-}
-
-// TestEveryFuzzTargetHasACorpus: a target without seeds would begin in the dark.
-func TestEveryFuzzTargetHasACorpus(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	targets := 0
-	for _, name := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range file.Decls {
-			f, ok := d.(*ast.FuncDecl)
-			if !ok || !strings.HasPrefix(f.Name.Name, "Fuzz") {
-				continue
-			}
-			targets++
-			if seeds, err := os.ReadDir(filepath.Join("testdata", "fuzz", f.Name.Name)); err != nil || len(seeds) == 0 {
-				t.Errorf("%s has no seeds (%v)", f.Name.Name, err)
-			}
-		}
-	}
-	if targets < 4 {
-		t.Errorf("there are only %d fuzz targets", targets)
-	}
 }

@@ -315,11 +315,13 @@ func hostKey(path string) (ssh.Signer, error) {
 
 // parseKey reads one key in authorized_keys form, and nothing beside it.
 func parseKey(line string) (ssh.PublicKey, error) {
-	key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(strings.TrimSpace(line)))
+	line = strings.TrimSpace(line)
+	key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
 		return nil, err
 	}
-	if len(options) != 0 || len(rest) != 0 {
+	// The library passes over lines in front that it cannot read.
+	if len(options) != 0 || len(rest) != 0 || strings.ContainsAny(line, "\r\n") {
 		return nil, errors.New("there is more than a key in the line")
 	}
 	return key, nil

@@ -53,9 +53,6 @@ func TestParseAuditEventRefuses(t *testing.T) {
 
 // FuzzParseAuditEvent: whatever is read encodes to something that reads the same.
 func FuzzParseAuditEvent(f *testing.F) {
-	f.Add([]byte(`{"version":1,"time":"2026-03-04T05:07:08.000009Z","kind":"request.asked","actor":{"issuer":"i","subject":"s","name":"n"},"request":"r","session":"s","text":"t","data":{"a":[1]}}`))
-	f.Add([]byte(`{"version":1,"time":"2026-03-04T05:07:08Z","kind":"session.ended","actor":{"proxy":"p"},"text":"\u0000\ud800"}`))
-	f.Add([]byte(`{"version":1,"time":"2026-03-04T05:07:08+14:00","kind":"","text":"","data":null}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := access.ParseAuditEvent(data)
 		if err != nil {

@@ -112,7 +112,7 @@ func problemOf(response *http.Response) error {
 		_ = json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(problem)
 		problem.Status = response.StatusCode
 	}
-	if problem.Code == "" {
+	if problem.Code == "" || problem.Title == "" {
 		problem.Code = "http." + strconv.Itoa(response.StatusCode)
 		problem.Title = "The broker answered " + response.Status + " without saying why; something else may be listening at its address."
 	}

@@ -37,7 +37,7 @@ func KeyOf(certificate *x509.Certificate) string {
 // in the rest, and owns it from then on. Redirects are answers, never followed.
 func NewClient(role, address, serverKey string, certificate tls.Certificate, transport *http.Transport) (*url.URL, *http.Client, error) {
 	base, err := url.Parse(address)
-	if err != nil || base.Scheme != "https" || base.Host == "" || strings.Trim(base.Path, "/") != "" {
+	if err != nil || base.Host == "" || strings.Trim(base.Path, "/") != "" || *base != (url.URL{Scheme: "https", Host: base.Host, Path: base.Path}) {
 		return nil, nil, fmt.Errorf("%s's address %q is not of the form https://host:port", role, address)
 	}
 	pin, err := hex.DecodeString(serverKey)

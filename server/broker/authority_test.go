@@ -27,13 +27,13 @@ type identity struct {
 
 // authority issues the certificates of one installation.
 type authority struct {
-	t           *testing.T
+	t           testing.TB
 	dir         string
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T, dir string) *authority {
+func newAuthority(t testing.TB, dir string) *authority {
 	t.Helper()
 	must(t, os.MkdirAll(dir, 0o700))
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -77,7 +77,7 @@ func (a *authority) issue(name string) identity {
 	return identity{files: files, pair: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, key: border.KeyOf(leaf)}
 }
 
-func writePEM(t *testing.T, path, kind string, der []byte) {
+func writePEM(t testing.TB, path, kind string, der []byte) {
 	t.Helper()
 	must(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 }

@@ -72,7 +72,6 @@ func FuzzReadConfig(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add([]byte(`{`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(t.TempDir(), "config.json")
 		if err := os.WriteFile(path, text, 0o600); err != nil {

@@ -27,7 +27,7 @@ const fleetRule = `device:
 
 // fleetServer answers as a Fleet server does, over TLS, with what one recorded.
 type fleetServer struct {
-	t    *testing.T
+	t    testing.TB
 	mu   sync.Mutex
 	text string
 	age  time.Duration // of the machine's answers

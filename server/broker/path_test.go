@@ -347,14 +347,14 @@ func isWire(err error, status int) bool {
 }
 
 // sessionKey is the key that a certificate is for.
-func sessionKey(t *testing.T, text string) string {
+func sessionKey(t testing.TB, text string) string {
 	t.Helper()
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(text))
 	must(t, err)
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.(*ssh.Certificate).Key)))
 }
 
-func serial(t *testing.T, text string) (n uint64) {
+func serial(t testing.TB, text string) (n uint64) {
 	t.Helper()
 	must(t, json.Unmarshal([]byte(text), &n))
 	return n

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,7 +38,8 @@ import (
 // world is a broker with all that belongs to it: a real signer, a real
 // provider, SQLite, and a certificate for a proxy.
 type world struct {
-	t        *testing.T
+	t        testing.TB
+	log      io.Writer // the broker's
 	dir      string
 	config   Config
 	broker   *broker
@@ -61,18 +63,22 @@ type options struct {
 	quorum        int            // of administrators; 1 where it is 0. So many join in the ceremony.
 	device        string         // what production-shell asks of devices
 	alter         func(w *world) // runs before the broker starts
+	log           io.Writer      // where the broker's log goes; to the test's where it is nil
 }
 
 // firstAdministrators join in this order.
 var firstAdministrators = []string{"dana", "frank"}
 
-func newWorld(t *testing.T, o options) *world {
+func newWorld(t testing.TB, o options) *world {
 	t.Helper()
 	if o.tokenLife == 0 {
 		o.tokenLife = time.Hour
 	}
 	o.quorum = max(o.quorum, 1)
-	w := &world{t: t, dir: t.TempDir()}
+	w := &world{t: t, dir: t.TempDir(), log: o.log}
+	if w.log == nil {
+		w.log = logWriter{t}
+	}
 	people := listen(t)
 	_, port, _ := net.SplitHostPort(people.Addr().String())
 	url := "http://localhost:" + port
@@ -113,7 +119,7 @@ func (w *world) start(people net.Listener) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var err error
-	w.broker, err = assemble(ctx, w.config, slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	w.broker, err = assemble(ctx, w.config, slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	must(t, err)
 	machines := listen(t)
 	w.proxyURL = "https://" + machines.Addr().String()
@@ -377,7 +383,7 @@ func (w *world) proxyClient(as identity) *proxywire.Client {
 }
 
 // register answers navigator.credentials.create in software.
-func register(t *testing.T, key *evidencetest.Passkey, options json.RawMessage) json.RawMessage {
+func register(t testing.TB, key *evidencetest.Passkey, options json.RawMessage) json.RawMessage {
 	t.Helper()
 	var asked struct {
 		Challenge string `json:"challenge"`
@@ -405,7 +411,7 @@ func register(t *testing.T, key *evidencetest.Passkey, options json.RawMessage) 
 	return answer
 }
 
-func newSSHKey(t *testing.T) string {
+func newSSHKey(t testing.TB) string {
 	t.Helper()
 	public, _, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
@@ -414,14 +420,14 @@ func newSSHKey(t *testing.T) string {
 	return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(key)))
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	return listener
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -429,7 +435,7 @@ func must(t *testing.T, err error) {
 }
 
 // logWriter passes the broker's log on to the test's.
-type logWriter struct{ t *testing.T }
+type logWriter struct{ t testing.TB }
 
 func (w logWriter) Write(line []byte) (int, error) {
 	w.t.Log(strings.TrimSuffix(string(line), "\n"))
@@ -456,7 +462,7 @@ func auditSigner(w *world) note.Signer {
 }
 
 // postJSON makes a call with somebody's cookie that must be answered with status.
-func postJSON[Out any](t *testing.T, p *person, path string, in any, status int) (out Out) {
+func postJSON[Out any](t testing.TB, p *person, path string, in any, status int) (out Out) {
 	t.Helper()
 	body := ""
 	if in != nil {
@@ -472,7 +478,7 @@ func postJSON[Out any](t *testing.T, p *person, path string, in any, status int)
 	return out
 }
 
-func mustURL(t *testing.T, text string) *url.URL {
+func mustURL(t testing.TB, text string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(text)
 	must(t, err)
@@ -480,7 +486,7 @@ func mustURL(t *testing.T, text string) *url.URL {
 }
 
 // getJSON reads something with somebody's cookie.
-func getJSON[Out any](t *testing.T, p *person, path string) (out Out) {
+func getJSON[Out any](t testing.TB, p *person, path string) (out Out) {
 	t.Helper()
 	got := p.w.do(p.browser, call{method: http.MethodGet, path: path})
 	if got.status != http.StatusOK {
@@ -490,7 +496,7 @@ func getJSON[Out any](t *testing.T, p *person, path string) (out Out) {
 	return out
 }
 
-func mustJSON(t *testing.T, value any) string {
+func mustJSON(t testing.TB, value any) string {
 	t.Helper()
 	text, err := json.Marshal(value)
 	must(t, err)

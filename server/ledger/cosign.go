@@ -40,7 +40,9 @@ func cosignKey(text string, length int) (name string, key []byte, hash uint32, e
 	hex, encoded, ok := strings.Cut(rest, "+")
 	declared, hexErr := strconv.ParseUint(hex, 16, 32)
 	decoded, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if !ok || hexErr != nil || len(hex) != 8 || err != nil || !validName(name) || len(decoded) != 1+length || decoded[0] != algCosignature {
+	// The decoders take other spellings too, so what they have read is compared.
+	exact := ok && hexErr == nil && err == nil && fmt.Sprintf("%08x", declared) == hex && base64.StdEncoding.EncodeToString(decoded) == encoded
+	if !exact || !validName(name) || len(decoded) != 1+length || decoded[0] != algCosignature {
 		return "", nil, 0, errors.New("it is not a key of a witness (cosignature/v1)")
 	}
 	return name, decoded[1:], uint32(declared), nil

@@ -214,7 +214,7 @@ func problem(response *http.Response, path string, answer []byte) error {
 	kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	refusal := &Error{}
 	if err == nil && kind == ProblemType && border.DecodeStrict(answer, refusal) == nil && refusal.Code != "" {
-		if refusal.Status >= http.StatusInternalServerError {
+		if response.StatusCode/100 != 4 || refusal.Status != response.StatusCode {
 			return fmt.Errorf("the signer failed (%s): %s", path, refusal.Error()) // not wrapped: it is no refusal
 		}
 		return refusal

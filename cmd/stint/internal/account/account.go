@@ -191,6 +191,9 @@ func (a *Account) Follow(trust evidence.Trust) error {
 }
 
 func (a *Account) pin(trust evidence.Trust) error {
+	if trust.Log == "" {
+		return errors.New("the signer behind this broker names no key of its log, so there is nothing to pin; ask your platform team")
+	}
 	if a.Log == "" {
 		for _, authority := range trust.HostCA {
 			// Each becomes a line of known_hosts, where a second word or line would act.

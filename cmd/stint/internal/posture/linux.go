@@ -188,7 +188,7 @@ func (m machine) dpkgTimes(text []byte, act string) (times []time.Time) {
 		if len(words) < 3 || words[2] != act {
 			continue
 		}
-		if when, err := time.ParseInLocation(time.DateTime, words[0]+" "+words[1], m.zone); err == nil {
+		if when, err := time.ParseInLocation(time.DateTime, words[0]+" "+words[1], m.zone); err == nil && when.Unix() > 0 {
 			times = append(times, when)
 		}
 	}

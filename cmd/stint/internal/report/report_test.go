@@ -3,7 +3,6 @@ package report_test
 import (
 	"bytes"
 	"encoding/json"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -76,11 +75,4 @@ func FuzzEvidence(f *testing.F) {
 			t.Errorf("it finds what is not there: %q", found)
 		}
 	})
-}
-
-func TestTheCorpusIsThere(t *testing.T) {
-	t.Parallel()
-	if seeds, err := filepath.Glob(filepath.Join("testdata", "fuzz", "FuzzEvidence", "*")); err != nil || len(seeds) == 0 {
-		t.Errorf("FuzzEvidence has no corpus (%v)", err)
-	}
 }

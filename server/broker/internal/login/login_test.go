@@ -14,9 +14,6 @@ import (
 )
 
 func FuzzLocalPath(f *testing.F) {
-	for _, seed := range []string{"/", "/requests/req-1?x=1", "//evil.example", "/\\evil.example", "https://evil.example", "/%2f%2fevil", "/\t/e", "/auth/login", "/a#b", "/é"} {
-		f.Add(seed)
-	}
 	origin, err := url.Parse("https://stint.example.com")
 	if err != nil {
 		f.Fatal(err)
@@ -37,13 +34,6 @@ func FuzzLocalPath(f *testing.F) {
 }
 
 func FuzzDecodeAttempt(f *testing.F) {
-	value, err := Attempt{State: strings.Repeat("s", 43), Nonce: "n", Verifier: "v", Return: "/x", Expires: time.Unix(1, 0).UTC()}.Encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(value)
-	f.Add("eyJyZXR1cm4iOiIvL2V2aWwifQ")
-	f.Add("")
 	f.Fuzz(func(t *testing.T, value string) {
 		a, err := DecodeAttempt(value)
 		if err == nil && LocalPath(a.Return) != a.Return {

@@ -120,8 +120,8 @@ func fromPlace(text string) (place policies.Subject, err error) {
 	if err == nil {
 		err = json.Unmarshal(encoded, &place)
 	}
-	if err != nil || place == (policies.Subject{}) {
-		return place, wrong("query.cursor", "This is not a cursor that a page before has given.")
+	if err != nil || place == (policies.Subject{}) || toPlace(place) != text {
+		return policies.Subject{}, wrong("query.cursor", "This is not a cursor that a page before has given.")
 	}
 	return place, nil
 }

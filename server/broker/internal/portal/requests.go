@@ -83,7 +83,7 @@ func fromCursor(text string) (int64, error) {
 		return 0, nil
 	}
 	before, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || before <= 0 {
+	if err != nil || toCursor(before) != text {
 		return 0, wrong("query.cursor", "This is not a cursor that a page before has given.")
 	}
 	return before, nil

@@ -53,10 +53,11 @@ func fromSessionCursor(text string) (*access.SessionPlace, error) {
 	}
 	kind, number, _ := strings.Cut(text, "-")
 	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || kind != "live" && kind != "ended" {
+	place := &access.SessionPlace{Live: kind == "live", Number: n}
+	if err != nil || n < 0 || toSessionCursor(place) != text {
 		return nil, wrong("query.cursor", "This is not a cursor that a page before has given.")
 	}
-	return &access.SessionPlace{Live: kind == "live", Number: n}, nil
+	return place, nil
 }
 
 func toSessionCursor(place *access.SessionPlace) string {

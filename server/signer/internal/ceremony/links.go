@@ -60,7 +60,8 @@ func openLinks(config Config) (links []Link, err error) {
 func ours(link, origin string) bool {
 	secret, here := strings.CutPrefix(link, origin+"/#")
 	decoded, err := secretEncoding.DecodeString(secret)
-	return here && err == nil && len(decoded) == secretSize
+	// The decoder passes over line breaks, so what it has read is compared.
+	return here && err == nil && len(decoded) == secretSize && secretEncoding.EncodeToString(decoded) == secret
 }
 
 func readLinks(path string) ([]Link, error) {
@@ -72,7 +73,10 @@ func readLinks(path string) ([]Link, error) {
 		return nil, err
 	}
 	var links []Link
-	return links, border.DecodeStrict(data, &links)
+	if err := border.DecodeStrict(data, &links); err != nil {
+		return nil, err
+	}
+	return links, nil
 }
 
 // keepLinks writes the links for their owner alone, and no file where there are
