@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,10 +13,19 @@ func (r DeviceRule) Asks() []string {
 		return nil
 	}
 	asks := []string{"It is used from an enrolled device only."}
-	p := r.Posture
-	if p == nil {
-		return asks
+	if r.Held == HeldTPM {
+		asks = append(asks, "Its key is in a TPM of a maker that the policy lists.")
 	}
+	if r.Posture != nil {
+		asks = append(asks, r.Posture.asks()...)
+	}
+	if r.Fleet != nil {
+		asks = append(asks, r.Fleet.asks()...)
+	}
+	return asks
+}
+
+func (p PostureRule) asks() (asks []string) {
 	if len(p.Require) > 0 {
 		facts := make([]string, len(p.Require))
 		for i, fact := range p.Require {
@@ -38,6 +48,26 @@ func (r DeviceRule) Asks() []string {
 		asks = append(asks, enumerated(p.Protection, "or")+" runs on it.")
 	}
 	return append(asks, fmt.Sprintf("What it says of its state is less than %s old; `stint ssh` and `stint device watch` see to that.", FormatDuration(p.Period)))
+}
+
+func (r FleetRule) asks() (asks []string) {
+	if slices.Contains(r.Require, FactDiskEncryption) {
+		asks = append(asks, "Fleet says that its disk encryption is on.")
+	}
+	switch r.Policies {
+	case AllPolicies:
+		asks = append(asks, "It passes all of Fleet's policies.")
+	case CriticalPolicies:
+		asks = append(asks, "It passes Fleet's critical policies.")
+	}
+	if len(r.Named) > 0 {
+		names := make([]string, len(r.Named))
+		for i, name := range r.Named {
+			names[i] = "“" + name + "”"
+		}
+		asks = append(asks, "It passes the policy "+enumerated(names, "and")+" of Fleet's.")
+	}
+	return append(asks, fmt.Sprintf("What it told Fleet of its state is less than %s old.", FormatDuration(r.Period)))
 }
 
 // enumerated is "a", "a and b", "a, b and c".

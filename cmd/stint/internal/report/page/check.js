@@ -133,7 +133,9 @@ class Examination {
     if (!request || !beliefs) return;
     await this.check(`sign-in-${index}`, `${of}the requester had signed in`, async () => {
       const claims = await checkLogin(bundle.login, request.requester, beliefs, this.anchor);
-      if (new Date(entry.time) >= new Date(claims.exp * 1000)) return "the ID token was over; the certificate was renewed under a new key of the signer\u2019s";
+      if (new Date(entry.time) < new Date(claims.exp * 1000)) return undefined;
+      if (!session.reissues) throw new Refused("the ID token was over");
+      return "the ID token was over, which a certificate that is issued once more may outlive";
     });
     await this.check(`activation-${index}`, `${of}the requester\u2019s own key asked for it`, async () => {
       const { activation, login } = bundle;
@@ -143,9 +145,9 @@ class Examination {
       if (!(await isSignedByLoginKey(activation, login.login_key))) throw new Refused("the login key did not sign it");
     });
     const { activation } = agreement;
-    if (activation && (activation.device !== "none" || activation.posture !== "none" || session.bundle.device)) {
+    if (activation && (activation.device !== "none" || activation.posture !== "none" || bundle.device)) {
       await this.check(`device-${index}`, `${of}the requester\u2019s own device asked for it`, () =>
-        checkActivatedDevice(session.bundle, activation, request.requester, beliefs));
+        checkActivatedDevice(bundle, activation, request.requester, beliefs));
     }
     await this.check(`entry-${index}`, `${of}the ledger\u2019s entry says what was agreed`, () => {
       const same = session.request === request.request && identity(session.requester) === request.requester &&
