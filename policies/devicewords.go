@@ -65,7 +65,7 @@ func (r FleetRule) asks() (asks []string) {
 		for i, name := range r.Named {
 			names[i] = "“" + name + "”"
 		}
-		asks = append(asks, "It passes the policy "+enumerated(names, "and")+" of Fleet's.")
+		asks = append(asks, "It passes, of Fleet's policies, "+enumerated(names, "and")+".")
 	}
 	return append(asks, fmt.Sprintf("What it told Fleet of its state is less than %s old.", FormatDuration(r.Period)))
 }

@@ -23,6 +23,13 @@ func TestDeviceRuleAsks(t *testing.T) {
 			}},
 			[]string{enrolled, "Its disk encryption is on.", "Its system was updated at most 1 day ago.", "Falcon runs on it.", said},
 		},
+		"a TPM, and Fleet's word": {
+			DeviceRule{Required: true, Held: HeldTPM, Fleet: &FleetRule{Period: 2 * time.Hour, Require: []string{FactDiskEncryption}, Policies: CriticalPolicies, Named: []string{"Updated", "Locked"}}},
+			[]string{
+				enrolled, "Its key is in a TPM of a maker that the policy lists.", "Fleet says that its disk encryption is on.", "It passes Fleet's critical policies.",
+				"It passes, of Fleet's policies, “Updated” and “Locked”.", "What it told Fleet of its state is less than 2h old.",
+			},
+		},
 		"many": {
 			DeviceRule{Required: true, Posture: &PostureRule{
 				Period: 5 * time.Minute, Require: []string{FactDiskEncryption, FactFirewall, FactScreenLock}, SystemAgeDays: new(30), Protection: []string{"Falcon", "Wazuh"},

@@ -52,7 +52,7 @@ func TestThePageKnowsDevices(t *testing.T) {
 		t.Errorf("the page says: %s (%v)", verdict, states)
 	}
 	story := b.do("text", map[string]any{"selector": "main"}).(string)
-	for _, want := range []string{"The device “Alice's laptop” of alice @", "its key held in a file as they say", "“Alice's laptop”, which said of itself: Debian 13", "was blocked"} {
+	for _, want := range []string{"The device “Alice's laptop” of alice @", "its key held in a file", "“Alice's laptop”, which said of itself: Debian 13", "was blocked"} {
 		if !strings.Contains(story, want) {
 			t.Errorf("the page does not say %q", want)
 		}

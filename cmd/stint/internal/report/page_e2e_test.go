@@ -19,6 +19,7 @@ import (
 	"stint/cmd/stint/internal/proof/prooftest"
 	"stint/cmd/stint/internal/report"
 	"stint/server/api"
+	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 )
 
@@ -170,18 +171,6 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 	}
 	if story := b.do("text", map[string]any{"selector": "main"}).(string); !strings.Contains(story, "certificate 12, whose key was withdrawn; nobody was asked again") {
 		t.Error("the page does not say what a certificate stands in the place of")
-	}
-
-	// With a device in the history.
-	machine := evidencetest.NewDevice(t, "dev-1")
-	equipped := prooftest.New(t)
-	equipped.Add(evidence.Entry{Device: &evidence.DeviceEntry{Evidence: equipped.DeviceEvidence(t, machine, equipped.DeviceStatement(machine))}})
-	equipped.Add(evidence.Entry{DeviceBlock: &evidence.DeviceBlockEntry{Device: machine.ID, By: equipped.Carol.Person.Subject}})
-	equipped.Issue()
-	verdict, states = b.open(page(t, equipped))
-	if story := b.do("text", map[string]any{"selector": "main"}).(string); !strings.HasPrefix(verdict, "Verified") ||
-		!strings.Contains(story, "(dev-1) of alice @ http://localhost:5556/dex was enrolled") || !strings.Contains(story, "The device dev-1 was blocked") {
-		t.Errorf("with a device the page says: %s (%v)\n%s", verdict, states, story)
 	}
 
 	// 2. Made by somebody who may not see the history.
