@@ -110,6 +110,7 @@ func TestEveryOperationKnowsWhoCalls(t *testing.T) {
 	open := map[string]bool{
 		api.PathHealth: true, api.PathConfiguration: true, api.PathSignIn: true,
 		api.PathInventories: true, api.PathAcceptedSerials: true, api.PathTargetTrust: true,
+		api.PathReissue: true,
 	}
 	large := map[string]bool{api.PathPolicyChanges: true, api.PathInventories: true} // they carry files
 	before := w.leaves()
