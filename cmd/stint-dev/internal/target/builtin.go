@@ -150,7 +150,6 @@ type session struct {
 }
 
 func (s *session) run(requests <-chan *ssh.Request) {
-	defer s.running.Wait()
 	defer s.hangUp()
 	for request := range requests {
 		ok := s.handle(request)
@@ -166,13 +165,29 @@ func (s *session) run(requests <-chan *ssh.Request) {
 
 var errNoSubsystem = errors.New("there is no such subsystem")
 
-// hangUp ends what runs when its channel is gone.
+// hangUpGrace is how long a command may take to heed the hanging up.
+const hangUpGrace = time.Second
+
+// hangUp ends what runs when its channel is gone, and waits for it. A process that
+// the shell was just making can miss the first signal, so a second follows that
+// none misses.
 func (s *session) hangUp() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.process != nil {
-		_ = syscall.Kill(-s.process.Pid, syscall.SIGHUP)
+	process := s.process
+	s.mu.Unlock()
+	if process == nil {
+		return
 	}
+	_ = syscall.Kill(-process.Pid, syscall.SIGHUP)
+	kill := time.AfterFunc(hangUpGrace, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.process != nil {
+			_ = syscall.Kill(-process.Pid, syscall.SIGKILL)
+		}
+	})
+	defer kill.Stop()
+	s.running.Wait()
 }
 
 func (s *session) handle(request *ssh.Request) bool {

@@ -3,9 +3,11 @@ package target
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,29 +118,39 @@ func TestBuiltinRunsCommands(t *testing.T) {
 
 func TestBuiltinEndsWhatRunsWithTheConnection(t *testing.T) {
 	t.Parallel()
-	made, ca := startBuiltin(t)
-	client, err := dial(t, made, made.Login.Name, certified(t, ca, made.Principal()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := client.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := session.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := session.Start("echo up; sleep 600"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	made.Close()
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("closing took %v", took)
+	for name, command := range map[string]string{
+		"what heeds the hanging up":    "echo $$; sleep 600",
+		"what would have to be killed": "trap '' HUP; echo $$; sleep 600",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			made, ca := startBuiltin(t)
+			client, err := dial(t, made, made.Login.Name, certified(t, ca, made.Principal()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			session, err := client.NewSession()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := session.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := session.Start(command); err != nil {
+				t.Fatal(err)
+			}
+			var group int
+			if _, err := fmt.Fscan(out, &group); err != nil {
+				t.Fatal(err)
+			}
+			made.Close()
+			for patience := time.Now().Add(20 * time.Second); syscall.Kill(-group, 0) == nil; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(patience) {
+					t.Fatal("the command goes on")
+				}
+			}
+		})
 	}
 }
 
