@@ -35,7 +35,8 @@ func FuzzCalls(f *testing.F) {
 		Instance: "k3f9x2mq", RelyingParty: "stint.example.com", Origin: origin, People: []policies.Person{{Subject: carol, Name: "Carol"}},
 		LinksFile: filepath.Join(f.TempDir(), "ceremony.json"), Random: zeroes{}, Now: time.Now,
 		Attested: func([]string) bool { return true }, Joined: func(policies.Subject) bool { return false },
-		Enrol: func(context.Context, evidence.EnrolmentEvidence) error { return nil },
+		Enrol:   func(context.Context, evidence.EnrolmentEvidence) error { return nil },
+		Refused: func(string, wire.Error) bool { return true },
 	})
 	if err != nil {
 		f.Fatal(err)
