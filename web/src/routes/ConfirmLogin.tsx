@@ -15,7 +15,7 @@ import { Moment } from '../ui/Moment'
 import { Card, PageHead } from '../ui/Page'
 import { Statement } from '../ui/Statement'
 import { signStatement } from '../webauthn'
-import styles from './Passkeys.module.css'
+import styles from '../ui/Cards.module.css'
 
 const confirmation = (code: string) =>
   queryOptions({
