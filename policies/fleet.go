@@ -61,6 +61,15 @@ type FleetPolicy struct {
 	Passes   *bool  `json:"passes"` // nil if the machine has not answered it yet
 }
 
+// Passed says whether the machine passes the policy, and names the policy for people:
+// one that the machine has not answered it does not pass.
+func (p FleetPolicy) Passed() (name string, passed bool) {
+	if p.Passes == nil {
+		return p.Name + " (not answered yet)", false
+	}
+	return p.Name, *p.Passes
+}
+
 // JudgeFleet says what a role's rule makes of a machine by Fleet's word at a moment;
 // a nil host is a machine of which Fleet says nothing. It has no reasons where the
 // role has no such rule.
@@ -132,11 +141,8 @@ func (r FleetRule) judgePolicies(policies []FleetPolicy) Reason {
 			continue
 		}
 		asked++
-		switch {
-		case p.Passes == nil:
-			failing = append(failing, p.Name+" (not answered yet)")
-		case !*p.Passes:
-			failing = append(failing, p.Name)
+		if name, passed := p.Passed(); !passed {
+			failing = append(failing, name)
 		}
 	}
 	for _, name := range r.Named {
