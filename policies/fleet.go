@@ -120,7 +120,7 @@ func (r FleetRule) fresh(h FleetHost, now time.Time) Reason {
 	case r.date(h).After(now.Add(Skew)):
 		return Reason{Rule: "fleet", Text: "What Fleet says of this machine is dated in the future; have the clock of Fleet's server set."}
 	case !now.Before(r.Until(h)):
-		return Reason{Rule: "fleet", Text: fmt.Sprintf("What this machine last told Fleet is older than %s; see that Fleet's agent runs on it, and choose Refetch in Fleet.", period)}
+		return Reason{Rule: "fleet", Text: fmt.Sprintf("What this machine last told Fleet is older than %s. Fleet is asked anew whenever you connect; if it is as old then, see that Fleet's agent runs on it, and choose Refetch in Fleet.", period)}
 	}
 	return Reason{Rule: "fleet", Met: true, Text: fmt.Sprintf("This machine told Fleet within %s in what state it is.", period)}
 }

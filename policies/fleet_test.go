@@ -27,7 +27,7 @@ func goodHost() *FleetHost {
 
 func TestJudgeFleet(t *testing.T) {
 	t.Parallel()
-	const old = "What this machine last told Fleet is older than 2h; see that Fleet's agent runs on it, and choose Refetch in Fleet."
+	const old = "What this machine last told Fleet is older than 2h. Fleet is asked anew whenever you connect; if it is as old then, see that Fleet's agent runs on it, and choose Refetch in Fleet."
 	for name, c := range map[string]struct {
 		rule  func(string) string // another rule
 		alter func(*FleetHost)
