@@ -96,7 +96,7 @@ func TestDeviceRuleLoads(t *testing.T) {
 	if r, _ := b.Role("production-shell"); r.Device.Posture.Period != DefaultPeriod {
 		t.Errorf("the period is %s", r.Device.Posture.Period)
 	}
-	for name, c := range map[string]struct{ old, new, want string }{
+	refuses(t, deviceRule, map[string]alteration{
 		"not required":      {"required: true", "required: false", "f.yaml:15: `device` says `required: true`, or is left out."},
 		"requirement left":  {"  required: true\n", "", "f.yaml:15: `device` says `required: true`, or is left out."},
 		"unknown field":     {"required: true", "required: true\n  place: tpm", "f.yaml:16: There is no field \"place\" here."},
@@ -112,11 +112,22 @@ func TestDeviceRuleLoads(t *testing.T) {
 		"age left empty":    {": 30", ":", "f.yaml:19: `systemAgeDays` is a whole number from 0 to 3650."},
 		"agent twice":       {"Falcon, Defender", "Falcon, Falcon", "f.yaml:20: \"Falcon\" stands twice."},
 		"agent empty":       {"Falcon, Defender", "\"\"", "f.yaml:20: \"\" cannot be the name of an agent: a machine would not say it."},
-	} {
+	})
+}
+
+// alteration puts one text in the place of another, and wants the first line of the
+// refusal.
+type alteration struct{ old, new, want string }
+
+// refuses loads a role with a rule about devices that is altered, for each case.
+func refuses(t *testing.T, rule string, cases map[string]alteration) {
+	t.Helper()
+	role := strings.Replace(goodRole, "[key-management]", "[]", 1)
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			text := strings.Replace(deviceRule, c.old, c.new, 1)
-			if text == deviceRule {
+			text := strings.Replace(rule, c.old, c.new, 1)
+			if text == rule {
 				t.Fatal("the case alters nothing")
 			}
 			_, err := Load(folder(map[string]string{"f.yaml": role + text}))

@@ -8,8 +8,8 @@
 // A bundle is a set of documents, each with a kind:
 //
 //	Organization  who may review recordings, which identities are one person, how many
-//	              administrators sign a change, which authenticators count, whose
-//	              key may bring targets
+//	              administrators sign a change, which authenticators and which
+//	              makers of TPMs count, whose key may bring targets
 //	Role          what can be asked for: targets, logins, durations, approver stages
 //	Target        one host: its address, host key and labels
 //

@@ -61,6 +61,15 @@ type FleetPolicy struct {
 	Passes   *bool  `json:"passes"` // nil if the machine has not answered it yet
 }
 
+// Passed says whether the machine passes the policy, and names the policy for people:
+// one that the machine has not answered it does not pass.
+func (p FleetPolicy) Passed() (name string, passed bool) {
+	if p.Passes == nil {
+		return p.Name + " (not answered yet)", false
+	}
+	return p.Name, *p.Passes
+}
+
 // JudgeFleet says what a role's rule makes of a machine by Fleet's word at a moment;
 // a nil host is a machine of which Fleet says nothing. It has no reasons where the
 // role has no such rule.
@@ -111,7 +120,7 @@ func (r FleetRule) fresh(h FleetHost, now time.Time) Reason {
 	case r.date(h).After(now.Add(Skew)):
 		return Reason{Rule: "fleet", Text: "What Fleet says of this machine is dated in the future; have the clock of Fleet's server set."}
 	case !now.Before(r.Until(h)):
-		return Reason{Rule: "fleet", Text: fmt.Sprintf("What this machine last told Fleet is older than %s; see that Fleet's agent runs on it, and choose Refetch in Fleet.", period)}
+		return Reason{Rule: "fleet", Text: fmt.Sprintf("What this machine last told Fleet is older than %s. Fleet is asked anew whenever you connect; if it is as old then, see that Fleet's agent runs on it, and choose Refetch in Fleet.", period)}
 	}
 	return Reason{Rule: "fleet", Met: true, Text: fmt.Sprintf("This machine told Fleet within %s in what state it is.", period)}
 }
@@ -132,11 +141,8 @@ func (r FleetRule) judgePolicies(policies []FleetPolicy) Reason {
 			continue
 		}
 		asked++
-		switch {
-		case p.Passes == nil:
-			failing = append(failing, p.Name+" (not answered yet)")
-		case !*p.Passes:
-			failing = append(failing, p.Name)
+		if name, passed := p.Passed(); !passed {
+			failing = append(failing, name)
 		}
 	}
 	for _, name := range r.Named {

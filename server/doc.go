@@ -72,6 +72,18 @@
 // (server/access/alarm.go). Targets follow the signer's keys from one that they
 // pinned (stint trust sync), and believe nothing that the broker says of them.
 //
+// # Machines and keys that are lost
+//
+// A role may ask for an enrolled device. The signer checks its key, and where a TPM holds
+// it the TPM's proof and answer (server/evidence: tpm.go, challenge.go). What a machine
+// says of its state is signed by that key; the signer judges it at an activation, the
+// broker as long as a session is up. What a Fleet server says of the machine
+// (broker/internal/fleet) the broker alone asks. Both can only refuse.
+//
+// After a key of the signer's was withdrawn, the certificates of live grants are issued
+// once more under the next one (server/access and server/signer: reissue.go): from what
+// the ledger holds, and without asking anybody again.
+//
 // # What gives, and what takes away
 //
 // Giving needs proof: a signature over a text, checked by the signer. Taking away

@@ -139,7 +139,7 @@ func (s *story) readsWhatRoleAsks(alice *tab) {
 func (s *story) readsOfDevice(alice *tab) {
 	s.t.Helper()
 	machine := `role=region[name="The machine for production-shell"]`
-	alice.see(machine + ` >> text=/Alice's laptop is enrolled, and has not said lately in what state it is/`) // the page is live
+	alice.see(machine + ` >> text=/Alice's laptop is enrolled, and in what state it is was not heard lately/`) // the page is live
 	alice.accessible()
 }
 

@@ -202,6 +202,6 @@ func prove(ctx context.Context, client *api.Client, key *device.Key, enrolment *
 	if err != nil {
 		return fmt.Errorf("answering the signer's challenge: %w", err)
 	}
-	enrolment.Answer = (*api.TPMAnswer)(&answer)
+	enrolment.Answer = (*api.DeviceAnswer)(&answer)
 	return nil
 }

@@ -21,20 +21,6 @@ CREATE TABLE device_blocks (
 );
 CREATE INDEX device_blocks_by_next ON device_blocks (next) WHERE next > 0;
 
--- Which of Fleet's hosts a device is, and what Fleet last said of it.
-CREATE TABLE fleet_bindings (
-    device   TEXT PRIMARY KEY,
-    host     INTEGER NOT NULL UNIQUE,  -- Fleet's own number
-    uuid     TEXT NOT NULL,
-    serial   TEXT NOT NULL,
-    bound_by TEXT NOT NULL,  -- policies.Person
-    bound    INTEGER NOT NULL,
-    word     TEXT NOT NULL,  -- policies.FleetHost, or empty once Fleet does not know it
-    said     INTEGER NOT NULL,
-    asked    INTEGER NOT NULL,
-    trouble  TEXT NOT NULL
-);
-
 ALTER TABLE sessions ADD COLUMN device TEXT NOT NULL DEFAULT '';  -- that activated its certificate, or empty
 ALTER TABLE sessions ADD COLUMN device_due INTEGER NOT NULL DEFAULT 0;  -- it ends then unless the device complies; 0: whatever the device says
 CREATE INDEX sessions_by_device ON sessions (device) WHERE live;

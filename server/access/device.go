@@ -14,7 +14,7 @@ import (
 // ChallengeDevice asks the signer for a challenge of the TPM that is said to hold the
 // key of a device, which the caller is enrolling.
 func (s *Service) ChallengeDevice(ctx context.Context, by policies.Person, e evidence.DeviceEvidence) (evidence.DeviceChallenge, error) {
-	if _, err := ownDevice(by, e); err != nil {
+	if _, err := ownDeviceStatement(by, e); err != nil {
 		return evidence.DeviceChallenge{}, err
 	}
 	calling, cancel := context.WithTimeout(ctx, signerPatience)
@@ -22,8 +22,8 @@ func (s *Service) ChallengeDevice(ctx context.Context, by policies.Person, e evi
 	return s.config.Signer.ChallengeDevice(calling, e)
 }
 
-// ownDevice reads the statement that enrols a device, which is the caller's.
-func ownDevice(by policies.Person, e evidence.DeviceEvidence) (*evidence.Device, error) {
+// ownDeviceStatement reads the statement that enrols a device, which is the caller's.
+func ownDeviceStatement(by policies.Person, e evidence.DeviceEvidence) (*evidence.Device, error) {
 	statement, err := evidence.DecodeAs[*evidence.Device](e.Statement)
 	if err != nil {
 		return nil, invalid("statement", "This is not a device statement; update the command line.").because(err)
@@ -38,7 +38,7 @@ func ownDevice(by policies.Person, e evidence.DeviceEvidence) (*evidence.Device,
 // which the broker does not hold, and the device's own signed it, and its TPM has
 // answered if it has one.
 func (s *Service) EnrolDevice(ctx context.Context, by policies.Person, e evidence.DeviceEvidence, answer *evidence.DeviceAnswer) (DeviceView, error) {
-	statement, err := ownDevice(by, e)
+	statement, err := ownDeviceStatement(by, e)
 	if err != nil {
 		return DeviceView{}, err
 	}

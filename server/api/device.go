@@ -94,12 +94,12 @@ type Devices struct {
 
 // DeviceEnrolment asks to take a device's key as the caller's.
 type DeviceEnrolment struct {
-	Statement  string       `json:"statement" minLength:"1" maxLength:"16384" doc:"a device statement, made by the command line"`
-	Possession string       `json:"possession" minLength:"1" maxLength:"128" doc:"by the device's key, base64url"`
-	Signature  string       `json:"signature" minLength:"1" maxLength:"128" doc:"by the login key, base64url"`
-	Login      LoginBinding `json:"login"`
-	TPM        *TPMProof    `json:"tpm,omitempty" doc:"exactly where the statement says that a TPM holds the key"`
-	Answer     *TPMAnswer   `json:"answer,omitempty" doc:"the TPM's, to a challenge about the rest of this"`
+	Statement  string        `json:"statement" minLength:"1" maxLength:"16384" doc:"a device statement, made by the command line"`
+	Possession string        `json:"possession" minLength:"1" maxLength:"128" doc:"by the device's key, base64url"`
+	Signature  string        `json:"signature" minLength:"1" maxLength:"128" doc:"by the login key, base64url"`
+	Login      LoginBinding  `json:"login"`
+	TPM        *TPMProof     `json:"tpm,omitempty" doc:"exactly where the statement says that a TPM holds the key"`
+	Answer     *DeviceAnswer `json:"answer,omitempty" doc:"the TPM's, to a challenge about the rest of this"`
 }
 
 // TPMProof is what a TPM says of a device's key (docs/formats/evidence.md).
@@ -125,8 +125,8 @@ type DeviceChallenge struct {
 	Expires    time.Time `json:"expires"`
 }
 
-// TPMAnswer is what the TPM found in a DeviceChallenge.
-type TPMAnswer struct {
+// DeviceAnswer is what the TPM found in a DeviceChallenge.
+type DeviceAnswer struct {
 	Secret  []byte    `json:"secret"`
 	Expires time.Time `json:"expires" doc:"the challenge's"`
 }

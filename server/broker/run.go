@@ -157,17 +157,7 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 		return nil, err
 	}
 	endings := proxies.NewEndings()
-	flow := access.Config{
-		Instance: config.Instance, Store: b.store, Signer: b.signing, Notifier: endings, Clock: systemClock{},
-		Random: rand.Reader, Policy: b.signing.Policy, Lease: wire.Lease, Log: log,
-	}
-	if config.Fleet != nil {
-		if b.fleet, err = config.Fleet.open(); err != nil {
-			return nil, err
-		}
-		flow.Fleet = b.fleet
-	}
-	if b.flow, err = access.New(flow); err != nil {
+	if err = b.openFlow(endings); err != nil {
 		return nil, err
 	}
 	if b.mirror, err = mirror.New(mirror.Config{Signer: b.signer, Store: b.store, Alarms: b.flow, Now: time.Now, Log: log}); err != nil {
@@ -197,6 +187,22 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 		Flow: b.flow, Marker: b.store, Endings: endings, Recordings: b.recordings, Log: log,
 	})
 	return b, err
+}
+
+// openFlow wires the flow, and the Fleet server that it asks where one is configured.
+func (b *broker) openFlow(endings *proxies.Endings) (err error) {
+	flow := access.Config{
+		Instance: b.config.Instance, Store: b.store, Signer: b.signing, Notifier: endings, Clock: systemClock{},
+		Random: rand.Reader, Policy: b.signing.Policy, Lease: wire.Lease, Log: b.log,
+	}
+	if b.config.Fleet != nil {
+		if b.fleet, err = b.config.Fleet.open(); err != nil {
+			return err
+		}
+		flow.Fleet = b.fleet
+	}
+	b.flow, err = access.New(flow)
+	return err
 }
 
 // serve answers until ctx ends or a part fails. It owns every goroutine it

@@ -13,7 +13,7 @@ import (
 // enrolDevice would refuse, the answer aside, and keeps nothing.
 func (s *signer) challenge(ctx context.Context, in wire.ChallengeRequest) (evidence.DeviceChallenge, error) {
 	none := evidence.DeviceChallenge{}
-	if !s.changes.allow(challengesOf(in.Evidence), s.book.clock()) {
+	if !s.changes.allow(callsOf(wire.PathChallengeDevice, in.Evidence), s.book.clock()) {
 		return none, refuse(http.StatusTooManyRequests, "rate-limited", "Too many devices are being enrolled. Wait a minute.")
 	}
 	// 1. The provider's keys, fetched by the signer itself.
@@ -40,16 +40,6 @@ func (s *signer) challenge(ctx context.Context, in wire.ChallengeRequest) (evide
 	return challenge, nil
 }
 
-// challengesOf names the person whose challenges are counted together: whoever asks
-// without end must not use up the rest's.
-func challengesOf(e evidence.DeviceEvidence) string {
-	device, err := evidence.DecodeAs[*evidence.Device](e.Statement)
-	if err != nil {
-		return wire.PathChallengeDevice // it is refused in a moment
-	}
-	return wire.PathChallengeDevice + " " + device.Person.String()
-}
-
 // enrolDevice takes a device's key as its person's, if their login key and the
 // device's own agree, and the TPM that is said to hold it answers.
 func (s *signer) enrolDevice(ctx context.Context, in wire.DeviceRequest) (wire.Done, error) {
@@ -58,7 +48,7 @@ func (s *signer) enrolDevice(ctx context.Context, in wire.DeviceRequest) (wire.D
 		return wire.Done{}, err
 	}
 	// 2. Possession, authority and the TPM's proof, its answer; the entry.
-	return s.doneChange(s.settleChange(ctx, enrolmentsOf(in.Evidence), in.Evidence.Statement, func(b belief) (evidence.Entry, error) {
+	return s.doneChange(s.settleChange(ctx, callsOf(wire.PathDevice, in.Evidence), in.Evidence.Statement, func(b belief) (evidence.Entry, error) {
 		verified, err := evidence.VerifyDevice(in.Evidence, b.trust, b.now)
 		if err != nil {
 			return evidence.Entry{}, err
@@ -73,14 +63,15 @@ func (s *signer) enrolDevice(ctx context.Context, in wire.DeviceRequest) (wire.D
 	}))
 }
 
-// enrolmentsOf names the person whose enrolments are counted together: anybody who has
-// signed in enrols devices, and whoever does so without end must not use up the rest's.
-func enrolmentsOf(e evidence.DeviceEvidence) string {
+// callsOf names the person whose calls on one path about devices are counted together:
+// anybody who has signed in enrols devices, and whoever does so, or asks for challenges,
+// without end must not use up the rest's.
+func callsOf(path string, e evidence.DeviceEvidence) string {
 	device, err := evidence.DecodeAs[*evidence.Device](e.Statement)
 	if err != nil {
-		return wire.PathDevice // it is refused in a moment
+		return path // it is refused in a moment
 	}
-	return wire.PathDevice + " " + device.Person.String()
+	return path + " " + device.Person.String()
 }
 
 // blockDevice makes a device count for nothing. It needs no proof and is not held up

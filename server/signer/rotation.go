@@ -248,9 +248,6 @@ func keyIn(all []evidence.SigningKey, purpose, state string) *evidence.SigningKe
 // due is when a current key's life is over.
 func (s *signer) due(key evidence.SigningKey) time.Time { return key.Current.Add(s.lives[key.Purpose]) }
 
-// proofText is what a new key signs before anybody has to rely on it.
-const proofText = "stint signer: this key signs\n"
-
 // follow makes the key of a move, and has the key in front of it sign for it: the
 // one that signs when it comes into the world.
 func (s *signer) follow(m *move, known []evidence.SigningKey) error {
@@ -272,7 +269,7 @@ func (s *signer) follow(m *move, known []evidence.SigningKey) error {
 	if err != nil {
 		return err
 	}
-	if _, err := evidence.SignWithAuthority(proofText, follower); err != nil {
+	if _, err := evidence.SignWithAuthority(keys.ProofText, follower); err != nil {
 		return fmt.Errorf("the new key for %s: %w", m.purpose, err)
 	}
 	// 3. Its predecessor's word.

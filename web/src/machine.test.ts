@@ -6,7 +6,7 @@ import { machinesFor } from './machine'
 const role = { name: 'production-shell', device: ['It is used from an enrolled device only.'] }
 
 function device(name: string, unmet: string[], more: Partial<Device> = {}): Device {
-  const reasons = ['device', 'posture', 'firewall'].map((rule) => ({ rule, met: !unmet.includes(rule), text: `${rule}.` }))
+  const reasons = ['device', 'posture', 'firewall', 'fleet'].map((rule) => ({ rule, met: !unmet.includes(rule), text: `${rule}.` }))
   return {
     id: name,
     name,
@@ -38,6 +38,13 @@ test('one that complies is enough', () => {
 
 test('one that only did not say lately how it is will do once it connects', () => {
   assert.equal(machinesFor(role, [device('a', ['posture', 'firewall']), device('b', ['posture'])]).state, 'silent')
+})
+
+test('so will one of which only Fleet’s last word is old; not one that is no host of Fleet’s', () => {
+  const known = { fleet: { word: { name: 'a' } } } as Partial<Device>
+  assert.equal(machinesFor(role, [device('a', ['posture', 'fleet'], known)]).state, 'silent')
+  const found = machinesFor(role, [device('a', ['posture', 'fleet'])])
+  assert.deepEqual(found.state === 'fail' && found.devices.map(({ against }) => against), [['fleet.']])
 })
 
 test('else each device with what speaks against it, and nothing that mends itself', () => {

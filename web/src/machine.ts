@@ -8,7 +8,7 @@ export type Machines =
   | { state: 'none' }
   /** These do all that the role asks. */
   | { state: 'comply'; devices: Device[] }
-  /** These have only not said lately how they are, which connecting mends. */
+  /** Of these it is only not known lately how they are, which connecting mends. */
   | { state: 'silent'; devices: Device[] }
   /** None will do now; each with what speaks against it. */
   | { state: 'fail'; devices: { device: Device; against: string[] }[] }
@@ -23,14 +23,18 @@ export function machinesFor(role: Pick<Role, 'name' | 'device'>, devices: readon
   const comply = judged.filter(({ rule }) => rule?.complies)
   if (comply.length > 0) return { state: 'comply', devices: comply.map(({ device }) => device) }
   const against = judged.map(({ device, rule }) => ({ device, reasons: (rule?.reasons ?? []).filter(({ met }) => !met) }))
-  // Its state is asked for anew at each connection; nothing else that is wrong mends itself.
-  const silent = against.filter(({ reasons }) => reasons.every((reason) => reason.rule === 'posture'))
+  const silent = against.filter(({ device, reasons }) => reasons.every((reason) => mendsItself(device, reason)))
   if (silent.length > 0) return { state: 'silent', devices: silent.map(({ device }) => device) }
   return {
     state: 'fail',
     devices: against.map(({ device, reasons }) => ({
       device,
-      against: reasons.filter(({ rule }) => rule !== 'posture').map(({ text }) => text),
+      against: reasons.filter((reason) => !mendsItself(device, reason)).map(({ text }) => text),
     })),
   }
+}
+
+/** The machine is asked for its state at each connection, and Fleet for a machine that it knows: their words are old only until then. */
+function mendsItself(device: Device, { rule }: { rule: string }): boolean {
+  return rule === 'posture' || (rule === 'fleet' && Boolean(device.fleet?.word))
 }

@@ -36,6 +36,7 @@ export type Signature = Schemas['Signature']
 export type Device = Schemas['Device']
 export type Posture = Schemas['Posture']
 export type FleetHost = Schemas['FleetHost']
+export type Suspension = Schemas['Suspension']
 export type FileChange = Schemas['FileChange']
 
 /** No answer within this time counts as none. Nothing the portal asks for takes longer on a working broker. */

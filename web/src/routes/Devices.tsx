@@ -17,6 +17,7 @@ import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
 import { SteadyList } from '../ui/SteadyList'
 import { Tabs } from '../ui/Tabs'
+import { Taken } from '../ui/Taken'
 import { notify } from '../ui/Toasts'
 import { BindFleet, FleetFacts } from './DeviceFleet'
 
@@ -91,22 +92,7 @@ function DeviceCard({ device }: { device: Device }) {
           <Held device={device} />
         </span>
       </p>
-      {device.blocked && (
-        <p className={styles.meta}>
-          blocked <Moment at={device.blocked.at} />
-          {device.blocked.by && (
-            <>
-              {' '}
-              by <Person person={device.blocked.by} />
-            </>
-          )}
-          {device.blocked.reason && (
-            <>
-              : <bdi>{device.blocked.reason}</bdi>
-            </>
-          )}
-        </p>
-      )}
+      {device.blocked && <Taken what="blocked" taken={device.blocked} />}
       {device.posture ? <Facts posture={device.posture} name={device.name} /> : <p>It has not said in what state it is.</p>}
       {device.fleet && <FleetFacts fleet={device.fleet} name={device.name} />}
       {!device.blocked && device.rules.length > 0 && <Rules device={device} />}

@@ -16,6 +16,7 @@ import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
 import { SteadyList } from '../ui/SteadyList'
 import { Tabs } from '../ui/Tabs'
+import { Taken } from '../ui/Taken'
 import { called } from '../words'
 import { ProposeDelete, ProposeGroups, ProposeRemoval, ProposeUnsuspend, Suspend } from './MemberActs'
 
@@ -120,22 +121,7 @@ function MemberCard({ member }: { member: Member }) {
             : 'not in the roster: asks, and approves nothing'}
         </span>
       </p>
-      {member.suspension && (
-        <p className={styles.meta}>
-          suspended <Moment at={member.suspension.at} />
-          {member.suspension.by && (
-            <>
-              {' '}
-              by <Person person={member.suspension.by} />
-            </>
-          )}
-          {member.suspension.reason && (
-            <>
-              : <bdi>{member.suspension.reason}</bdi>
-            </>
-          )}
-        </p>
-      )}
+      {member.suspension && <Taken what="suspended" taken={member.suspension} />}
       {member.passkeys.length > 0 && <PasskeyList member={member} />}
       <div className={styles.actions}>
         {may('groups') && (

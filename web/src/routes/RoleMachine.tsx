@@ -63,8 +63,8 @@ function Standing({ machines }: { machines: Machines }) {
         <p className={styles.wait}>
           <Mark shape="half" />
           <span>
-            <bdi>{anyOf(machines.devices.map(({ name }) => name))}</bdi> is enrolled, and has not said lately in what state it is: it
-            says so, and is judged, when you connect with <code>stint ssh</code>.
+            <bdi>{anyOf(machines.devices.map(({ name }) => name))}</bdi> is enrolled, and in what state it is was not heard lately: it
+            is asked, and judged, when you connect with <code>stint ssh</code>.
           </span>
         </p>
       )

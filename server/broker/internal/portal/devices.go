@@ -145,13 +145,10 @@ func toFleetHost(b *access.FleetBinding) *api.FleetHost {
 		DiskEncryption: b.Word.DiskEncryption, Failing: []string{},
 	}
 	for _, policy := range b.Word.Policies {
-		switch {
-		case policy.Passes == nil:
-			shown.Word.Failing = append(shown.Word.Failing, policy.Name+" (not answered yet)")
-		case !*policy.Passes:
-			shown.Word.Failing = append(shown.Word.Failing, policy.Name)
-		default:
+		if name, passed := policy.Passed(); passed {
 			shown.Word.Passing++
+		} else {
+			shown.Word.Failing = append(shown.Word.Failing, name)
 		}
 	}
 	return shown

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ func (k *kept[T]) get(ctx context.Context, now time.Time, fetch func(context.Con
 	if first {
 		func() {
 			defer close(answer.done)
-			answer.err = fmt.Errorf("fetching an answer for everybody broke off") // stays where fetch panics
+			answer.err = errors.New("fetching an answer for everybody broke off") // stays where fetch panics
 			answer.value, answer.err = fetch(context.WithoutCancel(ctx))
 		}()
 	}

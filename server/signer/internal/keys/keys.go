@@ -45,6 +45,9 @@ var (
 	ErrMissing = errors.New("the private key is not here")
 )
 
+// ProofText is what a key signs to show that it does. It means nothing else.
+const ProofText = "stint signer: this key signs\n"
+
 // Settings say where keys are kept.
 type Settings struct {
 	Directory  string // of the key files

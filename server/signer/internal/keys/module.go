@@ -158,7 +158,7 @@ func (m *module) keep(keeping func(public string) bool) error {
 // the two by their name: one that somebody put beside them under the same name, which
 // some tokens let anybody do, would hide that a key is to be kept.
 func signsAs(key crypto.Signer) bool {
-	digest := sha256.Sum256([]byte("stint signer: this key signs\n"))
+	digest := sha256.Sum256([]byte(ProofText))
 	signature, err := key.Sign(nil, digest[:], crypto.SHA256)
 	return err == nil && fits(key.Public(), digest[:], signature)
 }

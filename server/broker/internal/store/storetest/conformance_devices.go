@@ -73,3 +73,49 @@ func devices(t *testing.T, st *store.Store) {
 	_, err = next()
 	wantError(t, access.ErrNoRow, err)
 }
+
+func fleetBindings(t *testing.T, st *store.Store) {
+	bind := func(device string, host int64, asked time.Time) access.FleetBinding {
+		return access.FleetBinding{
+			Device: device, Host: host, UUID: "u", Serial: "s", By: evidencetest.Person("dana"), Bound: start, Said: start, Asked: asked,
+			Word: &policies.FleetHost{ID: host, UUID: "u", Serial: "s", Collected: start, Policies: []policies.FleetPolicy{{Name: "ünï", Passes: new(true)}}},
+		}
+	}
+	first, second, idle := bind("dev-1", 1, start.Add(time.Minute)), bind("dev-2", 2, start), bind("dev-3", 3, start)
+	second.Word, second.Trouble = nil, "gone"
+	write(t, st, func(tx access.Tx) error {
+		for _, b := range []access.FleetBinding{bind("dev-1", 9, start), first, second, idle} {
+			if err := tx.PutFleetBinding(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	same(t, "binding", first, read(t, st, func(r access.Reader) (access.FleetBinding, error) { return r.FleetBinding("dev-1") }))
+	same(t, "of the host", second, read(t, st, func(r access.Reader) (access.FleetBinding, error) { return r.FleetBindingOf(2) }))
+	wantError(t, access.ErrNoRow, st.Read(t.Context(), func(r access.Reader) error { _, err := r.FleetBindingOf(9); return err }))
+	if err := st.Write(t.Context(), func(tx access.Tx) error { return tx.PutFleetBinding(bind("dev-4", 1, start)) }); err == nil {
+		t.Error("one host is two devices")
+	}
+	// Devices of live sessions are due, the longest ago first.
+	write(t, st, func(tx access.Tx) error { return tx.AddRequest(sample(1)) })
+	for i, device := range []string{"dev-1", "dev-2", "dev-1", "", "dev-3"} {
+		session := access.Session{
+			ID: "session-0000000" + string(rune('a'+i)), Number: int64(i + 1), Request: sample(1).ID, Serial: 1, Person: evidencetest.Person("alice"),
+			Started: start, LeaseUntil: start, Device: device,
+		}
+		if device == "dev-3" {
+			session.Ended, session.EndReason = start, "completed"
+		}
+		write(t, st, func(tx access.Tx) error { return tx.AddSession(session) })
+	}
+	due := func(asked time.Time, limit int) []access.FleetBinding {
+		return read(t, st, func(r access.Reader) ([]access.FleetBinding, error) { return r.FleetDue(asked, limit) })
+	}
+	same(t, "none due", 0, len(due(start.Add(-1000), 5)))
+	same(t, "one due", []access.FleetBinding{second}, due(start, 5))
+	same(t, "both due", []access.FleetBinding{second, first}, due(start.Add(time.Hour), 5))
+	same(t, "a page", []access.FleetBinding{second}, due(start.Add(time.Hour), 1))
+	write(t, st, func(tx access.Tx) error { return tx.RemoveFleetBinding("dev-1") })
+	wantError(t, access.ErrNoRow, st.Read(t.Context(), func(r access.Reader) error { _, err := r.FleetBinding("dev-1"); return err }))
+}
