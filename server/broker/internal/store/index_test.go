@@ -29,7 +29,7 @@ func TestListsAreBackedByIndexes(t *testing.T) {
 		"SELECT * FROM audit_leaves WHERE number >= 7 ORDER BY number LIMIT 5",
 		"SELECT * FROM endings WHERE next > 0 AND next <= 9 ORDER BY next LIMIT 4",
 		"SELECT * FROM certificates WHERE request = 'r' ORDER BY issued, serial",
-		"SELECT * FROM certificates WHERE request = 'r' AND NOT withheld ORDER BY issued DESC LIMIT 1",
+		"SELECT * FROM certificates WHERE request = 'r' AND NOT withheld ORDER BY issued DESC, length(serial) DESC, serial DESC LIMIT 1",
 		"SELECT * FROM requests WHERE state IN ('approved','active') AND (number > 3 AND due > 0 AND ends > 5) ORDER BY number LIMIT 5",
 		"SELECT * FROM seals WHERE session = 's' AND sequence >= 4 ORDER BY sequence LIMIT 4",
 		"SELECT * FROM enrolments WHERE state IN ('a','b') ORDER BY number DESC LIMIT 5",

@@ -251,7 +251,7 @@ func (r *reader) Certificates(request string) ([]access.Certificate, error) {
 }
 
 func (r *reader) NewestCertificate(request string) (access.Certificate, error) {
-	return one(r.db.Where("request = ? AND NOT withheld", request).Order("issued DESC, serial DESC"), certificateRow.certificate)
+	return one(r.db.Where("request = ? AND NOT withheld", request).Order("issued DESC, length(serial) DESC, serial DESC"), certificateRow.certificate)
 }
 
 func (t *tx) AddCertificate(c access.Certificate) error {
