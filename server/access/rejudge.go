@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"stint/policies"
@@ -27,6 +28,7 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 	// started by the policy before.
 	live := true
 	query := SessionQuery{Live: &live, Limit: runBatch}
+	var failed error
 	for {
 		var sessions []Session
 		err := s.write(ctx, func(c *change) (err error) {
@@ -37,15 +39,19 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 		for _, session := range sessions {
-			if err := s.rejudgeSession(ctx, session); err != nil {
-				return 0, err
+			// One that cannot be judged keeps none behind it waiting.
+			if err := s.rejudgeSession(ctx, session); err != nil && failed == nil {
+				failed = fmt.Errorf("judging the session %s by a new policy: %w", session.ID, err)
 			}
 			query.After = &SessionPlace{Live: true, Number: session.Number}
 		}
-		if len(sessions) < runBatch {
-			s.judgedBy = policy
-			return longestRest, nil
+		if len(sessions) == runBatch {
+			continue
 		}
+		if failed == nil {
+			s.judgedBy = policy
+		}
+		return longestRest, failed
 	}
 }
 
