@@ -28,6 +28,7 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 	// started by the policy before.
 	live := true
 	query := SessionQuery{Live: &live, Limit: runBatch}
+	before := s.fleetTrouble.Load()
 	var failed error
 	for {
 		var sessions []Session
@@ -40,7 +41,7 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 		}
 		for _, session := range sessions {
 			// One that cannot be judged keeps none behind it waiting.
-			if err := s.rejudgeSession(ctx, session); err != nil && failed == nil {
+			if err := s.rejudgeSession(ctx, session, before); err != nil && failed == nil {
 				failed = fmt.Errorf("judging the session %s by a new policy: %w", session.ID, err)
 			}
 			query.After = &SessionPlace{Live: true, Number: session.Number}
@@ -56,8 +57,9 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 }
 
 // rejudgeSession judges one session. Where Fleet's last word would end it, Fleet is asked
-// first: nobody may have asked of late, since no role wanted to know.
-func (s *Service) rejudgeSession(ctx context.Context, session Session) error {
+// first: nobody may have asked of late, since no role wanted to know. Once it has not
+// answered, it is asked no more: the other sessions would wait in vain.
+func (s *Service) rejudgeSession(ctx context.Context, session Session, before *fleetTrouble) error {
 	var ask bool
 	err := s.read(ctx, func(r Reader, m moment) error {
 		reasons, _, err := m.judgeDevice(r, session.Role, session.Device)
@@ -68,7 +70,7 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session) error {
 	if err != nil {
 		return err
 	}
-	if ask && s.FleetTrouble() == "" {
+	if trouble := s.fleetTrouble.Load(); ask && (trouble == nil || trouble == before) {
 		if err := s.askFleet(ctx, session.Device, fleetPause); err != nil {
 			return err
 		}
