@@ -106,3 +106,19 @@ func policyAsksOther(t *testing.T, h *House) {
 	same(t, "verdict", "", h.told(t, first))
 	same(t, "notices", 0, len(h.Notices.All()))
 }
+
+// A signer that has begun anew knows none of the devices from before; until it was heard,
+// nothing can be said of them.
+func deviceForgotten(t *testing.T, h *House) {
+	ctx := t.Context()
+	h.demand(t, "", "{required: true}")
+	v := h.Approved(t)
+	certificate := h.activateFrom(t, v, h.laptop(t, "dev-1"))
+	h.Signer.ChangeTrust(func(trust *evidence.Trust) { trust.Devices = nil })
+	_, err := h.StartSession(ctx, Start(v, certificate, first))
+	wantRefusal(t, err, "does not know this device; enrol it anew")
+	// A role that asks for none takes it, as it takes no device.
+	h.demand(t, "", "")
+	_, err = h.StartSession(ctx, Start(v, certificate, first))
+	wantError(t, nil, err)
+}
