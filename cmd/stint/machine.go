@@ -243,6 +243,14 @@ func ready(ctx context.Context, e *environment, who *account.Account, client *ap
 	return m, nil
 }
 
+// device is the machine's id; empty for none.
+func (m *machine) device() string {
+	if m == nil {
+		return ""
+	}
+	return m.id
+}
+
 // proof is what activates a grant from this machine; nil for none.
 func (m *machine) proof(e *environment) *openssh.Device {
 	if m == nil {

@@ -85,7 +85,7 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 		return credential, err
 	}
 	socket := os.Getenv("SSH_AUTH_SOCK")
-	credential, held, err := credentialFor(ctx, e, socket, grant, believed.UserCA, certify, renew)
+	credential, held, err := credentialFor(ctx, e, socket, grant, machine.device(), believed.UserCA, certify, renew)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func connect(e *environment, dir string, credential openssh.Credential, proxies 
 // credentialFor has the person's ssh-agent hold a key for the grant: the one that
 // it holds already, with a certificate that takes the place of a void one, or a new one.
 // It is not held where no agent runs, or none that answers and takes the key.
-func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, authorities []string, certify func() (openssh.Credential, error), renew func(void *ssh.Certificate) (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
+func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, device string, authorities []string, certify func() (openssh.Credential, error), renew func(void *ssh.Certificate) (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
 	connection, err := dialAgent(ctx, socket)
 	if err != nil {
 		credential, err = certify()
@@ -137,7 +137,7 @@ func credentialFor(ctx context.Context, e *environment, socket string, grant api
 	// Each answer has its time: one that comes late would be taken for the next.
 	var certificate, void *ssh.Certificate
 	if err = connection.SetDeadline(time.Now().Add(agentPatience)); err == nil {
-		certificate, void, err = openssh.Held(keys, grant.ID, grant.Login, grant.Target, authorities, e.now())
+		certificate, void, err = openssh.Held(keys, grant.ID, grant.Login, grant.Target, device, authorities, e.now())
 	}
 	if err != nil {
 		unlock() // with an agent that does not answer, there is nothing to share
@@ -316,7 +316,7 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 		return "", err
 	}
 	defer connection.Close()
-	certificate, void, err := openssh.Held(keys, grant.ID, grant.Login, grant.Target, trust.UserCA, e.now())
+	certificate, void, err := openssh.Held(keys, grant.ID, grant.Login, grant.Target, machine.device(), trust.UserCA, e.now())
 	if err != nil {
 		return "", err
 	}

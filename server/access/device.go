@@ -151,18 +151,9 @@ func (c *change) judgeSessions(device evidence.EnrolledDevice) error {
 	}
 	for _, session := range sessions {
 		reasons, until := c.judge(session.Role, device.ID, of)
-		if against := policies.Objections(reasons); against != "" {
-			if err := c.hangUpFor(session, device.Name, against); err != nil {
-				return err
-			}
-			continue
+		if err := c.heedDevice(session, device.Name, reasons, until); err != nil {
+			return err
 		}
-		if !until.Equal(session.DeviceDue) {
-			if err := c.SetDeviceDue(session.ID, until); err != nil {
-				return err
-			}
-		}
-		c.wake = true
 	}
 	return nil
 }
@@ -180,9 +171,13 @@ func (c *change) hangUpFor(session Session, device, why string) error {
 		return err
 	}
 	c.notices = append(c.notices, Notice{Session: session.ID, Reason: deviceFailed, At: c.now})
+	of := "the device " + device
+	if session.Device == "" {
+		of = "its machine"
+	}
 	_, err = c.record(AuditEvent{
 		Kind: EventSessionKilled, Request: session.Request, Session: session.ID,
-		Text: fmt.Sprintf("%s's session as %s on %s was ended because of the device %s: %s", session.Person.Name, session.Login, session.Target, device, why),
+		Text: fmt.Sprintf("%s's session as %s on %s was ended because of %s: %s", session.Person.Name, session.Login, session.Target, of, why),
 	}, takenData{Reason: why})
 	return err
 }

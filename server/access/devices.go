@@ -102,8 +102,11 @@ func lastPosture(r DeviceReader, device string) (*evidence.Posture, error) {
 	return evidence.DecodeAs[*evidence.Posture](row.Said.Statement)
 }
 
-// deviceBlocked is the rule of the reason that a block gives.
-const deviceBlocked = "blocked"
+// The rules of the reasons that a block gives, and a device that the signer does not know.
+const (
+	deviceBlocked = "blocked"
+	deviceUnknown = "unknown"
+)
 
 // standing is what a device is judged by, beside what the signer knows of it.
 type standing struct {
@@ -140,22 +143,27 @@ func (m moment) judgeDevice(r Reader, role, device string) (reasons []policies.R
 
 // judge is judgeDevice by what was read.
 func (m moment) judge(role, device string, of standing) (reasons []policies.Reason, until time.Time) {
-	known, _ := m.trust.Devices.Find(device)
+	known, enrolled := m.trust.Devices.Find(device)
 	// 1. A block holds whatever the role asks.
 	if of.block != nil {
 		return []policies.Reason{{Rule: deviceBlocked, Text: "The device " + known.Name + " was blocked; speak with an administrator."}}, until
 	}
-	// 2. The rule, by what the device last said.
+	// 2. A device that is none of the signer's does for no role that asks for one.
+	rule, _ := m.policy.Role(role)
+	if m.heard && !enrolled && rule.Device.Required {
+		return []policies.Reason{{Rule: deviceUnknown, Text: "The signer does not know this device; enrol it anew with `stint device enroll --replace`."}}, until
+	}
+	// 3. The rule, by what the device last said.
 	judged := known.Facts()
 	judged.ID = device
-	if rule, _ := m.policy.Role(role); of.posture != nil {
+	if of.posture != nil {
 		judged.Posture = of.posture.Facts()
 		if rule.Device.Posture != nil {
 			until = of.posture.Issued.Add(rule.Device.Posture.Period)
 		}
 	}
 	reasons = m.policy.JudgeDevice(role, judged, m.now)
-	// 3. The rule, by what Fleet last said of it.
+	// 4. The rule, by what Fleet last said of it.
 	byFleet, fleetUntil := m.judgeFleet(role, of.fleet)
 	if until.IsZero() || !fleetUntil.IsZero() && fleetUntil.Before(until) {
 		until = fleetUntil

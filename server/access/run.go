@@ -22,9 +22,9 @@ const (
 
 // Run keeps the store up to date until ctx is done: it writes down what time has
 // ended, brings endings to the signer with back-off, has what is live issued once
-// more after a key was withdrawn, asks Fleet about devices in use, and gives up
-// sessions whose proxy has gone silent. Access never depends on it. Run it once a
-// process, and wait for it to return.
+// more after a key was withdrawn, judges live sessions by a new policy, asks Fleet
+// about devices in use, and gives up sessions whose proxy has gone silent. Access
+// never depends on it. Run it once a process, and wait for it to return.
 func (s *Service) Run(ctx context.Context) {
 	// Loops of their own, so that a signer or a Fleet server that does not answer
 	// delays no expiry, and what gives no ending.
@@ -34,6 +34,7 @@ func (s *Service) Run(ctx context.Context) {
 	group.Go(func() { s.loop(ctx, delivering, s.deliver) })
 	group.Go(func() { s.loop(ctx, sweeping, s.sweep) })
 	group.Go(func() { s.loop(ctx, nil, s.reissue) })
+	group.Go(func() { s.loop(ctx, nil, s.rejudge) })
 	if s.config.Fleet != nil {
 		group.Go(func() { s.loop(ctx, nil, s.askDue) })
 	}

@@ -55,6 +55,9 @@ type Service struct {
 	alarmed time.Time
 	// fleetTrouble is nil while Fleet answers.
 	fleetTrouble atomic.Pointer[fleetTrouble]
+	// judgedBy is the policy by which rejudge, whose alone it is, judged every live
+	// session.
+	judgedBy string
 
 	reissuing reissuing
 }
@@ -86,10 +89,11 @@ func (s *Service) look(ctx context.Context, r AuditReader) (moment, error) {
 	if err != nil {
 		return moment{}, err
 	}
-	m := moment{instant: s.floor.read(s.config.Clock.Now(), last), policy: s.config.Policy(), fleet: s.config.Fleet != nil}
+	m := moment{instant: s.floor.read(s.config.Clock.Now(), last), fleet: s.config.Fleet != nil}
 	if trust, err := s.config.Signer.Trust(ctx); err == nil {
 		m.trust, m.heard = trust, true
 	}
+	m.policy = s.config.Policy() // the signer's, if it was heard before
 	return m, nil
 }
 

@@ -141,8 +141,18 @@ func (c TPMCertified) shape() error {
 	if err != nil {
 		return err
 	}
-	if statement.AttestedCertifyInfo == nil && statement.AttestedCreationInfo == nil {
+	var named *tpm2.HashValue
+	switch {
+	case statement.AttestedCertifyInfo != nil:
+		named = statement.AttestedCertifyInfo.Name.Digest
+	case statement.AttestedCreationInfo != nil:
+		named = statement.AttestedCreationInfo.Name.Digest
+	default:
 		return errors.New("its statement states something else")
+	}
+	// The library compares the digest alone.
+	if named == nil || named.Alg != public.NameAlg {
+		return errors.New("its statement names it by another algorithm")
 	}
 	if again, err := statement.Encode(); err != nil || !bytes.Equal(again, c.Statement) {
 		return errors.New("its statement is spelled in another way")
@@ -245,10 +255,12 @@ var (
 	endorsementUsage = asn1.ObjectIdentifier{2, 23, 133, 8, 1}
 )
 
-// MakerRoot finds the first root (see policies.RootDigest) of the makers in the policy
-// to which the certificate of the endorsement key leads, at a moment; empty where it
-// leads to none, or there is no certificate. The maker's other certificates, for
-// something else than endorsement keys, say nothing about TPMs. An error is a *Failure.
+// MakerRoot finds the root (see policies.RootDigest) of the makers in the policy that
+// signed the certificate of the endorsement key and is valid with it at a moment; empty
+// where none did, or there is no certificate. One that answers for what signed it is not
+// it: striking an authority whose key was stolen must refuse whatever that signed, also
+// where a root above it stays. The maker's other certificates, for something else than
+// endorsement keys, say nothing about TPMs. An error is a *Failure.
 func (v VerifiedTPM) MakerRoot(policy *policies.Bundle, now time.Time) (root string, err error) {
 	if v.certificate == nil || v.certificate.IsCA || !slices.ContainsFunc(v.certificate.UnknownExtKeyUsage, endorsementUsage.Equal) {
 		return "", nil
@@ -263,8 +275,7 @@ func (v VerifiedTPM) MakerRoot(policy *policies.Bundle, now time.Time) (root str
 			return "", fail("root", "the policy's root certificates of TPMs cannot be read")
 		}
 		for _, root := range roots {
-			// The others are what may stand between: authorities under a root.
-			if leadsTo(&leaf, roots, []*x509.Certificate{root}, now) {
+			if leadsTo(&leaf, nil, []*x509.Certificate{root}, now) {
 				return policies.RootDigest(root), nil
 			}
 		}

@@ -36,7 +36,9 @@ type TPM struct {
 	// of device keys.
 	Attestation, Key tpm2.KeyProp
 	// Magic stands in front of what it states.
-	Magic       uint32
+	Magic uint32
+	// Names is the algorithm that it says to have made the names with which it states keys.
+	Names       tpm2.Algorithm
 	Certificate []byte // see TPMMaker.Certify; nil for none
 
 	endorsement *rsa.PrivateKey
@@ -63,7 +65,7 @@ func NewTPM(t testing.TB, number int) *TPM {
 	check(t, err)
 	inTPM := tpm2.FlagFixedTPM | tpm2.FlagFixedParent | tpm2.FlagSensitiveDataOrigin | tpm2.FlagUserWithAuth | tpm2.FlagSign
 	return &TPM{
-		Attestation: inTPM | tpm2.FlagRestricted, Key: inTPM, Magic: 0xff544347,
+		Attestation: inTPM | tpm2.FlagRestricted, Key: inTPM, Magic: 0xff544347, Names: tpm2.AlgSHA256,
 		endorsement: keys[number], attestation: attestation,
 	}
 }
@@ -111,8 +113,10 @@ func public(t testing.TB, key *ecdsa.PublicKey, properties tpm2.KeyProp) (encode
 // states signs a statement about a key with the attestation key.
 func (p *TPM) states(t testing.TB, public []byte, kind tpmutil.Tag, name, more []byte) evidence.TPMCertified {
 	t.Helper()
+	named, err := tpmutil.Pack(p.Names, tpmutil.RawBytes(name[2:]))
+	check(t, err)
 	statement, err := tpmutil.Pack(p.Magic, kind, tpmutil.U16Bytes("\x00\x0bsigner-of-32-bytes-signer-of-32-"), tpmutil.U16Bytes{},
-		tpm2.ClockInfo{Clock: 1, ResetCount: 1, Safe: 1}, uint64(1), tpmutil.U16Bytes(name), tpmutil.U16Bytes(more))
+		tpm2.ClockInfo{Clock: 1, ResetCount: 1, Safe: 1}, uint64(1), tpmutil.U16Bytes(named), tpmutil.U16Bytes(more))
 	check(t, err)
 	sum := sha256.Sum256(statement)
 	r, s, err := ecdsa.Sign(rand.Reader, p.attestation, sum[:])

@@ -95,6 +95,7 @@ type Credential struct {
 	Request     string
 	Login       string
 	Target      string
+	Device      string // that activated it; empty for none, and where an agent has it
 	Ends        time.Time
 }
 
@@ -193,7 +194,7 @@ func Activate(ctx context.Context, who *account.Account, client *api.Client, gra
 	}
 	return Credential{
 		Key: private, Certificate: certificate, Request: id, Login: asked.Ask.Login, Target: asked.Ask.Target,
-		Ends: answer.Ends,
+		Device: activation.Device, Ends: answer.Ends,
 	}, nil
 }
 

@@ -17,8 +17,18 @@ import (
 	"stint/cmd/stint/internal/account"
 )
 
-// comment marks an agent's key as ours.
-func comment(login, target string) string { return "stint " + login + "@" + target }
+// comment marks an agent's key as ours, and as the device's that activated it.
+func comment(login, target, device string) string {
+	return strings.TrimSuffix("stint "+login+"@"+target+" "+device, " ")
+}
+
+// ours tells whether a comment marks a key as ours for a login and target, and gives the
+// device that activated it; empty for none.
+func ours(text, login, target string) (device string, ok bool) {
+	rest, ok := strings.CutPrefix(text, comment(login, target, ""))
+	device, spaced := strings.CutPrefix(rest, " ")
+	return device, ok && (spaced || rest == "")
+}
 
 // Add puts a credential into an agent until the grant ends, in place of what the
 // agent held for the same login and target.
@@ -34,7 +44,7 @@ func Add(agent sshagent.ExtendedAgent, c Credential, now time.Time) error {
 	// the certificate and asks the agent to sign with the plain key.
 	for _, certificate := range []*ssh.Certificate{nil, c.Certificate} {
 		err := agent.Add(sshagent.AddedKey{
-			PrivateKey: c.Key, Certificate: certificate, Comment: comment(c.Login, c.Target),
+			PrivateKey: c.Key, Certificate: certificate, Comment: comment(c.Login, c.Target, c.Device),
 			LifetimeSecs: uint32(left/time.Second) + 1, // rounded up: the certificate itself is exact
 		})
 		if err != nil {
@@ -54,7 +64,8 @@ func removeOld(agent sshagent.ExtendedAgent, c Credential) error {
 	}
 	old := map[string]bool{} // public keys
 	for _, key := range keys {
-		if certificate := certificateOf(key); key.Comment == comment(c.Login, c.Target) && certificate != nil &&
+		_, is := ours(key.Comment, c.Login, c.Target)
+		if certificate := certificateOf(key); is && certificate != nil &&
 			bytes.Equal(certificate.SignatureKey.Marshal(), c.Certificate.SignatureKey.Marshal()) {
 			old[string(certificate.Key.Marshal())] = true
 		}
@@ -85,10 +96,11 @@ func certificateOf(key *sshagent.Key) *ssh.Certificate {
 
 // Held returns the certificate that an agent holds for this grant and that is
 // still good, under one of the authorities that proxies accept, or nil: a second ssh
-// needs no second certificate. Where there is none, void is one whose authority was
+// needs no second certificate. A device, if one is named, wants what it activated itself:
+// what another did, or none, the role may not take. Where there is none, void is one whose authority was
 // withdrawn, if there is one: see Renew. An error says that the agent does not answer.
-func Held(agent sshagent.ExtendedAgent, request, login, target string, authorities []string, now time.Time) (good, void *ssh.Certificate, err error) {
-	all, err := Certificates(agent, Destination{Login: login, Target: target}, now)
+func Held(agent sshagent.ExtendedAgent, request, login, target, device string, authorities []string, now time.Time) (good, void *ssh.Certificate, err error) {
+	all, err := certificates(agent, Destination{Login: login, Target: target}, device, now)
 	for _, certificate := range all {
 		switch {
 		case certificate.KeyId != request:
@@ -104,6 +116,11 @@ func Held(agent sshagent.ExtendedAgent, request, login, target string, authoriti
 // Certificates are what an agent holds for a destination and what has not ended, the one
 // that ends last first. An error says that the agent does not answer.
 func Certificates(agent sshagent.ExtendedAgent, to Destination, now time.Time) ([]*ssh.Certificate, error) {
+	return certificates(agent, to, "", now)
+}
+
+// certificates are those that a device activated, or any where none is named.
+func certificates(agent sshagent.ExtendedAgent, to Destination, device string, now time.Time) ([]*ssh.Certificate, error) {
 	keys, err := agent.List()
 	if err != nil {
 		return nil, fmt.Errorf("asking the SSH agent for its keys: %w", err)
@@ -115,7 +132,10 @@ func Certificates(agent sshagent.ExtendedAgent, to Destination, now time.Time) (
 			continue
 		}
 		given, err := ParseDestination(certificate.ValidPrincipals[0])
-		if err == nil && key.Comment == comment(given.Login, given.Target) && given.Target == to.Target && (to.Login == "" || given.Login == to.Login) {
+		if err != nil || given.Target != to.Target || to.Login != "" && given.Login != to.Login {
+			continue
+		}
+		if by, ok := ours(key.Comment, given.Login, given.Target); ok && (device == "" || device == by) {
 			all = append(all, certificate)
 		}
 	}

@@ -133,7 +133,7 @@ func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	now := time.Now()
 	authorities := []string{seed(1).authority()}
 	held := func(request string, now time.Time) bool {
-		certificate, void, err := Held(agent, request, "demo", "db1", authorities, now)
+		certificate, void, err := Held(agent, request, "demo", "db1", "", authorities, now)
 		if err != nil || certificate != nil && void != nil {
 			t.Fatal(void, err)
 		}
@@ -168,11 +168,45 @@ func TestAnAgentHoldsOneKeyAGrant(t *testing.T) {
 	if authorities = []string{seed(3).authority()}; held("req-1", now) {
 		t.Fatal("a certificate under an authority that counts no longer is held")
 	}
-	if _, void, err := Held(agent, "req-1", "demo", "db1", authorities, now); err != nil || void == nil || void.KeyId != "req-1" {
+	if _, void, err := Held(agent, "req-1", "demo", "db1", "", authorities, now); err != nil || void == nil || void.KeyId != "req-1" {
 		t.Fatalf("what could take its place is not found: %v, %v", void, err)
 	}
 	if err := Add(agent, credential(t, now.Add(-time.Second)), now); err == nil {
 		t.Fatal("an ended grant was added")
+	}
+}
+
+// A certificate stands on the device that activated it: another one, or none, may not do
+// for the role any more, and would be refused again and again.
+func TestHeldIsThisDevices(t *testing.T) {
+	t.Parallel()
+	agent := sshagent.NewKeyring().(sshagent.ExtendedAgent)
+	now := time.Now()
+	held := func(device string) bool {
+		certificate, _, err := Held(agent, "req-1", "demo", "db1", device, []string{seed(1).authority()}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return certificate != nil
+	}
+	for _, device := range []string{"", "dev-1", "dev-2", ""} {
+		c := credential(t, now.Add(time.Hour))
+		c.Device = device
+		if err := Add(agent, c, now); err != nil {
+			t.Fatal(err)
+		}
+		if keys, err := agent.List(); err != nil || len(keys) != 2 {
+			t.Fatalf("the agent holds %d keys, %v", len(keys), err)
+		}
+		for _, asking := range []string{"dev-1", "dev-2", "dev"} {
+			if held(asking) != (asking == device) {
+				t.Errorf("activated by %q: %q is told %v", device, asking, held(asking))
+			}
+		}
+		// Where this machine has no device, what is held is as good as anything.
+		if !held("") {
+			t.Errorf("activated by %q, and nothing is held", device)
+		}
 	}
 }
 

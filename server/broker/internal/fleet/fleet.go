@@ -7,6 +7,7 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -191,6 +192,37 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) ([]byte
 	return data, nil
 }
 
+// answers are what a machine answered to policies, at most maxPolicy.
+type answers []struct {
+	Name     string `json:"name"`
+	Critical bool   `json:"critical"`
+	Response string `json:"response"`
+}
+
+var errPolicies = errors.New("it names too many policies")
+
+// UnmarshalJSON counts while it reads: a policy takes many times the memory of the three
+// bytes that it can be written in.
+func (a *answers) UnmarshalJSON(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	switch open, err := decoder.Token(); {
+	case err != nil || open == nil: // null: none
+		return err
+	case open != json.Delim('['):
+		return errors.New("no list")
+	}
+	for decoder.More() {
+		if len(*a) == maxPolicy {
+			return errPolicies
+		}
+		*a = append(*a, answers{{}}...)
+		if err := decoder.Decode(&(*a)[len(*a)-1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // parseHost reads the answer about a host. Members that are not ours to know are
 // let be: Fleet adds some with each version.
 func parseHost(data []byte) (policies.FleetHost, error) {
@@ -207,15 +239,13 @@ func parseHost(data []byte) (policies.FleetHost, error) {
 			Collected      time.Time `json:"detail_updated_at"`
 			Judged         time.Time `json:"policy_updated_at"`
 			DiskEncryption *bool     `json:"disk_encryption_enabled"`
-			Policies       []struct {
-				Name     string `json:"name"`
-				Critical bool   `json:"critical"`
-				Response string `json:"response"`
-			} `json:"policies"`
+			Policies       answers   `json:"policies"`
 		} `json:"host"`
 	}
 	decoder := json.NewDecoder(strings.NewReader(string(data)))
-	if err := decoder.Decode(&answer); err != nil {
+	if err := decoder.Decode(&answer); errors.Is(err, errPolicies) {
+		return policies.FleetHost{}, fmt.Errorf("%w: %w", ErrUnclear, err)
+	} else if err != nil {
 		return unclear("it is not JSON of that kind")
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
@@ -225,8 +255,8 @@ func parseHost(data []byte) (policies.FleetHost, error) {
 	if h == nil || h.ID <= 0 || h.UUID == "" && h.Serial == "" {
 		return unclear("it names no machine")
 	}
-	if len(h.Policies) > maxPolicy {
-		return unclear("it names too many policies")
+	if h.Collected.UTC().Year() > 9999 || h.Judged.UTC().Year() > 9999 {
+		return unclear("it has a time that cannot be written")
 	}
 	host := policies.FleetHost{
 		ID: h.ID, Name: h.Name, UUID: h.UUID, Serial: h.Serial, System: h.System,

@@ -159,6 +159,7 @@ func TestAnswersAreToldApart(t *testing.T) {
 		"a text too long":       {200, strings.Replace(host, "Firewall enabled", strings.Repeat("x", maxText+1), 1), ErrUnclear},
 		"a time that is none":   {200, strings.Replace(host, "2026-11-22T21:09:12Z", "yesterday", 1), ErrUnclear},
 		"an answer without end": {200, `{"host": {"uuid": "` + strings.Repeat("x", maxAnswer), ErrUnclear},
+		"a time without a year": {200, strings.Replace(host, "2026-11-22T21:09:12Z", "9999-12-31T23:59:59-23:59", 1), ErrUnclear},
 		"too many policies":     {200, strings.Replace(host, `"policies": [`, `"policies": [`+strings.Repeat("{},", maxPolicy), 1), ErrUnclear},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -175,6 +176,30 @@ func TestAnswersAreToldApart(t *testing.T) {
 				t.Errorf("people read %q", shown.Message)
 			}
 		})
+	}
+}
+
+// An answer may be short, and hold more policies than there is memory for: reading ends
+// with the first that is too many, so that nothing behind it matters.
+func TestPoliciesAreCountedWhileTheyAreRead(t *testing.T) {
+	t.Parallel()
+	_, err := parseHost([]byte(`{"host": {"id": 33, "uuid": "u", "policies": [` + strings.Repeat("{},", maxPolicy+1) + `{"name": 7}]}}`))
+	if !errors.Is(err, errPolicies) {
+		t.Errorf("%v", err)
+	}
+	host, err := parseHost([]byte(`{"host": {"id": 33, "uuid": "u", "policies": [` + strings.Repeat("{},", maxPolicy-1) + `{}]}}`))
+	if err != nil || len(host.Policies) != maxPolicy {
+		t.Errorf("%d policies, %v", len(host.Policies), err)
+	}
+	for _, none := range []string{"null", "[]"} {
+		if host, err := parseHost([]byte(`{"host": {"id": 33, "uuid": "u", "policies": ` + none + `}}`)); err != nil || len(host.Policies) != 0 {
+			t.Errorf("%s: %v, %v", none, host.Policies, err)
+		}
+	}
+	for _, other := range []string{"{}", "7", `"all"`, "[7]", "[[]]", `{"0": {}}`} {
+		if _, err := parseHost([]byte(`{"host": {"id": 33, "uuid": "u", "policies": ` + other + `}}`)); !errors.Is(err, ErrUnclear) {
+			t.Errorf("%s: %v", other, err)
+		}
 	}
 }
 

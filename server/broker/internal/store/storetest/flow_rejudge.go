@@ -1,0 +1,124 @@
+package storetest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"stint/server/access"
+	"stint/server/evidence"
+	"stint/server/evidence/evidencetest"
+)
+
+// demand makes Alice's role ask for a device as the rule says; an empty rule asks for
+// none. Makers of TPMs go with it.
+func (h *House) demand(t testing.TB, makers, rule string) {
+	t.Helper()
+	if rule != "" {
+		rule = "device: " + rule + "\n"
+	}
+	text := strings.NewReplacer("quorum: 1\n", "quorum: 1\n"+makers, "reason: required\n", "reason: required\n"+rule).Replace(evidencetest.Policy)
+	h.SetPolicy(t, text)
+	h.Signer.ChangeTrust(func(trust *evidence.Trust) { *trust = trust.WithPolicy(h.Policy()) })
+}
+
+// moving moves the clock on, with a proxy that renews a session, until something is so.
+func (h *House) moving(t *testing.T, session, what string, is func(access.Session) bool) {
+	t.Helper()
+	h.Eventually(t, what, func() bool {
+		h.Clock.Move(time.Second)
+		h.told(t, session)
+		return is(read(t, h.Store, func(r access.Reader) (access.Session, error) { return r.Session(session) }))
+	})
+}
+
+// A policy that asks for more is not put off until a device says something again, which
+// may be never.
+func policyAsksMore(t *testing.T, h *House) {
+	ctx := t.Context()
+	d := h.laptop(t, "dev-1")
+	maker := evidencetest.NewTPMMaker(t, h.World.Now)
+	defer h.Running(t)()
+	for i, c := range []struct {
+		device     bool
+		rule, want string
+	}{
+		{false, "{required: true}", "was ended because of its machine: production-shell is used from an enrolled device only"},
+		{true, "{required: true, posture: {}}", "was ended because of the device Alice's laptop: This machine did not say in what state it is"},
+		{true, "{required: true, fleet: {policies: all}}", "Fleet says nothing of this machine"},
+		{true, "{required: true, held: tpm}", "this machine's is in a file"},
+	} {
+		h.demand(t, "", "")
+		v := h.Approved(t)
+		var certificate access.Certificate
+		var err error
+		if c.device {
+			certificate, err = h.tryActivate(t, v, d)
+		} else {
+			activation, login := h.Activation(t, v)
+			certificate, err = h.Activate(ctx, h.World.Alice, v.ID, activation, login, nil)
+		}
+		wantError(t, nil, err)
+		id := another[:len(another)-1] + string(rune('a'+i))
+		_, err = h.StartSession(ctx, Start(v, certificate, id))
+		wantError(t, nil, err)
+		h.demand(t, maker.YAML("Acme"), c.rule)
+		h.moving(t, id, "the session is told to end", func(s access.Session) bool { return s.KillReason != "" })
+		same(t, "verdict", "device", h.told(t, id))
+		same(t, "grant", access.Active, h.stored(t, v.ID).State)
+		view, err := h.Request(ctx, h.World.Alice, v.ID)
+		wantError(t, nil, err)
+		if last := view.Timeline[len(view.Timeline)-1]; !strings.Contains(last.Event.Text, c.want) {
+			t.Errorf("%s: the timeline ends with %q", c.rule, last.Event.Text)
+		}
+	}
+}
+
+// A session whose machine does what the new policy asks goes on, for as long as that
+// allows; Fleet is asked before its word of long ago is held against anybody.
+func policyAsksOther(t *testing.T, h *House) {
+	ctx := t.Context()
+	h.demandFleet(t)
+	d := h.bound(t)
+	h.demand(t, "", "")
+	h.Clock.Move(3 * time.Hour)
+	// That it was away a while ago is no reason not to ask.
+	h.Fleet.SetDown(true)
+	_, err := h.BindFleet(ctx, h.World.Carol.Person, "dev-1", "SERIAL-1")
+	wantCode(t, access.CodeFleetUnavailable, err)
+	h.Fleet.SetDown(false)
+	v := h.Approved(t)
+	certificate := h.activateFrom(t, v, d)
+	_, err = h.StartSession(ctx, Start(v, certificate, first))
+	wantError(t, nil, err)
+	defer h.Running(t)()
+	host := h.host(1)
+	h.Fleet.Say(host)
+	due := func(rule, what string, at time.Time) {
+		t.Helper()
+		h.demand(t, "", rule)
+		h.moving(t, first, what, func(s access.Session) bool { return s.DeviceDue.Equal(at) })
+	}
+	began := h.Clock.Now().Truncate(time.Second)
+	due("{required: true, posture: {period: 10m}}", "its own word counts", began.Add(10*time.Minute))
+	due("{required: true, fleet: {period: 1h, policies: all}}", "Fleet's word counts", host.Collected.Truncate(time.Microsecond).Add(time.Hour))
+	due("", "nothing is asked", time.Time{})
+	same(t, "verdict", "", h.told(t, first))
+	same(t, "notices", 0, len(h.Notices.All()))
+}
+
+// A signer that has begun anew knows none of the devices from before; until it was heard,
+// nothing can be said of them.
+func deviceForgotten(t *testing.T, h *House) {
+	ctx := t.Context()
+	h.demand(t, "", "{required: true}")
+	v := h.Approved(t)
+	certificate := h.activateFrom(t, v, h.laptop(t, "dev-1"))
+	h.Signer.ChangeTrust(func(trust *evidence.Trust) { trust.Devices = nil })
+	_, err := h.StartSession(ctx, Start(v, certificate, first))
+	wantRefusal(t, err, "does not know this device; enrol it anew")
+	// A role that asks for none takes it, as it takes no device.
+	h.demand(t, "", "")
+	_, err = h.StartSession(ctx, Start(v, certificate, first))
+	wantError(t, nil, err)
+}
