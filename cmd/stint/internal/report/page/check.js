@@ -124,6 +124,7 @@ class Examination {
     if (session.reissues) {
       await this.check(`reissue-${index}`, `${of}it stands in the place of one whose key was withdrawn`, () => {
         bundle = this.replaced({ index, entry, beliefs }).bundle;
+        if (this.agreements.at(-2).text !== bundle.request) throw new Refused("the revision of that one had been replaced");
         return `number ${session.reissues}`;
       });
       if (!bundle) return;
@@ -143,9 +144,9 @@ class Examination {
       if (!(await isSignedByLoginKey(activation, login.login_key))) throw new Refused("the login key did not sign it");
     });
     const { activation } = agreement;
-    if (activation && (activation.device !== "none" || activation.posture !== "none" || session.bundle.device)) {
+    if (activation && (activation.device !== "none" || activation.posture !== "none" || bundle.device)) {
       await this.check(`device-${index}`, `${of}the requester\u2019s own device asked for it`, () =>
-        checkActivatedDevice(session.bundle, activation, request.requester, beliefs));
+        checkActivatedDevice(bundle, activation, request.requester, beliefs));
     }
     await this.check(`entry-${index}`, `${of}the ledger\u2019s entry says what was agreed`, () => {
       const same = session.request === request.request && identity(session.requester) === request.requester &&
