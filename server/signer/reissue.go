@@ -30,7 +30,7 @@ func (s *signer) reissue(ctx context.Context, in wire.ReissueRequest) (wire.Sess
 	if session == nil {
 		return none, unknown
 	}
-	if !s.sessions.allow(session.Request, s.book.clock()) {
+	if !s.again.allow(session.Request, s.book.clock()) {
 		return none, refuse(http.StatusTooManyRequests, "rate-limited", "Too many certificates were asked for under this request. Wait a minute.")
 	}
 	// 2 to 4. Verify, decide, and stage the entry.

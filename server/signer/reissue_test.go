@@ -251,3 +251,22 @@ func TestRevokingAndIssuingOnceMore(t *testing.T) {
 		t.Errorf("%d requests have ended", len(ended))
 	}
 }
+
+// TestIssuingOnceMoreLeavesRoomToActivate: whoever has a certificate, and nothing else,
+// can have it issued once more as often as they like. That must not keep its requester
+// from activating.
+func TestIssuingOnceMoreLeavesRoomToActivate(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	activation := w.bundle("r1", newKey(t))
+	first := w.mustSign(activation)
+	w.withdraw()
+	for range 1000 {
+		if _, err := w.reissue(first.Serial); err != nil {
+			refused(t, err, "rate-limited")
+			w.mustSign(activation)
+			return
+		}
+	}
+	t.Error("it has no bound")
+}

@@ -50,7 +50,9 @@ func reissuing(t *testing.T, h *House) {
 	// 2. It opens sessions with the same key, and the one before still explains its own.
 	must(t, live, second(h.StartSession(ctx, Start(live, again, "session-of-the-second"))))
 
-	// 3. Whoever shows either has the one that counts.
+	// 3. Whoever shows either has the one that counts, and the signer is not asked for it:
+	// nobody signed in, and whoever asked without end would use up what it does.
+	h.Signer.SetDown(&access.Error{Problem: access.Unavailable, Code: access.CodeSignerUnavailable, Message: "away"})
 	for _, shown := range []access.Certificate{first, again} {
 		got, q, err := h.Reissue(ctx, shown.Certificate)
 		wantError(t, nil, err)
@@ -58,6 +60,7 @@ func reissuing(t *testing.T, h *House) {
 			t.Errorf("showing %d gives %d of %s", shown.Serial, got.Serial, q.ID)
 		}
 	}
+	h.Signer.SetDown(nil)
 	for name, refused := range map[string]struct{ shown, code string }{
 		"no certificate":  {"ssh-ed25519 AAAA", access.CodeInvalid},
 		"one never given": {h.forge(t, first), access.CodeCertificateUnknown},
