@@ -115,14 +115,14 @@ func (s *signer) admitReissue(ctx context.Context, session *evidence.SessionEntr
 }
 
 // reissuable finds the grant of a certificate, if it may be used now, and the newest
-// certificate for the same session key.
+// certificate for the same session key, which ends when that one does.
 func reissuable(state *state, session *evidence.SessionEntry, now time.Time) (*grant, issued, error) {
 	g, err := alive(state, session.Request, now)
 	if err != nil {
 		return nil, issued{}, err
 	}
 	newest, ok := g.sessions[session.SessionKey]
-	if !ok {
+	if !ok || !newest.ends.Equal(session.Ends) {
 		return nil, issued{}, refuse(http.StatusForbidden, "revision-replaced", "A later revision of this request is active. Use that one.")
 	}
 	if !now.Before(newest.ends.Truncate(time.Second)) {

@@ -203,6 +203,30 @@ func TestNothingIsIssuedOnceMore(t *testing.T) {
 	refused(t, err, "evidence.device-blocked")
 }
 
+// TestAnEarlierEndIsNotIssuedOnceMore: where a later revision was activated for the same
+// session key, the certificate before leads to nothing, rather than to one that the
+// broker has to take for another's.
+func TestAnEarlierEndIsNotIssuedOnceMore(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	key := newKey(t)
+	first := w.mustSign(w.bundle("r1", key))
+	w.clock.add(time.Minute)
+	second := w.mustSign(w.bundle("r1", key, func(r *evidence.Request) { r.Revision = 2 }))
+	w.withdraw()
+	size := w.entries()
+	_, err := w.reissue(first.Serial)
+	refused(t, err, "revision-replaced")
+	if w.entries() != size {
+		t.Error("it left an entry")
+	}
+	third, err := w.reissue(second.Serial)
+	must(t, err)
+	if !third.Ends.Equal(second.Ends) {
+		t.Errorf("it ends at %s", third.Ends)
+	}
+}
+
 // failure is the error of a call whose answer does not matter.
 func failure[T any](_ T, err error) error { return err }
 
