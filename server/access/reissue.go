@@ -169,8 +169,30 @@ func (t Trust) accepts(c Certificate) bool {
 
 // Reissue gives the certificate that counts now in the place of one that the caller
 // shows. Nobody need be signed in: a certificate opens nothing without its key, and
-// whoever shows it has it already.
+// whoever shows it has it already. A refusal tells nothing of anybody either: who ended
+// the grant or is suspended, its requester hears when they activate.
 func (s *Service) Reissue(ctx context.Context, shown string) (Certificate, Request, error) {
+	c, q, err := s.counting(ctx, shown)
+	return c, q, forStrangers(err)
+}
+
+// forStrangers is an error without what it tells of people and policy.
+func forStrangers(err error) error {
+	var no *Error
+	if !errors.As(err, &no) {
+		return err
+	}
+	switch {
+	case no.Code == CodeNotLive, no.Code == CodeCertificateHeld:
+		return fail(no.Problem, no.Code, "The grant of this certificate has ended; ask again.").because(err)
+	case no.Problem == PolicyRefused, no.Problem == SignerRefused:
+		return fail(PolicyRefused, CodePolicyRefused, "This certificate is not issued once more. Connect again once you are signed in, which says why.").because(err)
+	}
+	return err
+}
+
+// counting is Reissue, with its whole reasons.
+func (s *Service) counting(ctx context.Context, shown string) (Certificate, Request, error) {
 	read, err := evidence.ReadUserCertificate(shown)
 	if err != nil {
 		return Certificate{}, Request{}, invalid("certificate", "This is not a certificate of a session key.").because(err)
@@ -199,14 +221,32 @@ func (s *Service) Reissue(ctx context.Context, shown string) (Certificate, Reque
 		if err != nil {
 			return err
 		}
-		counts = m.trust.accepts(c)
-		return stillAllowed(decision)
+		if err := stillAllowed(decision); err != nil {
+			return err
+		}
+		// 3. It counts, or the newest in its place does: no signer need be asked, whoever
+		// asks how often.
+		newest, err := r.NewestCertificate(c.Request)
+		if err != nil {
+			return err
+		}
+		if counts = m.trust.accepts(c); !counts && m.trust.accepts(newest) && standsFor(newest, read) {
+			c, counts = newest, true
+		}
+		return nil
 	})
 	if err != nil || counts {
 		return c, q, err
 	}
 	c, err = s.issueAgain(ctx, c)
 	return c, q, err
+}
+
+// standsFor tells whether a certificate is the same as another but for serial and key.
+func standsFor(c Certificate, other evidence.UserCertificate) bool {
+	read, err := evidence.ReadUserCertificate(c.Certificate)
+	read.Serial, read.Authority = other.Serial, other.Authority
+	return err == nil && read == other
 }
 
 // issueAgain asks the signer for a certificate in the place of one whose key counts no

@@ -127,8 +127,9 @@ func (c Config) Check() error {
 		}
 	}
 	for i, balancer := range c.Balancers {
-		_, err := netip.ParseAddr(balancer)
-		if _, wider := netip.ParsePrefix(balancer); err != nil && wider != nil {
+		address, err := netip.ParseAddr(balancer)
+		network, wider := netip.ParsePrefix(balancer)
+		if (err != nil || address.Zone() != "") && (wider != nil || network.Bits() == 0) {
 			fail("balancers[%d]: must be an address or a network, such as 10.0.0.7 or 10.0.0.0/24", i)
 		}
 	}

@@ -44,6 +44,8 @@ func TestConfigCheck(t *testing.T) {
 			c.URL, c.Origins, c.RelyingParty = "https://stint.example.com", []string{"https://stint.example.com"}, "example.com"
 		}, "relying_party"},
 		"balancers":              {func(c *Config) { c.Balancers = []string{"10.0.0.7", "10.0.0.0/24", "balancer"} }, "balancers[2]"},
+		"everybody a balancer":   {func(c *Config) { c.Balancers = []string{"::/0"} }, "balancers[0]"},
+		"a balancer with a zone": {func(c *Config) { c.Balancers = []string{"fe80::1%eth0"} }, "balancers[0]"},
 		"fleet without tls":      {func(c *Config) { c.Fleet = &Fleet{URL: "http://fleet.example.com", TokenFile: "/t"} }, "fleet.url"},
 		"fleet is no origin":     {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com/x", TokenFile: "/t"} }, "fleet.url"},
 		"fleet without a token":  {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com"} }, "token_file"},

@@ -127,11 +127,12 @@ func (b Beliefs) Trust(now time.Time) Trust {
 }
 
 // TrustAnew is what to verify with, at a time in the past, what must still hold at a
-// moment: whatever was taken away by then never counted, and a token counts by every
-// key that the provider ever had.
+// moment: whatever was taken away by then never counted, whom the roster links by then
+// always was one person, and a token counts by every key that the provider ever had.
 func (b Beliefs) TrustAnew(now time.Time) Trust {
 	t := b.Trust(now)
 	t.Issuer.Keys = listed(b.issued)
+	t.linking = append([]policies.Person{}, t.Roster.Known(now)...)
 	t.Roster, t.Devices = t.Roster.Present(now), t.Devices.Present(now)
 	return t
 }

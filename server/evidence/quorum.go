@@ -85,7 +85,7 @@ func (t Trust) checkSuspended(p policies.Person, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, own := range policy.Identities(p, t.Roster.Known(now)) {
+	for _, own := range policy.Identities(p, t.known(now)) {
 		if slices.ContainsFunc(suspended, func(q policies.Person) bool { return policy.SamePerson(own, q) }) {
 			return fail("suspended", "%s is suspended", p.Name)
 		}

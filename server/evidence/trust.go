@@ -35,6 +35,16 @@ type Trust struct {
 
 	base *policies.Bundle // of Policy, where WithPolicy set both
 	full *policies.Bundle // of Policy and all of Inventories, none of which has expired
+
+	linking []policies.Person // whom known gives at any time; nil where that is the roster's to say
+}
+
+// known are the people through whom policy links a requester's identities, at a moment.
+func (t Trust) known(now time.Time) []policies.Person {
+	if t.linking != nil {
+		return t.linking
+	}
+	return t.Roster.Known(now)
 }
 
 // WithPolicy is the same trust with a policy that is loaded already, so that

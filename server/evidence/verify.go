@@ -134,7 +134,7 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 		Ask:       request.Ask,
 		Approvals: agreed.Counting(),
 		Held:      c.Held,
-		Known:     trust.Roster.Known(c.Now),
+		Known:     trust.known(c.Now),
 	})
 	if decision.Outcome != policies.Allowed {
 		return Verified{}, fail("policy", "%s", policies.Objections(decision.Reasons))

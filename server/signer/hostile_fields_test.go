@@ -336,7 +336,7 @@ func (w *world) administrators() (n int) {
 // unlimited takes the limits away, for a test that makes more calls than anybody.
 func (w *world) unlimited() {
 	s := w.signer
-	for _, l := range []**limiter{&s.sessions, &s.targets, &s.hosts, &s.changes, &s.unknown, &s.strangers} {
+	for _, l := range []**limiter{&s.sessions, &s.again, &s.targets, &s.hosts, &s.changes, &s.unknown, &s.strangers} {
 		*l = newLimiter(1e9, 1e9)
 	}
 }

@@ -30,7 +30,7 @@ func (s *signer) reissue(ctx context.Context, in wire.ReissueRequest) (wire.Sess
 	if session == nil {
 		return none, unknown
 	}
-	if !s.sessions.allow(session.Request, s.book.clock()) {
+	if !s.again.allow(session.Request, s.book.clock()) {
 		return none, refuse(http.StatusTooManyRequests, "rate-limited", "Too many certificates were asked for under this request. Wait a minute.")
 	}
 	// 2 to 4. Verify, decide, and stage the entry.
@@ -115,14 +115,14 @@ func (s *signer) admitReissue(ctx context.Context, session *evidence.SessionEntr
 }
 
 // reissuable finds the grant of a certificate, if it may be used now, and the newest
-// certificate for the same session key.
+// certificate for the same session key, which ends when that one does.
 func reissuable(state *state, session *evidence.SessionEntry, now time.Time) (*grant, issued, error) {
 	g, err := alive(state, session.Request, now)
 	if err != nil {
 		return nil, issued{}, err
 	}
 	newest, ok := g.sessions[session.SessionKey]
-	if !ok {
+	if !ok || !newest.ends.Equal(session.Ends) {
 		return nil, issued{}, refuse(http.StatusForbidden, "revision-replaced", "A later revision of this request is active. Use that one.")
 	}
 	if !now.Before(newest.ends.Truncate(time.Second)) {

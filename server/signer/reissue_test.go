@@ -203,6 +203,70 @@ func TestNothingIsIssuedOnceMore(t *testing.T) {
 	refused(t, err, "evidence.device-blocked")
 }
 
+// TestAnEarlierEndIsNotIssuedOnceMore: where a later revision was activated for the same
+// session key, the certificate before leads to nothing, rather than to one that the
+// broker has to take for another's.
+func TestAnEarlierEndIsNotIssuedOnceMore(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	key := newKey(t)
+	first := w.mustSign(w.bundle("r1", key))
+	w.clock.add(time.Minute)
+	second := w.mustSign(w.bundle("r1", key, func(r *evidence.Request) { r.Revision = 2 }))
+	w.withdraw()
+	size := w.entries()
+	_, err := w.reissue(first.Serial)
+	refused(t, err, "revision-replaced")
+	if w.entries() != size {
+		t.Error("it left an entry")
+	}
+	third, err := w.reissue(second.Serial)
+	must(t, err)
+	if !third.Ends.Equal(second.Ends) {
+		t.Errorf("it ends at %s", third.Ends)
+	}
+}
+
+// TestWhoWasLinkedSinceIsOnePerson: where the approver turns out to be the requester's
+// other identity, a live grant opens nothing more, and is not issued once more either.
+func TestWhoWasLinkedSinceIsOnePerson(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]func(w *world, second *person){
+		"and known": func(*world, *person) {},
+		"by somebody without a passkey by now": func(w *world, second *person) {
+			_, err := w.signer.removePasskey(context.Background(), wire.RemovePasskeyRequest{Credential: second.credential(), By: w.subject(w.carol)})
+			must(w.t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := openWorld(t)
+			// Bob has a second account, alice-2, of which nobody knew.
+			w.enforce("organization.yaml", fmt.Sprintf("kind: Organization\nreviewers: [auditors]\nquorum: 1\naliases:\n  - [{issuer: %q, subject: alice-2}, {issuer: %q, subject: bob}]\n",
+				w.provider.server.URL, w.provider.server.URL))
+			first := w.mustSign(w.bundle("r1", newKey(t)))
+			w.withdraw()
+			w.clock.add(time.Minute)
+			second := newPerson(t, "alice-2", "Alice Adams")
+			enrolment, err := evidence.DecodeAs[*evidence.Enrolment](w.enrolment(second))
+			must(t, err)
+			enrolment.Email = "alice@example.com"
+			statement := w.encode(enrolment)
+			_, err = w.signer.pin(context.Background(), wire.EnrolRequest{Evidence: evidence.EnrolmentEvidence{
+				Statement: statement, Possession: second.sign(t, statement), Administrators: w.signed(statement, w.carol),
+			}})
+			must(t, err)
+			after(w, second)
+			_, err = w.sign(w.bundle("r2", newKey(t)))
+			refused(t, err, "evidence.policy")
+			_, err = w.signTarget("r1")
+			refused(t, err, "evidence.policy")
+			_, err = w.reissue(first.Serial)
+			refused(t, err, "evidence.policy")
+		})
+	}
+}
+
 // failure is the error of a call whose answer does not matter.
 func failure[T any](_ T, err error) error { return err }
 
@@ -250,4 +314,23 @@ func TestRevokingAndIssuingOnceMore(t *testing.T) {
 	if len(ended) != grants {
 		t.Errorf("%d requests have ended", len(ended))
 	}
+}
+
+// TestIssuingOnceMoreLeavesRoomToActivate: whoever has a certificate, and nothing else,
+// can have it issued once more as often as they like. That must not keep its requester
+// from activating.
+func TestIssuingOnceMoreLeavesRoomToActivate(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	activation := w.bundle("r1", newKey(t))
+	first := w.mustSign(activation)
+	w.withdraw()
+	for range 1000 {
+		if _, err := w.reissue(first.Serial); err != nil {
+			refused(t, err, "rate-limited")
+			w.mustSign(activation)
+			return
+		}
+	}
+	t.Error("it has no bound")
 }

@@ -27,6 +27,7 @@ type signer struct {
 	issuer   *issuer
 	refusals refusals
 	sessions *limiter // signatures for people, by request
+	again    *limiter // those once more, by request: asking takes no sign-in, and must not use up the others
 	targets  *limiter // signatures for proxies, by request
 	hosts    *limiter // host certificates, by proxy
 	// changes of what the signer believes, by call; endings of requests and
@@ -84,6 +85,7 @@ func openSigner(ctx context.Context, config Config, clock func() time.Time, log 
 		// An engineer's scripts may start a session a second for a while, and
 		// open connections much faster; nobody needs more.
 		sessions: newLimiter(120, 2),
+		again:    newLimiter(120, 2),
 		targets:  newLimiter(600, 60),
 		hosts:    newLimiter(30, 0.1),
 		// Signatures are dear to check. What the ledger does not know makes it grow:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -14,7 +15,9 @@ import (
 
 // RenewCertificate is the extension (SSH agent protocol, section 3.8) by which this agent
 // takes a certificate, as SSH sends it, in the place of the one that it holds for the
-// same key. It needs no private key from whoever asks, who has none.
+// same key. It needs no private key from whoever asks, who has none: where the agent is
+// forwarded, that may be anybody on a target. So nothing but serial, beginning and
+// authority may differ, and no key stays for longer than it was given for.
 const RenewCertificate = "renew-certificate@stint"
 
 // keyring is one that knows RenewCertificate.
@@ -40,7 +43,7 @@ func (k keyring) Extension(kind string, contents []byte) ([]byte, error) {
 	var before *sshagent.Key
 	for _, key := range held {
 		public, err := ssh.ParsePublicKey(key.Blob)
-		if of, ok := public.(*ssh.Certificate); err == nil && ok && bytes.Equal(of.Key.Marshal(), certificate.Key.Marshal()) {
+		if of, ok := public.(*ssh.Certificate); err == nil && ok && standsFor(certificate, of) {
 			before = key
 		}
 	}
@@ -59,7 +62,7 @@ func (k keyring) Extension(kind string, contents []byte) ([]byte, error) {
 	}
 	left := int64(certificate.ValidBefore) - time.Now().Unix()
 	if before == nil || plain == nil || left <= 0 {
-		return nil, errors.New("no certificate of this key is held, or this one is over")
+		return nil, errors.New("no certificate is held for the same key, request, principal and end, or this one is over")
 	}
 	// 2. Its place.
 	if err := k.Remove(before); err != nil {
@@ -68,6 +71,12 @@ func (k keyring) Extension(kind string, contents []byte) ([]byte, error) {
 	return nil, k.Add(sshagent.AddedKey{
 		PrivateKey: heldKey{plain}, Certificate: certificate, Comment: before.Comment, LifetimeSecs: uint32(min(left+1, 1<<31)),
 	})
+}
+
+// standsFor tells whether a certificate is for what another is.
+func standsFor(c, other *ssh.Certificate) bool {
+	return bytes.Equal(c.Key.Marshal(), other.Key.Marshal()) && c.CertType == other.CertType && c.KeyId == other.KeyId &&
+		slices.Equal(c.ValidPrincipals, other.ValidPrincipals) && c.ValidBefore == other.ValidBefore
 }
 
 // heldKey signs with a key that the keyring holds already.

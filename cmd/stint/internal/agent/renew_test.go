@@ -13,11 +13,16 @@ import (
 
 func certify(t *testing.T, key ssh.PublicKey, serial uint64, ends time.Time) *ssh.Certificate {
 	t.Helper()
+	return certifyOf(t, key, serial, ends, "req-1", "demo@db1")
+}
+
+func certifyOf(t *testing.T, key ssh.PublicKey, serial uint64, ends time.Time, request, principal string) *ssh.Certificate {
+	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
 	authority, err := ssh.NewSignerFromKey(private)
 	must(t, err)
-	c := &ssh.Certificate{Key: key, Serial: serial, CertType: ssh.UserCert, KeyId: "req-1", ValidPrincipals: []string{"demo@db1"}, ValidBefore: uint64(ends.Unix())}
+	c := &ssh.Certificate{Key: key, Serial: serial, CertType: ssh.UserCert, KeyId: request, ValidPrincipals: []string{principal}, ValidBefore: uint64(ends.Unix())}
 	must(t, c.SignCert(rand.Reader, authority))
 	return c
 }
@@ -85,6 +90,9 @@ func TestACertificateTakesThePlaceOfTheOneBefore(t *testing.T) {
 		"nothing":                      {},
 		"a key":                        signer.PublicKey().Marshal(),
 		"a certificate of another key": certify(t, stranger.PublicKey(), 4, now.Add(time.Hour)).Marshal(),
+		"one that lasts longer":        certify(t, signer.PublicKey(), 4, now.Add(24*time.Hour)).Marshal(),
+		"one for elsewhere":            certifyOf(t, signer.PublicKey(), 4, now.Add(time.Hour), "req-1", "root@db1").Marshal(),
+		"one of another request":       certifyOf(t, signer.PublicKey(), 4, now.Add(time.Hour), "req-2", "demo@db1").Marshal(),
 		"one that is over":             certify(t, signer.PublicKey(), 4, now.Add(-time.Hour)).Marshal(),
 	} {
 		if _, err := keys.Extension(RenewCertificate, contents); err == nil {

@@ -3,6 +3,7 @@ package proof
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -212,6 +213,10 @@ func (f *Finding) agree(text string, trust evidence.Trust, c evidence.Circumstan
 	var bundle evidence.Bundle
 	if err := border.DecodeStrict([]byte(text), &bundle); err != nil {
 		return failed("bundle", "the approvals cannot be read: %v", err)
+	}
+	// Another reader must not see other approvals in the same bytes.
+	if again, err := json.Marshal(bundle); err != nil || string(again) != text {
+		return failed("bundle", "the approvals are not written as a broker writes them")
 	}
 	request, err := evidence.DecodeAs[*evidence.Request](bundle.Request)
 	if err != nil {

@@ -168,6 +168,25 @@ func TestApprovalsBeforeACertificateAreProven(t *testing.T) {
 	}
 }
 
+// A second spelling of a name in the approvals' text is another request for one reader and
+// nothing for the other, such as the offline page.
+func TestApprovalsHaveOneEncoding(t *testing.T) {
+	t.Parallel()
+	w := prooftest.New(t)
+	file := w.Agreed()
+	text := file.Agreed
+	for name, text := range map[string]string{
+		"a name twice":          `{"request":"shown",` + text[1:],
+		"a space":               " " + text,
+		"a name with a capital": strings.Replace(text, `"request":`, `"Request":`, 1),
+	} {
+		file.Agreed = text
+		if _, err := proof.Verify(file, w.Anchor); checkOf(err) != "bundle" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // The same, exported by somebody who may not see the history: there is nothing of
 // the ledger in it.
 func TestApprovalsWithoutTheHistoryProveNobody(t *testing.T) {

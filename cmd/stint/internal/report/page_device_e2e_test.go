@@ -5,6 +5,7 @@ package report_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"stint/cmd/stint/internal/proof"
 	"stint/cmd/stint/internal/proof/prooftest"
@@ -24,8 +25,8 @@ func TestThePageKnowsDevices(t *testing.T) {
 		return w
 	}
 	// issued writes a certificate that the laptop asked for.
-	issued := func(w *prooftest.World, alter func(*evidence.SessionEntry)) {
-		w.Force(w.Session(func(e *evidence.SessionEntry) {
+	issued := func(w *prooftest.World, alter func(*evidence.SessionEntry)) int64 {
+		return w.Force(w.Session(func(e *evidence.SessionEntry) {
 			posture := laptop.Signed(t, w.Posture(laptop))
 			activation := w.Activation(t)
 			activation.Device, activation.Posture = laptop.ID, evidence.Digest(posture.Statement)
@@ -42,13 +43,15 @@ func TestThePageKnowsDevices(t *testing.T) {
 
 	// 1. As an honest signer wrote it: both say yes.
 	w := enrolled()
-	issued(w, nil)
+	first := issued(w, nil)
+	w.Withdraw()
+	w.Reissue(first, nil)
 	block(w)
 	w.End()
 	if _, err := proof.Verify(w.Export(true), w.Anchor); err != nil {
 		t.Errorf("the command line says: %v", err)
 	}
-	if verdict, states := b.open(page(t, w)); !strings.HasPrefix(verdict, "Verified") || states["device-12"] != "holds" {
+	if verdict, states := b.open(page(t, w)); !strings.HasPrefix(verdict, "Verified") || states["device-12"] != "holds" || states["device-14"] != "holds" {
 		t.Errorf("the page says: %s (%v)", verdict, states)
 	}
 	story := b.do("text", map[string]any{"selector": "main"}).(string)
@@ -96,6 +99,13 @@ func TestThePageKnowsDevices(t *testing.T) {
 		"a blocked device": {"device-13", func(w *prooftest.World) {
 			block(w)
 			issued(w, nil)
+		}},
+		"a certificate once more, for a blocked device": {"device-15", func(w *prooftest.World) {
+			first := issued(w, nil)
+			w.Withdraw()
+			w.Now = w.Now.Add(time.Second)
+			block(w)
+			w.Reissue(first, func(*evidence.SessionEntry) {})
 		}},
 		"a device that is not known": {"device-12", func(w *prooftest.World) {
 			issued(w, func(e *evidence.SessionEntry) {

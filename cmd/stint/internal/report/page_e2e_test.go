@@ -266,6 +266,11 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 			e.Session.Bundle.Login.LoginKey = evidencetest.NewKey(t).Public
 			w.Force(e)
 		}},
+		"a sign-in that was over": {"sign-in-11", func(w *prooftest.World) {
+			e := w.Session(nil)
+			w.Now = w.Now.Add(2 * time.Hour)
+			w.Force(e)
+		}},
 		"another session key": {"activation-11", func(w *prooftest.World) {
 			e := w.Session(nil)
 			e.Session.SessionKey = evidencetest.NewKey(t).Public
@@ -299,6 +304,13 @@ func TestThePageChecksItselfOffline(t *testing.T) {
 			first := w.Issue()
 			w.Withdraw()
 			w.Reissue(first, nil)
+			w.Reissue(first, func(*evidence.SessionEntry) {})
+		}},
+		"a certificate once more, of a revision that was replaced": {"reissue-14", func(w *prooftest.World) {
+			first := w.Issue()
+			w.Request.Revision, w.World.Session = 2, evidencetest.NewKey(t)
+			w.Issue()
+			w.Withdraw()
 			w.Reissue(first, func(*evidence.SessionEntry) {})
 		}},
 		"a certificate after the end": {"ending", func(w *prooftest.World) {

@@ -36,6 +36,11 @@ func Page(file api.Evidence, anchor proof.Anchor) ([]byte, error) {
 		script.WriteString(read(name))
 	}
 	style := read("page.css")
+	// What is absent is an empty list there: the page takes nothing else for one.
+	file.Entries, file.Certificates = append([]api.ProvenEntry{}, file.Entries...), append([]string{}, file.Certificates...)
+	for i := range file.Entries {
+		file.Entries[i].Path = append([]string{}, file.Entries[i].Path...)
+	}
 	evidence, err := json.Marshal(file)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the evidence: %w", err)

@@ -9,6 +9,7 @@ import (
 	"stint/cmd/stint/internal/proof"
 	"stint/cmd/stint/internal/proof/prooftest"
 	"stint/cmd/stint/internal/report"
+	"stint/server/api"
 )
 
 func page(t *testing.T, w *prooftest.World) []byte {
@@ -42,6 +43,30 @@ func TestThePageCarriesTheEvidence(t *testing.T) {
 		if _, err := report.Evidence([]byte(bad)); err == nil {
 			t.Errorf("%.80s… is read", bad)
 		}
+	}
+}
+
+// What the command line reads as an empty list is one for the page too, which would
+// break off at anything else.
+func TestThePageCarriesEmptyLists(t *testing.T) {
+	t.Parallel()
+	w := prooftest.Story(t)
+	bare := w.Export(true)
+	bare.Certificates, bare.Entries[0].Path = nil, nil
+	for _, file := range []api.Evidence{bare, {Version: 1, Request: "req-1", Agreed: "{}"}} {
+		text, err := report.Page(file, w.Anchor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		carried, err := report.Evidence(text)
+		for _, list := range []string{`"entries":null`, `"certificates":null`, `"path":null`} {
+			if err != nil || strings.Contains(string(carried), list) {
+				t.Errorf("%v: it carries %s", err, list)
+			}
+		}
+	}
+	if bare.Entries[0].Path != nil {
+		t.Error("the file was written to")
 	}
 }
 

@@ -23,6 +23,9 @@ const (
 	addressEvery   = time.Second / 100
 	callsOfAll     = 8000
 	allEvery       = time.Second / 2000
+	// siteShare is how much more a site of IPv6 has, of which each of 65536 networks
+	// could pass for a caller: less than all together, or one household would be all.
+	siteShare = 3
 	// mostAddresses bounds the table; whoever does not fit in shares one allowance.
 	mostAddresses = 8192
 )
@@ -108,11 +111,20 @@ func newStrangers() *strangers {
 // admit takes a call from an address that costs as much as so many simple ones. One
 // address that calls without end uses up its own allowance, never that of all.
 func (s *strangers) admit(address string, cost int, now time.Time) bool {
-	return s.from(address, now).take(cost, now) && s.all.take(cost, now)
+	network, site := networkOf(address, 64), networkOf(address, 48)
+	if !s.from(network, 1, now).take(cost, now) {
+		return false
+	}
+	if site != network {
+		if a := s.from(site, siteShare, now); a != s.rest && !a.take(cost, now) {
+			return false
+		}
+	}
+	return s.all.take(cost, now)
 }
 
-func (s *strangers) from(address string, now time.Time) *allowance {
-	network := networkOf(address)
+// from is the allowance of a network, so many times that of an address.
+func (s *strangers) from(network netip.Prefix, share int, now time.Time) *allowance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known := s.of[network]; known != nil {
@@ -132,14 +144,14 @@ func (s *strangers) from(address string, now time.Time) *allowance {
 			return s.rest
 		}
 	}
-	a := newAllowance(callsOfAddress, addressEvery)
+	a := newAllowance(share*callsOfAddress, addressEvery/time.Duration(share))
 	s.of[network] = a
 	return a
 }
 
-// networkOf is what one caller has: an IPv4 address, or 64 bits of an IPv6 one.
+// networkOf is what one caller has: an IPv4 address, or so many bits of an IPv6 one.
 // What is no address is the network of all that are none.
-func networkOf(address string) netip.Prefix {
+func networkOf(address string, most int) netip.Prefix {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return netip.Prefix{}
@@ -147,7 +159,7 @@ func networkOf(address string) netip.Prefix {
 	ip = ip.Unmap().WithZone("")
 	bits := 32
 	if ip.Is6() {
-		bits = 64
+		bits = most
 	}
 	network, err := ip.Prefix(bits)
 	if err != nil {

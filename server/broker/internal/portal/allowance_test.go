@@ -48,13 +48,14 @@ func TestStrangersAreBoundedByAddress(t *testing.T) {
 	}
 	// More addresses than the table holds: the rest share one allowance.
 	crowd := newStrangers()
+	from := func(address string, now time.Time) *allowance { return crowd.from(networkOf(address, 64), 1, now) }
 	for i := range mostAddresses {
-		crowd.from(fmt.Sprintf("10.0.%d.%d", i/256, i%256), now).admit(now)
+		from(fmt.Sprintf("10.0.%d.%d", i/256, i%256), now).admit(now)
 	}
-	if crowd.from("192.0.2.1", now) != crowd.rest || crowd.from("192.0.2.2", now) != crowd.rest || len(crowd.of) != mostAddresses {
+	if from("192.0.2.1", now) != crowd.rest || from("192.0.2.2", now) != crowd.rest || len(crowd.of) != mostAddresses {
 		t.Error("the table has no bound")
 	}
-	if later := now.Add(2 * time.Second); crowd.from("192.0.2.1", later) == crowd.rest || len(crowd.of) != 1 {
+	if later := now.Add(2 * time.Second); from("192.0.2.1", later) == crowd.rest || len(crowd.of) != 1 {
 		t.Error("quiet addresses are never forgotten")
 	}
 }
@@ -73,6 +74,32 @@ func TestStrangersAreBoundedTogether(t *testing.T) {
 	}
 	if admitted != callsOfAll {
 		t.Errorf("%d calls were admitted at once", admitted)
+	}
+}
+
+// Whoever has a site's IPv6 addresses has thousands of networks, and is still one.
+func TestASiteDoesNotUseUpWhatIsForAll(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	s := newStrangers()
+	for i := range 256 {
+		for range callsOfAddress / 10 {
+			s.admit(fmt.Sprintf("2001:db8:0:%x::1", i), simply, now)
+		}
+	}
+	for range 20 {
+		now = now.Add(time.Second)
+		for i := range 256 {
+			for range 20 {
+				s.admit(fmt.Sprintf("2001:db8:0:%x::1", i), simply, now)
+			}
+		}
+	}
+	if !s.admit("2001:db8:1::1", simply, now) || !s.admit("192.0.2.1", simply, now) {
+		t.Error("others are refused")
+	}
+	if s.admit("2001:db8:0:fff::1", simply, now) {
+		t.Error("a site has no bound")
 	}
 }
 

@@ -124,6 +124,7 @@ class Examination {
     if (session.reissues) {
       await this.check(`reissue-${index}`, `${of}it stands in the place of one whose key was withdrawn`, () => {
         bundle = this.replaced({ index, entry, beliefs }).bundle;
+        if (this.agreements.at(-2).text !== bundle.request) throw new Refused("the revision of that one had been replaced");
         return `number ${session.reissues}`;
       });
       if (!bundle) return;

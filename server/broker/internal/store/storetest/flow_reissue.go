@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +51,9 @@ func reissuing(t *testing.T, h *House) {
 	// 2. It opens sessions with the same key, and the one before still explains its own.
 	must(t, live, second(h.StartSession(ctx, Start(live, again, "session-of-the-second"))))
 
-	// 3. Whoever shows either has the one that counts.
+	// 3. Whoever shows either has the one that counts, and the signer is not asked for it:
+	// nobody signed in, and whoever asked without end would use up what it does.
+	h.Signer.SetDown(&access.Error{Problem: access.Unavailable, Code: access.CodeSignerUnavailable, Message: "away"})
 	for _, shown := range []access.Certificate{first, again} {
 		got, q, err := h.Reissue(ctx, shown.Certificate)
 		wantError(t, nil, err)
@@ -58,6 +61,7 @@ func reissuing(t *testing.T, h *House) {
 			t.Errorf("showing %d gives %d of %s", shown.Serial, got.Serial, q.ID)
 		}
 	}
+	h.Signer.SetDown(nil)
 	for name, refused := range map[string]struct{ shown, code string }{
 		"no certificate":  {"ssh-ed25519 AAAA", access.CodeInvalid},
 		"one never given": {h.forge(t, first), access.CodeCertificateUnknown},
@@ -71,6 +75,9 @@ func reissuing(t *testing.T, h *House) {
 	must(t, live, second(h.Revoke(ctx, h.World.Bob.Person, live.ID, "")))
 	_, _, err = h.Reissue(ctx, again.Certificate)
 	wantCode(t, access.CodeNotLive, err)
+	if strings.Contains(messageOf(err), h.World.Bob.Person.Name) {
+		t.Errorf("a stranger is told who revoked it: %v", err)
+	}
 	h.Signer.Withdraw(t)
 	_, _, err = h.Reissue(ctx, again.Certificate)
 	wantCode(t, access.CodeNotLive, err)
@@ -90,6 +97,15 @@ func (h *House) forge(t testing.TB, of access.Certificate) string {
 	wantError(t, nil, err)
 	h.Signer.serial = serial
 	return forged.Certificate
+}
+
+// messageOf is what is told of an error.
+func messageOf(err error) string {
+	var no *access.Error
+	if errors.As(err, &no) {
+		return no.Message
+	}
+	return ""
 }
 
 // reissuingLate has the broker find out by itself, after the signer was away, and what
@@ -118,6 +134,11 @@ func reissuingLate(t *testing.T, h *House) {
 	wantError(t, nil, err)
 	if found.Done != 0 || len(found.Failed) != 1 || found.Failed[0].Request != lost.ID || found.Failed[0].Why != "not issued" || found.More {
 		t.Errorf("a rotation of other keys says %+v", found)
+	}
+	_, _, err = h.Reissue(ctx, h.newest(t, lost.ID).Certificate)
+	wantCode(t, access.CodePolicyRefused, err)
+	if messageOf(err) == found.Failed[0].Why {
+		t.Errorf("a stranger is told what an administrator is: %v", err)
 	}
 	if kinds := h.kinds(t, live.ID); len(slices.DeleteFunc(kinds, func(k string) bool { return k != access.EventCertificateReissued })) != 1 {
 		t.Errorf("the audit log says %v", kinds)
