@@ -71,6 +71,9 @@ func FindGrant(ctx context.Context, client *api.Client, to Destination) (api.Req
 				if item.Target != to.Target || (to.Login != "" && item.Login != to.Login) {
 					continue
 				}
+				if item.State != state {
+					continue // time has ended it just now
+				}
 				if state == "pending" {
 					missing.Pending, missing.WaitsFor = item.ID, item.WaitsFor
 				} else if item.Ends != nil && (best == nil || item.Ends.After(*best.Ends)) {

@@ -214,9 +214,12 @@ func TestFindGrantTakesTheOneThatEndsLast(t *testing.T) {
 	t.Parallel()
 	soon, late := time.Now().Add(time.Minute).UTC(), time.Now().Add(time.Hour).UTC()
 	pages := map[string][]api.RequestSummary{
-		"active":   {{ID: "req-a", Target: "db1", Login: "demo", Ends: &soon}, {ID: "req-b", Target: "db2", Login: "demo", Ends: &late}},
-		"approved": {{ID: "req-c", Target: "db1", Login: "demo", Ends: &late}, {ID: "req-d", Target: "db1", Login: "root", Ends: &late}},
-		"pending":  {{ID: "req-e", Target: "web", Login: "demo", WaitsFor: "Waits for Bob."}},
+		"active": {
+			{ID: "req-a", State: "active", Target: "db1", Login: "demo", Ends: &soon}, {ID: "req-b", State: "active", Target: "db2", Login: "demo", Ends: &late},
+			{ID: "req-f", State: "ended", Target: "db9", Login: "demo", Ends: &soon}, // by time, which nobody wrote down yet
+		},
+		"approved": {{ID: "req-c", State: "approved", Target: "db1", Login: "demo", Ends: &late}, {ID: "req-d", State: "approved", Target: "db1", Login: "root", Ends: &late}},
+		"pending":  {{ID: "req-e", State: "pending", Target: "web", Login: "demo", WaitsFor: "Waits for Bob."}},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -250,7 +253,7 @@ func TestFindGrantMissesNoneThatMoves(t *testing.T) {
 		// With each answer the request moves on.
 		page := api.Requests{Items: []api.RequestSummary{}}
 		if asked < len(states) && r.URL.Query().Get("state") == states[asked] {
-			page.Items = append(page.Items, api.RequestSummary{ID: "req-a", Target: "db1", Login: "demo", Ends: &late})
+			page.Items = append(page.Items, api.RequestSummary{ID: "req-a", State: states[asked], Target: "db1", Login: "demo", Ends: &late})
 		}
 		asked++
 		w.Header().Set("Content-Type", "application/json")
