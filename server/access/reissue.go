@@ -230,7 +230,7 @@ func (s *Service) counting(ctx context.Context, shown string) (Certificate, Requ
 		if err != nil {
 			return err
 		}
-		if counts = m.trust.accepts(c); !counts && m.trust.accepts(newest) && standsFor(newest, read) {
+		if counts = m.trust.accepts(c); !counts && m.trust.accepts(newest) && standsFor(newest.Certificate, read) {
 			c, counts = newest, true
 		}
 		return nil
@@ -243,8 +243,8 @@ func (s *Service) counting(ctx context.Context, shown string) (Certificate, Requ
 }
 
 // standsFor tells whether a certificate is the same as another but for serial and key.
-func standsFor(c Certificate, other evidence.UserCertificate) bool {
-	read, err := evidence.ReadUserCertificate(c.Certificate)
+func standsFor(certificate string, other evidence.UserCertificate) bool {
+	read, err := evidence.ReadUserCertificate(certificate)
 	read.Serial, read.Authority = other.Serial, other.Authority
 	return err == nil && read == other
 }
@@ -260,12 +260,11 @@ func (s *Service) issueAgain(ctx context.Context, earlier Certificate) (Certific
 		return Certificate{}, err
 	}
 	// 2. It is what it stands for: a signer that was begun anew counts from one again.
-	was, wasErr := evidence.ReadUserCertificate(earlier.Certificate)
-	is, isErr := evidence.ReadUserCertificate(signed.Certificate)
-	if err := errors.Join(wasErr, isErr); err != nil {
+	is, err := evidence.ReadUserCertificate(signed.Certificate)
+	if err != nil {
 		return Certificate{}, fail(Conflict, CodeCertificateUnknown, "The certificate cannot be read. Connect again with stint ssh.").because(err)
 	}
-	if is.Serial != signed.Serial || is.SessionKey != was.SessionKey || is.Request != was.Request || is.Principal != was.Principal || !is.Ends.Equal(was.Ends) {
+	if is.Serial != signed.Serial || !standsFor(earlier.Certificate, is) {
 		return Certificate{}, fail(Conflict, CodeCertificateUnknown, "The certificate is of a ledger before this one. Connect again with stint ssh.")
 	}
 	// 3. Written down whatever happened meanwhile, like every certificate.

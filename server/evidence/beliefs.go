@@ -66,6 +66,16 @@ func (b Beliefs) Devices() Devices { return b.devices }
 // Keys are the signer's keys, with their states. Do not write to them.
 func (b Beliefs) Keys() []SigningKey { return b.keys }
 
+// Authority is the key that signs for people; empty where there is none.
+func (b Beliefs) Authority() string {
+	for _, k := range b.keys {
+		if k.Purpose == PurposeUserCA && k.State == KeyCurrent {
+			return k.Key
+		}
+	}
+	return ""
+}
+
 // Log is the verifier key of the ledger's checkpoints; empty before the first Keys
 // entry.
 func (b Beliefs) Log() string { return b.log }

@@ -79,13 +79,3 @@ func (b Beliefs) CheckReissue(again SessionEntry, r Reissue) (Verified, error) {
 	}
 	return verified, nil
 }
-
-// Authority is the key that signs for people; empty where there is none.
-func (b Beliefs) Authority() string {
-	for _, k := range b.keys {
-		if k.Purpose == PurposeUserCA && k.State == KeyCurrent {
-			return k.Key
-		}
-	}
-	return ""
-}

@@ -52,9 +52,9 @@ const (
 	mostTPMPart        = 1 << 10
 )
 
-// endorsementSize is the length in bytes of an endorsement key, RSA with 2048 bits:
-// the one that every TPM has (TCG EK Credential Profile, template L-1).
-const endorsementSize = 256
+// EndorsementSize is the length in bytes of an endorsement key that counts, RSA with
+// 2048 bits: the one that every TPM has (TCG EK Credential Profile, template L-1).
+const EndorsementSize = 256
 
 // VerifyTPM checks what a proof says of a device key (form of ParseAuthorityKey) by
 // itself, without a TPM. A refusal is a *Failure.
@@ -229,7 +229,7 @@ func (p TPMProof) endorsed() (*rsa.PublicKey, *x509.Certificate, error) {
 		return nil, nil, fail("endorsement", "the TPM's endorsement key does not read")
 	}
 	key, ok := public.(*rsa.PublicKey)
-	if !ok || key.Size() != endorsementSize || key.E != 65537 {
+	if !ok || key.Size() != EndorsementSize || key.E != 65537 {
 		return nil, nil, fail("endorsement", "the TPM's endorsement key is not RSA with 2048 bits")
 	}
 	if again, err := x509.MarshalPKIXPublicKey(key); err != nil || !bytes.Equal(again, p.Endorsement) {

@@ -222,10 +222,6 @@ func (r *record) inTPM(ctx context.Context, path string) error {
 	})
 }
 
-// endorsementSize is the length in bytes of an endorsement key that counts, RSA with
-// 2048 bits: the one that every TPM has.
-const endorsementSize = 256
-
 // endorse adds the TPM's endorsement key, and its maker's certificate if there is
 // one. A TPM whose owner has closed the endorsement hierarchy has neither for us;
 // its keys work, and cannot be proved to be in a TPM.
@@ -235,7 +231,7 @@ func endorse(p *evidence.TPMProof, tpm *attest.TPM) error {
 		return nil
 	}
 	key, ok := endorsements[0].Public.(*rsa.PublicKey)
-	if !ok || key.Size() != endorsementSize {
+	if !ok || key.Size() != evidence.EndorsementSize {
 		return nil
 	}
 	if p.Endorsement, err = x509.MarshalPKIXPublicKey(key); err != nil {

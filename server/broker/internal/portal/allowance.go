@@ -176,7 +176,7 @@ func tooManyCalls() *api.Error {
 // anything of its input is read.
 func (p *Portal) boundedHuma(ctx huma.Context, next func(huma.Context)) {
 	price, _ := ctx.Operation().Metadata[cost].(int)
-	if !p.strangers.admit(humagin.Unwrap(ctx).ClientIP(), price, p.config.Now()) {
+	if !p.strangers.admit(humagin.Unwrap(ctx).ClientIP(), max(simply, price), p.config.Now()) {
 		writeProblem(ctx, tooManyCalls())
 		return
 	}

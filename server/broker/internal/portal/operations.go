@@ -119,7 +119,7 @@ const cost = "cost"
 // withoutSignIn opens an operation to everybody, as often as strangers may call.
 func withoutSignIn(price int) option {
 	return func(op *huma.Operation, open *bool) {
-		op.Metadata = map[string]any{cost: price}
+		mark(op, cost, price)
 		*open = true
 	}
 }
@@ -129,7 +129,15 @@ const unconfirmed = "unconfirmed"
 
 // whileUnconfirmed lets in a sign-in that still waits for its person's passkey.
 func whileUnconfirmed() option {
-	return func(op *huma.Operation, _ *bool) { op.Metadata = map[string]any{unconfirmed: true} }
+	return func(op *huma.Operation, _ *bool) { mark(op, unconfirmed, true) }
+}
+
+// mark adds to an operation's metadata.
+func mark(op *huma.Operation, key string, value any) {
+	if op.Metadata == nil {
+		op.Metadata = map[string]any{}
+	}
+	op.Metadata[key] = value
 }
 
 // created says that success is 201.
