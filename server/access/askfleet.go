@@ -130,6 +130,15 @@ func (s *Service) askFleet(ctx context.Context, device string, pause time.Durati
 	})
 }
 
+// askingFleet says whether a call about a device may still be answered.
+func (c *change) askingFleet(device string) (bool, error) {
+	binding, err := c.FleetBinding(device)
+	if errors.Is(err, ErrNoRow) {
+		return false, nil
+	}
+	return err == nil && binding.Asked.After(binding.Said) && c.now.Before(binding.Asked.Add(2*fleetPatience)), err
+}
+
 // hear takes over what came of asking.
 func (b *FleetBinding) hear(host policies.FleetHost, failed error, now time.Time) {
 	var told *Error

@@ -2,10 +2,18 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"stint/policies"
+)
+
+var (
+	// errPolicyMoved ends a pass of rejudge: what it judged so far is of the policy before.
+	errPolicyMoved = errors.New("another policy came into force")
+	// errBeingAsked leaves a session to the next pass of rejudge.
+	errBeingAsked = errors.New("Fleet is being asked about the device")
 )
 
 // rejudge is a pass of Run. A policy that came into force may ask of machines what
@@ -30,6 +38,7 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 	query := SessionQuery{Live: &live, Limit: runBatch}
 	before := s.fleetTrouble.Load()
 	var failed error
+	var left bool
 	for {
 		var sessions []Session
 		err := s.write(ctx, func(c *change) (err error) {
@@ -41,7 +50,13 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 		}
 		for _, session := range sessions {
 			// One that cannot be judged keeps none behind it waiting.
-			if err := s.rejudgeSession(ctx, session, before); err != nil && failed == nil {
+			err := s.rejudgeSession(ctx, session, policy, before)
+			switch {
+			case errors.Is(err, errPolicyMoved):
+				return 0, nil
+			case errors.Is(err, errBeingAsked):
+				left = true
+			case err != nil && failed == nil:
 				failed = fmt.Errorf("judging the session %s by a new policy: %w", session.ID, err)
 			}
 			query.After = &SessionPlace{Live: true, Number: session.Number}
@@ -49,7 +64,7 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 		if len(sessions) == runBatch {
 			continue
 		}
-		if failed == nil {
+		if failed == nil && !left {
 			s.judgedBy = policy
 		}
 		return longestRest, failed
@@ -59,7 +74,7 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 // rejudgeSession judges one session. Where Fleet's last word would end it, Fleet is asked
 // first: nobody may have asked of late, since no role wanted to know. Once it has not
 // answered, it is asked no more: the other sessions would wait in vain.
-func (s *Service) rejudgeSession(ctx context.Context, session Session, before *fleetTrouble) error {
+func (s *Service) rejudgeSession(ctx context.Context, session Session, policy string, before *fleetTrouble) error {
 	var ask bool
 	err := s.read(ctx, func(r Reader, m moment) error {
 		reasons, _, err := m.judgeDevice(r, session.Role, session.Device)
@@ -79,6 +94,9 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, before *f
 		if err := c.needSigner(); err != nil {
 			return err
 		}
+		if c.policy.Digest() != policy {
+			return errPolicyMoved
+		}
 		session, err := c.Session(session.ID)
 		if err != nil || !session.Live() || session.KillReason != "" {
 			return err
@@ -86,6 +104,14 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, before *f
 		reasons, until, err := c.judgeDevice(c, session.Role, session.Device)
 		if err != nil {
 			return err
+		}
+		// What another loop or broker is about to hear may clear it.
+		if policies.Objections(reasons) != "" {
+			if asking, err := c.askingFleet(session.Device); err != nil {
+				return err
+			} else if asking {
+				return errBeingAsked
+			}
 		}
 		known, _ := c.trust.Devices.Find(session.Device)
 		return c.heedDevice(session, known.Name, reasons, until)

@@ -35,7 +35,7 @@ func Flow(t *testing.T, open Open) {
 		{"postures that do not count", posturesRefused}, {"devices are listed", devicesListed},
 		{"Fleet's word refuses", fleetRefuses}, {"Fleet's word ends a session", fleetEnds}, {"a Fleet server that is away", fleetAway},
 		{"binding a device to Fleet", fleetBinding}, {"Fleet is left alone", fleetRate},
-		{"a policy that asks for more", policyAsksMore}, {"a policy that asks for something else", policyAsksOther},
+		{"a policy that asks for more", policyAsksMore}, {"a policy that asks for something else", policyAsksOther}, {"a policy while Fleet is being asked", policyAwaitsFleet},
 		{"a device that the signer does not know", deviceForgotten},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -348,8 +348,13 @@ func shorter(t *testing.T, h *House) {
 // run runs the service until a condition holds, moving the clock along.
 func (h *House) run(t testing.TB, until func() bool) {
 	t.Helper()
-	stop := h.Running(t)
-	defer stop()
+	defer h.Running(t)()
+	h.hasten(t, until)
+}
+
+// hasten moves the clock on until something is so.
+func (h *House) hasten(t testing.TB, until func() bool) {
+	t.Helper()
 	deadline := time.Now().Add(time.Minute) // a loaded machine, under the race detector
 	for !until() {
 		if time.Now().After(deadline) {

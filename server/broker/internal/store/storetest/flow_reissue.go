@@ -124,7 +124,7 @@ func reissuingLate(t *testing.T, h *House) {
 	h.Clock.Move(time.Second)
 	same(t, "while the signer is away", first.Serial, h.newest(t, live.ID).Serial)
 	h.Signer.SetDown(nil)
-	h.run(t, func() bool { return h.newest(t, live.ID).Serial != first.Serial })
+	h.hasten(t, func() bool { return h.newest(t, live.ID).Serial != first.Serial })
 	stop()
 	again := h.newest(t, live.ID)
 

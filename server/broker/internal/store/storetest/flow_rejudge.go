@@ -107,6 +107,36 @@ func policyAsksOther(t *testing.T, h *House) {
 	same(t, "notices", 0, len(h.Notices.All()))
 }
 
+// Another broker may just be asking Fleet: what it will hear is waited for, as long as a
+// call may take, before old words end a session.
+func policyAwaitsFleet(t *testing.T, h *House) {
+	ctx := t.Context()
+	h.demandFleet(t)
+	d := h.bound(t)
+	h.demand(t, "", "")
+	h.Clock.Move(3 * time.Hour)
+	v := h.Approved(t)
+	certificate := h.activateFrom(t, v, d)
+	_, err := h.StartSession(ctx, Start(v, certificate, first))
+	wantError(t, nil, err)
+	asked := h.Clock.Now()
+	wantError(t, nil, h.Store.Write(ctx, func(tx access.Tx) error {
+		binding, err := tx.FleetBinding("dev-1")
+		wantError(t, nil, err)
+		binding.Asked = asked
+		return tx.PutFleetBinding(binding)
+	}))
+	defer h.Running(t)()
+	h.demand(t, "", "{required: true, fleet: {period: 1h, policies: all}}")
+	h.moving(t, first, "the session is told to end", func(s access.Session) bool { return s.KillReason != "" })
+	view, err := h.Request(ctx, h.World.Alice, v.ID)
+	wantError(t, nil, err)
+	last := view.Timeline[len(view.Timeline)-1].Event
+	if waited := last.Time.Sub(asked); waited < 5*time.Second || !strings.Contains(last.Text, "is older than 1h") {
+		t.Errorf("after %s: %s", waited, last.Text)
+	}
+}
+
 // A signer that has begun anew knows none of the devices from before; until it was heard,
 // nothing can be said of them.
 func deviceForgotten(t *testing.T, h *House) {
