@@ -188,7 +188,7 @@ func TestFirstStartThatFailsIsAnErrorWithTheReason(t *testing.T) {
 func TestChildThatNeverGetsHealthyIsAnErrorAndGone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := supervisor.New(supervisor.Config{LogDir: dir, Healthy: 300 * time.Millisecond})
+	s := supervisor.New(supervisor.Config{LogDir: dir, Healthy: 3 * time.Second})
 	c := child(dir, "broker", "server")
 	var pid int
 	c.Healthy = func(_ context.Context, p int) error { pid = p; return errors.New("no answer at /healthz") }
