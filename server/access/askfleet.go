@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"stint/policies"
@@ -83,10 +84,16 @@ func (s *Service) askFleet(ctx context.Context, device string, pause time.Durati
 	if s.config.Fleet == nil || device == "" {
 		return nil
 	}
-	// 1. Of all brokers, one asks.
+	// 1. Of this broker's callers one at a time, so that the others judge by what it hears.
+	leave, err := s.askingFleet.enter(ctx, device)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	// 2. Of all brokers, one asks.
 	var binding FleetBinding
 	var mine bool
-	err := s.write(ctx, func(c *change) (err error) {
+	err = s.write(ctx, func(c *change) (err error) {
 		mine = false
 		binding, err = c.FleetBinding(device)
 		if errors.Is(err, ErrNoRow) {
@@ -100,7 +107,7 @@ func (s *Service) askFleet(ctx context.Context, device string, pause time.Durati
 	if err != nil || !mine {
 		return err
 	}
-	// 2. Outside of any transaction.
+	// 3. Outside of any transaction.
 	calling, cancel := context.WithTimeout(ctx, fleetPatience)
 	defer cancel()
 	host, failed := s.config.Fleet.Host(calling, binding.Host)
@@ -112,7 +119,7 @@ func (s *Service) askFleet(ctx context.Context, device string, pause time.Durati
 	} else {
 		s.fleetTrouble.Store(nil)
 	}
-	// 3. Written down, unless the device was bound to another host meanwhile.
+	// 4. Written down, unless the device was bound to another host meanwhile.
 	return s.writeDown(ctx, func(c *change) error {
 		row, err := c.FleetBinding(device)
 		if errors.Is(err, ErrNoRow) || err == nil && row.Host != binding.Host {
@@ -130,8 +137,39 @@ func (s *Service) askFleet(ctx context.Context, device string, pause time.Durati
 	})
 }
 
-// askingFleet says whether a call about a device may still be answered.
-func (c *change) askingFleet(device string) (bool, error) {
+// turns lets one caller at a time do something about each device.
+type turns struct {
+	mu    sync.Mutex
+	taken map[string]chan struct{} // closed once it is over
+}
+
+// enter waits for the turn, unless ctx ends before. The caller must leave.
+func (t *turns) enter(ctx context.Context, device string) (leave func(), err error) {
+	for {
+		t.mu.Lock()
+		other, busy := t.taken[device]
+		if !busy {
+			over := make(chan struct{})
+			t.taken[device] = over
+			t.mu.Unlock()
+			return func() {
+				t.mu.Lock()
+				defer t.mu.Unlock()
+				delete(t.taken, device)
+				close(over)
+			}, nil
+		}
+		t.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// mayHearFleet says whether a broker's call about a device may still be answered.
+func (c *change) mayHearFleet(device string) (bool, error) {
 	binding, err := c.FleetBinding(device)
 	if errors.Is(err, ErrNoRow) {
 		return false, nil

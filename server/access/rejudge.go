@@ -105,9 +105,9 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, policy st
 		if err != nil {
 			return err
 		}
-		// What another loop or broker is about to hear may clear it.
+		// What another broker is about to hear may clear it.
 		if policies.Objections(reasons) != "" {
-			if asking, err := c.askingFleet(session.Device); err != nil {
+			if asking, err := c.mayHearFleet(session.Device); err != nil {
 				return err
 			} else if asking {
 				return errBeingAsked

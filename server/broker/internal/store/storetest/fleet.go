@@ -10,10 +10,18 @@ import (
 
 // Fleet is a Fleet server that says what it is told to.
 type Fleet struct {
-	mu    sync.Mutex
-	hosts []policies.FleetHost
-	down  bool
-	calls int
+	mu     sync.Mutex
+	hosts  []policies.FleetHost
+	down   bool
+	calls  int
+	before func()
+}
+
+// Delay has it do something before it answers; nil for nothing.
+func (f *Fleet) Delay(before func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.before = before
 }
 
 // Say makes it know a machine, in the place of what it knew of that number.
@@ -61,6 +69,12 @@ func (f *Fleet) Host(_ context.Context, number int64) (policies.FleetHost, error
 }
 
 func (f *Fleet) look(is func(policies.FleetHost) bool) (policies.FleetHost, error) {
+	f.mu.Lock()
+	before := f.before
+	f.mu.Unlock()
+	if before != nil {
+		before()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls++

@@ -33,7 +33,7 @@ func Flow(t *testing.T, open Open) {
 		{"a device that complies no more", deviceFails}, {"a device that falls silent", deviceSilent}, {"blocking a device", deviceBlocked}, {"blocking a device that connects", deviceBlockedMeanwhile},
 		{"a key in a TPM", deviceInTPM},
 		{"postures that do not count", posturesRefused}, {"devices are listed", devicesListed},
-		{"Fleet's word refuses", fleetRefuses}, {"Fleet's word ends a session", fleetEnds}, {"a Fleet server that is away", fleetAway},
+		{"Fleet's word refuses", fleetRefuses}, {"Fleet's word ends a session", fleetEnds}, {"a Fleet server that is away", fleetAway}, {"a Fleet server that is being asked", fleetAwaited},
 		{"binding a device to Fleet", fleetBinding}, {"Fleet is left alone", fleetRate},
 		{"a policy that asks for more", policyAsksMore}, {"a policy that asks for something else", policyAsksOther}, {"a policy while Fleet is being asked", policyAwaitsFleet},
 		{"a device that the signer does not know", deviceForgotten},

@@ -219,6 +219,28 @@ func fleetAway(t *testing.T, h *House) {
 	same(t, "trouble", "", h.FleetTrouble())
 }
 
+// Who comes while Fleet is being asked waits for what it says, instead of being judged by
+// what it said long ago.
+func fleetAwaited(t *testing.T, h *House) {
+	h.demandFleet(t)
+	d := h.bound(t)
+	v := h.Approved(t)
+	h.Clock.Move(45 * time.Minute)
+	h.Fleet.Say(h.host(1))
+	called, answer, first := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	h.Fleet.Delay(func() { close(called); <-answer })
+	go func() {
+		_, err := h.tryActivate(t, v, d)
+		first <- err
+	}()
+	<-called
+	time.AfterFunc(200*time.Millisecond, func() { close(answer) })
+	_, err := h.tryActivate(t, v, d)
+	wantError(t, nil, err)
+	wantError(t, nil, <-first)
+	same(t, "calls", 2, h.Fleet.Calls()) // one of them was the binding's
+}
+
 func fleetBinding(t *testing.T, h *House) {
 	ctx, alice, bob, carol, dana := t.Context(), h.World.Alice, h.World.Bob.Person, h.World.Carol.Person, h.World.Dana.Person
 	h.demandFleet(t)
