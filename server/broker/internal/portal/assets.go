@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -25,10 +26,13 @@ type assets struct {
 }
 
 type asset struct {
-	body, zipped []byte // zipped is nil where it does not pay
-	media        string
-	tag          string // ETag, weak: both codings have it
-	forever      bool   // the name carries a digest of the content
+	body []byte
+	// zipped compresses it when it is first asked for: a broker that starts anew must
+	// not keep sessions waiting for that. It is nil, or gives nil, where it does not pay.
+	zipped  func() []byte
+	media   string
+	tag     string // ETag, weak: both codings have it
+	forever bool   // the name carries a digest of the content
 }
 
 var mediaTypes = map[string]string{
@@ -48,8 +52,8 @@ func loadAssets(files fs.FS, built bool) (*assets, error) {
 		if err != nil {
 			return err
 		}
-		a.files[name], err = newAsset(name, body)
-		return err
+		a.files[name] = newAsset(name, body)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded web: %w", err)
@@ -66,7 +70,7 @@ func loadAssets(files fs.FS, built bool) (*assets, error) {
 	return a, nil
 }
 
-func newAsset(name string, body []byte) (asset, error) {
+func newAsset(name string, body []byte) asset {
 	media, known := mediaTypes[path.Ext(name)]
 	if !known {
 		media = "application/octet-stream"
@@ -75,23 +79,23 @@ func newAsset(name string, body []byte) (asset, error) {
 	a := asset{body: body, media: media, tag: `W/"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`,
 		forever: strings.HasPrefix(name, web.HashedDirectory+"/")}
 	if strings.HasPrefix(media, "image/png") || strings.HasPrefix(media, "font/") || len(body) < 1024 {
-		return a, nil
+		return a
 	}
+	a.zipped = sync.OnceValue(func() []byte { return zip(body) })
+	return a
+}
+
+// zip compresses a file, or gives nil where that does not pay.
+func zip(body []byte) []byte {
 	var zipped bytes.Buffer
-	writer, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
-	if err != nil {
-		return asset{}, err
+	// A buffer takes everything, and the level is one there is.
+	writer, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	_, _ = writer.Write(body)
+	_ = writer.Close()
+	if zipped.Len() >= len(body)*9/10 {
+		return nil
 	}
-	if _, err := writer.Write(body); err != nil {
-		return asset{}, err
-	}
-	if err := writer.Close(); err != nil {
-		return asset{}, err
-	}
-	if zipped.Len() < len(body)*9/10 {
-		a.zipped = zipped.Bytes()
-	}
-	return a, nil
+	return zipped.Bytes()
 }
 
 // serveAsset answers whatever is no route: a file of the web, or the portal's
@@ -132,8 +136,10 @@ func (a asset) send(c *gin.Context, status int) {
 	if a.zipped != nil {
 		header.Set("Vary", "Accept-Encoding")
 		if acceptsGzip(c.GetHeader("Accept-Encoding")) {
-			header.Set("Content-Encoding", "gzip")
-			body = a.zipped
+			if zipped := a.zipped(); zipped != nil {
+				header.Set("Content-Encoding", "gzip")
+				body = zipped
+			}
 		}
 	}
 	if status == http.StatusOK {
