@@ -107,13 +107,10 @@ func (s *Service) askFleet(ctx context.Context, device string, pause time.Durati
 	if err != nil || !mine {
 		return err
 	}
-	// 3. Outside of any transaction.
-	calling, cancel := context.WithTimeout(ctx, fleetPatience)
+	// 3. Outside of any transaction. Others wait for it, whether or not the caller still does.
+	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), fleetPatience)
 	defer cancel()
 	host, failed := s.config.Fleet.Host(calling, binding.Host)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	if failed != nil {
 		failed = s.fleetFailed(failed)
 	} else {
@@ -138,43 +135,32 @@ func (s *Service) askFleet(ctx context.Context, device string, pause time.Durati
 }
 
 // turns lets one caller at a time do something about each device.
-type turns struct {
-	mu    sync.Mutex
-	taken map[string]chan struct{} // closed once it is over
-}
+type turns struct{ taken sync.Map } // of a device, a channel that is closed once it is over
 
 // enter waits for the turn, unless ctx ends before. The caller must leave.
 func (t *turns) enter(ctx context.Context, device string) (leave func(), err error) {
+	over := make(chan struct{})
 	for {
-		t.mu.Lock()
-		other, busy := t.taken[device]
+		other, busy := t.taken.LoadOrStore(device, over)
 		if !busy {
-			over := make(chan struct{})
-			t.taken[device] = over
-			t.mu.Unlock()
-			return func() {
-				t.mu.Lock()
-				defer t.mu.Unlock()
-				delete(t.taken, device)
-				close(over)
-			}, nil
+			return func() { t.taken.Delete(device); close(over) }, nil
 		}
-		t.mu.Unlock()
 		select {
-		case <-other:
+		case <-other.(chan struct{}):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 }
 
-// mayHearFleet says whether a broker's call about a device may still be answered.
+// mayHearFleet says whether a call about a device may still be answered. Once its pause is
+// over whoever wants to know asks for himself: the broker that called may have died.
 func (c *change) mayHearFleet(device string) (bool, error) {
 	binding, err := c.FleetBinding(device)
 	if errors.Is(err, ErrNoRow) {
 		return false, nil
 	}
-	return err == nil && binding.Asked.After(binding.Said) && c.now.Before(binding.Asked.Add(2*fleetPatience)), err
+	return err == nil && binding.Asked.After(binding.Said) && c.now.Before(binding.Asked.Add(fleetPause)), err
 }
 
 // hear takes over what came of asking.

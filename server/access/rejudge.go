@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"stint/policies"
@@ -34,6 +36,7 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 	}
 	// 2. Every live session. Listing them as a writer waits for those that are being
 	// started by the policy before.
+	s.judgedBy = "" // from here on some may be judged by this one
 	live := true
 	query := SessionQuery{Live: &live, Limit: runBatch}
 	before := s.fleetTrouble.Load()
@@ -78,8 +81,7 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, policy st
 	var ask bool
 	err := s.read(ctx, func(r Reader, m moment) error {
 		reasons, _, err := m.judgeDevice(r, session.Role, session.Device)
-		role, _ := m.policy.Role(session.Role)
-		ask = role.Device.Fleet != nil && policies.Objections(reasons) != ""
+		ask = fleetMayClear(reasons)
 		return err
 	})
 	if err != nil {
@@ -106,7 +108,7 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, policy st
 			return err
 		}
 		// What another broker is about to hear may clear it.
-		if policies.Objections(reasons) != "" {
+		if fleetMayClear(reasons) {
 			if asking, err := c.mayHearFleet(session.Device); err != nil {
 				return err
 			} else if asking {
@@ -116,6 +118,12 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, policy st
 		known, _ := c.trust.Devices.Find(session.Device)
 		return c.heedDevice(session, known.Name, reasons, until)
 	})
+}
+
+// fleetMayClear says whether nothing but Fleet's word is against a device.
+func fleetMayClear(reasons []policies.Reason) bool {
+	against := slices.DeleteFunc(slices.Clone(reasons), func(r policies.Reason) bool { return r.Met })
+	return len(against) > 0 && !slices.ContainsFunc(against, func(r policies.Reason) bool { return !strings.HasPrefix(r.Rule, "fleet") })
 }
 
 // heedDevice does with a live session what its role's rule makes of its device.

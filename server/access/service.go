@@ -72,7 +72,7 @@ func New(c Config) (*Service, error) {
 	if c.PendingLife == 0 {
 		c.PendingLife = 24 * time.Hour
 	}
-	return &Service{config: c, wake: make(chan struct{}, 1), askingFleet: turns{taken: map[string]chan struct{}{}}, reissuing: reissuing{pass: make(chan struct{}, 1)}}, nil
+	return &Service{config: c, wake: make(chan struct{}, 1), reissuing: reissuing{pass: make(chan struct{}, 1)}}, nil
 }
 
 // moment is what a transaction goes by: one time, one policy, one roster.

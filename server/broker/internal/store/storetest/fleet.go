@@ -17,7 +17,7 @@ type Fleet struct {
 	before func()
 }
 
-// Delay has it do something before it answers; nil for nothing.
+// Delay has it do something before it answers.
 func (f *Fleet) Delay(before func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

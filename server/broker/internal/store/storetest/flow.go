@@ -35,7 +35,7 @@ func Flow(t *testing.T, open Open) {
 		{"postures that do not count", posturesRefused}, {"devices are listed", devicesListed},
 		{"Fleet's word refuses", fleetRefuses}, {"Fleet's word ends a session", fleetEnds}, {"a Fleet server that is away", fleetAway}, {"a Fleet server that is being asked", fleetAwaited},
 		{"binding a device to Fleet", fleetBinding}, {"Fleet is left alone", fleetRate},
-		{"a policy that asks for more", policyAsksMore}, {"a policy that asks for something else", policyAsksOther}, {"a policy while Fleet is being asked", policyAwaitsFleet},
+		{"a policy that asks for more", policyAsksMore}, {"a policy that asks for something else", policyAsksOther}, {"a policy while Fleet is being asked", policyAwaitsFleet}, {"a policy that comes back", policyComesBack},
 		{"a device that the signer does not know", deviceForgotten},
 	} {
 		t.Run(test.name, func(t *testing.T) {

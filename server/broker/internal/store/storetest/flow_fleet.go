@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,12 +46,21 @@ func (h *House) bound(t testing.TB) *evidencetest.Device {
 // tryActivate activates from a device.
 func (h *House) tryActivate(t testing.TB, v access.RequestView, d *evidencetest.Device) (access.Certificate, error) {
 	t.Helper()
+	return h.activation(t, v, d)(t.Context())
+}
+
+// activation is tryActivate, signed and not sent yet.
+func (h *House) activation(t testing.TB, v access.RequestView, d *evidencetest.Device) func(context.Context) (access.Certificate, error) {
+	t.Helper()
 	signed, login := h.Activation(t, v)
 	activation, err := evidence.DecodeAs[*evidence.Activation](signed.Statement)
 	wantError(t, nil, err)
 	activation.Device = d.ID
 	text := evidencetest.Text(t, activation)
-	return h.Activate(t.Context(), h.World.Alice, v.ID, evidence.SignWithKey(text, h.World.Login.Private), login, &evidence.DeviceProof{Signature: d.Sign(t, text)})
+	proof := &evidence.DeviceProof{Signature: d.Sign(t, text)}
+	return func(ctx context.Context) (access.Certificate, error) {
+		return h.Activate(ctx, h.World.Alice, v.ID, evidence.SignWithKey(text, h.World.Login.Private), login, proof)
+	}
 }
 
 func wantRefusal(t testing.TB, err error, because string) {
@@ -220,24 +231,32 @@ func fleetAway(t *testing.T, h *House) {
 }
 
 // Who comes while Fleet is being asked waits for what it says, instead of being judged by
-// what it said long ago.
+// what it said long ago; also when whoever had it asked has gone.
 func fleetAwaited(t *testing.T, h *House) {
 	h.demandFleet(t)
 	d := h.bound(t)
 	v := h.Approved(t)
 	h.Clock.Move(45 * time.Minute)
 	h.Fleet.Say(h.host(1))
-	called, answer, first := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	h.Fleet.Delay(func() { close(called); <-answer })
+	called, answer, earlier := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	call := sync.OnceFunc(func() { close(called) })
+	h.Fleet.Delay(func() { call(); <-answer })
+	ctx, hangUp := context.WithCancel(t.Context())
+	activate := h.activation(t, v, d)
 	go func() {
-		_, err := h.tryActivate(t, v, d)
-		first <- err
+		_, err := activate(ctx)
+		earlier <- err
 	}()
-	<-called
+	select {
+	case <-called:
+	case err := <-earlier:
+		t.Fatalf("it is over without asking: %v", err)
+	}
+	hangUp()
 	time.AfterFunc(200*time.Millisecond, func() { close(answer) })
 	_, err := h.tryActivate(t, v, d)
 	wantError(t, nil, err)
-	wantError(t, nil, <-first)
+	<-earlier
 	same(t, "calls", 2, h.Fleet.Calls()) // one of them was the binding's
 }
 
