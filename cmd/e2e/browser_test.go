@@ -246,7 +246,9 @@ func (b *tab) keepScreenshot() {
 	if b.call("screenshot", arguments{"path": path, "fullPage": true}, nil) == nil {
 		var at string
 		_ = b.call("url", nil, &at)
-		b.t.Logf("%s was at %s; a picture: %s", b.name, at, path)
+		var shown string
+		_ = b.call("text", arguments{"selector": "body", "timeout": 1000}, &shown)
+		b.t.Logf("%s was at %s; a picture: %s; it showed:\n%.3000s", b.name, at, path, shown)
 	}
 }
 

@@ -32,6 +32,8 @@ const mostInList = 8
 export function ChangeCard({ change, whole }: { change: Change; whole?: boolean }) {
   const submit = useSubmit()
   const [rejecting, setRejecting] = useState(false)
+  // What is still to come would move the buttons away from under a finger, and is part of what is signed.
+  const files = useQuery({ ...changeFiles(change.id), enabled: whole === true && change.kind === 'policy' })
   const told = tell(change)
   if (told instanceof Problem) return <ErrorNotice problem={told} />
   const waiting = change.state === 'pending'
@@ -138,7 +140,7 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
           <CopyLine prompt={false} text={`${location.origin}/changes/${change.id}`} what="the link for another administrator" />
         </div>
       )}
-      {(may('sign') || may('send') || may('reject')) && (
+      {!files.isLoading && (may('sign') || may('send') || may('reject')) && (
         <div className={styles.actions}>
           {may('sign') && left > 0 && (
             <Link to="/changes/$id" params={{ id: change.id }} className={buttonClass('primary')}>
