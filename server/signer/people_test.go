@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 
 	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
+	"stint/server/signer/wire"
 )
 
 // fakeClock is a clock that tests set, or the real one.
@@ -223,4 +225,19 @@ func targetsText(t testing.TB, env string) string {
 		text += fmt.Sprintf("---\nkind: Target\nname: %s\naddress: %s.example.com:22\nhostKey: %s\nlabels: {env: %s}\n", name, name, hostKeys()[i], label)
 	}
 	return strings.TrimPrefix(text, "---\n")
+}
+
+// secondAccount enrols alice-2, by its address another account of Alice's.
+func (w *world) secondAccount() *person {
+	w.t.Helper()
+	second := newPerson(w.t, "alice-2", "Alice Adams")
+	enrolment, err := evidence.DecodeAs[*evidence.Enrolment](w.enrolment(second))
+	must(w.t, err)
+	enrolment.Email = "alice@example.com"
+	statement := w.encode(enrolment)
+	_, err = w.signer.pin(context.Background(), wire.EnrolRequest{Evidence: evidence.EnrolmentEvidence{
+		Statement: statement, Possession: second.sign(w.t, statement), Administrators: w.signed(statement, w.carol),
+	}})
+	must(w.t, err)
+	return second
 }

@@ -247,17 +247,9 @@ func TestWhoWasLinkedSinceIsOnePerson(t *testing.T) {
 			first := w.mustSign(w.bundle("r1", newKey(t)))
 			w.withdraw()
 			w.clock.add(time.Minute)
-			second := newPerson(t, "alice-2", "Alice Adams")
-			enrolment, err := evidence.DecodeAs[*evidence.Enrolment](w.enrolment(second))
-			must(t, err)
-			enrolment.Email = "alice@example.com"
-			statement := w.encode(enrolment)
-			_, err = w.signer.pin(context.Background(), wire.EnrolRequest{Evidence: evidence.EnrolmentEvidence{
-				Statement: statement, Possession: second.sign(t, statement), Administrators: w.signed(statement, w.carol),
-			}})
-			must(t, err)
+			second := w.secondAccount()
 			after(w, second)
-			_, err = w.sign(w.bundle("r2", newKey(t)))
+			_, err := w.sign(w.bundle("r2", newKey(t)))
 			refused(t, err, "evidence.policy")
 			_, err = w.signTarget("r1")
 			refused(t, err, "evidence.policy")

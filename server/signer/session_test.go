@@ -376,24 +376,16 @@ func TestARoleConflictsAcrossIdentities(t *testing.T) {
 	t.Parallel()
 	w := openWorld(t)
 	// Alice has a second account, alice-2, that the policy calls one with mallory's.
-	second := newPerson(t, "alice-2", "Alice Adams")
 	w.enforce("organization.yaml", fmt.Sprintf("kind: Organization\nreviewers: [auditors]\nquorum: 1\naliases:\n  - [{issuer: %q, subject: alice-2}, {issuer: %q, subject: mallory}]\n",
 		w.provider.server.URL, w.provider.server.URL))
-	enrolment, err := evidence.DecodeAs[*evidence.Enrolment](w.enrolment(second))
-	must(t, err)
-	enrolment.Email = "alice@example.com"
-	statement := w.encode(enrolment)
-	_, err = w.signer.pin(context.Background(), wire.EnrolRequest{Evidence: evidence.EnrolmentEvidence{
-		Statement: statement, Possession: second.sign(t, statement), Administrators: w.signed(statement, w.carol),
-	}})
-	must(t, err)
+	w.secondAccount()
 	request := w.ask(w.mallory, "r1", func(r *evidence.Request) { r.Ask.Role = "db-write" })
 	key := newKey(t)
 	w.mustSign(evidence.Bundle{
 		Version: 1, Request: request, Approvals: []evidence.SignedByPasskey{w.approve(request, w.bob, time.Hour)},
 		Login: w.login(w.mallory), Activation: w.activate(request, w.mallory, key),
 	})
-	_, err = w.sign(w.bundle("r2", newKey(t)))
+	_, err := w.sign(w.bundle("r2", newKey(t)))
 	if err == nil {
 		t.Fatal("one person holds both of two roles that conflict")
 	}

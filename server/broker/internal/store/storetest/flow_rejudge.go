@@ -32,6 +32,15 @@ func (h *House) moving(t *testing.T, session, what string, is func(access.Sessio
 	})
 }
 
+// connected is Alice's grant with a live session, the first, from a device.
+func (h *House) connected(t testing.TB, d *evidencetest.Device) access.RequestView {
+	t.Helper()
+	v, certificate := h.activeFrom(t, d)
+	_, err := h.StartSession(t.Context(), Start(v, certificate, first))
+	wantError(t, nil, err)
+	return v
+}
+
 // A policy that asks for more is not put off until a device says something again, which
 // may be never.
 func policyAsksMore(t *testing.T, h *House) {
@@ -87,10 +96,7 @@ func policyAsksOther(t *testing.T, h *House) {
 	_, err := h.BindFleet(ctx, h.World.Carol.Person, "dev-1", "SERIAL-1")
 	wantCode(t, access.CodeFleetUnavailable, err)
 	h.Fleet.SetDown(false)
-	v := h.Approved(t)
-	certificate := h.activateFrom(t, v, d)
-	_, err = h.StartSession(ctx, Start(v, certificate, first))
-	wantError(t, nil, err)
+	h.connected(t, d)
 	defer h.Running(t)()
 	host := h.host(1)
 	h.Fleet.Say(host)
@@ -115,10 +121,7 @@ func policyAwaitsFleet(t *testing.T, h *House) {
 	d := h.bound(t)
 	h.demand(t, "", "")
 	h.Clock.Move(3 * time.Hour)
-	v := h.Approved(t)
-	certificate := h.activateFrom(t, v, d)
-	_, err := h.StartSession(ctx, Start(v, certificate, first))
-	wantError(t, nil, err)
+	v := h.connected(t, d)
 	asked := h.beingAsked(t, "dev-1")
 	h.Fleet.SetDown(true)
 	defer h.Running(t)()
