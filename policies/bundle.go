@@ -9,21 +9,58 @@ type Role struct {
 	Requesters  []string `yaml:"requesters" json:"requesters"` // groups whose members may ask
 	Targets     Selector `yaml:"targets" json:"targets"`
 	Logins      []string `yaml:"logins" json:"logins"`
-	Duration    Duration `yaml:"duration" json:"duration"`
+
+	Duration Duration `yaml:"duration" json:"duration"`
+	Start    Start    `yaml:"start" json:"start"`
+	// Pending is how long a request waits for approvals; DefaultPending where it is absent.
+	Pending time.Duration `yaml:"pending" json:"pending"`
+	// SingleUse: one session may be opened under a grant, and no second one.
+	SingleUse bool `yaml:"singleUse" json:"single_use"`
+	// Renewals bounds how often somebody may have the role again; nil: any number of times.
+	Renewals *Renewals `yaml:"renewals" json:"renewals,omitempty"`
+	// Windows are calendars (see Calendar); a grant begins and ends while one of them is
+	// open. None: at any time.
+	Windows []string `yaml:"windows" json:"windows,omitempty"`
+
 	// Reason is "required" or "optional".
 	Reason string `yaml:"reason" json:"reason"`
+	// Ticket is what a ticket must look like; nil: none is asked for.
+	Ticket *Ticket `yaml:"ticket" json:"ticket,omitempty"`
+	// Passkey says what passkeys must sign; the zero value: approvers', of any make.
+	Passkey PasskeyRule `yaml:"passkey" json:"passkey"`
+	// Device says from which machines the role may be used; the zero value: from any.
+	Device DeviceRule `yaml:"device" json:"device"`
+	// Session bounds what can be done in a session.
+	Session SessionRule `yaml:"session" json:"session"`
+	// Recording says who may replay; sessions are always recorded.
+	Recording RecordingRule `yaml:"recording" json:"recording"`
+
+	// Trust names asserted facts (see Organization.Facts) that Allow, Require and the
+	// conditions of stages may see too. Whoever can tamper with the broker chooses
+	// these; lint says so.
+	Trust []string `yaml:"trust" json:"trust,omitempty"`
+	// Allow spares approver stages where its conditions hold.
+	Allow []Allowance `yaml:"allow" json:"allow,omitempty"`
+	// Require must hold, each of them.
+	Require []Condition `yaml:"require" json:"require,omitempty"`
+	// Restrict refuses or adds stages where its conditions hold. It alone sees all asserted
+	// facts; one that it reads and that is missing refuses.
+	Restrict []Restriction `yaml:"restrict" json:"restrict,omitempty"`
+
 	// Approval is the chain of stages. A role without stages is granted at
 	// once; lint names it.
 	Approval []Stage `yaml:"approval" json:"approval"`
+	// BreakGlass lets a person act alone in an emergency; nil: nobody may.
+	BreakGlass *BreakGlass `yaml:"breakGlass" json:"break_glass,omitempty"`
 	// Conflicts are roles that nobody may hold at the same time as this one.
 	// A conflict named on one side holds for both.
 	Conflicts []string `yaml:"conflicts" json:"conflicts"`
-	// Device says from which machines the role may be used; the zero value: from any.
-	Device DeviceRule `yaml:"device" json:"device"`
 }
 
-// Selector picks targets: every label must be equal.
+// Selector picks targets: one of Names must fit, where there are any, and every label.
+// An asterisk in a name or in a label's value stands for any characters.
 type Selector struct {
+	Names  []string          `yaml:"names" json:"names,omitempty"`
 	Labels map[string]string `yaml:"labels" json:"labels"`
 }
 
@@ -33,11 +70,151 @@ type Duration struct {
 	Longest time.Duration `yaml:"longest" json:"longest"`
 }
 
-// Stage asks for Count distinct approvers out of Groups.
+// When the clock of a grant starts.
+const (
+	AtApproval = "approval"  // when the last approval was given
+	AtFirstUse = "first-use" // when the first certificate is issued
+)
+
+// Start says when the clock of a grant starts. Who asks may set a time for it, up to
+// Ahead from the asking; then it starts no sooner than that.
+type Start struct {
+	At     string        `yaml:"at" json:"at"`         // AtApproval, which is the default, or AtFirstUse
+	Within time.Duration `yaml:"within" json:"within"` // AtFirstUse: unused for so long, a grant is over
+	Ahead  time.Duration `yaml:"ahead" json:"ahead"`   // zero: no time may be set
+}
+
+const (
+	// DefaultPending is how long a request waits where the role does not say.
+	DefaultPending = 24 * time.Hour
+	// DefaultWithin is how long a grant waits for its first use where the role does not say.
+	DefaultWithin = 8 * time.Hour
+)
+
+// Renewals says that nobody may have the role more than Most times in any Days days.
+type Renewals struct {
+	Most int `yaml:"most" json:"most"`
+	Days int `yaml:"days" json:"days"`
+}
+
+// Ticket says what must be written into a request's ticket.
+type Ticket struct {
+	Required bool `yaml:"required" json:"required"`
+	// Pattern is a regular expression (RE2) that fits the whole of it; empty: anything does.
+	Pattern string `yaml:"pattern" json:"pattern,omitempty"`
+}
+
+// Of which strength a passkey must be.
+const (
+	PasskeyAny      = "any"
+	PasskeyAttested = "attested" // of a make that the organization lists, which was proven
+)
+
+// PasskeyRule says what passkeys must sign.
+type PasskeyRule struct {
+	// Approvers is of which strength approvers' passkeys are; empty: PasskeyAny.
+	Approvers string `yaml:"approvers" json:"approvers,omitempty"`
+	// Requester is of which strength the passkey is with which the requester confirms
+	// what they ask for; empty: they need not.
+	Requester string `yaml:"requester" json:"requester,omitempty"`
+	// Fresh is how old that confirmation may be when the grant is first used; zero:
+	// as old as the request.
+	Fresh time.Duration `yaml:"fresh" json:"fresh,omitempty"`
+}
+
+// Kinds of channels of a session. Whatever a role gives, a channel that cannot be
+// recorded is refused.
+const (
+	ChannelShell = "shell"
+	ChannelExec  = "exec" // scp, rsync and git too
+	ChannelSFTP  = "sftp"
+)
+
+// SessionRule bounds what can be done in a session.
+type SessionRule struct {
+	// Idle ends a session in which nothing was sent either way for so long; zero: never.
+	Idle time.Duration `yaml:"idle" json:"idle,omitempty"`
+	// Channels are the kinds that may be opened; none: all.
+	Channels []string `yaml:"channels" json:"channels,omitempty"`
+	// Networks are those from which a session may be opened, as CIDR; none: all.
+	Networks []string `yaml:"networks" json:"networks,omitempty"`
+}
+
+// RecordingRule says who may replay the role's sessions.
+type RecordingRule struct {
+	// Reviewers are groups that may, in the place of the organization's; none: those.
+	Reviewers []string `yaml:"reviewers" json:"reviewers,omitempty"`
+}
+
+// Condition must hold.
+type Condition struct {
+	Name string `yaml:"name" json:"name"`
+	That string `yaml:"that" json:"that"` // CEL, attested facts
+	Else string `yaml:"else" json:"else"` // a sentence for whoever does not fulfil it
+}
+
+// Allowance spares stages where its condition holds.
+type Allowance struct {
+	Name    string   `yaml:"name" json:"name"`
+	When    string   `yaml:"when" json:"when"`       // CEL, attested facts
+	Without []string `yaml:"without" json:"without"` // names of stages that are not needed then
+}
+
+// Restriction takes something away where its condition holds. It does exactly one of both.
+type Restriction struct {
+	Name   string  `yaml:"name" json:"name"`
+	When   string  `yaml:"when" json:"when"` // CEL, all facts
+	Refuse string  `yaml:"refuse" json:"refuse,omitempty"`
+	Add    []Stage `yaml:"add" json:"add,omitempty"`
+}
+
+// Who a person is to a request.
+const (
+	RelationManager = "manager" // of a team that the requester is in, see Team
+	RelationOwner   = "owner"   // in the group that the target's label OwnerLabel names
+)
+
+// OwnerLabel is the label of a target that names the group which owns it.
+const OwnerLabel = "owner"
+
+// Stage asks for Count distinct approvers out of Groups and Relations.
 type Stage struct {
-	Name   string   `yaml:"name" json:"name"`
-	Groups []string `yaml:"groups" json:"groups"`
-	Count  int      `yaml:"count" json:"count"`
+	Name      string   `yaml:"name" json:"name"`
+	Groups    []string `yaml:"groups" json:"groups"`
+	Relations []string `yaml:"relations" json:"relations,omitempty"` // RelationManager, RelationOwner
+	Count     int      `yaml:"count" json:"count"`
+	// After names stages that must be full before this one takes an approval.
+	After []string `yaml:"after" json:"after,omitempty"`
+	// When is a condition (CEL, attested facts) without which the stage is not there;
+	// empty: it always is.
+	When string `yaml:"when" json:"when,omitempty"`
+	// Remind is how long after the asking, and each time again, those who have not
+	// answered are told; zero: never.
+	Remind time.Duration `yaml:"remind" json:"remind,omitempty"`
+	// Escalate lets others approve too once a request has waited.
+	Escalate []Escalation `yaml:"escalate" json:"escalate,omitempty"`
+}
+
+// Escalation lets members of Groups approve what was asked for longer than After ago.
+type Escalation struct {
+	After  time.Duration `yaml:"after" json:"after"`
+	Groups []string      `yaml:"groups" json:"groups"`
+}
+
+// BreakGlass is how a person acts alone in an emergency: no stage is asked, they confirm
+// with an attested passkey of their own, all approvers are told, and the role
+// locks unless the use is reviewed.
+type BreakGlass struct {
+	Requesters []string      `yaml:"requesters" json:"requesters"` // groups of those who may ask for the role that may do so
+	Longest    time.Duration `yaml:"longest" json:"longest"`
+	Review     Review        `yaml:"review" json:"review"`
+}
+
+// Review is who closes the review of an emergency, and by when. From then on nobody has
+// the role until they have.
+type Review struct {
+	Groups []string      `yaml:"groups" json:"groups"`
+	Within time.Duration `yaml:"within" json:"within"` // of the grant's beginning
 }
 
 // Target is one host. Its address and host key are policy, not discovery, so
@@ -48,58 +225,3 @@ type Target struct {
 	HostKey string            `yaml:"hostKey" json:"host_key"` // authorized_keys form
 	Labels  map[string]string `yaml:"labels" json:"labels"`
 }
-
-// Organization holds what is true for the whole installation.
-type Organization struct {
-	// Reviewers are the groups that may see every request, session and audit
-	// event, and replay recordings.
-	Reviewers []string `yaml:"reviewers" json:"reviewers"`
-	// Aliases are sets of identities that belong to one person; none of them
-	// may approve what another of them asks. Equal e-mail addresses are always
-	// taken as one person.
-	Aliases [][]Subject `yaml:"aliases" json:"aliases"`
-	// Quorum is how many different administrators must sign what widens
-	// somebody's reach, and every new policy. Where it is absent it is DefaultQuorum.
-	Quorum int `yaml:"quorum" json:"quorum"`
-	// Attestation says who needs a passkey on an authenticator of a known make.
-	Attestation Attestation `yaml:"attestation" json:"attestation"`
-	// TPMMakers are the makers of TPMs that are believed, for roles that demand it.
-	TPMMakers []TPMMaker `yaml:"tpmMakers" json:"tpm_makers"`
-	// Inventories are sources of targets that come and go.
-	Inventories []Inventory `yaml:"inventories" json:"inventories"`
-}
-
-// DefaultQuorum is the quorum where the policy states none.
-const DefaultQuorum = 2
-
-// MostQuorum bounds the quorum.
-const MostQuorum = 16
-
-// Attestation demands, of every enrolment that states one of Groups, proof that
-// the passkey lives on one of Authenticators.
-type Attestation struct {
-	Groups         []string        `yaml:"groups" json:"groups"`
-	Authenticators []Authenticator `yaml:"authenticators" json:"authenticators"`
-}
-
-// Authenticator is a make of authenticators (Web Authentication Level 3, section
-// 6.5.1) with the certificates that its attestations lead to.
-type Authenticator struct {
-	// AAGUID is a UUID or its 32 hex digits in the file, and 32 small hex digits
-	// in a bundle.
-	AAGUID string   `yaml:"aaguid" json:"aaguid"`
-	Name   string   `yaml:"name" json:"name"`
-	Roots  []string `yaml:"roots" json:"roots"` // each one certificate in PEM
-}
-
-// Inventory is a source of targets beside the policy's own, such as a platform
-// team's pipeline. What it brings is signed by Key, and may bear only labels
-// that Labels lists, with the values that stand there.
-type Inventory struct {
-	Name   string              `yaml:"name" json:"name"`
-	Key    string              `yaml:"key" json:"key"` // ssh-ed25519 or ecdsa-sha2-nistp256, without a comment
-	Labels map[string][]string `yaml:"labels" json:"labels"`
-}
-
-// AdministratorsGroup is the roster group whose members make up the quorum.
-const AdministratorsGroup = "administrators"

@@ -66,8 +66,19 @@ func (l *loader) finish() (*Bundle, error) {
 	}
 	slices.SortFunc(l.bundle.roles, func(a, b Role) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.bundle.targets, func(a, b Target) int { return cmp.Compare(a.Name, b.Name) })
+	l.bundle.index()
 	l.bundle.digest = digestOf(l.bundle.files)
 	return l.bundle, nil
+}
+
+// index makes what is looked up often findable at once.
+func (b *Bundle) index() {
+	b.aliasSet = map[Subject]int{}
+	for i, one := range b.organization.Aliases {
+		for _, subject := range one {
+			b.aliasSet[subject] = i
+		}
+	}
 }
 
 func (l *loader) checkRole(d document) {

@@ -81,7 +81,7 @@ func TestJudgeDeviceWithoutPosture(t *testing.T) {
 	t.Parallel()
 	b := mustLoad(t, strings.Replace(goodRole, "[key-management]", "[]", 1)+"device: {required: true}\n")
 	got := b.JudgeDevice("production-shell", &Device{ID: "device-1", Name: "laptop"}, asked)
-	if want := []Reason{{"device", true, "laptop is an enrolled device, as production-shell demands."}}; !slices.Equal(got, want) {
+	if want := []Reason{{Rule: "device", Met: true, Text: "laptop is an enrolled device, as production-shell demands."}}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	if role, _ := b.Role("production-shell"); role.Device.Posture != nil {

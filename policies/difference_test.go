@@ -31,9 +31,9 @@ func whole() *Bundle {
 			Inventories: []Inventory{{Name: "fleet", Key: ed25519Key, Labels: map[string][]string{"env": {"dev"}}}},
 		},
 		roles: []Role{{
-			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{map[string]string{"env": "dev"}},
+			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{Labels: map[string]string{"env": "dev"}},
 			Logins: []string{"app"}, Duration: Duration{1800e9, 3600e9}, Reason: "required",
-			Approval: []Stage{{"lead", []string{"leads"}, 1}, {"security", []string{"security"}, 2}}, Conflicts: []string{"keys"},
+			Approval: []Stage{{Name: "lead", Groups: []string{"leads"}, Count: 1}, {Name: "security", Groups: []string{"security"}, Count: 2}}, Conflicts: []string{"keys"},
 			Device: DeviceRule{Required: true, Held: HeldTPM, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}},
 				Fleet: &FleetRule{Period: 7200e9, Require: []string{FactDiskEncryption}, Policies: AllPolicies, Named: []string{"Updated"}}},
 		}},
@@ -74,7 +74,7 @@ func TestDifferenceInWords(t *testing.T) {
 			"The inventory fleet may give targets the label env: production.", "The inventory fleet may no longer give targets the label env: dev."}},
 		"a role less": {func(b *Bundle) { b.roles = nil }, []string{"The role shell is removed."}},
 		"a role more": {func(b *Bundle) {
-			b.roles = append(b.roles, Role{Name: "open", Requesters: []string{"all"}, Targets: Selector{map[string]string{"env": "dev"}}, Logins: []string{"root"}, Duration: Duration{60e9, 60e9}, Reason: "optional"})
+			b.roles = append(b.roles, Role{Name: "open", Requesters: []string{"all"}, Targets: Selector{Labels: map[string]string{"env": "dev"}}, Logins: []string{"root"}, Duration: Duration{60e9, 60e9}, Reason: "optional"})
 		}, []string{
 			"The role open is added.", "open: members of all may ask for it.", "open: it is granted without anybody's approval.", "open: its targets must bear the label env: dev.",
 			"open: it gives the login root.", "open: it lasts for at most 1m.", "open: it lasts for 1m where nothing else is asked.", "open: a reason is optional."}},

@@ -102,7 +102,7 @@ func TestJudgeFleet(t *testing.T) {
 	}
 	// What the signer judges does not ask Fleet.
 	got := b.JudgeDevice("production-shell", &Device{ID: "device-1", Name: "laptop"}, asked)
-	if want := []Reason{{"device", true, "laptop is an enrolled device, as production-shell demands."}}; !slices.Equal(got, want) {
+	if want := []Reason{{Rule: "device", Met: true, Text: "laptop is an enrolled device, as production-shell demands."}}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

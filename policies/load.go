@@ -27,8 +27,9 @@ type Bundle struct {
 	files        map[string]string
 	digest       string
 	organization Organization
-	roles        []Role   // by name
-	targets      []Target // by name
+	roles        []Role          // by name
+	targets      []Target        // by name
+	aliasSet     map[Subject]int // where in organization.Aliases an identity stands
 }
 
 // Bounds of a bundle, in bytes.

@@ -56,31 +56,37 @@ func (b *Bundle) SamePerson(p, q Person) bool {
 	if p.Email != "" && strings.EqualFold(p.Email, q.Email) {
 		return true
 	}
-	return slices.ContainsFunc(b.organization.Aliases, func(one []Subject) bool {
-		return slices.Contains(one, p.Subject) && slices.Contains(one, q.Subject)
-	})
+	return slices.Contains(b.aliases(p.Subject), q.Subject)
+}
+
+// aliases are all identities of the set that a subject stands in, itself included.
+func (b *Bundle) aliases(s Subject) []Subject {
+	i, ok := b.aliasSet[s]
+	if !ok {
+		return nil
+	}
+	return b.organization.Aliases[i]
 }
 
 // Linked tells whether two identities belong to one person, also by way of others
 // that are known. Approvals link nothing by themselves: none may take away from
 // another.
-func (b *Bundle) Linked(p, q Person, known []Person) bool {
+func (b *Bundle) Linked(p, q Person, known *People) bool {
 	return b.SamePerson(p, q) ||
 		slices.ContainsFunc(b.Identities(p, known), func(other Person) bool { return b.SamePerson(other, q) })
 }
 
 // Identities are p and those of the known identities that belong to the same person,
 // each by way of another.
-func (b *Bundle) Identities(p Person, known []Person) []Person {
-	others, found := slices.Clone(known), []Person{p}
+func (b *Bundle) Identities(p Person, known *People) []Person {
+	found := []Person{p}
 	for i := 0; i < len(found); i++ {
-		others = slices.DeleteFunc(others, func(other Person) bool {
-			same := b.SamePerson(found[i], other)
-			if same {
+		for _, other := range known.linked(b, found[i]) {
+			// p may stand among the known under the same subject, with another address.
+			if !slices.ContainsFunc(found, func(f Person) bool { return f.Subject == other.Subject && f.Email == other.Email }) {
 				found = append(found, other)
 			}
-			return same
-		})
+		}
 	}
 	return found
 }

@@ -23,12 +23,14 @@ func TestIdentitiesAreLinkedThroughOthers(t *testing.T) {
 		t.Fatalf("without links: %+v", d)
 	}
 	b.organization.Aliases = nil
-	f.Known = []Person{link(person("carol"), person("erin"))}
+	f.Known = NewPeople([]Person{link(person("carol"), person("erin"))})
+	b.index()
 	if d := b.Decide(f); d.Outcome != NeedsApproval {
 		t.Errorf("one person approved as two: %+v", d)
 	}
 	b.organization.Aliases = nil
-	f.Known = []Person{link(person("alice"), person("bob"))}
+	f.Known = NewPeople([]Person{link(person("alice"), person("bob"))})
+	b.index()
 	if d := b.Decide(f); d.Outcome != NeedsApproval {
 		t.Errorf("the requester approved: %+v", d)
 	}
@@ -38,7 +40,8 @@ func TestIdentitiesAreLinkedThroughOthers(t *testing.T) {
 	f = facts()
 	f.Approvals[2].Approver = person("dana", "sre-leads")
 	second := link(person("dana"), person("carol"))
-	f.Known = []Person{second, person("dana"), first}
+	f.Known = NewPeople([]Person{second, person("dana"), first})
+	b.index()
 	if d := b.Decide(f); d.Outcome != NeedsApproval {
 		t.Errorf("the requester approved over two others: %+v", d)
 	}

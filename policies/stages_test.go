@@ -21,12 +21,13 @@ func crowd(r *rand.Rand) (*Bundle, Facts) {
 		}
 		return chosen
 	}
-	role := Role{Name: "role", Requesters: []string{"engineering"}, Logins: []string{"app"}, Duration: Duration{time.Hour, 4 * time.Hour}, Reason: "optional", Targets: Selector{map[string]string{"env": "production"}}}
+	role := Role{Name: "role", Requesters: []string{"engineering"}, Logins: []string{"app"}, Duration: Duration{time.Hour, 4 * time.Hour}, Reason: "optional", Targets: Selector{Labels: map[string]string{"env": "production"}}}
 	for i := range 1 + r.IntN(4) {
 		role.Approval = append(role.Approval, Stage{Name: fmt.Sprint("s", i), Groups: append(some(), groups[r.IntN(4)]), Count: 1 + r.IntN(3)})
 	}
 	b := &Bundle{roles: []Role{role}, targets: []Target{{Name: "web-1", Labels: map[string]string{"env": "production"}}}}
 	b.organization.Aliases = [][]Subject{{person("p0").Subject, person("p1").Subject}, {person("alice").Subject, person("p2").Subject}}
+	b.index()
 	f := facts()
 	f.Ask.Role, f.Now, f.Approvals = "role", asked.Add(30*time.Minute), nil
 	for range r.IntN(10) {

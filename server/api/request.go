@@ -83,6 +83,8 @@ type Reason struct {
 	Rule string `json:"rule"`
 	Met  bool   `json:"met"`
 	Text string `json:"text"`
+	// Remedy is empty where the rule is met or nothing would change it.
+	Remedy string `json:"remedy,omitempty" doc:"what would change it"`
 }
 
 // Request is an ask with all that became of it. One id names the request, the

@@ -142,7 +142,7 @@ func (b Beliefs) Trust(now time.Time) Trust {
 func (b Beliefs) TrustAnew(now time.Time) Trust {
 	t := b.Trust(now)
 	t.Issuer.Keys = listed(b.issued)
-	t.linking = append([]policies.Person{}, t.Roster.Known(now)...)
+	t.linking = t.Roster.Known(now)
 	t.Roster, t.Devices = t.Roster.Present(now), t.Devices.Present(now)
 	return t
 }

@@ -55,14 +55,14 @@ func (r Roster) Find(s policies.Subject) (RosterPerson, bool) {
 
 // Known are the people who were in the roster at a moment, whether or not their
 // passkeys may sign: policy links identities through them.
-func (r Roster) Known(now time.Time) []policies.Person {
+func (r Roster) Known(now time.Time) *policies.People {
 	var people []policies.Person
 	for _, p := range r.People {
 		if p.isKnown(now) {
 			people = append(people, p.Person)
 		}
 	}
-	return people
+	return policies.NewPeople(people)
 }
 
 func (p RosterPerson) isKnown(now time.Time) bool {

@@ -83,7 +83,7 @@ func TestVerifyChangeAccepts(t *testing.T) {
 		}},
 		"a suspension": {func(w *changing) { w.change(evidence.ChangeSuspend, "bob") }, func(w *changing, r evidence.Roster) bool {
 			_, _, ok := r.Holder(w.Bob.Passkey.Credential, w.Now)
-			return !ok && len(r.Known(w.Now)) == len(w.Trust.Roster.Known(w.Now))
+			return !ok && len(r.Known(w.Now).All()) == len(w.Trust.Roster.Known(w.Now).All())
 		}},
 		"its end": {func(w *changing) { w.suspend("bob"); w.change(evidence.ChangeUnsuspend, "bob") }, func(w *changing, r evidence.Roster) bool {
 			_, _, ok := r.Holder(w.Bob.Passkey.Credential, w.Now)
@@ -96,7 +96,7 @@ func TestVerifyChangeAccepts(t *testing.T) {
 		"a person less": {func(w *changing) { w.change(evidence.ChangeDelete, "bob") }, func(w *changing, r evidence.Roster) bool {
 			p, there := r.Find(w.Bob.Person.Subject)
 			_, _, ok := r.Holder(w.Bob.Passkey.Credential, w.Now)
-			return there && !ok && len(p.Person.Groups) == 0 && p.Passkeys[0].Removed != nil && len(r.Known(w.Now)) == len(w.Trust.Roster.Known(w.Now))-1
+			return there && !ok && len(p.Person.Groups) == 0 && p.Passkeys[0].Removed != nil && len(r.Known(w.Now).All()) == len(w.Trust.Roster.Known(w.Now).All())-1
 		}},
 		"a suspended person less, who stays suspended": {func(w *changing) { w.suspend("bob"); w.change(evidence.ChangeDelete, "bob") }, func(w *changing, r evidence.Roster) bool {
 			p, _ := r.Find(w.Bob.Person.Subject)

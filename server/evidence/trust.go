@@ -36,11 +36,11 @@ type Trust struct {
 	base *policies.Bundle // of Policy, where WithPolicy set both
 	full *policies.Bundle // of Policy and all of Inventories, none of which has expired
 
-	linking []policies.Person // whom known gives at any time; nil where that is the roster's to say
+	linking *policies.People // whom known gives at any time; nil where that is the roster's to say
 }
 
 // known are the people through whom policy links a requester's identities, at a moment.
-func (t Trust) known(now time.Time) []policies.Person {
+func (t Trust) known(now time.Time) *policies.People {
 	if t.linking != nil {
 		return t.linking
 	}

@@ -103,7 +103,7 @@ func toDecision(d policies.Decision, summary string, approvers [][]policies.Pers
 		}
 	}
 	for i, reason := range d.Reasons {
-		decision.Reasons[i] = api.Reason{Rule: reason.Rule, Met: reason.Met, Text: reason.Text}
+		decision.Reasons[i] = toReason(reason)
 	}
 	return decision
 }
@@ -207,4 +207,8 @@ func approversFor(trust access.Trust, policy *policies.Bundle, groups []string, 
 		}
 	}
 	return people
+}
+
+func toReason(r policies.Reason) api.Reason {
+	return api.Reason{Rule: r.Rule, Met: r.Met, Text: r.Text, Remedy: r.Remedy}
 }

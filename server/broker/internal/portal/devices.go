@@ -55,7 +55,7 @@ func (p *Portal) toDevice(v access.DeviceView, by policies.Person) api.Device {
 		}
 		rules := api.DeviceRules{Role: rule.Role, Complies: rule.Complies, Reasons: make([]api.Reason, len(rule.Reasons))}
 		for i, reason := range rule.Reasons {
-			rules.Reasons[i] = api.Reason(reason)
+			rules.Reasons[i] = toReason(reason)
 		}
 		shown.Rules = append(shown.Rules, rules)
 	}
