@@ -3,6 +3,7 @@ package condition_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,6 +174,139 @@ func TestFaultsSayWhereAndWhat(t *testing.T) {
 		}
 		if strings.HasSuffix(fault.Text, ".") || fault.Text == "" {
 			t.Errorf("%.80s: %q is not a sentence without a full stop", source, fault.Text)
+		}
+	}
+}
+
+func TestConditionsNameWhatTheyRead(t *testing.T) {
+	t.Parallel()
+	c := compile(t, `asserted.risk < 3 && (asserted.on_call || asserted.risk == 0) && target.labels["env"] == "x" &&
+  target.labels.tier in ["1"] && "zone" in target.labels && has(target.labels.site)`)
+	if got := fmt.Sprint(c.Reads()); got != "[on-call risk]" {
+		t.Errorf("it reads %s", got)
+	}
+	if got := fmt.Sprint(c.Labels()); got != "[{env 1 80} {tier 2 17} {zone 2 34} {site 2 61}]" {
+		t.Errorf("it names the labels %s", got)
+	}
+	// A name of its own for an element hides a variable: no fact is read here.
+	if c := compile(t, `held.exists(asserted, asserted == "x")`); len(c.Reads()) != 0 {
+		t.Errorf("it reads %s", c.Reads())
+	}
+}
+
+func TestCouldLooksOnlyAtWhatIsKnownBefore(t *testing.T) {
+	t.Parallel()
+	const both = "true true"
+	for source, want := range map[string]string{
+		`true`:                      "true false",
+		`"sre" in requester.groups`: "true false",
+		`"dba" in requester.groups`: "false true",
+		`ask.role == "prod" && ask.target == target.name && ask.login == "postgres"`: "true false",
+		`target.labels["env"] == "prod"`:                                             "true false",
+		`target.labels["zone"] == "prod"`:                                            both,
+		`has(requester.email)`:                                                       "true false",
+		`ask.breakGlass`:                                                             "false true",
+		`asserted.on_call`:                                                           both,
+		`asserted.on_call || "sre" in requester.groups`:                              "true false",
+		`asserted.on_call && "dba" in requester.groups`:                              "false true",
+		`asserted.on_call && "sre" in requester.groups`:                              both,
+		`"staging" in held`:                                                          both,
+		`held.exists(h, h == "staging")`:                                             both,
+		`now.getHours("UTC") == 12`:                                                  both,
+		`ask.at == now`:                                                              both,
+		`ask.duration <= duration("2h")`:                                             both,
+		`has(ask.ticket)`:                                                            both,
+		`has(ask.start)`:                                                             both,
+		`ask.start > now`:                                                            both,
+		`ask.reason == ""`:                                                           both,
+		`ask.ticket == "" ? "sre" in requester.groups : true`:                        both,
+		`requester.groups.exists(g, g == ask.reason)`:                                both,
+		`requester.groups.exists(g, g == ask.role)`:                                  "false true",
+		`requester.groups[7] == "x"`:                                                 both,
+		`requester.groups.exists(now, now == "sre")`:                                 "true false",
+	} {
+		canBeTrue, canBeFalse := compile(t, source).Could(facts())
+		if got := fmt.Sprint(canBeTrue, canBeFalse); got != want {
+			t.Errorf("%s could be %s, want %s", source, got, want)
+		}
+	}
+}
+
+func TestEvaluationEndsAtItsBound(t *testing.T) {
+	t.Parallel()
+	c := compile(t, `requester.groups.exists(g, g.matches("(a|b)*c$"))`)
+	f := facts()
+	for range 200_000 {
+		f.Requester.Groups = append(f.Requester.Groups, "abababababababababab")
+	}
+	if _, err := c.Holds(f); err == nil || !strings.Contains(err.Error(), "cost limit") {
+		t.Errorf("a condition over 200,000 groups ended with %v", err)
+	}
+}
+
+func TestAssertedFactsAreOfTheirType(t *testing.T) {
+	t.Parallel()
+	for name, asserted := range map[string]map[string]any{
+		"absent": nil, "of another type": {"risk": "3"}, "an int": {"risk": 3}, "nil": {"risk": nil},
+	} {
+		f := facts()
+		f.Asserted = asserted
+		if holds, err := compile(t, `asserted.risk >= 0`).Holds(f); err == nil {
+			t.Errorf("%s: it came to %v", name, holds)
+		}
+	}
+}
+
+func TestEnvironmentsRefuseWhatIsNoFact(t *testing.T) {
+	t.Parallel()
+	for name, facts := range map[string][]condition.Declared{
+		"a name":  {{Name: "On call", Type: condition.Bool}},
+		"a type":  {{Name: "on-call"}},
+		"another": {{Name: "on-call", Type: 9}},
+		"twice":   {{Name: "a", Type: condition.Bool}, {Name: "a", Type: condition.Text}},
+	} {
+		if _, err := condition.NewEnvironment(facts); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestConditionsAreSharedByGoroutines(t *testing.T) {
+	t.Parallel()
+	e := environment(t, declared...)
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			c, fault := e.Compile(`requester.groups.exists(g, g.matches("^s.e$")) && now.getHours("Europe/Paris") == 13 && asserted.risk == ` + fmt.Sprint(i))
+			if fault != nil {
+				t.Errorf("%+v", *fault)
+				return
+			}
+			var inner sync.WaitGroup
+			for k := range 8 {
+				inner.Go(func() {
+					f := facts()
+					f.Asserted = map[string]any{"risk": int64(k)}
+					if holds, err := c.Holds(f); err != nil || holds != (i == k) {
+						t.Errorf("%d of %d: %v, %v", k, i, holds, err)
+					}
+					c.Could(f)
+				})
+			}
+			inner.Wait()
+		})
+	}
+	group.Wait()
+}
+
+func TestVariablesAreDescribed(t *testing.T) {
+	t.Parallel()
+	for _, v := range condition.Variables() {
+		if v.Type == "" || v.Means == "" {
+			t.Errorf("%+v", v)
+		}
+		if _, fault := environment(t).Compile(v.Name + " == " + v.Name); fault != nil {
+			t.Errorf("%s: %+v", v.Name, *fault)
 		}
 	}
 }
