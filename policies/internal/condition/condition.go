@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -154,12 +155,10 @@ func NewEnvironment(asserted []Declared) (*Environment, error) {
 }
 
 // Condition is a checked expression that is true or false of facts. Any number of
-// goroutines may use it.
+// goroutines may use it. The zero value has no answer to anything.
 type Condition struct {
-	language *cel.Env
-	ast      *cel.Ast
-	reads    []string
-	labels   []Label
+	reads  []string
+	labels []Label
 
 	program cel.Program
 	partial func() (cel.Program, error)
@@ -205,7 +204,7 @@ func (e *Environment) Compile(source string) (*Condition, *Fault) {
 	}
 
 	// 5. And it stops if it does.
-	c := &Condition{language: e.language, ast: checked, labels: r.labels}
+	c := &Condition{labels: r.labels}
 	for _, name := range r.reads {
 		c.reads = append(c.reads, e.asserted[name].Name)
 	}
@@ -233,9 +232,12 @@ func (c *Condition) Labels() []Label { return c.labels }
 //
 // What is missing does no harm where the rest decides: in "a || b" with a true, b may fail.
 func (c *Condition) Holds(f Facts) (bool, error) {
+	if c.program == nil {
+		return false, errors.New("it was never compiled")
+	}
 	out, _, err := c.program.Eval(&values{f})
 	if err != nil {
-		return false, err
+		return false, inWords(err)
 	}
 	holds, ok := out.(types.Bool)
 	if !ok {
@@ -244,12 +246,24 @@ func (c *Condition) Holds(f Facts) (bool, error) {
 	return bool(holds), nil
 }
 
+// inWords says what went wrong in an evaluation to people who know policies.
+func inWords(err error) error {
+	text := err.Error()
+	if key, ok := strings.CutPrefix(text, "no such key: "); ok {
+		return fmt.Errorf("the target has no label %q", key)
+	}
+	return errors.New(strings.TrimPrefix(text, "operation cancelled: "))
+}
+
 // Could tells whether the condition can be true, and whether it can be false, for some
 // request of which only the requester, the role, the target, the login and whether it is
 // an emergency are known: the times, duration, reason, ticket, roles held and
 // asserted facts in f are not looked at. Where that cannot be told, or where the
 // condition would fail, both are said to be possible.
 func (c *Condition) Could(f Facts) (canBeTrue, canBeFalse bool) {
+	if c.partial == nil {
+		return true, true
+	}
 	program, err := c.partial()
 	if err != nil {
 		return true, true

@@ -173,11 +173,23 @@ func (r *rules) called(e ast.Expr, nesting int) {
 	case name == operators.In && r.isLabels(args[1]):
 		r.labelText(args[0])
 	}
+	r.order(e, name, args)
 	if call.IsMemberFunction() {
 		r.visit(call.Target(), nesting)
 	}
 	for _, arg := range args {
 		r.visit(arg, nesting)
+	}
+}
+
+// order refuses what depends on the order of a list: groups and roles come in any.
+func (r *rules) order(e ast.Expr, name string, args []ast.Expr) {
+	isList := func(e ast.Expr) bool { return r.ast.GetType(e.ID()).Kind() == types.ListKind }
+	switch {
+	case name == operators.Index && isList(args[0]) && !(args[0].Kind() == ast.CallKind && args[0].AsCall().FunctionName() == "split"):
+		r.refuse(e, "A list has no order; ask with exists for what is in it")
+	case (name == operators.Equals || name == operators.NotEquals || name == operators.In) && isList(args[0]):
+		r.refuse(e, "Lists are not compared; ask with size, exists or all for what is in them")
 	}
 }
 
