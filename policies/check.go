@@ -66,6 +66,7 @@ func (l *loader) finish() (*Bundle, error) {
 		switch {
 		case d.role != nil:
 			l.checkHeldCanBeMet(d)
+			l.checkConditions(d)
 		case d.separation != nil:
 			for i, role := range d.separation.Roles {
 				if _, ok := defined["Role "+role]; !ok {
