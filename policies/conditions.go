@@ -56,6 +56,9 @@ func (e *environments) trusting(names []string, all bool) (*condition.Environmen
 // to compiled.
 func (e *environments) compile(role *Role, fault func(at []any, f *condition.Fault), compiled func(at []any, c *condition.Condition)) *conditions {
 	one := func(source string, restricting bool, at ...any) *condition.Condition {
+		if strings.TrimSpace(source) == "" {
+			return &condition.Condition{} // which the loader has refused
+		}
 		environment, err := e.trusting(role.Trust, restricting)
 		if err != nil {
 			fault(at, &condition.Fault{Line: 1, Column: 1, Text: sentence(err)})
@@ -138,7 +141,7 @@ func (l *loader) atCharacter(d document, at []any, line, column int, text, meant
 	if meant != "" {
 		meant = " Did you mean `" + meant + "`?"
 	}
-	l.fault(d.file+":"+strconv.Itoa(line), column, "%s.%s", text, meant)
+	l.fault(d.file, line, column, "%s.%s", text, meant)
 }
 
 // compileConditions compiles what checkConditions did not: those of a bundle that was not read from
