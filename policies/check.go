@@ -96,6 +96,7 @@ func (b *Bundle) index() {
 		}
 	}
 	b.compileConditions()
+	b.indexRules()
 }
 
 func (l *loader) checkRole(d document) {

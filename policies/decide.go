@@ -3,6 +3,7 @@ package policies
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -102,8 +103,11 @@ type judgement struct {
 	conditions *conditions     // nil where the role has none
 	in         condition.Facts // what they see
 
-	reasons []Reason
-	refused bool
+	people [][]Person // who approved: the identities of each
+
+	reasons    []Reason
+	turnedAway []Reason // by approval, told last
+	refused    bool
 }
 
 func newJudgement(b *Bundle, role *Role, f *Facts) *judgement {
@@ -215,6 +219,33 @@ func (j *judgement) ticketFits() {
 	default:
 		j.say("ticket", "The ticket %s was named.", ticket)
 	}
+}
+
+// indexRules makes what Decide looks up findable at once.
+func (b *Bundle) indexRules() {
+	b.apart = map[string][]int{}
+	for i := range b.separations {
+		for _, role := range b.separations[i].Roles {
+			b.apart[role] = append(b.apart[role], i)
+		}
+	}
+	b.tickets = map[string]*regexp.Regexp{}
+	for i := range b.roles {
+		rule := b.roles[i].Ticket
+		if rule == nil {
+			continue
+		}
+		// One that is none by itself could end the group around it.
+		if _, err := regexp.Compile(rule.Pattern); err == nil {
+			b.tickets[rule.Pattern] = regexp.MustCompile(`\A(?:` + rule.Pattern + `)\z`)
+		}
+	}
+}
+
+// ticketMatches tells whether the whole of a ticket fits.
+func (b *Bundle) ticketMatches(rule *Ticket, ticket string) bool {
+	pattern := b.tickets[rule.Pattern]
+	return rule.Pattern == "" || pattern != nil && pattern.MatchString(ticket)
 }
 
 // required looks at what must hold. A condition that has no answer does not hold.
