@@ -1,9 +1,9 @@
 package policies
 
 import (
-	"slices"
-	"strings"
+	"iter"
 	"unicode"
+	"unicode/utf8"
 )
 
 // People are known identities, found by what links them. It never changes, and any
@@ -35,33 +35,62 @@ func (k *People) All() []Person {
 	return k.all
 }
 
-// linked lists the known identities that belong to the same person as p without any
-// other between them: those that b.SamePerson would find.
-func (k *People) linked(b *Bundle, p Person) []Person {
-	if k == nil {
-		return nil
+// as goes through those who are known by a subject.
+func (k *People) as(s Subject) iter.Seq[*Person] {
+	return func(yield func(*Person) bool) {
+		if k != nil {
+			k.at(k.subject[s], yield)
+		}
 	}
-	places := k.subject[p.Subject]
-	if p.Email != "" {
-		places = slices.Concat(places, k.email[folded(p.Email)])
+}
+
+// linked goes through the known identities that belong to the same person as p without
+// any other between them: those that b.SamePerson would find. It may name one twice.
+func (k *People) linked(b *Bundle, p *Person) iter.Seq[*Person] {
+	return func(yield func(*Person) bool) {
+		if k == nil || !k.at(k.subject[p.Subject], yield) {
+			return
+		}
+		if p.Email != "" {
+			var folding [128]byte
+			if !k.at(k.email[string(appendFolded(folding[:0], p.Email))], yield) {
+				return
+			}
+		}
+		for _, alias := range b.aliases(p.Subject) {
+			if !k.at(k.subject[alias], yield) {
+				return
+			}
+		}
 	}
-	for _, alias := range b.aliases(p.Subject) {
-		places = slices.Concat(places, k.subject[alias])
-	}
-	var found []Person
+}
+
+// at goes through those at some places, and says whether to go on.
+func (k *People) at(places []int, yield func(*Person) bool) bool {
 	for _, i := range places {
-		found = append(found, k.all[i])
+		if !yield(&k.all[i]) {
+			return false
+		}
 	}
-	return found
+	return true
 }
 
 // folded is the same for all texts that strings.EqualFold takes for equal.
-func folded(text string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-			least = min(least, next)
+func folded(text string) string { return string(appendFolded(nil, text)) }
+
+func appendFolded(to []byte, text string) []byte {
+	for _, r := range text {
+		switch {
+		case 'a' <= r && r <= 'z':
+			r -= 'a' - 'A'
+		case r >= utf8.RuneSelf:
+			least := r
+			for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+				least = min(least, next)
+			}
+			r = least
 		}
-		return least
-	}, text)
+		to = utf8.AppendRune(to, r)
+	}
+	return to
 }

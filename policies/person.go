@@ -72,17 +72,19 @@ func (b *Bundle) oneOf(identities []Person, p *Person) bool {
 	return false
 }
 
-// everyGroup lists the groups of all identities of a person, also as they are known.
+// everyGroup lists the groups of all identities of a person, also as they are known. The
+// caller does not change it.
 func (b *Bundle) everyGroup(identities []Person, known *People) []string {
-	if len(identities) == 1 && known == nil {
-		return identities[0].Groups
-	}
-	var groups []string
+	groups := slices.Clip(identities[0].Groups)
 	for i := range identities {
-		groups = append(groups, identities[i].Groups...)
-		if known != nil {
-			for _, k := range known.subject[identities[i].Subject] {
-				groups = append(groups, known.all[k].Groups...)
+		own := identities[i].Groups
+		if i > 0 {
+			groups = append(groups, own...)
+		}
+		for as := range known.as(identities[i].Subject) {
+			// Most often a person is known with the very groups that they come with.
+			if !slices.Equal(as.Groups, own) {
+				groups = append(groups, as.Groups...)
 			}
 		}
 	}
@@ -111,10 +113,11 @@ func (b *Bundle) Linked(p, q Person, known *People) bool {
 func (b *Bundle) Identities(p Person, known *People) []Person {
 	found := []Person{p}
 	for i := 0; i < len(found); i++ {
-		for _, other := range known.linked(b, found[i]) {
+		from := found[i]
+		for other := range known.linked(b, &from) {
 			// p may stand among the known under the same subject, with another address.
 			if !slices.ContainsFunc(found, func(f Person) bool { return f.Subject == other.Subject && f.Email == other.Email }) {
-				found = append(found, other)
+				found = append(found, *other)
 			}
 		}
 	}
