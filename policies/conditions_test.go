@@ -115,7 +115,8 @@ func TestConditionFactsComeFromFacts(t *testing.T) {
 		"twice":        {[]Assertion{{"on-call", "true"}, {"risk", "3"}, {"risk", "3"}}, "true <nil>"},
 		"contradicted": {[]Assertion{{"on-call", "true"}, {"risk", "3"}, {"risk", "4"}}, "false nobody says"},
 	} {
-		holds, err := b.holds(compiled, b.conditionFacts(Facts{Asserted: c.asserted}))
+		in := b.conditionFacts(Facts{Asserted: c.asserted})
+		holds, err := b.holds(compiled, &in)
 		if got := fmt.Sprint(holds, err); !strings.HasPrefix(strings.ReplaceAll(got, "  ", " "), c.want) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}

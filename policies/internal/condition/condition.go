@@ -238,7 +238,7 @@ func (c *Condition) Labels() []Label { return c.labels }
 // that gives less.
 //
 // What is missing does no harm where the rest decides: in "a || b" with a true, b may fail.
-func (c *Condition) Holds(f Facts) (bool, error) {
+func (c *Condition) Holds(f *Facts) (bool, error) {
 	if c.program == nil {
 		return false, errors.New("it was never compiled")
 	}
@@ -249,7 +249,7 @@ func (c *Condition) Holds(f Facts) (bool, error) {
 			return false, inWords(err)
 		}
 	}
-	out, _, err := program.Eval(&values{f})
+	out, _, err := program.Eval((*values)(f))
 	if err != nil {
 		return false, inWords(err)
 	}
@@ -282,7 +282,7 @@ func (c *Condition) Could(f Facts) (canBeTrue, canBeFalse bool) {
 	if err != nil {
 		return true, true
 	}
-	known, err := cel.PartialVars(&values{f}, unknowns...)
+	known, err := cel.PartialVars((*values)(&f), unknowns...)
 	if err != nil {
 		return true, true
 	}

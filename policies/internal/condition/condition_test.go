@@ -99,7 +99,7 @@ func TestConditionsHold(t *testing.T) {
 		`size(requester.groups) > 0 ? asserted.on_call : false`:                       "true",
 	} {
 		got := ""
-		if holds, err := compile(t, source).Holds(facts()); err != nil {
+		if holds, err := compile(t, source).Holds(new(facts())); err != nil {
 			got = err.Error()
 		} else {
 			got = fmt.Sprint(holds)
@@ -245,7 +245,7 @@ func TestEvaluationEndsAtItsBound(t *testing.T) {
 	for range 200_000 {
 		f.Requester.Groups = append(f.Requester.Groups, "abababababababababab")
 	}
-	if _, err := c.Holds(f); err == nil || !strings.Contains(err.Error(), "cost limit") {
+	if _, err := c.Holds(&f); err == nil || !strings.Contains(err.Error(), "cost limit") {
 		t.Errorf("a condition over 200,000 groups ended with %v", err)
 	}
 }
@@ -257,7 +257,7 @@ func TestAssertedFactsAreOfTheirType(t *testing.T) {
 	} {
 		f := facts()
 		f.Asserted = asserted
-		if holds, err := compile(t, `asserted.risk >= 0`).Holds(f); err == nil {
+		if holds, err := compile(t, `asserted.risk >= 0`).Holds(&f); err == nil {
 			t.Errorf("%s: it came to %v", name, holds)
 		}
 	}
@@ -293,7 +293,7 @@ func TestConditionsAreSharedByGoroutines(t *testing.T) {
 				inner.Go(func() {
 					f := facts()
 					f.Asserted = map[string]any{"risk": int64(k)}
-					if holds, err := c.Holds(f); err != nil || holds != (i == k) {
+					if holds, err := c.Holds(&f); err != nil || holds != (i == k) {
 						t.Errorf("%d of %d: %v, %v", k, i, holds, err)
 					}
 					c.Could(f)

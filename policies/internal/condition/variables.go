@@ -107,7 +107,7 @@ func text(object, name, means string, known bool, get func(*values) string) fiel
 }
 
 // values are the facts of one evaluation, as the variables of it.
-type values struct{ Facts }
+type values Facts
 
 // ResolveName finds a variable; an object stands for all facts, of which its fields take theirs.
 func (v *values) ResolveName(name string) (any, bool) {
