@@ -304,15 +304,3 @@ func TestConditionsAreSharedByGoroutines(t *testing.T) {
 	}
 	group.Wait()
 }
-
-func TestVariablesAreDescribed(t *testing.T) {
-	t.Parallel()
-	for _, v := range condition.Variables() {
-		if v.Type == "" || v.Means == "" {
-			t.Errorf("%+v", v)
-		}
-		if _, fault := environment(t).Compile("[" + v.Name + "].exists(x, true)"); fault != nil {
-			t.Errorf("%s: %+v", v.Name, *fault)
-		}
-	}
-}
