@@ -144,3 +144,29 @@ func TestManyConditionsLoadQuickly(t *testing.T) {
 		t.Errorf("%d roles have conditions", len(b.conditions))
 	}
 }
+
+// FuzzPlaces: wherever a character of a scalar stands, it is looked for without harm and
+// said to be in the file.
+func FuzzPlaces(f *testing.F) {
+	f.Fuzz(func(t *testing.T, file string) {
+		var top yaml.Node
+		if len(file) > 2000 || yaml.Unmarshal([]byte(file), &top) != nil {
+			return
+		}
+		lines := strings.Count(file, "\n") + strings.Count(file, "\r") + strings.Count(file, "\u0085") + strings.Count(file, "\u2028") + strings.Count(file, "\u2029") + 1
+		var visit func(n *yaml.Node)
+		visit = func(n *yaml.Node) {
+			for _, child := range n.Content {
+				visit(child)
+			}
+			for line := range min(strings.Count(n.Value, "\n")+2, 20) {
+				for column := range 20 {
+					if l, c := placeIn(file, n, line+1, column+1); n.Line > 0 && (l < 1 || l > lines || c < 1) {
+						t.Fatalf("%d:%d of %q is placed at %d:%d of %q", line+1, column+1, n.Value, l, c, file)
+					}
+				}
+			}
+		}
+		visit(&top)
+	})
+}
