@@ -1,9 +1,9 @@
 package policies
 
 import (
-	"iter"
+	"slices"
+	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // People are known identities, found by what links them. It never changes, and any
@@ -35,62 +35,46 @@ func (k *People) All() []Person {
 	return k.all
 }
 
-// as goes through those who are known by a subject.
-func (k *People) as(s Subject) iter.Seq[*Person] {
-	return func(yield func(*Person) bool) {
-		if k != nil {
-			k.at(k.subject[s], yield)
-		}
+// join appends to the identities of a person those of the known ones that belong to the
+// same person as the i-th of them, without any other between: those that b.SamePerson
+// would find.
+func (k *People) join(b *Bundle, found []Person, i int) []Person {
+	of := found[i]
+	found = k.add(found, k.subject[of.Subject])
+	if of.Email != "" {
+		found = k.add(found, k.email[folded(of.Email)])
 	}
+	for _, alias := range b.aliases(of.Subject) {
+		found = k.add(found, k.subject[alias])
+	}
+	return found
 }
 
-// linked goes through the known identities that belong to the same person as p without
-// any other between them: those that b.SamePerson would find. It may name one twice.
-func (k *People) linked(b *Bundle, p *Person) iter.Seq[*Person] {
-	return func(yield func(*Person) bool) {
-		if k == nil || !k.at(k.subject[p.Subject], yield) {
-			return
-		}
-		if p.Email != "" {
-			var folding [128]byte
-			if !k.at(k.email[string(appendFolded(folding[:0], p.Email))], yield) {
-				return
-			}
-		}
-		for _, alias := range b.aliases(p.Subject) {
-			if !k.at(k.subject[alias], yield) {
-				return
-			}
+// add appends those that are not there. One may be there under the same subject, with
+// another address.
+func (k *People) add(found []Person, places []int) []Person {
+	for _, place := range places {
+		other := &k.all[place]
+		if !slices.ContainsFunc(found, func(f Person) bool { return f.Subject == other.Subject && f.Email == other.Email }) {
+			found = append(found, *other)
 		}
 	}
-}
-
-// at goes through those at some places, and says whether to go on.
-func (k *People) at(places []int, yield func(*Person) bool) bool {
-	for _, i := range places {
-		if !yield(&k.all[i]) {
-			return false
-		}
-	}
-	return true
+	return found
 }
 
 // folded is the same for all texts that strings.EqualFold takes for equal.
-func folded(text string) string { return string(appendFolded(nil, text)) }
-
-func appendFolded(to []byte, text string) []byte {
-	for _, r := range text {
-		switch {
-		case 'a' <= r && r <= 'z':
-			r -= 'a' - 'A'
-		case r >= utf8.RuneSelf:
-			least := r
-			for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-				least = min(least, next)
-			}
-			r = least
+func folded(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || r < 'A' {
+			return r
 		}
-		to = utf8.AppendRune(to, r)
-	}
-	return to
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		if 'A' <= least && least <= 'Z' {
+			return least + 'a' - 'A'
+		}
+		return least
+	}, text)
 }

@@ -81,9 +81,12 @@ func (b *Bundle) everyGroup(identities []Person, known *People) []string {
 		if i > 0 {
 			groups = append(groups, own...)
 		}
-		for as := range known.as(identities[i].Subject) {
+		if known == nil {
+			continue
+		}
+		for _, k := range known.subject[identities[i].Subject] {
 			// Most often a person is known with the very groups that they come with.
-			if !slices.Equal(as.Groups, own) {
+			if as := &known.all[k]; !slices.Equal(as.Groups, own) {
 				groups = append(groups, as.Groups...)
 			}
 		}
@@ -112,14 +115,11 @@ func (b *Bundle) Linked(p, q Person, known *People) bool {
 // each by way of another.
 func (b *Bundle) Identities(p Person, known *People) []Person {
 	found := []Person{p}
+	if known == nil {
+		return found
+	}
 	for i := 0; i < len(found); i++ {
-		from := found[i]
-		for other := range known.linked(b, &from) {
-			// p may stand among the known under the same subject, with another address.
-			if !slices.ContainsFunc(found, func(f Person) bool { return f.Subject == other.Subject && f.Email == other.Email }) {
-				found = append(found, *other)
-			}
-		}
+		found = known.join(b, found, i)
 	}
 	return found
 }
