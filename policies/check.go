@@ -33,6 +33,7 @@ func (l *loader) finish() (*Bundle, error) {
 		case l.unread:
 		case d.role != nil:
 			l.checkRoleAmong(d)
+			l.checkConditions(d)
 		case d.separation != nil:
 			l.checkSeparationAmong(d)
 		case d.organization != nil:
@@ -124,6 +125,8 @@ func (b *Bundle) index() {
 	for i := range b.calendars {
 		b.calendars[i].week = b.calendars[i].read(func([]any, error) {})
 	}
+	b.compileConditions()
+	b.indexRules()
 }
 
 func (l *loader) checkTarget(d document) {
