@@ -104,11 +104,9 @@ func (a *Analysis) fillWith(r room, out map[int]bool, bound map[int]*delegated, 
 		if bound[d.to] != nil || bound[d.from] != nil || out[d.from] || out[d.to] || !t.opens(d) {
 			continue
 		}
-		with, without := maps.Clone(bound), maps.Clone(out)
-		if with == nil {
-			with = map[int]*delegated{}
-		}
-		with[d.to], without[d.from] = d, true
+		with, without := map[int]*delegated{d.to: d}, map[int]bool{d.from: true}
+		maps.Copy(with, bound)
+		maps.Copy(without, out)
 		if key := boundKey(with); known[key] {
 			continue
 		} else {
