@@ -125,6 +125,7 @@ func (b *Bundle) index() {
 		b.calendars[i].week = b.calendars[i].read(func([]any, error) {})
 	}
 	b.compileConditions()
+	b.indexRules()
 }
 
 func (l *loader) checkTarget(d document) {

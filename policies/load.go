@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -29,6 +30,9 @@ type Bundle struct {
 	aliasSet     map[Subject]int        // where in organization.Aliases an identity stands
 	conditions   map[string]*conditions // by role
 	environments *environments          // of conditions; nil once all are compiled
+
+	apart   map[string][]int          // separations that name a role
+	tickets map[string]*regexp.Regexp // by Ticket.Pattern
 }
 
 // Bounds of a bundle, in bytes.
