@@ -179,28 +179,3 @@ func readHistory(ctx context.Context, e *environment, against string) ([]analysi
 	}
 	return history, "", nil
 }
-
-// brokerHistory is what the broker recorded, as many pages as there are.
-func brokerHistory(ctx context.Context, e *environment) ([]analysis.Recorded, string, error) {
-	_, client, err := signedIn(e)
-	if err != nil {
-		return nil, "", err
-	}
-	var history []analysis.Recorded
-	for cursor := ""; ; {
-		page, err := client.PolicyHistory(ctx, 0, cursor)
-		if err != nil {
-			return nil, "", err
-		}
-		for _, item := range page.Items {
-			recorded := analysis.Recorded{Request: item.Request, Outcome: policies.Outcome(item.Outcome)}
-			if err := json.Unmarshal(item.Facts, &recorded.Facts); err != nil {
-				return nil, "", fmt.Errorf("the broker recorded facts of %s that this version cannot read: %w", plain(item.Request), err)
-			}
-			history = append(history, recorded)
-		}
-		if cursor = page.Cursor; cursor == "" || len(history) >= mostRecorded {
-			return history, page.Note, nil
-		}
-	}
-}

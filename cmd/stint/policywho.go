@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stint/policies"
 	"stint/policies/analysis"
 	"stint/policies/cases"
 )
@@ -246,29 +245,4 @@ func together(people int) string {
 		return "1 person alone"
 	}
 	return fmt.Sprintf("%d people together", people)
-}
-
-// brokerPopulation is everybody whom the broker knows.
-func brokerPopulation(ctx context.Context, e *environment) (*analysis.Population, error) {
-	_, client, err := signedIn(e)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := client.PolicyPeople(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var people []analysis.Person
-	for _, p := range answer.People {
-		person := analysis.Person{Person: policies.Person{Subject: policies.Subject{Issuer: p.Issuer, Subject: p.Subject}, Name: p.Name, Email: p.Email, Groups: p.Groups}}
-		for _, k := range p.Passkeys {
-			person.Passkeys = append(person.Passkeys, analysis.Passkey{Groups: k.Groups, Attested: k.Attested})
-		}
-		people = append(people, person)
-	}
-	var delegations []analysis.Delegation
-	for _, d := range answer.Delegations {
-		delegations = append(delegations, analysis.Delegation{From: policies.Subject(d.From), To: policies.Subject(d.To), Groups: d.Groups})
-	}
-	return analysis.NewPopulation(people, delegations), nil
 }
