@@ -27,12 +27,14 @@ type Bundle struct {
 	files        map[string]string
 	digest       string
 	organization Organization
-	roles        []Role          // by name
-	targets      []Target        // by name
-	separations  []Separation    // by name
-	teams        []Team          // by name
-	calendars    []Calendar      // by name
-	aliasSet     map[Subject]int // where in organization.Aliases an identity stands
+	roles        []Role                 // by name
+	targets      []Target               // by name
+	separations  []Separation           // by name
+	teams        []Team                 // by name
+	calendars    []Calendar             // by name
+	aliasSet     map[Subject]int        // where in organization.Aliases an identity stands
+	conditions   map[string]*conditions // by role
+	environments *environments          // of conditions; nil once all are compiled
 }
 
 // Bounds of a bundle, in bytes.
