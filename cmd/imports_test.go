@@ -32,7 +32,7 @@ var mayImport = []struct {
 	{"policies", []string{"policies/internal/condition"}},
 	{"policies/internal/condition", nil},
 	{"policies/bundle", nil},
-	{"policies/analysis", []string{"policies", "policies/cases"}},
+	{"policies/analysis", []string{"policies"}},
 	{"policies/cases", []string{"policies", "policies/analysis"}},
 	{"server", nil},
 	{"server/api", nil},

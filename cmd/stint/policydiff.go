@@ -150,9 +150,6 @@ func provenPolicy(policy api.Policy) (*policies.Bundle, error) {
 
 // readHistory reads recorded requests, from the broker or a file.
 func readHistory(ctx context.Context, e *environment, against string) ([]analysis.Recorded, string, error) {
-	if against == "history" {
-		return brokerHistory(ctx, e)
-	}
 	file, err := os.Open(against)
 	if err != nil {
 		return nil, "", &usageError{fmt.Errorf("--against: %w", err)}

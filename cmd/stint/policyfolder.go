@@ -130,11 +130,8 @@ func peopleFlag(command *cobra.Command, otherwise string) *string {
 
 // readPopulation reads the value of --people. Empty is otherwise.
 func readPopulation(ctx context.Context, e *environment, people string, otherwise *analysis.Population) (*analysis.Population, error) {
-	switch people {
-	case "":
+	if people == "" {
 		return otherwise, nil
-	case "broker":
-		return brokerPopulation(ctx, e)
 	}
 	info, err := os.Stat(people)
 	if err != nil {
