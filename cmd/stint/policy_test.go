@@ -2,14 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
+	"stint/policies"
 	"stint/policies/analysis"
 	"stint/policies/cases"
+	"stint/server/api"
 )
 
 const testPolicy = "testdata/policy"
@@ -167,6 +172,70 @@ func TestPolicyCommandsPrintJSON(t *testing.T) {
 		code, out, said := command(t, append([]string{"policy"}, append(test.arguments, "-o", "json")...)...)
 		if code != 0 || json.Unmarshal([]byte(out), test.into) != nil || !test.there() {
 			t.Errorf("%v ended with %d: %s%s", test.arguments, code, out, said)
+		}
+	}
+}
+
+// policyBroker answers as a broker does whose policy is that of these tests.
+func policyBroker(t *testing.T) *httptest.Server {
+	t.Helper()
+	bundle, err := policies.Load(os.DirFS(testPolicy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := map[string]any{
+		api.PathPolicy: api.Policy{Digest: bundle.Digest(), Quorum: 2, Files: bundle.Files()},
+		strings.Replace(api.PathRequest, "{id}", "r-1", 1): api.Request{
+			ID: "r-1", Requester: api.Person{Subject: "ada", Name: "Ada"}, Role: "customer-data", Target: "customers-1", Login: "deploy", DurationSeconds: 900,
+			Asked: time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC),
+			Decision: api.Decision{
+				Outcome: "needs-approval",
+				Stages: []api.Stage{
+					{Name: "lead", Count: 1, Given: []api.Person{{Subject: "bob", Name: "Bob"}}},
+					{Name: "security", Count: 2, Given: []api.Person{{Subject: "sue", Name: "Sue"}}, Approvers: []api.Person{{Subject: "sam", Name: "Sam"}}},
+				},
+				Reasons: []api.Reason{
+					{Rule: "duration", Met: true, Text: "15m is within the hour."},
+					{Rule: "stage:lead", Met: true, Text: "Bob approved."},
+					{Rule: "stage:security", Text: "Needs 1 more of security.", Remedy: "1 of security must approve."},
+				},
+			},
+		},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, known := answers[r.URL.Path]
+		w.Header().Set("Content-Type", "application/json")
+		if !known {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusNotFound)
+			answer = api.Error{Status: http.StatusNotFound, Code: "not-found", Title: "There is nothing here."}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+func TestPolicyCommandsAskTheBroker(t *testing.T) {
+	signInto(t, policyBroker(t).URL)
+	for _, test := range []struct {
+		arguments []string
+		code      int
+		says      []string
+	}{
+		{[]string{"explain", "r-1", "--policy", testPolicy}, 0, []string{
+			"Ada asks for customer-data on customers-1 as deploy for 15m", "Needs approval: security must agree", "+ Bob approved. [stage:lead]",
+			"? Needs 1 more of security. [stage:security]\n    > 1 of security must approve.\n    + Sue agreed.\n    ? Could approve now: Sam.", "+ 15m is within the hour. [duration]",
+		}},
+		{[]string{"explain", "r-2", "--policy", testPolicy}, exitFailed, []string{"There is nothing here."}},
+		{[]string{"diff", "current", testPolicy}, 0, []string{"Both mean the same."}},
+		{[]string{"diff", changedPolicy(t, "longest: 4h", "longest: 5h"), "current"}, 0, []string{"production-shell", "4h"}},
+	} {
+		code, out, said := command(t, append([]string{"policy"}, test.arguments...)...)
+		for _, text := range test.says {
+			if code != test.code || !strings.Contains(out+said, text) {
+				t.Errorf("%v ended with %d and does not say %q: %s%s", test.arguments, code, text, out, said)
+			}
 		}
 	}
 }
