@@ -97,7 +97,7 @@ func toDecision(d policies.Decision, summary string, approvers [][]policies.Pers
 		known.add(people...)
 	}
 	for i, stage := range d.Stages {
-		decision.Stages[i] = api.Stage{Name: stage.Name, Groups: list(stage.Groups), Count: stage.Count, Given: known.of(stage.Given), Approvers: []api.Person{}}
+		decision.Stages[i] = api.Stage{Name: stage.Name, Groups: list(stage.Groups), Count: stage.Count, Given: known.of(stage.Given), After: list(stage.After), Notes: []string{}, Approvers: []api.Person{}}
 		if i < len(approvers) {
 			decision.Stages[i].Approvers = toPeople(approvers[i])
 		}
@@ -138,6 +138,7 @@ func toRequest(v access.RequestView, by policies.Person, sessions []api.Session)
 		Decision:  toDecision(v.Decision, v.Summary, v.Approvers, known),
 		Approvals: make([]api.Approval, len(v.Approvals)), Certificates: make([]api.CertificateInfo, len(v.Certificates)),
 		Sessions: list(sessions), Timeline: make([]api.TimelineEntry, len(v.Timeline)), May: list(v.May), SSH: sshLine(v.Request, by),
+		Told: []api.Told{}, Asserted: []api.AssertedFact{},
 	}
 	for i, a := range v.Approvals {
 		r.Approvals[i] = api.Approval{

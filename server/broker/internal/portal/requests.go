@@ -28,12 +28,12 @@ func (p *Portal) roles(ctx context.Context, _ *noInput) (*body[api.Roles], error
 		shown := api.Role{
 			Name: role.Name, Description: role.Description, Targets: toTargets(policy.TargetsOf(role.Name)), Logins: list(role.Logins),
 			DefaultSeconds: wholeSeconds(role.Duration.Default), LongestSeconds: wholeSeconds(role.Duration.Longest),
-			ReasonRequired: role.Reason == "required", Stages: make([]api.Stage, len(role.Approval)), Conflicts: list(role.Conflicts),
-			Device: list(role.Device.Asks()),
+			ReasonRequired: role.Reason == "required", Stages: make([]api.Stage, len(role.Approval)),
+			Device: list(role.Device.Asks()), Windows: []string{}, Conditions: []string{}, Session: []string{}, Separations: []string{},
 		}
 		for i, stage := range role.Approval {
 			shown.Stages[i] = api.Stage{
-				Name: stage.Name, Groups: list(stage.Groups), Count: stage.Count, Given: []api.Person{},
+				Name: stage.Name, Groups: list(stage.Groups), Count: stage.Count, Given: []api.Person{}, After: list(stage.After), Notes: []string{},
 				Approvers: approversFor(trust, policy, stage.Groups, by, now),
 			}
 		}
