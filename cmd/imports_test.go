@@ -31,6 +31,7 @@ var mayImport = []struct {
 	// Contracts: pure, or nearly so.
 	{"policies", nil},
 	{"policies/bundle", nil},
+	{"policies/analysis", []string{"policies"}},
 	{"server", nil},
 	{"server/api", nil},
 	{"server/ledger", nil},
