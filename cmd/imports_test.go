@@ -29,9 +29,15 @@ var mayImport = []struct {
 	imports []string
 }{
 	// Contracts: pure, or nearly so.
-	{"policies", nil},
+	{"policies", []string{"policies/internal/condition"}},
+	{"policies/internal/condition", nil},
 	{"policies/bundle", nil},
+<<<<<<< HEAD
 	{"policies/analysis", []string{"policies"}},
+=======
+	{"policies/analysis", []string{"policies", "policies/cases"}},
+	{"policies/cases", []string{"policies", "policies/analysis"}},
+>>>>>>> p4-condition
 	{"server", nil},
 	{"server/api", nil},
 	{"server/ledger", nil},
