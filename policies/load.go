@@ -27,19 +27,13 @@ type Bundle struct {
 	files        map[string]string
 	digest       string
 	organization Organization
-<<<<<<< HEAD
-	roles        []Role          // by name
-	targets      []Target        // by name
-	separations  []Separation    // by name
-	teams        []Team          // by name
-	calendars    []Calendar      // by name
-	aliasSet     map[Subject]int // where in organization.Aliases an identity stands
-=======
 	roles        []Role                 // by name
 	targets      []Target               // by name
+	separations  []Separation           // by name
+	teams        []Team                 // by name
+	calendars    []Calendar             // by name
 	aliasSet     map[Subject]int        // where in organization.Aliases an identity stands
 	conditions   map[string]*conditions // by role
->>>>>>> p4-condition
 }
 
 // Bounds of a bundle, in bytes.
