@@ -22,8 +22,8 @@ const (
 	ClientID     = "stint-cli"
 )
 
-// Policy is the world's policy: one role of two stages, one that conflicts with
-// it, one that needs nobody.
+// Policy is the world's policy: one role of two stages, one that nobody
+// may hold beside it, one that needs nobody.
 const Policy = `kind: Organization
 reviewers: [security]
 quorum: 1
@@ -42,7 +42,6 @@ reason: required
 approval:
   - {name: lead, groups: [sre-leads], count: 1}
   - {name: security, groups: [security], count: 1}
-conflicts: [key-management]
 ---
 kind: Role
 name: key-management
@@ -54,7 +53,6 @@ duration: {default: 30m, longest: 1h}
 reason: optional
 approval:
   - {name: security, groups: [security], count: 1}
-conflicts: []
 ---
 kind: Role
 name: staging-shell
@@ -83,6 +81,12 @@ name: staging-1
 address: 127.0.0.1:2203
 hostKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWfvVqSmNpNDXLLzF8Dx4M4K2rWRl5gHVBYhRr3rJdM
 labels: {env: staging}
+---
+kind: Separation
+name: shell-or-keys
+description: Nobody has both at once.
+forbid: held
+roles: [production-shell, key-management]
 `
 
 // Member is a person of the roster with their passkey.
