@@ -44,3 +44,4 @@ CREATE TABLE delegation_ends (
     next       BIGINT NOT NULL  -- 0 once the signer has it
 );
 CREATE INDEX delegation_ends_by_next ON delegation_ends (next) WHERE next > 0;
+CREATE INDEX delegation_ends_by_time ON delegation_ends (at);

@@ -41,6 +41,13 @@ const (
 	CodeNotPending         = "request.not-pending" // decided, withdrawn or expired already
 	CodeNotLive            = "request.not-live"    // not approved or active, or past its end
 	CodeAlreadyApproved    = "request.approved-by-you"
+	CodeScheduled          = "request.scheduled"     // it begins later
+	CodeConfirmFirst       = "request.confirm-first" // the requester has to confirm, or to confirm again
+	CodeNothingToConfirm   = "request.nothing-to-confirm"
+	CodeNothingToReview    = "request.nothing-to-review"
+	CodeUsedOnce           = "request.used-once" // a role of a single use
+	CodeDelegationNotFound = "delegation.not-found"
+	CodeDelegationOver     = "delegation.over"
 	CodePolicyRefused      = "policy.refused"
 	CodeStatementUnknown   = "statement.unknown"   // not the text that was handed out, or used, or too old
 	CodeAssertion          = "statement.assertion" // the passkey's signature does not fit the text

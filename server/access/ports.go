@@ -84,8 +84,8 @@ type SignedCertificate struct {
 	Serial      uint64
 	Ends        time.Time
 	// Used is when the first certificate of the grant was issued, by the signer's clock.
-	Used time.Time
-	Proof       evidence.Proof
+	Used  time.Time
+	Proof evidence.Proof
 }
 
 // Store keeps everything. Write transactions run one after the other, over all

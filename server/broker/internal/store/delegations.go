@@ -34,6 +34,11 @@ func (r *reader) DelegationEnds(now time.Time, limit int) ([]access.DelegationEn
 	return all(r.db.Where("next > 0 AND next <= ?", micros(now)).Order("next").Limit(bound(limit)), delegationEndRow.end)
 }
 
+func (r *reader) DelegationsEnded(since time.Time) (digests []string, err error) {
+	err = r.db.Model(&delegationEndRow{}).Where("at > ?", micros(since)).Pluck("delegation", &digests).Error
+	return digests, err
+}
+
 func (t *tx) PutDelegationEnd(e access.DelegationEnd) error {
 	row := delegationEndRow{Delegation: e.Delegation, EndedBy: text(e.By), Reason: e.Reason, At: micros(e.At), Attempts: e.Attempts, Next: micros(e.Next)}
 	return t.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error
