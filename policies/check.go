@@ -95,6 +95,8 @@ func (b *Bundle) index() {
 			b.aliasSet[subject] = i
 		}
 	}
+	b.compileConditions()
+	b.indexRules()
 }
 
 func (l *loader) checkRole(d document) {

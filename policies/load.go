@@ -14,6 +14,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,10 @@ type Bundle struct {
 	calendars    []Calendar             // by name
 	aliasSet     map[Subject]int        // where in organization.Aliases an identity stands
 	conditions   map[string]*conditions // by role
+	environments *environments          // of conditions; nil once all are compiled
+
+	apart   map[string][]int          // separations that name a role
+	tickets map[string]*regexp.Regexp // by Ticket.Pattern
 }
 
 // Bounds of a bundle, in bytes.
@@ -151,11 +156,20 @@ func (b *Bundle) Roles() []Role { return slices.Clone(b.roles) }
 
 // Role finds a role by its name.
 func (b *Bundle) Role(name string) (Role, bool) {
-	i, ok := slices.BinarySearchFunc(b.roles, name, func(r Role, name string) int { return cmp.Compare(r.Name, name) })
-	if !ok {
+	r := b.role(name)
+	if r == nil {
 		return Role{}, false
 	}
-	return b.roles[i], true
+	return *r, true
+}
+
+func (b *Bundle) role(name string) *Role {
+	// Roles are large: the search must not copy each that it looks at.
+	i := sort.Search(len(b.roles), func(i int) bool { return b.roles[i].Name >= name })
+	if i == len(b.roles) || b.roles[i].Name != name {
+		return nil
+	}
+	return &b.roles[i]
 }
 
 // Targets lists every target by name.
