@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -66,9 +67,9 @@ func (b *Bundle) Decide(f Facts) Decision {
 	// 3. How long: nobody who counts agreed to more, and the clock runs from the
 	// moment that no approval was missing any more.
 	duration := seats.agreed()
-	s := span{}
+	s := bounds{}
 	if !open {
-		s = j.spanOf(seats.filled(), duration)
+		s = j.boundsOf(seats.filled(), duration)
 	}
 
 	// 4. The requester's own word, which comes last: it can be old by now.
@@ -121,6 +122,16 @@ func newJudgement(b *Bundle, role *Role, f *Facts) *judgement {
 		j.conditions, j.in = b.conditionsOf(role.Name), b.conditionFacts(*f)
 	}
 	return j
+}
+
+// role finds a role by its name; nil where there is none.
+func (b *Bundle) role(name string) *Role {
+	// Roles are large: the search must not copy each that it looks at.
+	i := sort.Search(len(b.roles), func(i int) bool { return b.roles[i].Name >= name })
+	if i == len(b.roles) || b.roles[i].Name != name {
+		return nil
+	}
+	return &b.roles[i]
 }
 
 func (r *Role) hasConditions() bool {
