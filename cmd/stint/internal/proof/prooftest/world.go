@@ -268,7 +268,7 @@ func (w *World) Reissue(earlier int64, alter func(*evidence.SessionEntry)) int64
 	again.Circumstances = evidence.Circumstances{Now: w.Now, Held: []policies.Held{}}
 	if alter == nil {
 		r.Authority = w.authorityAt(earlier)
-		verified, err := w.Beliefs.VerifyReissue(r, again.Circumstances.Held, w.Now)
+		verified, err := w.Beliefs.VerifyReissue(r, again.Circumstances)
 		check(w.t, err)
 		again = r.Again(again.Serial, verified, again.Circumstances)
 	} else {
@@ -304,6 +304,7 @@ func (w *World) Session(alter func(*evidence.SessionEntry)) evidence.Entry {
 		Bundle: bundle, Circumstances: w.Circumstances(), PolicyDigest: verified.Decision().Digest, Request: verified.Request().Request,
 		Requester: verified.Requester().Subject, Role: verified.Request().Ask.Role, Principal: verified.Principal(),
 		Serial: uint64(w.Log.Size()) + 1, SessionKey: verified.SessionKey(), Ends: verified.Ends(),
+		BreakGlass: verified.Request().Ask.BreakGlass, Networks: verified.Role().Session.Networks,
 	}
 	if alter != nil {
 		alter(session)
