@@ -17,10 +17,17 @@ CREATE INDEX requests_by_role ON requests (role, used) WHERE used > 0;
 CREATE INDEX requests_by_open_review ON requests (role, used) WHERE open_review;
 CREATE INDEX requests_by_tell ON requests (tell) WHERE tell > 0;
 
--- On whose behalf it was given, and when its request was first used by it.
-ALTER TABLE approvals ADD COLUMN behalf TEXT NOT NULL DEFAULT '';  -- policies.Person, or empty
-ALTER TABLE approvals ADD COLUMN spent BOOLEAN NOT NULL DEFAULT FALSE;  -- a certificate was issued by it
-CREATE INDEX approvals_by_approver ON approvals (approver_issuer, approver_subject, issued) WHERE spent;
+ALTER TABLE approvals ADD COLUMN behalf TEXT NOT NULL DEFAULT '';  -- on whose: policies.Person, or empty
+
+-- Who agreed to what was used, by themselves or through a delegate.
+CREATE TABLE agreements (
+    issuer  TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    request TEXT NOT NULL REFERENCES requests (id),
+    at      INTEGER NOT NULL,  -- when it was first used
+    PRIMARY KEY (issuer, subject, request)
+);
+CREATE INDEX agreements_by_time ON agreements (issuer, subject, at);
 
 -- Whom people were told of a request, each time once over all brokers.
 CREATE TABLE tellings (

@@ -145,12 +145,16 @@ func (s *Service) storeCertificate(ctx context.Context, by policies.Person, aske
 		if err := c.learnOf(bundle.Device); err != nil {
 			return err
 		}
-		for _, signedBy := range bundle.Approvals {
-			if err := c.SpendApproval(q.ID, signedBy.Statement); err != nil {
+		first := q.use(asked, signed)
+		if first {
+			agreed, err := approversIn(bundle)
+			if err != nil {
+				return err
+			}
+			if err := c.AddAgreements(q.ID, agreed, q.Used); err != nil {
 				return err
 			}
 		}
-		first := q.use(asked, signed)
 		data := certificateData{
 			Serial: fmt.Sprint(signed.Serial), Principal: stored.Principal, Ends: signed.Ends, Ledger: signed.Proof.Inclusion.Index,
 		}
@@ -193,4 +197,19 @@ func (r *Request) use(asked Request, signed SignedCertificate) (first bool) {
 		r.Begins, r.Ends = signed.Used, signed.Ends
 	}
 	return true
+}
+
+// approversIn are those who approved in a bundle, and those on whose behalf they did.
+func approversIn(b evidence.Bundle) ([]policies.Subject, error) {
+	var who []policies.Subject
+	for _, signed := range b.Approvals {
+		a, err := evidence.DecodeAs[*evidence.Approval](signed.Statement)
+		if err != nil {
+			return nil, err
+		}
+		if who = append(who, a.Approver); a.For != (policies.Subject{}) {
+			who = append(who, a.For)
+		}
+	}
+	return who, nil
 }

@@ -85,7 +85,7 @@ func (m moment) approval(a Approval) (policies.Approval, bool) {
 	counting := policies.Approval{Approver: person.With(passkey), Duration: a.Duration, Issued: a.Issued, Attested: passkey.Attested != ""}
 	if a.For != nil {
 		behalf, ok := m.delegator(a.For.Subject, a.Approver.Subject, a.Issued)
-		if !ok {
+		if !ok || !m.attestedFor(a.Approver.Subject, passkey.Credential, behalf.Groups) {
 			return policies.Approval{}, false
 		}
 		counting.For = &behalf

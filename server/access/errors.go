@@ -86,6 +86,7 @@ const (
 	CodeFleetTaken         = "fleet.taken"   // its host is another device's
 	CodeClockBehind        = "clock.behind"  // giving stops until the clock is right
 	CodeSignerRefused      = "signer.refused"
+	CodeSignerReviewed     = "signer.reviewed" // it has a review already
 	CodeSignerUnavailable  = "signer.unavailable"
 	CodeBusy               = "store.busy" // lost every retry against other writers
 	CodeAlarmNotFound      = "alarm.not-found"

@@ -8,13 +8,6 @@ import (
 	"stint/policies"
 )
 
-// SpentApproval is one by which a certificate was issued.
-type SpentApproval struct {
-	Request   string
-	Requester policies.Subject // whose request it was
-	Issued    time.Time
-}
-
 // lookBack fills in what the rules of the request's role look at of the past, and the
 // facts of the outside that they read: what the signer takes from its ledger. own are
 // the identities of the requester.
@@ -29,15 +22,11 @@ func (m moment) lookBack(r Reader, own []policies.Person, q Request, f *policies
 		for _, p := range own {
 			subjects = append(subjects, p.Subject)
 		}
-		spent, err := r.ApprovalsSpent(subjects, q.Revision.Asked.Add(-needs.Agreed))
+		agreed, err := r.Agreements(subjects, q.Revision.Asked.Add(-needs.Agreed))
 		if err != nil {
 			return err
 		}
-		for _, a := range spent {
-			if a.Request != q.ID {
-				f.History.Agreed = append(f.History.Agreed, policies.PastApproval{Request: a.Request, Requester: a.Requester, At: a.Issued})
-			}
-		}
+		f.History.Agreed = slices.DeleteFunc(agreed, func(a policies.PastApproval) bool { return a.Request == q.ID })
 		slices.SortStableFunc(f.History.Agreed, func(a, b policies.PastApproval) int {
 			return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Request, b.Request))
 		})

@@ -151,9 +151,9 @@ type RequestReader interface {
 	// GrantsUsed lists grants of some roles under which a certificate was issued and that
 	// ended, or will end, later than since; of the same requesters as LiveGrants.
 	GrantsUsed(of []policies.Person, roles []string, since time.Time) ([]Request, error)
-	// ApprovalsSpent lists approvals that these identities gave after since, by which a
-	// certificate was issued, with the requester of each.
-	ApprovalsSpent(of []policies.Subject, since time.Time) ([]SpentApproval, error)
+	// Agreements lists what these identities agreed to, themselves or through a delegate,
+	// and that was first used after since.
+	Agreements(of []policies.Subject, since time.Time) ([]policies.PastApproval, error)
 	// OpenReviews lists emergencies that nobody has reviewed, the oldest first; of one
 	// role, or of all where it is empty.
 	OpenReviews(role string, limit int) ([]Request, error)
@@ -189,8 +189,8 @@ type RequestWriter interface {
 	MoveRequest(r Request, from State) error
 	// AddApproval fails with ErrRowExists for a second one by the same approver.
 	AddApproval(a Approval) error
-	// SpendApproval notes that a certificate was issued by the approval with this statement.
-	SpendApproval(request, statement string) error
+	// AddAgreements notes who agreed to a request that is used from a time on.
+	AddAgreements(request string, who []policies.Subject, at time.Time) error
 	// AddTelling fails with ErrRowExists for one that was told already.
 	AddTelling(t Telling) error
 	AddCertificate(c Certificate) error

@@ -35,15 +35,25 @@ func (m moment) rights(p, requester policies.Person) []right {
 		}
 		behalf, ok := m.delegator(given.Delegator, p.Subject, m.now)
 		known := slices.ContainsFunc(rights, func(r right) bool { return r.behalf != nil && r.behalf.Subject == given.Delegator })
-		if ok && !known && !m.linked(behalf, requester) {
-			as := make([]policies.Person, len(credentials))
-			for i := range as {
-				as[i] = behalf
-			}
-			rights = append(rights, right{behalf: &behalf, credentials: credentials, speaking: as})
+		if !ok || known || m.linked(behalf, requester) {
+			continue
 		}
+		as := right{behalf: &behalf}
+		for _, credential := range credentials {
+			if m.attestedFor(p.Subject, credential, behalf.Groups) {
+				as.credentials, as.speaking = append(as.credentials, credential), append(as.speaking, behalf)
+			}
+		}
+		rights = append(rights, as)
 	}
 	return rights
+}
+
+// attestedFor says whether a passkey may act for groups of which policy wants a known
+// authenticator.
+func (m moment) attestedFor(of policies.Subject, credential string, groups []string) bool {
+	passkey, ok := m.roster(of).Active(credential, m.now)
+	return ok && (passkey.Attested != "" || !m.policy.NeedsAttestation(groups))
 }
 
 // within keeps those credentials with which the right could approve a request: in one
@@ -86,8 +96,8 @@ func (m moment) awaits(p policies.Person, q Request) (behalf *policies.Person, y
 	return nil, false
 }
 
-// mayReview says whether a person could close the review of an emergency, and with
-// which passkeys.
+// reviewsWith lists the passkeys with which a person could close the review of an
+// emergency.
 func (m moment) reviewsWith(p policies.Person, q Request) []string {
 	with := []string{}
 	if m.linked(m.roster(p.Subject).Person, q.Requester) || p.Subject == q.Requester.Subject {
@@ -102,13 +112,13 @@ func (m moment) reviewsWith(p policies.Person, q Request) []string {
 	return with
 }
 
-// reviewGroups are those whose members close the review of an emergency: the
-// organization's reviewers where the role no longer knows emergencies.
+// reviewGroups are those whose members close the review of an emergency; none where the
+// role no longer knows emergencies: nothing is locked then.
 func (m moment) reviewGroups(role string) []string {
 	if known, ok := m.policy.Role(role); ok && known.BreakGlass != nil {
 		return known.BreakGlass.Review.Groups
 	}
-	return m.policy.Organization().Reviewers
+	return nil
 }
 
 // mayReplay says who may replay the sessions of a role beside those whose they are:
@@ -163,7 +173,7 @@ func sharesGroup(people []policies.Person, groups []string) bool {
 }
 
 // delegator is on whose behalf somebody approved or would approve at a moment, in the
-// delegated groups that they are still in; false without a delegation that was in force
+// delegated groups for which a passkey of theirs still speaks; false without a delegation that was in force
 // then and counts now.
 func (m moment) delegator(of, to policies.Subject, at time.Time) (policies.Person, bool) {
 	person := m.roster(of)
@@ -172,14 +182,13 @@ func (m moment) delegator(of, to policies.Subject, at time.Time) (policies.Perso
 	}
 	behalf := person.Person
 	behalf.Groups = nil
-	for _, given := range m.trust.Delegations {
-		if given.Delegator != of || given.Delegate != to || !m.inForce(given, at) {
-			continue
-		}
-		for _, group := range person.Person.Groups {
-			if slices.Contains(given.Groups, group) && !slices.Contains(behalf.Groups, group) {
-				behalf.Groups = append(behalf.Groups, group)
-			}
+	_, speaking := m.passkeysOf(of)
+	for _, group := range person.Person.Groups {
+		delegated := slices.ContainsFunc(m.trust.Delegations, func(given evidence.GivenDelegation) bool {
+			return given.Delegator == of && given.Delegate == to && slices.Contains(given.Groups, group) && m.inForce(given, at)
+		})
+		if delegated && sharesGroup(speaking, []string{group}) {
+			behalf.Groups = append(behalf.Groups, group)
 		}
 	}
 	return behalf, len(behalf.Groups) > 0
@@ -187,5 +196,6 @@ func (m moment) delegator(of, to policies.Subject, at time.Time) (policies.Perso
 
 // inForce says whether a delegation held at a moment and was not ended early.
 func (m moment) inForce(given evidence.GivenDelegation, at time.Time) bool {
-	return given.Revoked == nil && !m.over[given.Digest] && !at.Before(given.Begins) && at.Before(given.Ends)
+	revoked := given.Revoked != nil && !m.now.Before(*given.Revoked) || m.over[given.Digest]
+	return !revoked && !at.Before(given.Begins) && at.Before(given.Ends)
 }

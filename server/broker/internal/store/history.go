@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"time"
 
 	"stint/policies"
@@ -18,30 +19,48 @@ func (r *reader) GrantsUsed(of []policies.Person, roles []string, since time.Tim
 		Where("ends > ? AND (ended_at = 0 OR ended_at > ?)", micros(since), micros(since)).Order("used, number"), requestRow.request)
 }
 
-type spentRow struct {
+type agreementRow struct {
+	Issuer  string `gorm:"primaryKey"`
+	Subject string `gorm:"primaryKey"`
+	Request string `gorm:"primaryKey"`
+	At      int64
+}
+
+func (agreementRow) TableName() string { return "agreements" }
+
+type agreedRow struct {
 	Request          string
 	RequesterIssuer  string
 	RequesterSubject string
-	Issued           int64
+	At               int64
 }
 
-func (r *reader) ApprovalsSpent(of []policies.Subject, since time.Time) ([]access.SpentApproval, error) {
-	var spent []access.SpentApproval
+func (r *reader) Agreements(of []policies.Subject, since time.Time) ([]policies.PastApproval, error) {
+	var agreed []policies.PastApproval
 	for _, who := range of {
-		var rows []spentRow
-		if err := r.db.Table("approvals").Joins("JOIN requests ON requests.id = approvals.request").
-			Select("approvals.request, requests.requester_issuer, requests.requester_subject, approvals.issued").
-			Where("approvals.spent AND approvals.approver_issuer = ? AND approvals.approver_subject = ? AND approvals.issued > ?", who.Issuer, who.Subject, micros(since)).
-			Order("approvals.issued, approvals.request").Scan(&rows).Error; err != nil {
+		var rows []agreedRow
+		if err := r.db.Table("agreements").Joins("JOIN requests ON requests.id = agreements.request").
+			Select("agreements.request, requests.requester_issuer, requests.requester_subject, agreements.at").
+			Where("agreements.issuer = ? AND agreements.subject = ? AND agreements.at > ?", who.Issuer, who.Subject, micros(since)).
+			Order("agreements.at, agreements.request").Scan(&rows).Error; err != nil {
 			return nil, err
 		}
 		for _, row := range rows {
-			spent = append(spent, access.SpentApproval{
-				Request: row.Request, Requester: policies.Subject{Issuer: row.RequesterIssuer, Subject: row.RequesterSubject}, Issued: moment(row.Issued),
+			agreed = append(agreed, policies.PastApproval{
+				Request: row.Request, Requester: policies.Subject{Issuer: row.RequesterIssuer, Subject: row.RequesterSubject}, At: moment(row.At),
 			})
 		}
 	}
-	return spent, nil
+	return agreed, nil
+}
+
+func (t *tx) AddAgreements(request string, who []policies.Subject, at time.Time) error {
+	for _, s := range who {
+		if err := add(t.db, agreementRow{Issuer: s.Issuer, Subject: s.Subject, Request: request, At: micros(at)}); err != nil && !errors.Is(err, access.ErrRowExists) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *reader) OpenReviews(role string, limit int) ([]access.Request, error) {

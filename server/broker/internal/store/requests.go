@@ -217,7 +217,6 @@ type approvalRow struct {
 	Statement       string
 	Assertion       string
 	Behalf          string
-	Spent           bool
 }
 
 func (approvalRow) TableName() string { return "approvals" }
@@ -249,10 +248,6 @@ func (t *tx) AddApproval(a access.Approval) error {
 		row.Behalf = text(a.For)
 	}
 	return add(t.db, row)
-}
-
-func (t *tx) SpendApproval(request, statement string) error {
-	return t.db.Model(&approvalRow{}).Where("request = ? AND statement = ?", request, statement).Update("spent", true).Error
 }
 
 type certificateRow struct {
