@@ -56,6 +56,9 @@ func (e *environments) trusting(names []string, all bool) (*condition.Environmen
 // to compiled.
 func (e *environments) compile(role *Role, fault func(at []any, f *condition.Fault), compiled func(at []any, c *condition.Condition)) *conditions {
 	one := func(source string, restricting bool, at ...any) *condition.Condition {
+		if strings.TrimSpace(source) == "" {
+			return &condition.Condition{} // which the loader has refused
+		}
 		environment, err := e.trusting(role.Trust, restricting)
 		if err != nil {
 			fault(at, &condition.Fault{Line: 1, Column: 1, Text: sentence(err)})
