@@ -53,6 +53,9 @@ func (v Verified) Requester() policies.Person { return v.must().requester }
 // them counted.
 func (v Verified) Approvals() []Approval { return v.must().agreed.Approvals() }
 
+// Confirmed is the requester's own confirmation; nil where there is none.
+func (v Verified) Confirmed() *policies.Confirmation { return v.must().agreed.Confirmed() }
+
 // SessionKey is the key to certify, in authorized_keys form.
 func (v Verified) SessionKey() string { return v.must().activation.SessionKey }
 
