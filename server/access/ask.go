@@ -72,8 +72,8 @@ func (m moment) complete(ask policies.Ask) (policies.Ask, error) {
 	return ask, nil
 }
 
-// pending is how long a request for a role waits for approvals.
-func pending(role policies.Role) time.Duration {
+// PendingOf is how long a request for a role waits for approvals.
+func PendingOf(role policies.Role) time.Duration {
 	waits := role.Pending
 	if waits <= 0 {
 		waits = policies.DefaultPending
@@ -116,7 +116,7 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 		}
 		role, _ := c.policy.Role(ask.Role)
 		q := Request{ID: id, Requester: by, State: Pending, Asserted: asserted}
-		q.Revision = Revision{Number: 1, Ask: ask, Asked: seconds(c.now), Expires: seconds(c.now.Add(pending(role)))}
+		q.Revision = Revision{Number: 1, Ask: ask, Asked: seconds(c.now), Expires: seconds(c.now.Add(PendingOf(role)))}
 		if q.Decision, _, err = c.evaluate(c, q); err != nil {
 			return err
 		}

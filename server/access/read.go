@@ -24,6 +24,9 @@ type RequestView struct {
 	Timeline     []AuditLeaf // oldest first
 	Told         []Telling   // oldest first
 	ReviewDue    time.Time   // of an emergency that was used; zero for none
+	ReviewGroups []string    // whose members close that review
+	Locked       bool        // the role is, because nobody has
+	SingleUse    bool        // one session may be opened under it
 	// ApproveFor is on whose behalf the person would approve; nil: in their own right.
 	ApproveFor *policies.Person
 	May        []string // approve, confirm, deny, withdraw, drop, revoke, activate, review
@@ -119,8 +122,11 @@ func (s *Service) Request(ctx context.Context, by policies.Person, id string) (R
 			return err
 		}
 		if q.OpenReview || q.Review != nil {
-			v.ReviewDue = m.reviewDue(q)
+			v.ReviewDue, v.ReviewGroups = m.reviewDue(q), m.reviewGroups(q.Revision.Ask.Role)
+			v.Locked = q.OpenReview && !v.ReviewDue.IsZero() && !m.now.Before(v.ReviewDue)
 		}
+		role, _ := m.policy.Role(q.Revision.Ask.Role)
+		v.SingleUse = role.SingleUse
 		v.Headline = Headline(v.Request)
 		v.Approvers = m.approversOf(v.Decision, q.Requester)
 		v.Summary = Summarise(v.Decision, v.Approvers)

@@ -2,7 +2,8 @@ package api
 
 import "time"
 
-// Paths of delegations, relative to the broker's URL. {delegation} is the id of one.
+// Paths of delegations, relative to the broker's URL. {delegation} is the id of one: the
+// digest of its statement.
 const (
 	PathDelegations         = "/api/delegations"                  // GET -> Delegations; POST SignedStatement -> Delegation
 	PathDelegationChallenge = "/api/delegations/challenge"        // POST DelegationDraft -> SigningChallenge
@@ -18,12 +19,10 @@ type Delegation struct {
 	Begins    time.Time `json:"begins"`
 	Ends      time.Time `json:"ends"`
 	// Ended is set where it was ended before its time.
-	Ended     *time.Time `json:"ended,omitempty"`
-	EndedBy   *Person    `json:"ended_by,omitempty"`
-	InForce   bool       `json:"in_force"`
-	Statement string     `json:"statement"`
-	Digest    string     `json:"digest"`
-	May       []string   `json:"may" doc:"end"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	EndedBy *Person    `json:"ended_by,omitempty"`
+	InForce bool       `json:"in_force"`
+	May     []string   `json:"may" doc:"end"`
 }
 
 // Delegations are the caller's, newest first, and what a form for one needs.

@@ -168,6 +168,7 @@ type Request struct {
 	Sessions        []Session         `json:"sessions"`
 	Timeline        []TimelineEntry   `json:"timeline"`
 	May             []string          `json:"may" doc:"what the caller may do with it now: approve, confirm, deny, withdraw, drop, revoke, activate, review"`
+	ApproveFor      *Person           `json:"approve_for,omitempty" doc:"on whose behalf the caller would approve; absent: in their own right"`
 	SSH             string            `json:"ssh,omitempty" doc:"the command line to copy, for the requester of a live grant"`
 }
 
@@ -244,6 +245,7 @@ type SigningChallenge struct {
 	RelyingParty string   `json:"relying_party"`
 	Credentials  []string `json:"credentials" doc:"the caller's pinned credentials, base64url"`
 	ValidSeconds int64    `json:"valid_seconds"`
+	For          *Person  `json:"for,omitempty" doc:"of an approval: on whose behalf it would be; absent: in the caller's own right"`
 }
 
 // Assertion is what the authenticator returned, base64url without padding.

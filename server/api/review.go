@@ -5,7 +5,6 @@ import "time"
 // Confirmation is a requester's own word, by passkey, that they ask.
 type Confirmation struct {
 	Issued      time.Time `json:"issued"`
-	Attested    bool      `json:"attested" doc:"the passkey is of a make that the organization lists"`
 	PasskeyName string    `json:"passkey_name"`
 	Statement   string    `json:"statement"`
 	Digest      string    `json:"digest"`
@@ -13,9 +12,10 @@ type Confirmation struct {
 
 // Review is what becomes of an emergency after it has begun.
 type Review struct {
-	Due    time.Time `json:"due" doc:"unless it is closed, the role is locked for everybody from then on"`
-	Groups []string  `json:"groups" doc:"whose members close it, never the one who acted"`
-	Locked bool      `json:"locked" doc:"the role is locked because of it"`
+	// Due is absent where the role no longer knows emergencies.
+	Due    *time.Time `json:"due,omitempty" doc:"unless it is closed, the role is locked for everybody from then on"`
+	Groups []string   `json:"groups" doc:"whose members close it, never the one who acted"`
+	Locked bool       `json:"locked" doc:"the role is locked because of it"`
 	// Closed is absent while it is open.
 	Closed      *time.Time `json:"closed,omitempty"`
 	By          *Person    `json:"by,omitempty"`
@@ -34,7 +34,7 @@ type ReviewDraft struct {
 type OpenReview struct {
 	Request RequestSummary `json:"request"`
 	Begun   time.Time      `json:"begun"`
-	Due     time.Time      `json:"due"`
+	Due     *time.Time     `json:"due,omitempty"`
 	Locked  bool           `json:"locked"`
 	May     bool           `json:"may" doc:"the caller may close it"`
 }
