@@ -69,6 +69,7 @@ const (
 	CodeConfirmed          = "confirmation.done"
 	CodeChangeNotFound     = "change.not-found"
 	CodeChangeState        = "change.state" // not waiting, or not at this step
+	CodeRoleNotFound       = "role.not-found"
 	CodeManyChanges        = "change.too-many"
 	CodeSignedAlready      = "change.signed-by-you"
 	CodePolicySame         = "policy.same"

@@ -62,6 +62,7 @@ type Service struct {
 	judgedBy string
 
 	reissuing reissuing
+	analyses  analyses
 }
 
 // New checks the wiring.
