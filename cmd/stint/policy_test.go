@@ -44,6 +44,14 @@ func changedPolicy(t *testing.T, from, to string) string {
 	return folder
 }
 
+// recordedFacts are those of a request that both leads and policy agreed to.
+const recordedFacts = `{"now":"2026-03-02T10:05:00Z","asked":"2026-03-02T10:00:00Z",` +
+	`"requester":{"issuer":"https://id.test","subject":"ada","name":"Ada","groups":["engineering"]},` +
+	`"ask":{"role":"production-shell","target":"web-1","login":"deploy","duration":1800000000000,"reason":"x"},` +
+	`"approvals":[{"approver":{"issuer":"https://id.test","subject":"bob","name":"Bob","groups":["sre-leads"]},"duration":1800000000000,"issued":"2026-03-02T10:05:00Z"}],"held":[]}`
+
+const recordedLine = `{"request":"r-1","outcome":"allowed","facts":` + recordedFacts + "}\n"
+
 func TestPolicyCommands(t *testing.T) {
 	t.Parallel()
 	few := filepath.Join(t.TempDir(), "few.yaml")
@@ -51,15 +59,11 @@ func TestPolicyCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	recorded := filepath.Join(t.TempDir(), "recorded.jsonl")
-	line := `{"request":"r-1","outcome":"allowed","facts":{"now":"2026-03-02T10:05:00Z","asked":"2026-03-02T10:00:00Z",` +
-		`"requester":{"issuer":"https://id.test","subject":"ada","name":"Ada","groups":["engineering"]},` +
-		`"ask":{"role":"production-shell","target":"web-1","login":"deploy","duration":1800000000000,"reason":"x"},` +
-		`"approvals":[{"approver":{"issuer":"https://id.test","subject":"bob","name":"Bob","groups":["sre-leads"]},"duration":1800000000000,"issued":"2026-03-02T10:05:00Z"}],"held":[]}}` + "\n"
-	if err := os.WriteFile(recorded, []byte(line+"\n"+line), 0o600); err != nil {
+	if err := os.WriteFile(recorded, []byte(recordedLine+"\n"+recordedLine+strings.Replace(recordedLine, "web-1", "web-9", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	wrong := filepath.Join(t.TempDir(), "wrong.jsonl")
-	if err := os.WriteFile(wrong, []byte(line+"{}\n"), 0o600); err != nil {
+	if err := os.WriteFile(wrong, []byte(recordedLine+"{}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	stricter := changedPolicy(t, "longest: 4h}", "longest: 4h}\npasskey: {requester: any}")
@@ -106,7 +110,7 @@ func TestPolicyCommands(t *testing.T) {
 
 		{"diff of the same", []string{"diff", testPolicy, testPolicy}, 0, []string{"Both mean the same."}},
 		{"diff", []string{"diff", testPolicy, stricter}, 0, []string{"production-shell"}},
-		{"diff against what was recorded", []string{"diff", testPolicy, stricter, "--against", recorded}, 0, []string{"Of 2 recorded requests, 0 would come out the same.", "r-1: "}},
+		{"diff against what was recorded", []string{"diff", testPolicy, stricter, "--against", recorded}, 0, []string{"Of 3 recorded requests, 1 would come out the same.", "r-1: ", "1 of them are for targets that neither policy has"}},
 		{"diff against nothing", []string{"diff", testPolicy, testPolicy, "--against", wrong}, exitUsage, []string{"wrong.jsonl:2: this is no recorded request"}},
 		{"diff of one", []string{"diff", testPolicy}, exitUsage, []string{"name two folders"}},
 		{"schema", []string{"schema"}, 0, []string{`"$schema"`, "requesters"}},
@@ -185,11 +189,20 @@ func policyBroker(t *testing.T) *httptest.Server {
 	}
 	answers := map[string]any{
 		api.PathPolicy: api.Policy{Digest: bundle.Digest(), Quorum: 2, Files: bundle.Files()},
+		api.PathPolicyPeople: api.Population{
+			People: []api.Inhabitant{
+				{Issuer: "https://id.test", Subject: "ada", Name: "Ada", Groups: []string{"engineering"}},
+				{Issuer: "https://id.test", Subject: "lea", Name: "Lea", Passkeys: []api.PopulationKey{{Groups: []string{"sre-leads"}}}},
+				{Issuer: "https://id.test", Subject: "tim", Name: "Tim", Passkeys: []api.PopulationKey{{Groups: []string{"others"}}}},
+			},
+			Delegations: []api.PopulationProxy{{From: api.Identity{Issuer: "https://id.test", Subject: "lea"}, To: api.Identity{Issuer: "https://id.test", Subject: "tim"}, Groups: []string{"sre-leads"}}},
+		},
+		api.PathPolicyHistory: api.RecordedRequests{Items: []api.RecordedRequest{{Request: "r-1", Outcome: "allowed", Facts: json.RawMessage(recordedFacts)}}, Note: "So far as is known."},
 		strings.Replace(api.PathRequest, "{id}", "r-1", 1): api.Request{
 			ID: "r-1", Requester: api.Person{Subject: "ada", Name: "Ada"}, Role: "customer-data", Target: "customers-1", Login: "deploy", DurationSeconds: 900,
 			Asked: time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC),
 			Decision: api.Decision{
-				Outcome: "needs-approval",
+				Outcome: "needs-approval", DurationSeconds: 900,
 				Stages: []api.Stage{
 					{Name: "lead", Count: 1, Given: []api.Person{{Subject: "bob", Name: "Bob"}}},
 					{Name: "security", Count: 2, Given: []api.Person{{Subject: "sue", Name: "Sue"}}, Approvers: []api.Person{{Subject: "sam", Name: "Sam"}}},
@@ -228,6 +241,8 @@ func TestPolicyCommandsAskTheBroker(t *testing.T) {
 			"? Needs 1 more of security. [stage:security]\n    > 1 of security must approve.\n    + Sue agreed.\n    ? Could approve now: Sam.", "+ 15m is within the hour. [duration]",
 		}},
 		{[]string{"explain", "r-2", "--policy", testPolicy}, exitFailed, []string{"There is nothing here."}},
+		{[]string{"simulate", "--person", "Ada", "--role", "production-shell", "--people", "broker", "--policy", testPolicy}, 0, []string{"Could approve now: Lea, Tim for Lea."}},
+		{[]string{"diff", "current", changedPolicy(t, "count: 1", "count: 2"), "--against", "history"}, 0, []string{"Of 1 recorded request, 0 would come out the same.", "r-1: ", "So far as is known."}},
 		{[]string{"diff", "current", testPolicy}, 0, []string{"Both mean the same."}},
 		{[]string{"diff", changedPolicy(t, "longest: 4h", "longest: 5h"), "current"}, 0, []string{"production-shell", "4h"}},
 	} {

@@ -73,18 +73,20 @@ func requestExplanation(r api.Request, now time.Time) cases.Explanation {
 		return policies.Person{Subject: policies.Subject{Issuer: p.Issuer, Subject: p.Subject}, Name: p.Name, Email: p.Email}
 	}
 	f := policies.Facts{Now: now, Asked: r.Asked, Requester: person(r.Requester), Ask: policies.Ask{
-		Role: r.Role, Target: r.Target, Login: r.Login, Duration: time.Duration(r.DurationSeconds) * time.Second, Reason: r.Reason,
+		Role: r.Role, Target: r.Target, Login: r.Login, Duration: time.Duration(r.DurationSeconds) * time.Second, BreakGlass: r.BreakGlass,
 	}}
-	d := policies.Decision{Outcome: policies.Outcome(r.Decision.Outcome), Duration: f.Ask.Duration}
-	if r.Ends != nil {
-		d.Ends = *r.Ends
-	}
-	if r.Begins != nil {
-		d.Begins = *r.Begins
+	d := policies.Decision{Outcome: policies.Outcome(r.Decision.Outcome), Duration: time.Duration(r.Decision.DurationSeconds) * time.Second}
+	for _, moment := range []struct {
+		from *time.Time
+		to   *time.Time
+	}{{r.Start, &f.Ask.Start}, {r.Decision.Begins, &d.Begins}, {r.Decision.Ends, &d.Ends}, {r.Decision.UseBy, &d.UseBy}} {
+		if moment.from != nil {
+			*moment.to = *moment.from
+		}
 	}
 	could := map[string][]string{} // by the rule of the stage
 	for _, s := range r.Decision.Stages {
-		stage := policies.StageResult{Name: s.Name, Groups: s.Groups, Count: s.Count}
+		stage := policies.StageResult{Name: s.Name, Groups: s.Groups, Count: s.Count, After: s.After}
 		for _, p := range s.Given {
 			f.Approvals = append(f.Approvals, policies.Approval{Approver: person(p)})
 			stage.Given = append(stage.Given, person(p).Subject)

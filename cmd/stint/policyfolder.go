@@ -130,8 +130,11 @@ func peopleFlag(command *cobra.Command, otherwise string) *string {
 
 // readPopulation reads the value of --people. Empty is otherwise.
 func readPopulation(ctx context.Context, e *environment, people string, otherwise *analysis.Population) (*analysis.Population, error) {
-	if people == "" {
+	switch people {
+	case "":
 		return otherwise, nil
+	case "broker":
+		return brokerPopulation(ctx, e)
 	}
 	info, err := os.Stat(people)
 	if err != nil {
