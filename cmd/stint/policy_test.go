@@ -89,7 +89,6 @@ func TestPolicyCommands(t *testing.T) {
 		{"lint and too few people", []string{"lint", testPolicy, "--min-collusion", "3"}, exitFailed, []string{"production-shell", "error"}},
 
 		{"explain", []string{"explain", "customers: on production meanwhile", "--policy", testPolicy}, 0, []string{"Refused: no approval could change it.", "In the way:", "[separation:one-at-a-time]", "> Drop production-shell."}},
-		{"explain what there is not", []string{"explain", "nothing", "--policy", testPolicy}, exitUsage, []string{`there is no case "nothing" in the tests`, "stint login"}},
 		{"simulate", []string{"simulate", "--person", "Ada", "--role", "customer-data", "--approved-by", "Bob", "--policy", testPolicy, "--at", "2026-03-02T10:00:00Z"}, 0,
 			[]string{"Ada asks for customer-data on customers-1 as deploy for 15m", "Needs approval: security must agree", "Could approve now: Sam."}},
 		{"simulate a stranger", []string{"simulate", "--person", "zoe", "--group", "engineering", "--role", "production-shell", "--duration", "5h", "--policy", testPolicy}, 0, []string{"zoe asks", "[duration]", "Could approve now: Bob."}},
@@ -142,6 +141,7 @@ func TestPolicyCommands(t *testing.T) {
 
 // Where no folder is named, it is the folder policies, or the current one.
 func TestPolicyCommandsFindTheFolder(t *testing.T) {
+	t.Setenv("STINT_HOME", t.TempDir()) // signed out
 	home := t.TempDir()
 	if err := os.CopyFS(filepath.Join(home, "policies"), os.DirFS(testPolicy)); err != nil {
 		t.Fatal(err)
@@ -151,6 +151,13 @@ func TestPolicyCommandsFindTheFolder(t *testing.T) {
 		if code, out, said := command(t, "policy", "test"); code != 0 || !strings.Contains(out, "5 passed") {
 			t.Errorf("in %s it ended with %d: %s%s", folder, code, out, said)
 		}
+		if code, _, said := command(t, "policy", "explain", "customers: both agre"); code != exitUsage || !strings.Contains(said, `there is no case "customers: both agre"; did you mean customers: both agree? (To explain a request`) {
+			t.Errorf("in %s it ended with %d: %s", folder, code, said)
+		}
+	}
+	t.Chdir(t.TempDir())
+	if code, _, _ := command(t, "policy", "explain", "r-1"); code != exitSignedOut {
+		t.Errorf("without a policy it ended with %d", code)
 	}
 }
 
