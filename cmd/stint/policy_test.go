@@ -109,7 +109,7 @@ func TestPolicyCommands(t *testing.T) {
 
 		{"diff of the same", []string{"diff", testPolicy, testPolicy}, 0, []string{"Both mean the same."}},
 		{"diff", []string{"diff", testPolicy, stricter}, 0, []string{"production-shell"}},
-		{"diff against what was recorded", []string{"diff", testPolicy, stricter, "--against", recorded}, 0, []string{"Of 3 recorded requests, 1 would come out the same.", "r-1: ", "1 of them are for targets that neither policy has"}},
+		{"diff against what was recorded", []string{"diff", testPolicy, stricter, "--against", recorded}, 0, []string{"Of 3 recorded requests, 0 would come out the same.", "r-1: ", "Neither policy has the targets of 1 of them"}},
 		{"diff against nothing", []string{"diff", testPolicy, testPolicy, "--against", wrong}, exitUsage, []string{"wrong.jsonl:2: this is no recorded request"}},
 		{"diff of one", []string{"diff", testPolicy}, exitUsage, []string{"name two folders"}},
 		{"schema", []string{"schema"}, 0, []string{`"$schema"`, "requesters"}},

@@ -75,10 +75,10 @@ broker's (reviewers and administrators), a FILE has one request a line.`,
 		if differed.Replay != nil {
 			printReplay(e, *differed.Replay, most)
 			if differed.Unknown > 0 {
-				sentences(e, "", fmt.Sprintf("%d of them are for targets that neither policy has, such as an inventory's, and could not be compared: describe these targets in the tests.", differed.Unknown))
+				paragraph(e, "", fmt.Sprintf("Neither policy has the targets of %d of them, which may be an inventory's, so both refuse: describe these targets in the tests.", differed.Unknown))
 			}
 			if differed.Note != "" {
-				sentences(e, "", differed.Note)
+				paragraph(e, "", differed.Note)
 			}
 		}
 		return nil

@@ -69,13 +69,9 @@ func printFinding(e *environment, folder string, f analysis.Finding) {
 		where = fmt.Sprintf("%s:%d: ", path.Join(filepath.ToSlash(folder), f.File), f.Line)
 	}
 	fmt.Fprintln(e.out, plain(fmt.Sprintf("%s%s [%s]", where, f.Severity, f.Rule)))
-	for _, line := range cases.Wrap(plain(f.Text), "  ", policyWidth) {
-		fmt.Fprintln(e.out, line)
-	}
+	paragraph(e, "  ", f.Text)
 	if f.Remedy != "" {
-		for _, line := range cases.Wrap("> "+plain(f.Remedy), "  ", policyWidth) {
-			fmt.Fprintln(e.out, line)
-		}
+		paragraph(e, "  ", "> "+f.Remedy)
 	}
 }
 
