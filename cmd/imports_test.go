@@ -32,7 +32,7 @@ var mayImport = []struct {
 	{"policies", []string{"policies/internal/condition"}},
 	{"policies/internal/condition", nil},
 	{"policies/bundle", nil},
-	{"policies/analysis", []string{"policies"}},
+	{"policies/analysis", []string{"policies", "policies/cases"}},
 	{"policies/cases", []string{"policies", "policies/analysis"}},
 	{"server", nil},
 	{"server/api", nil},
@@ -47,18 +47,18 @@ var mayImport = []struct {
 	{"web", nil},
 
 	// The flow.
-	{"server/access", []string{"policies", "server/evidence"}},
+	{"server/access", []string{"policies", "policies/analysis", "server/evidence"}},
 
 	// Processes.
 	{"server/signer/...", []string{"server/signer/...", "server/border", "server/evidence", "policies", "server/ledger"}},
 	{"recorder/...", []string{"recorder/...", "server/border", "server/signer/wire", "server/evidence", "server/ledger"}},
 	{"server/broker/...", []string{
-		"server/broker/...", "server/access", "server/border", "server/evidence", "policies", "server/ledger", "server/api",
+		"server/broker/...", "server/access", "server/border", "server/evidence", "policies", "policies/analysis", "server/ledger", "server/api",
 		"server/signer/wire", "recorder/cast", "recorder/wire", "web", "migrations",
 	}},
 
 	// Commands.
-	{"cmd/stint/...", []string{"cmd/stint/...", "server/api", "server/border", "server/evidence", "policies", "server/ledger", "recorder/cast"}},
+	{"cmd/stint/...", []string{"cmd/stint/...", "server/api", "server/border", "server/evidence", "policies", "policies/analysis", "policies/cases", "server/ledger", "recorder/cast"}},
 	{"cmd/stint-broker", []string{"cmd/internal/process", "server/broker"}},
 	{"cmd/stint-signer", []string{"cmd/internal/process", "server/signer", "server/signer/witness"}},
 	{"cmd/stint-proxy", []string{"cmd/internal/process", "recorder"}},

@@ -62,6 +62,28 @@ func (k *People) add(found []Person, places []int) []Person {
 	return found
 }
 
+// Marks are what an identity is found by. Two identities belong to one person as
+// SamePerson tells it exactly where the Marks of the one and b.MarksOf the other have
+// one in common: whoever keeps people by their marks finds them at once.
+func Marks(p Person) []string {
+	marks := []string{"subject " + p.Subject.String()}
+	if p.Email != "" {
+		marks = append(marks, "email "+folded(p.Email))
+	}
+	return marks
+}
+
+// MarksOf are the marks of an identity and of its aliases.
+func (b *Bundle) MarksOf(p Person) []string {
+	marks := Marks(p)
+	for _, alias := range b.aliases(p.Subject) {
+		if alias != p.Subject {
+			marks = append(marks, "subject "+alias.String())
+		}
+	}
+	return marks
+}
+
 // folded is the same for all texts that strings.EqualFold takes for equal.
 func folded(text string) string {
 	return strings.Map(func(r rune) rune {

@@ -70,3 +70,7 @@ func slips(a, b string, most int) int {
 	}
 	return min(rows[len(a)%3][len(b)], most)
 }
+
+// Meant is the one of several words that somebody may have meant who wrote another; empty
+// where none is near.
+func Meant(word string, among []string) string { return nearest(word, among) }

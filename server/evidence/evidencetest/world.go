@@ -208,7 +208,7 @@ func Text(t testing.TB, s evidence.Statement) string {
 // Approval is a member's approval of the world's request, given five minutes ago.
 func (w *World) Approval(t testing.TB, m *Member) *evidence.Approval {
 	t.Helper()
-	a, err := evidence.ApprovalOf(w.RequestText(t), m.Person, w.Request.Ask.Duration, w.Now.Add(-5*time.Minute), Nonce())
+	a, err := evidence.ApprovalOf(w.RequestText(t), m.Person, nil, w.Request.Ask.Duration, w.Now.Add(-5*time.Minute), Nonce())
 	check(t, err)
 	return a
 }

@@ -25,6 +25,9 @@ const (
 	PathEnd           = "/v1/end"            // broker
 	PathDevice        = "/v1/device"         // broker
 	PathBlockDevice   = "/v1/block-device"   // broker
+	PathDelegate      = "/v1/delegate"       // broker
+	PathEndDelegation = "/v1/end-delegation" // broker
+	PathReview        = "/v1/review"         // broker
 	PathSignSession   = "/v1/sign/session"   // broker
 	PathReissue       = "/v1/reissue"        // broker
 	PathSignTarget    = "/v1/sign/target"    // proxy
@@ -51,11 +54,20 @@ const (
 	// CodeRolledBack: the signer's ledger lacks what the broker has mirrored. The
 	// signer ends, and gives nothing until its data directory is restored.
 	CodeRolledBack = "rolled-back"
+	// CodeNoSuchDelegation: the delegation that is to end never took effect, or is long over.
+	CodeNoSuchDelegation = "no-such-delegation"
+	// CodeReviewed: the emergency was reviewed already.
+	CodeReviewed = "reviewed"
+	// CodeScheduled: everything is agreed, and the time that was set has not come.
+	CodeScheduled = "evidence.scheduled"
 )
 
 // SessionRequest asks for a certificate for a person.
 type SessionRequest struct {
 	Bundle evidence.Bundle `json:"bundle"`
+	// Asserted are the facts that policies.Bundle.Needs names for the role, no others and
+	// sorted by name. One that is not known is left out.
+	Asserted []policies.Assertion `json:"asserted,omitempty"`
 }
 
 // ReissueRequest asks for a certificate in the place of one whose key was withdrawn:
@@ -95,6 +107,16 @@ type TargetCertificate struct {
 	GrantEnds   time.Time        `json:"grant_ends"`
 	Role        string           `json:"role"`
 	Requester   policies.Subject `json:"requester"`
+	Rules       SessionRules     `json:"rules"`
+}
+
+// SessionRules are what the proxy holds a session to, by the role as policy has it now.
+type SessionRules struct {
+	IdleSeconds int64    `json:"idle_seconds,omitempty"` // zero: no bound
+	Channels    []string `json:"channels,omitempty"`     // policies.ChannelShell and so on; none: all
+	Networks    []string `json:"networks,omitempty"`     // from which sessions are opened, as CIDR; none: all
+	// SingleUse: the signer gives no other target certificate under this grant.
+	SingleUse bool `json:"single_use,omitempty"`
 }
 
 // TargetLife is how long a target certificate lives: long enough to open one
@@ -170,6 +192,23 @@ type DeviceRequest struct {
 type BlockDeviceRequest struct {
 	Device string           `json:"device"`
 	By     policies.Subject `json:"by"`
+}
+
+// DelegateRequest lets somebody approve on another's behalf. It is idempotent.
+type DelegateRequest struct {
+	Evidence evidence.SignedByPasskey `json:"evidence"` // of an evidence.Delegation
+}
+
+// EndDelegationRequest says that a delegation counts for nothing any more. It needs no
+// proof and is idempotent.
+type EndDelegationRequest struct {
+	Digest string           `json:"digest"` // of the delegation's statement
+	By     policies.Subject `json:"by"`
+}
+
+// ReviewRequest closes the review of an emergency. It is idempotent.
+type ReviewRequest struct {
+	Evidence evidence.SignedByPasskey `json:"evidence"` // of an evidence.Review
 }
 
 // EndRequest says that nothing more may be signed for a request. It needs no
