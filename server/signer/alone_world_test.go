@@ -166,18 +166,18 @@ func (r *ruled) confirmed(b evidence.Bundle, p *person) evidence.Bundle {
 }
 
 // delegation has one person delegate groups to another for a while.
-func (r *ruled) delegation(from, to *person, lasts time.Duration, groups ...string) evidence.SignedByPasskey {
-	now := r.clock.Now().Truncate(time.Second)
+func (w *world) delegation(from, to *person, lasts time.Duration, groups ...string) evidence.SignedByPasskey {
+	now := w.clock.Now().Truncate(time.Second)
 	slices.Sort(groups)
-	text := r.encode(&evidence.Delegation{
-		Instance: instance, Delegator: r.subject(from), DelegatorName: from.name, Delegate: r.subject(to), DelegateName: to.name, Groups: groups,
+	text := w.encode(&evidence.Delegation{
+		Instance: instance, Delegator: w.subject(from), DelegatorName: from.name, Delegate: w.subject(to), DelegateName: to.name, Groups: groups,
 		Issued: now, Begins: now, Ends: now.Add(lasts), Nonce: nonce(),
 	})
-	return evidence.SignedByPasskey{Statement: text, Assertion: from.sign(r.t, text)}
+	return evidence.SignedByPasskey{Statement: text, Assertion: from.sign(w.t, text)}
 }
 
-func (r *ruled) delegate(signed evidence.SignedByPasskey) error {
-	_, err := r.signer.delegate(context.Background(), wire.DelegateRequest{Evidence: signed})
+func (w *world) delegate(signed evidence.SignedByPasskey) error {
+	_, err := w.signer.delegate(context.Background(), wire.DelegateRequest{Evidence: signed})
 	return err
 }
 
