@@ -95,6 +95,17 @@ type TargetCertificate struct {
 	GrantEnds   time.Time        `json:"grant_ends"`
 	Role        string           `json:"role"`
 	Requester   policies.Subject `json:"requester"`
+	Rules       SessionRules     `json:"rules,omitzero"`
+}
+
+// SessionRules bound a session under the certificate, as its role says
+// (policies.SessionRule). The proxy holds them, but for SingleUse, which is the signer's.
+type SessionRules struct {
+	IdleSeconds int64    `json:"idle_seconds,omitempty"` // zero: a session may stand idle for ever
+	Channels    []string `json:"channels,omitempty"`     // policies.ChannelShell and so on; none: all
+	Networks    []string `json:"networks,omitempty"`     // CIDR; none: all
+	// SingleUse: the signer gives no certificate for a second session of the grant.
+	SingleUse bool `json:"single_use,omitempty"`
 }
 
 // TargetLife is how long a target certificate lives: long enough to open one
