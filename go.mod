@@ -44,6 +44,8 @@ require (
 	modernc.org/sqlite v1.61.1
 )
 
+require cel.dev/cel-go v0.33.2 // indirect
+
 require (
 	ariga.io/atlas v0.32.1-0.20250325101103-175b25e1c1b9 // indirect
 	cloud.google.com/go v0.123.0 // indirect

@@ -29,8 +29,11 @@ var mayImport = []struct {
 	imports []string
 }{
 	// Contracts: pure, or nearly so.
-	{"policies", nil},
+	{"policies", []string{"policies/internal/condition"}},
+	{"policies/internal/condition", nil},
 	{"policies/bundle", nil},
+	{"policies/analysis", []string{"policies", "policies/cases"}},
+	{"policies/cases", []string{"policies", "policies/analysis"}},
 	{"server", nil},
 	{"server/api", nil},
 	{"server/ledger", nil},

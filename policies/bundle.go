@@ -52,9 +52,6 @@ type Role struct {
 	Approval []Stage `yaml:"approval" json:"approval"`
 	// BreakGlass lets a person act alone in an emergency; nil: nobody may.
 	BreakGlass *BreakGlass `yaml:"breakGlass" json:"break_glass,omitempty"`
-	// Conflicts are roles that nobody may hold at the same time as this one.
-	// A conflict named on one side holds for both.
-	Conflicts []string `yaml:"conflicts" json:"conflicts"`
 }
 
 // Selector picks targets: one of Names must fit, where there are any, and every label.

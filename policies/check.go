@@ -40,6 +40,18 @@ func (l *loader) finish() (*Bundle, error) {
 			l.checkTarget(d)
 			what = "Target " + d.target.Name
 			l.bundle.targets = append(l.bundle.targets, *d.target)
+		case d.separation != nil:
+			l.checkSeparation(d)
+			what = "Separation " + d.separation.Name
+			l.bundle.separations = append(l.bundle.separations, *d.separation)
+		case d.team != nil:
+			l.checkTeam(d)
+			what = "Team " + d.team.Name
+			l.bundle.teams = append(l.bundle.teams, *d.team)
+		case d.calendar != nil:
+			l.checkCalendar(d)
+			what = "Calendar " + d.calendar.Name
+			l.bundle.calendars = append(l.bundle.calendars, *d.calendar)
 		case d.organization != nil:
 			l.checkOrganization(d)
 			l.bundle.organization = *d.organization
@@ -51,13 +63,14 @@ func (l *loader) finish() (*Bundle, error) {
 		}
 	}
 	for _, d := range l.documents {
-		if d.role == nil {
-			continue
-		}
-		l.checkHeldCanBeMet(d)
-		for i, other := range d.role.Conflicts {
-			if _, ok := defined["Role "+other]; !ok {
-				l.at(d, field("conflicts", i), "There is no role %q to conflict with.", other)
+		switch {
+		case d.role != nil:
+			l.checkHeldCanBeMet(d)
+		case d.separation != nil:
+			for i, role := range d.separation.Roles {
+				if _, ok := defined["Role "+role]; !ok {
+					l.at(d, field("roles", i), "There is no role %q to keep apart.", role)
+				}
 			}
 		}
 	}
@@ -66,6 +79,9 @@ func (l *loader) finish() (*Bundle, error) {
 	}
 	slices.SortFunc(l.bundle.roles, func(a, b Role) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(l.bundle.targets, func(a, b Target) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.bundle.separations, func(a, b Separation) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.bundle.teams, func(a, b Team) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.bundle.calendars, func(a, b Calendar) int { return cmp.Compare(a.Name, b.Name) })
 	l.bundle.index()
 	l.bundle.digest = digestOf(l.bundle.files)
 	return l.bundle, nil
@@ -102,12 +118,6 @@ func (l *loader) checkRole(d document) {
 		l.at(d, field("reason"), "`reason` is required or optional.")
 	}
 	l.checkStages(d)
-	for i, other := range r.Conflicts {
-		if other == r.Name {
-			l.at(d, field("conflicts", i), "A role cannot conflict with itself.")
-		}
-	}
-	l.distinct(d, field("conflicts"), r.Conflicts)
 	l.checkDevice(d)
 }
 

@@ -127,9 +127,10 @@ func reasonFits(role Role, ask Ask) Reason {
 func (b *Bundle) conflicts(role Role, f Facts) []Reason {
 	clashes := map[string]bool{}
 	for _, held := range f.Held {
-		other, known := b.Role(held.Role)
-		if slices.Contains(role.Conflicts, held.Role) || known && slices.Contains(other.Conflicts, role.Name) {
-			clashes[held.Role] = true
+		for _, s := range b.separations {
+			if s.Forbid == ForbidHeld && held.Role != role.Name && slices.Contains(s.Roles, held.Role) && slices.Contains(s.Roles, role.Name) {
+				clashes[held.Role] = true
+			}
 		}
 	}
 	var reasons []Reason

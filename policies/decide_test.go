@@ -36,7 +36,7 @@ func facts() Facts {
 }
 
 func testBundle(t testing.TB) *Bundle {
-	return mustLoad(t, goodOrganization, goodRole, goodOtherRole, goodTarget,
+	return mustLoad(t, goodOrganization, goodRole, goodOtherRole, goodSeparation, goodTarget,
 		strings.Replace(strings.Replace(goodTarget, "web-1", "keys-1", 2), "env: production", "env: keys", 1))
 }
 
@@ -148,10 +148,9 @@ func TestAnApproverMayShorten(t *testing.T) {
 // count would turn Carol away.
 func TestSeatsAreGivenUpForOthers(t *testing.T) {
 	t.Parallel()
-	b := mustLoad(t, strings.Replace(strings.Replace(goodRole,
+	b := mustLoad(t, strings.Replace(goodRole,
 		"  - {name: lead, groups: [sre-leads], count: 1}\n  - {name: security, groups: [security, sre-leads], count: 2}\n",
-		"  - {name: one, groups: [a, b], count: 1}\n  - {name: two, groups: [b, c], count: 1}\n  - {name: three, groups: [c, d], count: 1}\n", 1),
-		"conflicts: [key-management]\n", "", 1), goodTarget)
+		"  - {name: one, groups: [a, b], count: 1}\n  - {name: two, groups: [b, c], count: 1}\n  - {name: three, groups: [c, d], count: 1}\n", 1), goodTarget)
 	f := facts()
 	f.Approvals = []Approval{
 		approval(person("bob", "b"), time.Hour, 1*time.Minute),

@@ -79,7 +79,7 @@ func TestJudgeDevice(t *testing.T) {
 // A device alone is a rule without posture: what the machine says is not read.
 func TestJudgeDeviceWithoutPosture(t *testing.T) {
 	t.Parallel()
-	b := mustLoad(t, strings.Replace(goodRole, "[key-management]", "[]", 1)+"device: {required: true}\n")
+	b := mustLoad(t, goodRole+"device: {required: true}\n")
 	got := b.JudgeDevice("production-shell", &Device{ID: "device-1", Name: "laptop"}, asked)
 	if want := []Reason{{Rule: "device", Met: true, Text: "laptop is an enrolled device, as production-shell demands."}}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
@@ -91,27 +91,27 @@ func TestJudgeDeviceWithoutPosture(t *testing.T) {
 
 func TestDeviceRuleLoads(t *testing.T) {
 	t.Parallel()
-	role := strings.Replace(goodRole, "[key-management]", "[]", 1)
+	role := goodRole
 	b := mustLoad(t, role+"device: {required: true, posture: {require: [firewall]}}\n")
 	if r, _ := b.Role("production-shell"); r.Device.Posture.Period != DefaultPeriod {
 		t.Errorf("the period is %s", r.Device.Posture.Period)
 	}
 	refuses(t, deviceRule, map[string]alteration{
-		"not required":      {"required: true", "required: false", "f.yaml:15: `device` says `required: true`, or is left out."},
-		"requirement left":  {"  required: true\n", "", "f.yaml:15: `device` says `required: true`, or is left out."},
-		"unknown field":     {"required: true", "required: true\n  place: tpm", "f.yaml:16: There is no field \"place\" here."},
-		"no posture":        {deviceRule[strings.Index(deviceRule, "  posture"):], "  posture:\n", "f.yaml:16: `posture` says what the machine must tell, or is left out."},
-		"short period":      {"10m", "14s", "f.yaml:17: `period` is whole seconds, from 15s to 24h."},
-		"no period at all":  {"10m", "0s", "f.yaml:17: `period` is whole seconds, from 15s to 24h."},
-		"long period":       {"10m", "25h", "f.yaml:17: `period` is whole seconds, from 15s to 24h."},
-		"fractional period": {"10m", "20500ms", "f.yaml:17: `period` is whole seconds, from 15s to 24h."},
-		"unknown fact":      {"secure-boot]", "antivirus]", "f.yaml:18: \"antivirus\" is no fact that can be required; there are disk-encryption, firewall, screen-lock, secure-boot."},
-		"fact twice":        {"secure-boot]", "firewall]", "f.yaml:18: \"firewall\" stands twice."},
-		"negative age":      {": 30", ": -1", "f.yaml:19: `systemAgeDays` is a whole number from 0 to 3650."},
-		"fractional age":    {": 30", ": 1.5", "f.yaml:19: `systemAgeDays` is a whole number from 0 to 3650."},
-		"age left empty":    {": 30", ":", "f.yaml:19: `systemAgeDays` is a whole number from 0 to 3650."},
-		"agent twice":       {"Falcon, Defender", "Falcon, Falcon", "f.yaml:20: \"Falcon\" stands twice."},
-		"agent empty":       {"Falcon, Defender", "\"\"", "f.yaml:20: \"\" cannot be the name of an agent: a machine would not say it."},
+		"not required":      {"required: true", "required: false", "f.yaml:14: `device` says `required: true`, or is left out."},
+		"requirement left":  {"  required: true\n", "", "f.yaml:14: `device` says `required: true`, or is left out."},
+		"unknown field":     {"required: true", "required: true\n  place: tpm", "f.yaml:15: There is no field \"place\" here."},
+		"no posture":        {deviceRule[strings.Index(deviceRule, "  posture"):], "  posture:\n", "f.yaml:15: `posture` says what the machine must tell, or is left out."},
+		"short period":      {"10m", "14s", "f.yaml:16: `period` is whole seconds, from 15s to 24h."},
+		"no period at all":  {"10m", "0s", "f.yaml:16: `period` is whole seconds, from 15s to 24h."},
+		"long period":       {"10m", "25h", "f.yaml:16: `period` is whole seconds, from 15s to 24h."},
+		"fractional period": {"10m", "20500ms", "f.yaml:16: `period` is whole seconds, from 15s to 24h."},
+		"unknown fact":      {"secure-boot]", "antivirus]", "f.yaml:17: \"antivirus\" is no fact that can be required; there are disk-encryption, firewall, screen-lock, secure-boot."},
+		"fact twice":        {"secure-boot]", "firewall]", "f.yaml:17: \"firewall\" stands twice."},
+		"negative age":      {": 30", ": -1", "f.yaml:18: `systemAgeDays` is a whole number from 0 to 3650."},
+		"fractional age":    {": 30", ": 1.5", "f.yaml:18: `systemAgeDays` is a whole number from 0 to 3650."},
+		"age left empty":    {": 30", ":", "f.yaml:18: `systemAgeDays` is a whole number from 0 to 3650."},
+		"agent twice":       {"Falcon, Defender", "Falcon, Falcon", "f.yaml:19: \"Falcon\" stands twice."},
+		"agent empty":       {"Falcon, Defender", "\"\"", "f.yaml:19: \"\" cannot be the name of an agent: a machine would not say it."},
 	})
 }
 
@@ -122,7 +122,7 @@ type alteration struct{ old, new, want string }
 // refuses loads a role with a rule about devices that is altered, for each case.
 func refuses(t *testing.T, rule string, cases map[string]alteration) {
 	t.Helper()
-	role := strings.Replace(goodRole, "[key-management]", "[]", 1)
+	role := goodRole
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -245,7 +245,6 @@ func (d *differ) role(old, now Role) {
 	if old.Reason != now.Reason {
 		d.say("%s: a reason is %s%s.", name, now.Reason, insteadOf(old.Reason != "", old.Reason))
 	}
-	d.members(old.Conflicts, now.Conflicts, "%s: it conflicts with %s.", "%s: it no longer conflicts with %s.", name)
 	d.device(name, old.Device, now.Device)
 	if old.Description != now.Description {
 		d.say("%s: it is described as “%s”.", name, now.Description)

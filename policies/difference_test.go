@@ -33,7 +33,7 @@ func whole() *Bundle {
 		roles: []Role{{
 			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{Labels: map[string]string{"env": "dev"}},
 			Logins: []string{"app"}, Duration: Duration{1800e9, 3600e9}, Reason: "required",
-			Approval: []Stage{{Name: "lead", Groups: []string{"leads"}, Count: 1}, {Name: "security", Groups: []string{"security"}, Count: 2}}, Conflicts: []string{"keys"},
+			Approval: []Stage{{Name: "lead", Groups: []string{"leads"}, Count: 1}, {Name: "security", Groups: []string{"security"}, Count: 2}},
 			Device: DeviceRule{Required: true, Held: HeldTPM, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}},
 				Fleet: &FleetRule{Period: 7200e9, Require: []string{FactDiskEncryption}, Policies: AllPolicies, Named: []string{"Updated"}}},
 		}},
@@ -87,7 +87,6 @@ func TestDifferenceInWords(t *testing.T) {
 		"a stage's count":  {role(func(r *Role) { r.Approval[1].Count = 1 }), []string{"shell: in the stage security 1 must approve instead of 2."}},
 		"a stage's groups": {role(func(r *Role) { r.Approval[1].Groups = []string{"interns"} }), []string{"shell: in the stage security, members of interns may approve.", "shell: in the stage security, members of security may no longer approve."}},
 		"stages in order":  {role(func(r *Role) { slices.Reverse(r.Approval) }), []string{"shell: its stages stand in another order."}},
-		"a conflict less":  {role(func(r *Role) { r.Conflicts = nil }), []string{"shell: it no longer conflicts with keys."}},
 		"any machine": {role(func(r *Role) { r.Device = DeviceRule{} }), []string{"shell: it may be used from any machine.", "shell: the machine's key may be held in a file.", "shell: the machine need no longer say in what state it is.",
 			"shell: the machine's firewall need no longer be on.", "shell: the machine's system was updated at most any number of days ago instead of 30 days.",
 			"shell: Falcon no longer counts as protection that must run on the machine.", "shell: Fleet need no longer say in what state the machine is.",

@@ -113,26 +113,26 @@ func change(old, new string) func(string) string {
 
 func TestFleetRuleLoads(t *testing.T) {
 	t.Parallel()
-	role := strings.Replace(goodRole, "[key-management]", "[]", 1)
+	role := goodRole
 	b := mustLoad(t, role+"device: {required: true, fleet: {policies: critical}}\n")
 	if r, _ := b.Role("production-shell"); r.Device.Fleet.Period != DefaultFleetPeriod || r.Device.Posture != nil {
 		t.Errorf("the rule is %+v", r.Device)
 	}
 	refuses(t, fleetRule, map[string]alteration{
-		"device not required": {"required: true", "required: false", "f.yaml:15: `device` says `required: true`, or is left out."},
-		"unknown field":       {"period: 2h", "seen: 2h", "f.yaml:17: There is no field \"seen\" here."},
-		"no rule":             {fleetRule[strings.Index(fleetRule, "  fleet"):], "  fleet:\n", "f.yaml:16: `fleet` says what Fleet must tell, or is left out."},
-		"short period":        {"2h", "59s", "f.yaml:17: `period` is whole seconds, from 1m to 24h."},
-		"long period":         {"2h", "25h", "f.yaml:17: `period` is whole seconds, from 1m to 24h."},
-		"fractional period":   {"2h", "61500ms", "f.yaml:17: `period` is whole seconds, from 1m to 24h."},
-		"unknown fact":        {"[disk-encryption]", "[firewall]", "f.yaml:18: \"firewall\" is no fact that Fleet tells; there is disk-encryption, and there are Fleet's policies."},
-		"fact twice":          {"[disk-encryption]", "[disk-encryption, disk-encryption]", "f.yaml:18: \"disk-encryption\" stands twice."},
-		"other policies":      {"policies: all", "policies: some", "f.yaml:19: `policies` is all or critical, or is left out; single ones stand under `named`."},
-		"policies left empty": {"policies: all", "policies:", "f.yaml:19: `policies` is all or critical, or is left out; single ones stand under `named`."},
-		"policies as a list":  {"policies: all", "policies: [a]", "f.yaml:19: \"\" does not fit here: text is wanted."},
-		"a name twice":        {"[Firewall enabled]", "[a, a]", "f.yaml:20: \"a\" stands twice."},
-		"a name empty":        {"[Firewall enabled]", "[\"\"]", "f.yaml:20: \"\" is not the name of a policy: it is empty or has a space at an end."},
-		"a name too long":     {"[Firewall enabled]", "[" + strings.Repeat("x", 201) + "]", "f.yaml:20: The text has 201 characters; at most 200 fit."},
-		"too many names":      {"[Firewall enabled]", "[a" + strings.Repeat(",b", 32) + "]", "f.yaml:20: At most 32 policies are named."},
+		"device not required": {"required: true", "required: false", "f.yaml:14: `device` says `required: true`, or is left out."},
+		"unknown field":       {"period: 2h", "seen: 2h", "f.yaml:16: There is no field \"seen\" here."},
+		"no rule":             {fleetRule[strings.Index(fleetRule, "  fleet"):], "  fleet:\n", "f.yaml:15: `fleet` says what Fleet must tell, or is left out."},
+		"short period":        {"2h", "59s", "f.yaml:16: `period` is whole seconds, from 1m to 24h."},
+		"long period":         {"2h", "25h", "f.yaml:16: `period` is whole seconds, from 1m to 24h."},
+		"fractional period":   {"2h", "61500ms", "f.yaml:16: `period` is whole seconds, from 1m to 24h."},
+		"unknown fact":        {"[disk-encryption]", "[firewall]", "f.yaml:17: \"firewall\" is no fact that Fleet tells; there is disk-encryption, and there are Fleet's policies."},
+		"fact twice":          {"[disk-encryption]", "[disk-encryption, disk-encryption]", "f.yaml:17: \"disk-encryption\" stands twice."},
+		"other policies":      {"policies: all", "policies: some", "f.yaml:18: `policies` is all or critical, or is left out; single ones stand under `named`."},
+		"policies left empty": {"policies: all", "policies:", "f.yaml:18: `policies` is all or critical, or is left out; single ones stand under `named`."},
+		"policies as a list":  {"policies: all", "policies: [a]", "f.yaml:18: \"\" does not fit here: text is wanted."},
+		"a name twice":        {"[Firewall enabled]", "[a, a]", "f.yaml:19: \"a\" stands twice."},
+		"a name empty":        {"[Firewall enabled]", "[\"\"]", "f.yaml:19: \"\" is not the name of a policy: it is empty or has a space at an end."},
+		"a name too long":     {"[Firewall enabled]", "[" + strings.Repeat("x", 201) + "]", "f.yaml:19: The text has 201 characters; at most 200 fit."},
+		"too many names":      {"[Firewall enabled]", "[a" + strings.Repeat(",b", 32) + "]", "f.yaml:19: At most 32 policies are named."},
 	})
 }

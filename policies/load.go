@@ -27,9 +27,13 @@ type Bundle struct {
 	files        map[string]string
 	digest       string
 	organization Organization
-	roles        []Role          // by name
-	targets      []Target        // by name
-	aliasSet     map[Subject]int // where in organization.Aliases an identity stands
+	roles        []Role                 // by name
+	targets      []Target               // by name
+	separations  []Separation           // by name
+	teams        []Team                 // by name
+	calendars    []Calendar             // by name
+	aliasSet     map[Subject]int        // where in organization.Aliases an identity stands
+	conditions   map[string]*conditions // by role
 }
 
 // Bounds of a bundle, in bytes.
@@ -166,6 +170,24 @@ func (b *Bundle) Target(name string) (Target, bool) {
 	return b.targets[i], true
 }
 
+// Separations lists every separation of duty by name.
+func (b *Bundle) Separations() []Separation { return slices.Clone(b.separations) }
+
+// Teams lists every team by name.
+func (b *Bundle) Teams() []Team { return slices.Clone(b.teams) }
+
+// Calendars lists every calendar by name.
+func (b *Bundle) Calendars() []Calendar { return slices.Clone(b.calendars) }
+
+// Calendar finds a calendar by its name.
+func (b *Bundle) Calendar(name string) (Calendar, bool) {
+	i, ok := slices.BinarySearchFunc(b.calendars, name, func(c Calendar, name string) int { return cmp.Compare(c.Name, name) })
+	if !ok {
+		return Calendar{}, false
+	}
+	return b.calendars[i], true
+}
+
 // TargetsOf lists the targets that a role selects, by name; none for a role
 // that does not exist.
 func (b *Bundle) TargetsOf(role string) []Target {
@@ -235,6 +257,9 @@ type document struct {
 	organization *Organization
 	role         *Role
 	target       *Target
+	separation   *Separation
+	team         *Team
+	calendar     *Calendar
 }
 
 // Bounds that keep a hostile file cheap: the library compares every key of a
@@ -296,13 +321,34 @@ func (l *loader) read(file string, text []byte) {
 			}
 			err = strict.Decode(&into)
 			d.target = &into.Target
+		case "Separation":
+			var into struct {
+				Kind       string
+				Separation `yaml:",inline"`
+			}
+			err = strict.Decode(&into)
+			d.separation = &into.Separation
+		case "Team":
+			var into struct {
+				Kind string
+				Team `yaml:",inline"`
+			}
+			err = strict.Decode(&into)
+			d.team = &into.Team
+		case "Calendar":
+			var into struct {
+				Kind     string
+				Calendar `yaml:",inline"`
+			}
+			err = strict.Decode(&into)
+			d.calendar = &into.Calendar
 		default:
 			switch kind {
 			case "not plain": // which was said
 			case "":
-				l.fault(file, line, "A document begins with `kind:` and one of Organization, Role or Target.")
+				l.fault(file, line, "A document begins with `kind:` and one of Organization, Role, Target, Separation, Team or Calendar.")
 			default:
-				l.fault(file, line, "There is no kind %q; use Organization, Role or Target.", kind)
+				l.fault(file, line, "There is no kind %q; use Organization, Role, Target, Separation, Team or Calendar.", kind)
 			}
 			var skipped yaml.Node
 			err = strict.Decode(&skipped)
@@ -311,7 +357,7 @@ func (l *loader) read(file string, text []byte) {
 			l.yamlFaults(file, err)
 			continue
 		}
-		if d.organization == nil && d.role == nil && d.target == nil {
+		if d == (document{file: file}) {
 			continue
 		}
 		d.node = top.Content[0]

@@ -264,7 +264,7 @@ func (s *story) readsLargeChange(by *terminal) {
 	var roles, remarks strings.Builder
 	for n := range 30 {
 		fmt.Fprintf(&roles, "---\nkind: Role\nname: team-%02d\ndescription: A shell for a team.\nrequesters: [engineering]\n"+
-			"targets: {labels: {env: demo}}\nlogins: [%q]\nduration: {default: 15m, longest: 1h}\nreason: required\napproval: []\nconflicts: []\n", n, s.Login)
+			"targets: {labels: {env: demo}}\nlogins: [%q]\nduration: {default: 15m, longest: 1h}\nreason: required\napproval: []\n", n, s.Login)
 	}
 	for n := range 9000 {
 		fmt.Fprintf(&remarks, "# Remark %d, which somebody wrote and nobody reads, about nothing at all\n", n)

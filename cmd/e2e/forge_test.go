@@ -56,7 +56,7 @@ func (s *story) bundle(request string) evidence.Bundle {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		approval, err := evidence.ApprovalOf(request, one.Person, asked.Ask.Duration, now(), nonce())
+		approval, err := evidence.ApprovalOf(request, one.Person, nil, asked.Ask.Duration, now(), nonce())
 		if err != nil {
 			s.t.Fatal(err)
 		}

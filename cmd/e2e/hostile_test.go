@@ -254,7 +254,7 @@ func (d *database) restateApproval(id string) {
 		d.s.t.Fatal(err)
 	}
 	text := d.text(`SELECT statement FROM requests WHERE id = ?`, id)
-	approval, err := evidence.ApprovalOf(text, approver, d.statement(id).Ask.Duration, later(old.Issued, d.statement(id).Issued), old.Nonce)
+	approval, err := evidence.ApprovalOf(text, approver, nil, d.statement(id).Ask.Duration, later(old.Issued, d.statement(id).Issued), old.Nonce)
 	if err != nil {
 		d.s.t.Fatal(err)
 	}

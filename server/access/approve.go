@@ -66,7 +66,7 @@ func (s *Service) Challenge(ctx context.Context, by policies.Person, id string, 
 		if _, err := c.tryApproval(q, by, draft); err != nil {
 			return err
 		}
-		statement, err := evidence.ApprovalOf(q.Revision.Statement, approver, duration, draft.Issued, evidence.NewNonce(nonce))
+		statement, err := evidence.ApprovalOf(q.Revision.Statement, approver, nil, duration, draft.Issued, evidence.NewNonce(nonce))
 		if err != nil {
 			return err
 		}

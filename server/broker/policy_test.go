@@ -41,7 +41,6 @@ logins: [deploy]
 duration: {default: 5m, longest: 10m}
 reason: optional
 approval: []
-conflicts: []
 `
 	w.write("policy/more.yaml", more)
 	must(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))

@@ -49,6 +49,9 @@ type Bundle struct {
 	Login      *LoginBinding     `json:"login,omitempty"`
 	Activation *SignedByKey      `json:"activation,omitempty"`
 	Device     *DeviceProof      `json:"device,omitempty"` // of the device that the activation names
+	// Confirmation is the requester's, where policy asks for it: they sign a
+	// [Confirmation] of the request.
+	Confirmation *SignedByPasskey `json:"confirmation,omitempty"`
 }
 
 // EnrolmentEvidence proves an enrolment. Exactly one authority is set:
@@ -109,6 +112,13 @@ type Circumstances struct {
 	Now time.Time `json:"now"`
 	// Held are the requester's other live grants, from the signer's ledger.
 	Held []policies.Held `json:"held"`
+	// Used is the Now of the first Session entry of this request; zero: there is none.
+	Used time.Time `json:"used,omitzero"`
+	// History is what the role's rules need of the past (policies.Bundle.Needs), from
+	// the signer's ledger.
+	History policies.History `json:"history,omitzero"`
+	// Asserted is the broker's word, sorted by name. Nobody can check it.
+	Asserted []policies.Assertion `json:"asserted,omitempty"`
 }
 
 // Failure is a refusal by Verify. It names the check, so that a test, a log and

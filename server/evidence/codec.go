@@ -90,8 +90,9 @@ func header(k Kind) string { return "stint " + string(k) + " " + version }
 // blank is an empty statement of the kind that a first line names, or nil.
 func blank(first string) Statement {
 	for _, s := range []Statement{
-		new(Request), new(Approval), new(Activation), new(Login), new(Enrolment),
+		new(Request), new(Approval), new(Confirmation), new(Activation), new(Login), new(Enrolment),
 		new(RosterChange), new(PolicyChange), new(InventoryChange), new(Succession), new(Device), new(Posture), new(End),
+		new(Delegation), new(Review),
 	} {
 		if first == header(s.Kind()) {
 			return s

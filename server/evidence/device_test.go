@@ -24,7 +24,7 @@ const deviceRule = `device:
 
 func newDeviceWorld(t *testing.T) *deviceWorld {
 	w := &deviceWorld{world: newWorld(t), laptop: evidencetest.NewDevice(t, "dev-1")}
-	w.Trust.Policy["policy.yaml"] = strings.Replace(w.Trust.Policy["policy.yaml"], "conflicts: [key-management]\n", "conflicts: [key-management]\n"+deviceRule, 1)
+	w.Trust.Policy["policy.yaml"] = strings.Replace(w.Trust.Policy["policy.yaml"], "reason: required\n", "reason: required\n"+deviceRule, 1)
 	w.know(w.laptop, w.Alice.Subject)
 	w.fromDevice(w.laptop, nil, nil)
 	return w

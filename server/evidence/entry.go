@@ -21,6 +21,7 @@ type Entry struct {
 	Target  *TargetEntry  `json:"target,omitempty"`  // a certificate for a proxy to one login@target
 	Host    *HostEntry    `json:"host,omitempty"`    // a host certificate for a proxy
 	Ending  *EndingEntry  `json:"ending,omitempty"`  // a request was denied, withdrawn, dropped or revoked
+	Review  *ReviewEntry  `json:"review,omitempty"`  // an emergency was reviewed
 	Refusal *RefusalEntry `json:"refusal,omitempty"` // the signer said no
 
 	// These change what the signer believes.
@@ -34,6 +35,9 @@ type Entry struct {
 
 	Device      *DeviceEntry      `json:"device,omitempty"`       // a device's key is known
 	DeviceBlock *DeviceBlockEntry `json:"device_block,omitempty"` // it signs nothing any more
+
+	Delegation    *DelegationEntry    `json:"delegation,omitempty"`     // somebody may approve on another's behalf
+	DelegationEnd *DelegationEndEntry `json:"delegation_end,omitempty"` // no longer
 }
 
 // SessionEntry records the issue of a certificate to a person, with all its evidence;
@@ -49,6 +53,10 @@ type SessionEntry struct {
 	Serial        uint64           `json:"serial"`
 	SessionKey    string           `json:"session_key"`
 	Ends          time.Time        `json:"ends"` // of the grant and of the certificate
+	// BreakGlass: the requester acted alone, and somebody must review it.
+	BreakGlass bool `json:"break_glass,omitempty"`
+	// Networks are those from which the certificate may be used, as CIDR; none: all.
+	Networks []string `json:"networks,omitempty"`
 	// Reissues is the serial of the certificate in whose place this one stands, for the
 	// same key, principal and end, after the key that had signed it was withdrawn.
 	Reissues uint64 `json:"reissues,omitempty"`
@@ -169,6 +177,23 @@ type DeviceEntry struct {
 type DeviceBlockEntry struct {
 	Device string           `json:"device"`
 	By     policies.Subject `json:"by"` // as the broker says
+}
+
+// DelegationEntry records a delegation.
+type DelegationEntry struct {
+	Evidence SignedByPasskey `json:"evidence"`
+}
+
+// DelegationEndEntry records that a delegation ended early. It needs no proof.
+type DelegationEndEntry struct {
+	Digest string           `json:"digest"` // of the delegation's statement
+	By     policies.Subject `json:"by"`     // as the broker says
+}
+
+// ReviewEntry records the review of an emergency, which closes it.
+type ReviewEntry struct {
+	Request  string          `json:"request"`
+	Evidence SignedByPasskey `json:"evidence"`
 }
 
 // Proof is an entry with its place in the ledger.

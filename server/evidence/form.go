@@ -20,6 +20,9 @@ const (
 	mostListed     = 64
 	mostCredential = 1023 // bytes (Web Authentication Level 3, section 4)
 	mostPublicKey  = 2048 // bytes
+
+	// MostTicket bounds a ticket, in characters.
+	MostTicket = 200
 )
 
 // The forms of the format. Each is described in docs/formats/evidence.md.
@@ -36,8 +39,16 @@ var (
 	publicKeyForm    = bare(encoded(mostPublicKey))
 
 	reasonForm = quoted(func(text string) error { return policies.CheckText(text, policies.MostReason) })
+	ticketForm = quoted(func(text string) error { return policies.CheckText(text, MostTicket) })
 	personForm = quoted(checkPersonName)
-	emailForm  = quoted(func(text string) error { return policies.CheckText(text, policies.MostName) })
+	// A finding is a reason that must be there.
+	findingForm = quoted(func(text string) error {
+		if strings.TrimSpace(text) == "" {
+			return errors.New("it must not be empty")
+		}
+		return policies.CheckText(text, policies.MostReason)
+	})
+	emailForm = quoted(func(text string) error { return policies.CheckText(text, policies.MostName) })
 
 	subjectForm = form[policies.Subject]{
 		write: func(s policies.Subject) (string, error) { return s.String(), nil },
@@ -91,6 +102,29 @@ var (
 				return 0, fmt.Errorf("it must be a whole number from 1 to %d", int64(mostCounter))
 			}
 			return n, nil
+		},
+	}
+
+	optionalSubjectForm = absent(subjectForm)
+	optionalTimeForm    = absent(timeForm)
+	optionalPersonForm  = quoted(func(text string) error {
+		if text == "" {
+			return nil
+		}
+		return checkPersonName(text)
+	})
+	yesForm = form[bool]{
+		write: func(yes bool) (string, error) {
+			if yes {
+				return "yes", nil
+			}
+			return "no", nil
+		},
+		read: func(text string) (bool, error) {
+			if text != "yes" && text != "no" {
+				return false, errors.New("it must be yes or no")
+			}
+			return text == "yes", nil
 		},
 	}
 
@@ -217,6 +251,25 @@ func optional(f form[string]) form[string] {
 		read: func(text string) (string, error) {
 			if text == nothing {
 				return "", nil
+			}
+			return f.read(text)
+		},
+	}
+}
+
+// absent is a value that is written bare, or nothing where it is zero.
+func absent[T comparable](f form[T]) form[T] {
+	var zero T
+	return form[T]{
+		write: func(value T) (string, error) {
+			if value == zero {
+				return nothing, nil
+			}
+			return f.write(value)
+		},
+		read: func(text string) (T, error) {
+			if text == nothing {
+				return zero, nil
 			}
 			return f.read(text)
 		},

@@ -12,22 +12,25 @@ type Kind string
 
 // The kinds of statement of format version 1.
 const (
-	KindRequest    Kind = "request"
-	KindApproval   Kind = "approval"
-	KindActivation Kind = "activation"
-	KindLogin      Kind = "login"
-	KindEnrolment  Kind = "enrolment"
-	KindRoster     Kind = "roster"
-	KindPolicy     Kind = "policy"
-	KindInventory  Kind = "inventory"
-	KindSuccession Kind = "succession"
-	KindDevice     Kind = "device"
-	KindEnd        Kind = "end"
+	KindRequest      Kind = "request"
+	KindApproval     Kind = "approval"
+	KindConfirmation Kind = "confirmation"
+	KindActivation   Kind = "activation"
+	KindLogin        Kind = "login"
+	KindEnrolment    Kind = "enrolment"
+	KindRoster       Kind = "roster"
+	KindPolicy       Kind = "policy"
+	KindInventory    Kind = "inventory"
+	KindSuccession   Kind = "succession"
+	KindDevice       Kind = "device"
+	KindEnd          Kind = "end"
+	KindDelegation   Kind = "delegation"
+	KindReview       Kind = "review"
 )
 
-// Statement is one of *Request, *Approval, *Activation, *Login, *Enrolment,
-// *RosterChange, *PolicyChange, *InventoryChange, *Succession, *Device, *Posture
-// and *End.
+// Statement is one of *Request, *Approval, *Confirmation, *Activation, *Login,
+// *Enrolment, *RosterChange, *PolicyChange, *InventoryChange, *Succession, *Device,
+// *Posture, *End, *Delegation and *Review.
 type Statement interface {
 	// Kind says which kind it is.
 	Kind() Kind
@@ -63,6 +66,8 @@ type Approval struct {
 	Ask           policies.Ask // Ask.Duration is what the approver agrees to
 	Approver      policies.Subject
 	ApproverName  string
+	For           policies.Subject // on whose behalf, by a Delegation; zero: in their own right
+	ForName       string           // empty exactly where For is zero
 	Policy        string
 	Issued        time.Time
 	Nonce         string
@@ -152,6 +157,8 @@ func (a *Approval) walk(c *codec) {
 	walkAsk(c, &a.Ask)
 	field(c, "approver", &a.Approver, subjectForm)
 	field(c, "approver-name", &a.ApproverName, personForm)
+	field(c, "for", &a.For, optionalSubjectForm)
+	field(c, "for-name", &a.ForName, optionalPersonForm)
 	field(c, "policy", &a.Policy, digestForm)
 	field(c, "issued", &a.Issued, timeForm)
 	field(c, "nonce", &a.Nonce, hexForm)
@@ -201,13 +208,16 @@ func walkAsk(c *codec, a *policies.Ask) {
 	field(c, "login", &a.Login, loginForm)
 	field(c, "duration", &a.Duration, durationForm)
 	field(c, "reason", &a.Reason, reasonForm)
+	field(c, "ticket", &a.Ticket, ticketForm)
+	field(c, "start", &a.Start, optionalTimeForm)
+	field(c, "break-glass", &a.BreakGlass, yesForm)
 }
 
 // ApprovalOf repeats a request, given as the text of its statement, as the
-// approval that approver is to sign for duration. Verify accepts an approval
-// only if it is word for word what this makes, with the approver as the roster
-// names them.
-func ApprovalOf(request string, approver policies.Person, duration time.Duration, issued time.Time, nonce string) (*Approval, error) {
+// approval that approver is to sign for duration, on behalf of somebody who delegated
+// to them; nil: in their own right. Verify accepts an approval only if it is word for
+// word what this makes, with both as the roster names them.
+func ApprovalOf(request string, approver policies.Person, behalf *policies.Person, duration time.Duration, issued time.Time, nonce string) (*Approval, error) {
 	r, err := DecodeAs[*Request](request)
 	if err != nil {
 		return nil, err
@@ -227,6 +237,9 @@ func ApprovalOf(request string, approver policies.Person, duration time.Duration
 		Nonce:         nonce,
 	}
 	a.Ask.Duration = duration
+	if behalf != nil {
+		a.For, a.ForName = behalf.Subject, behalf.Name
+	}
 	return a, nil
 }
 

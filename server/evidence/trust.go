@@ -20,6 +20,10 @@ type Trust struct {
 	Policy       map[string]string `json:"policy"`      // file name -> text, see policies.Bundle.Files
 	Inventories  []Inventory       `json:"inventories"` // targets beside the policy's
 	Devices      Devices           `json:"devices"`     // those that were ever enrolled
+	// Delegations are those that are not long over, in the order in which they were given.
+	Delegations []GivenDelegation `json:"delegations"`
+	// Changes are those of the policy that the organization's independence looks at.
+	Changes []policies.PolicyChange `json:"changes"`
 	// Spent are the digests of changes of the roster and the policy that took effect
 	// and are not over yet: none does so twice.
 	Spent []string `json:"spent"`

@@ -241,7 +241,7 @@ func verifyApproval(signed SignedByPasskey, requestText string, request *Request
 		return nil, none, fail("statement", "%v", err)
 	}
 	approver := policies.Person{Subject: approval.Approver, Name: approval.ApproverName}
-	expected, err := ApprovalOf(requestText, approver, approval.Ask.Duration, approval.Issued, approval.Nonce)
+	expected, err := ApprovalOf(requestText, approver, behalf(approval), approval.Ask.Duration, approval.Issued, approval.Nonce)
 	if err != nil {
 		return nil, none, fail("statement", "%v", err)
 	}
@@ -275,6 +275,14 @@ func verifyApproval(signed SignedByPasskey, requestText string, request *Request
 		return nil, none, err
 	}
 	return approval, policies.Approval{Approver: holder.person.With(holder.key), Duration: approval.Ask.Duration, Issued: approval.Issued}, nil
+}
+
+// behalf is on whose behalf an approval says it is; nil: nobody's.
+func behalf(a *Approval) *policies.Person {
+	if a.For == (policies.Subject{}) && a.ForName == "" {
+		return nil
+	}
+	return &policies.Person{Subject: a.For, Name: a.ForName}
 }
 
 // pinned is a person of the roster with one of their passkeys.

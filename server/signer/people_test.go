@@ -179,7 +179,6 @@ duration: {default: 1h, longest: 4h}
 reason: required
 approval:
   - {name: lead, groups: [leads], count: 1}
-conflicts: [db-write]
 ---
 kind: Role
 name: db-write
@@ -201,6 +200,12 @@ logins: [postgres]
 duration: {default: 1h, longest: 8h}
 reason: optional
 approval: []
+---
+kind: Separation
+name: read-or-write
+description: Nobody has both at once.
+forbid: held
+roles: [db-read, db-write]
 `
 
 var hostKeys = sync.OnceValue(func() [3]string {

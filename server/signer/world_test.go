@@ -237,7 +237,7 @@ func (w *world) ask(p *person, id string, change ...func(*evidence.Request)) str
 }
 
 func (w *world) approve(request string, p *person, duration time.Duration) evidence.SignedByPasskey {
-	approval, err := evidence.ApprovalOf(request, w.person(p), duration, w.clock.Now().Truncate(time.Second), nonce())
+	approval, err := evidence.ApprovalOf(request, w.person(p), nil, duration, w.clock.Now().Truncate(time.Second), nonce())
 	must(w.t, err)
 	text := w.encode(approval)
 	return evidence.SignedByPasskey{Statement: text, Assertion: p.sign(w.t, text)}

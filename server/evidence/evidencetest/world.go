@@ -22,8 +22,8 @@ const (
 	ClientID     = "stint-cli"
 )
 
-// Policy is the world's policy: one role of two stages, one that conflicts with
-// it, one that needs nobody.
+// Policy is the world's policy: one role of two stages, one that nobody
+// may hold beside it, one that needs nobody.
 const Policy = `kind: Organization
 reviewers: [security]
 quorum: 1
@@ -42,7 +42,6 @@ reason: required
 approval:
   - {name: lead, groups: [sre-leads], count: 1}
   - {name: security, groups: [security], count: 1}
-conflicts: [key-management]
 ---
 kind: Role
 name: key-management
@@ -54,7 +53,6 @@ duration: {default: 30m, longest: 1h}
 reason: optional
 approval:
   - {name: security, groups: [security], count: 1}
-conflicts: []
 ---
 kind: Role
 name: staging-shell
@@ -83,6 +81,12 @@ name: staging-1
 address: 127.0.0.1:2203
 hostKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWfvVqSmNpNDXLLzF8Dx4M4K2rWRl5gHVBYhRr3rJdM
 labels: {env: staging}
+---
+kind: Separation
+name: shell-or-keys
+description: Nobody has both at once.
+forbid: held
+roles: [production-shell, key-management]
 `
 
 // Member is a person of the roster with their passkey.
@@ -204,7 +208,7 @@ func Text(t testing.TB, s evidence.Statement) string {
 // Approval is a member's approval of the world's request, given five minutes ago.
 func (w *World) Approval(t testing.TB, m *Member) *evidence.Approval {
 	t.Helper()
-	a, err := evidence.ApprovalOf(w.RequestText(t), m.Person, w.Request.Ask.Duration, w.Now.Add(-5*time.Minute), Nonce())
+	a, err := evidence.ApprovalOf(w.RequestText(t), m.Person, nil, w.Request.Ask.Duration, w.Now.Add(-5*time.Minute), Nonce())
 	check(t, err)
 	return a
 }

@@ -116,6 +116,21 @@ func (c *Client) BlockDevice(ctx context.Context, request BlockDeviceRequest) (D
 	return post[Done](ctx, c, PathBlockDevice, request)
 }
 
+// Delegate lets somebody approve on another's behalf.
+func (c *Client) Delegate(ctx context.Context, request DelegateRequest) (Done, error) {
+	return post[Done](ctx, c, PathDelegate, request)
+}
+
+// EndDelegation makes a delegation count for nothing.
+func (c *Client) EndDelegation(ctx context.Context, request EndDelegationRequest) (Done, error) {
+	return post[Done](ctx, c, PathEndDelegation, request)
+}
+
+// Review closes the review of an emergency.
+func (c *Client) Review(ctx context.Context, request ReviewRequest) (Done, error) {
+	return post[Done](ctx, c, PathReview, request)
+}
+
 // End says that nothing more may be signed for a request.
 func (c *Client) End(ctx context.Context, request EndRequest) (Done, error) {
 	return post[Done](ctx, c, PathEnd, request)

@@ -25,6 +25,9 @@ const (
 	PathEnd           = "/v1/end"            // broker
 	PathDevice        = "/v1/device"         // broker
 	PathBlockDevice   = "/v1/block-device"   // broker
+	PathDelegate      = "/v1/delegate"       // broker
+	PathEndDelegation = "/v1/end-delegation" // broker
+	PathReview        = "/v1/review"         // broker
 	PathSignSession   = "/v1/sign/session"   // broker
 	PathReissue       = "/v1/reissue"        // broker
 	PathSignTarget    = "/v1/sign/target"    // proxy
@@ -56,6 +59,9 @@ const (
 // SessionRequest asks for a certificate for a person.
 type SessionRequest struct {
 	Bundle evidence.Bundle `json:"bundle"`
+	// Asserted are the facts that policies.Bundle.Needs names for the role, no others and
+	// sorted by name. One that is not known is left out.
+	Asserted []policies.Assertion `json:"asserted,omitempty"`
 }
 
 // ReissueRequest asks for a certificate in the place of one whose key was withdrawn:
@@ -95,16 +101,15 @@ type TargetCertificate struct {
 	GrantEnds   time.Time        `json:"grant_ends"`
 	Role        string           `json:"role"`
 	Requester   policies.Subject `json:"requester"`
-	Rules       SessionRules     `json:"rules,omitzero"`
+	Rules       SessionRules     `json:"rules"`
 }
 
-// SessionRules bound a session under the certificate, as its role says
-// (policies.SessionRule). The proxy holds them, but for SingleUse, which is the signer's.
+// SessionRules are what the proxy holds a session to, by the role as policy has it now.
 type SessionRules struct {
-	IdleSeconds int64    `json:"idle_seconds,omitempty"` // zero: a session may stand idle for ever
+	IdleSeconds int64    `json:"idle_seconds,omitempty"` // zero: no bound
 	Channels    []string `json:"channels,omitempty"`     // policies.ChannelShell and so on; none: all
-	Networks    []string `json:"networks,omitempty"`     // CIDR; none: all
-	// SingleUse: the signer gives no certificate for a second session of the grant.
+	Networks    []string `json:"networks,omitempty"`     // from which sessions are opened, as CIDR; none: all
+	// SingleUse: the signer gives no other target certificate under this grant.
 	SingleUse bool `json:"single_use,omitempty"`
 }
 
@@ -181,6 +186,23 @@ type DeviceRequest struct {
 type BlockDeviceRequest struct {
 	Device string           `json:"device"`
 	By     policies.Subject `json:"by"`
+}
+
+// DelegateRequest lets somebody approve on another's behalf. It is idempotent.
+type DelegateRequest struct {
+	Evidence evidence.SignedByPasskey `json:"evidence"` // of an evidence.Delegation
+}
+
+// EndDelegationRequest says that a delegation counts for nothing any more. It needs no
+// proof and is idempotent.
+type EndDelegationRequest struct {
+	Digest string           `json:"digest"` // of the delegation's statement
+	By     policies.Subject `json:"by"`
+}
+
+// ReviewRequest closes the review of an emergency. It is idempotent.
+type ReviewRequest struct {
+	Evidence evidence.SignedByPasskey `json:"evidence"` // of an evidence.Review
 }
 
 // EndRequest says that nothing more may be signed for a request. It needs no

@@ -28,7 +28,7 @@ func (p *Portal) roles(ctx context.Context, _ *noInput) (*body[api.Roles], error
 		shown := api.Role{
 			Name: role.Name, Description: role.Description, Targets: toTargets(policy.TargetsOf(role.Name)), Logins: list(role.Logins),
 			DefaultSeconds: wholeSeconds(role.Duration.Default), LongestSeconds: wholeSeconds(role.Duration.Longest),
-			ReasonRequired: role.Reason == "required", Stages: make([]api.Stage, len(role.Approval)), Conflicts: list(role.Conflicts),
+			ReasonRequired: role.Reason == "required", Stages: make([]api.Stage, len(role.Approval)), Conflicts: list(notBeside(policy, role.Name)),
 			Device: list(role.Device.Asks()),
 		}
 		for i, stage := range role.Approval {
@@ -40,6 +40,18 @@ func (p *Portal) roles(ctx context.Context, _ *noInput) (*body[api.Roles], error
 		roles.Items = append(roles.Items, shown)
 	}
 	return &body[api.Roles]{roles}, nil
+}
+
+// notBeside lists the roles that nobody may hold at once with this one, sorted.
+func notBeside(policy *policies.Bundle, role string) []string {
+	var others []string
+	for _, s := range policy.Separations() {
+		if s.Forbid == policies.ForbidHeld && slices.Contains(s.Roles, role) {
+			others = append(others, s.Roles...)
+		}
+	}
+	slices.Sort(others)
+	return slices.DeleteFunc(slices.Compact(others), func(other string) bool { return other == role })
 }
 
 func (p *Portal) decide(ctx context.Context, in *onlyBody[api.Ask]) (*body[api.Decision], error) {

@@ -26,7 +26,6 @@ reason: required
 approval:
   - {name: lead, groups: [sre-leads], count: 1}
   - {name: security, groups: [security], count: 1}
-conflicts: []
 ---
 kind: Target
 name: web-1

