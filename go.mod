@@ -44,7 +44,11 @@ require (
 	modernc.org/sqlite v1.61.1
 )
 
-require cel.dev/cel-go v0.33.2 // indirect
+require (
+	cel.dev/cel-go v0.33.2 // indirect
+	cel.dev/expr v0.25.2 // indirect
+	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect
+)
 
 require (
 	ariga.io/atlas v0.32.1-0.20250325101103-175b25e1c1b9 // indirect

@@ -95,6 +95,7 @@ func (b *Bundle) index() {
 			b.aliasSet[subject] = i
 		}
 	}
+	b.compileConditions()
 }
 
 func (l *loader) checkRole(d document) {

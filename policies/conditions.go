@@ -1,6 +1,12 @@
 package policies
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
 	"stint/policies/internal/condition"
 )
 
@@ -11,14 +17,183 @@ type conditions struct {
 	stages                   []*condition.Condition // of Approval; nil where a stage has no When
 }
 
-// conditionsOf finds the compiled conditions of a role.
+// environments compile conditions, each for roles that trust the same facts.
+type environments struct {
+	facts []AssertedFact
+	made  map[string]*condition.Environment
+}
+
+var factTypes = map[string]condition.Type{FactBool: condition.Bool, FactNumber: condition.Number, FactText: condition.Text}
+
+// trusting finds the environment in which the named facts may be read; all may where all is set.
+func (e *environments) trusting(names []string, all bool) (*condition.Environment, error) {
+	declared := make([]condition.Declared, 0, len(e.facts))
+	var key strings.Builder
+	for _, fact := range e.facts {
+		d := condition.Declared{Name: fact.Name, Type: factTypes[fact.Type], Untrusted: !all && !slices.Contains(names, fact.Name)}
+		declared = append(declared, d)
+		if !d.Untrusted {
+			key.WriteString(strconv.Quote(fact.Name))
+		}
+	}
+	if found, ok := e.made[key.String()]; ok {
+		return found, nil
+	}
+	made, err := condition.NewEnvironment(declared)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the conditions: %w", err)
+	}
+	if e.made == nil {
+		e.made = map[string]*condition.Environment{}
+	}
+	e.made[key.String()] = made
+	return made, nil
+}
+
+// compile makes a role's conditions. One that has a fault is handed to fault with its
+// place in the role and stays one that has no answer to anything.
+func (e *environments) compile(role *Role, fault func(at []any, f *condition.Fault)) *conditions {
+	one := func(source string, restricting bool, at ...any) *condition.Condition {
+		environment, err := e.trusting(role.Trust, restricting)
+		if err != nil {
+			fault(at, &condition.Fault{Line: 1, Column: 1, Text: sentence(err)})
+			return &condition.Condition{}
+		}
+		compiled, f := environment.Compile(source)
+		if f != nil {
+			fault(at, f)
+			return &condition.Condition{}
+		}
+		return compiled
+	}
+	c := &conditions{}
+	for i, a := range role.Allow {
+		c.allow = append(c.allow, one(a.When, false, "allow", i, "when"))
+	}
+	for i, r := range role.Require {
+		c.require = append(c.require, one(r.That, false, "require", i, "that"))
+	}
+	for i, r := range role.Restrict {
+		c.restrict = append(c.restrict, one(r.When, true, "restrict", i, "when"))
+	}
+	for i, s := range role.Approval {
+		var when *condition.Condition
+		if s.When != "" {
+			when = one(s.When, false, "approval", i, "when")
+		}
+		c.stages = append(c.stages, when)
+	}
+	return c
+}
+
+// checkConditions compiles a role's conditions, and reports each fault where it stands.
+func (l *loader) checkConditions(d document) {
+	b := l.bundle
+	if b.conditions == nil {
+		b.conditions, b.environments = map[string]*conditions{}, &environments{facts: b.organization.Facts}
+	}
+	b.conditions[d.role.Name] = b.environments.compile(d.role, func(at []any, f *condition.Fault) {
+		l.atCharacter(d, at, f.Line, f.Column, f.Text, f.Suggestion)
+	})
+}
+
+// atCharacter reports a fault at a character of a text, where that stands in the file.
+func (l *loader) atCharacter(d document, at []any, line, column int, text, suggestion string) {
+	node := find(d.node, at)
+	if node == nil {
+		l.at(d, at, "%s.", text)
+		return
+	}
+	line, column = placeIn(l.bundle.files[d.file], node, line, column)
+	if suggestion != "" {
+		suggestion = " Did you mean `" + suggestion + "`?"
+	}
+	l.fault(d.file, line, "%d: %s.%s", column, text, suggestion)
+}
+
+// compileConditions compiles what checkConditions did not: those of a bundle that was not read from
+// files.
+func (b *Bundle) compileConditions() {
+	if b.conditions == nil {
+		b.conditions, b.environments = map[string]*conditions{}, &environments{facts: b.organization.Facts}
+	}
+	for i := range b.roles {
+		if role := &b.roles[i]; b.conditions[role.Name] == nil {
+			b.conditions[role.Name] = b.environments.compile(role, func([]any, *condition.Fault) {})
+		}
+	}
+	b.environments = nil // it has compiled all there is
+}
+
+// conditionsOf finds the compiled conditions of a role; nil for a role that does not exist.
 func (b *Bundle) conditionsOf(role string) *conditions { return b.conditions[role] }
 
-// holds evaluates a condition. An error means that it has no answer for these facts.
-func (b *Bundle) holds(c *condition.Condition, in condition.Facts) (bool, error) { return c.Holds(in) }
+// holds evaluates a condition. An error means that it has no answer for these facts; the
+// caller takes the answer that gives less.
+func (b *Bundle) holds(c *condition.Condition, in condition.Facts) (bool, error) {
+	if c == nil {
+		return false, errors.New("there is no such condition")
+	}
+	return c.Holds(in)
+}
 
-// conditionFacts are the facts that conditions see.
-func (b *Bundle) conditionFacts(f Facts) condition.Facts { return condition.Facts{} }
+// conditionFacts are the facts that conditions see. Whatever is in any order comes to the
+// same, and what is asserted counts only if the organization declares it, once and of its
+// type.
+func (b *Bundle) conditionFacts(f Facts) condition.Facts {
+	in := condition.Facts{
+		Now: f.Now, Asked: f.Asked,
+		Requester: condition.Requester{
+			Subject: f.Requester.Subject.Subject, Issuer: f.Requester.Issuer,
+			Name: f.Requester.Name, Email: f.Requester.Email, Groups: f.Requester.Groups,
+		},
+		Ask: condition.Ask{
+			Role: f.Ask.Role, Target: f.Ask.Target, Login: f.Ask.Login, Duration: f.Ask.Duration,
+			Reason: f.Ask.Reason, Ticket: f.Ask.Ticket, Start: f.Ask.Start, BreakGlass: f.Ask.BreakGlass,
+		},
+		Target: condition.Target{Name: f.Ask.Target},
+	}
+	if target, ok := b.Target(f.Ask.Target); ok {
+		in.Target.Labels = target.Labels
+	}
+	for _, held := range f.Held {
+		if !slices.Contains(in.Held, held.Role) {
+			in.Held = append(in.Held, held.Role)
+		}
+	}
+	for _, said := range f.Asserted {
+		i := slices.IndexFunc(b.organization.Facts, func(fact AssertedFact) bool { return fact.Name == said.Name })
+		if i < 0 {
+			continue
+		}
+		value, ok := valueOf(b.organization.Facts[i].Type, said.Value)
+		if before, twice := in.Asserted[said.Name]; twice && before != value {
+			ok = false // two words on one fact are none
+		}
+		if in.Asserted == nil {
+			in.Asserted = map[string]any{}
+		}
+		if !ok {
+			value = nil
+		}
+		in.Asserted[said.Name] = value
+	}
+	return in
+}
 
-// checkConditions reports each fault of a role's conditions where it stands.
-func (l *loader) checkConditions(d document) {}
+// valueOf reads an assertion's text.
+func valueOf(kind, text string) (value any, ok bool) {
+	switch kind {
+	case FactBool:
+		if text == "true" || text == "false" {
+			return text == "true", true
+		}
+	case FactNumber:
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && strconv.FormatInt(n, 10) == text {
+			return n, true
+		}
+	case FactText:
+		return text, true
+	}
+	return nil, false
+}

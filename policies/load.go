@@ -34,6 +34,7 @@ type Bundle struct {
 	calendars    []Calendar             // by name
 	aliasSet     map[Subject]int        // where in organization.Aliases an identity stands
 	conditions   map[string]*conditions // by role
+	environments *environments          // of conditions; nil once all are compiled
 }
 
 // Bounds of a bundle, in bytes.

@@ -9,7 +9,17 @@ package condition
 
 import (
 	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
 	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/ext"
 )
 
 // Facts are what a condition may look at. Whatever is a slice or a map belongs to the
@@ -76,40 +86,173 @@ type Fault struct {
 
 // Environment compiles conditions that may read the same asserted facts. Any number of
 // goroutines may use it.
-type Environment struct{}
-
-// NewEnvironment makes an environment in which conditions may read the given facts. It
-// fails where two of them are called the same or a name or type is none.
-func NewEnvironment(asserted []Declared) (*Environment, error) {
-	return nil, errors.New("conditions are not there yet")
+type Environment struct {
+	language *cel.Env
+	asserted map[string]Declared // by how a condition writes the name
 }
 
-// Compile checks a condition and makes it ready. It returns a condition or a fault.
-func (e *Environment) Compile(source string) (*Condition, *Fault) {
-	return nil, &Fault{Line: 1, Column: 1, Text: "conditions are not there yet"}
+// base is the language without asserted facts. What of it a condition may use is said by
+// allowed (see rules.go), so that nothing the library adds comes in by itself.
+var base = sync.OnceValues(func() (*cel.Env, error) {
+	registry, err := types.NewRegistry()
+	if err != nil {
+		return nil, fmt.Errorf("preparing the language of conditions: %w", err)
+	}
+	options := append(zonedFunctions(),
+		cel.StdLib(cel.StdLibSubset(withoutZoned())),
+		ext.Strings(ext.StringsVersion(0)),
+		cel.CustomTypeAdapter(registry),
+		cel.CustomTypeProvider(newProvider(registry, nil)),
+		cel.Variable(requesterName, types.NewObjectType(requesterName)),
+		cel.Variable(askName, types.NewObjectType(askName)),
+		cel.Variable(targetName, types.NewObjectType(targetName)),
+		cel.Variable(assertedName, types.NewObjectType(assertedName)),
+		cel.Variable(nowName, types.TimestampType),
+		cel.Variable(heldName, texts),
+		cel.ParserRecursionLimit(mostDepth),
+		cel.ParserErrorRecoveryLimit(2),
+		cel.ASTValidators(cel.ValidateHomogeneousAggregateLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals()),
+	)
+	language, err := cel.NewCustomEnv(options...)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the language of conditions: %w", err)
+	}
+	return language, nil
+})
+
+var factName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+
+// NewEnvironment makes an environment in which conditions may read the given facts. It
+// fails where two of them are written the same, or a name or type is none.
+func NewEnvironment(asserted []Declared) (*Environment, error) {
+	e := &Environment{asserted: map[string]Declared{}}
+	for _, fact := range asserted {
+		name := written(fact.Name)
+		if !factName.MatchString(fact.Name) {
+			return nil, fmt.Errorf("%q is not the name of an asserted fact: use small letters, digits and hyphens", fact.Name)
+		}
+		if _, twice := e.asserted[name]; twice {
+			return nil, fmt.Errorf("there are two asserted facts %s", name)
+		}
+		if fact.Type < Bool || fact.Type > Text {
+			return nil, fmt.Errorf("the asserted fact %s has no type", fact.Name)
+		}
+		e.asserted[name] = fact
+	}
+	language, err := base()
+	if err != nil {
+		return nil, err
+	}
+	registry, err := types.NewRegistry()
+	if err != nil {
+		return nil, fmt.Errorf("preparing the language of conditions: %w", err)
+	}
+	e.language, err = language.Extend(cel.CustomTypeProvider(newProvider(registry, asserted)))
+	if err != nil {
+		return nil, fmt.Errorf("preparing the language of conditions: %w", err)
+	}
+	return e, nil
 }
 
 // Condition is a checked expression that is true or false of facts. Any number of
-// goroutines may use it.
-type Condition struct{}
+// goroutines may use it. The zero value has no answer to anything.
+type Condition struct {
+	reads  []string
+	labels []Label
 
-// Reads lists the asserted facts that the condition reads, by their declared names, sorted.
-func (c *Condition) Reads() []string { return nil }
+	program cel.Program
+	partial func() (cel.Program, error)
+}
 
 // Label is a target's label that a condition names.
 type Label struct {
 	Key          string
-	Line, Column int
+	Line, Column int // as those of a Fault
 }
 
+// Compile checks a condition and makes it ready. It returns a condition or a fault.
+func (e *Environment) Compile(source string) (*Condition, *Fault) {
+	// 1. Its length bounds everything that follows.
+	if fault := checkLength(source); fault != nil {
+		return nil, fault
+	}
+	s := newSource(source)
+
+	// 2. It can be read, every name in it is known, and every type fits.
+	parsed, issues := e.language.Parse(source)
+	if issues.Err() != nil {
+		return nil, e.fault(s, nil, issues)
+	}
+	checked, issues := e.language.Check(parsed)
+	if issues.Err() != nil {
+		return nil, e.fault(s, parsed, issues)
+	}
+	if checked.OutputType() != types.BoolType {
+		return nil, &Fault{Line: 1, Column: 1, Text: fmt.Sprintf("A condition is true or false; this is %s", kindOf(checked.OutputType()))}
+	}
+
+	// 3. It uses no more of the language than conditions may.
+	r := rules{source: s, ast: checked.NativeRep()}
+	if fault := r.check(); fault != nil {
+		return nil, fault
+	}
+
+	// 4. It can never cost much.
+	estimate, err := e.language.EstimateCost(checked, sizes{})
+	if err != nil || estimate.Max > mostCost {
+		return nil, &Fault{Line: 1, Column: 1, Text: "This may cost too much to evaluate; ask for less in it, above all within exists and all"}
+	}
+
+	// 5. And it stops if it does.
+	c := &Condition{labels: r.labels}
+	for _, name := range r.reads {
+		c.reads = append(c.reads, e.asserted[name].Name)
+	}
+	slices.Sort(c.reads)
+	c.reads = slices.Compact(c.reads)
+	c.program, err = e.language.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(mostCost))
+	if err != nil {
+		return nil, &Fault{Line: 1, Column: 1, Text: "This cannot be evaluated: " + err.Error()}
+	}
+	c.partial = sync.OnceValues(func() (cel.Program, error) {
+		return e.language.Program(checked, cel.EvalOptions(cel.OptOptimize, cel.OptPartialEval), cel.CostLimit(mostCost))
+	})
+	return c, nil
+}
+
+// Reads lists the asserted facts that the condition reads, by their declared names, sorted.
+func (c *Condition) Reads() []string { return c.reads }
+
 // Labels lists the labels that the condition names, in the order of the source.
-func (c *Condition) Labels() []Label { return nil }
+func (c *Condition) Labels() []Label { return c.labels }
 
 // Holds evaluates the condition. An error means that it has no answer for these facts (a
 // label or an asserted fact is missing, or it costs too much); the caller takes the answer
 // that gives less.
+//
+// What is missing does no harm where the rest decides: in "a || b" with a true, b may fail.
 func (c *Condition) Holds(f Facts) (bool, error) {
-	return false, errors.New("conditions are not there yet")
+	if c.program == nil {
+		return false, errors.New("it was never compiled")
+	}
+	out, _, err := c.program.Eval(&values{f})
+	if err != nil {
+		return false, inWords(err)
+	}
+	holds, ok := out.(types.Bool)
+	if !ok {
+		return false, errors.New("the condition came to no answer")
+	}
+	return bool(holds), nil
+}
+
+// inWords says what went wrong in an evaluation to people who know policies.
+func inWords(err error) error {
+	text := err.Error()
+	if key, ok := strings.CutPrefix(text, "no such key: "); ok {
+		return fmt.Errorf("the target has no label %q", key)
+	}
+	return errors.New(strings.TrimPrefix(text, "operation cancelled: "))
 }
 
 // Could tells whether the condition can be true, and whether it can be false, for some
@@ -117,4 +260,40 @@ func (c *Condition) Holds(f Facts) (bool, error) {
 // an emergency are known: the times, duration, reason, ticket, roles held and
 // asserted facts in f are not looked at. Where that cannot be told, or where the
 // condition would fail, both are said to be possible.
-func (c *Condition) Could(f Facts) (canBeTrue, canBeFalse bool) { return true, true }
+func (c *Condition) Could(f Facts) (canBeTrue, canBeFalse bool) {
+	if c.partial == nil {
+		return true, true
+	}
+	program, err := c.partial()
+	if err != nil {
+		return true, true
+	}
+	known, err := cel.PartialVars(&values{f}, unknowns...)
+	if err != nil {
+		return true, true
+	}
+	var out ref.Val
+	if out, _, err = program.Eval(known); err != nil {
+		return true, true
+	}
+	switch out {
+	case types.True:
+		return true, false
+	case types.False:
+		return false, true
+	}
+	return true, true
+}
+
+// unknowns are the facts that Could does not look at.
+var unknowns = func() []*cel.AttributePatternType {
+	patterns := []*cel.AttributePatternType{
+		cel.AttributePattern(nowName), cel.AttributePattern(heldName), cel.AttributePattern(assertedName),
+	}
+	for _, f := range fields {
+		if !f.known {
+			patterns = append(patterns, cel.AttributePattern(f.object).QualString(f.name))
+		}
+	}
+	return patterns
+}()
