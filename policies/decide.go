@@ -1,11 +1,13 @@
 package policies
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"stint/policies/internal/condition"
 )
 
 // Decide answers whether what is asked for may be had, now, with the approvals
@@ -13,132 +15,239 @@ import (
 // reasons tell all that is in the way. Equal facts, in whatever order, give an
 // equal decision.
 //
-// The rules by their stable names: role, requester-group, target, login,
-// duration, reason, conflict, stage:<name> (or stage, where a role has none),
-// end; and approval, which tells of each approval that does not count, or was
-// not needed.
+// The rules by their stable names, in the order in which they speak: role;
+// requester-group, target, login, duration, reason, ticket, start, window, renewals,
+// separation:<name>, break-glass, review, require:<name>, restrict:<name>, of which each
+// refuses; allow:<name> and stage:<name> (or stage, where nobody needs to agree);
+// window, use-by and end, which refuse what was agreed to and is over; confirm; and last
+// approval and independence:<what>, which tell of each approval that does not count, or was
+// not needed. An allowance or restriction whose condition does not hold says nothing.
+//
+// What takes away (separation, independence) looks at the groups of all known
+// identities of a person; what gives looks at those of the one who asks.
 func (b *Bundle) Decide(f Facts) Decision {
-	d := Decision{Outcome: Refused, Stages: []StageResult{}, Reasons: []Reason{}, Digest: b.digest}
-	role, ok := b.Role(f.Ask.Role)
-	if !ok {
-		d.Reasons = append(d.Reasons, Reason{Rule: "role", Text: fmt.Sprintf("There is no role %q.", f.Ask.Role)})
+	d := Decision{Outcome: Refused, Stages: []StageResult{}, Digest: b.digest}
+	role := b.role(f.Ask.Role)
+	if role == nil {
+		d.Reasons = []Reason{{Rule: "role", Text: fmt.Sprintf("There is no role %q.", f.Ask.Role)}}
 		return d
 	}
+	j := newJudgement(b, role, &f)
 
 	// 1. What no approval could change.
-	d.Reasons = append(d.Reasons,
-		mayAsk(role, f.Requester),
-		b.targetFits(role, f.Ask),
-		loginFits(role, f.Ask),
-		durationFits(role, f.Ask),
-		reasonFits(role, f.Ask),
-	)
-	d.Reasons = append(d.Reasons, b.conflicts(role, f)...)
-	refused := slices.ContainsFunc(d.Reasons, func(r Reason) bool { return !r.Met })
+	j.mayAsk()
+	j.targetFits()
+	j.loginFits()
+	j.durationFits()
+	j.reasonFits()
+	j.ticketFits()
+	j.startFits()
+	j.windowOpen()
+	j.renewable()
+	j.separated()
+	j.emergency()
+	j.reviewed()
+	j.required()
+	stages := j.restricted(j.spared())
 
 	// 2. Who agreed.
-	seats, dismissed := b.count(role, f)
-	d.Stages = seats.results()
-	open := false
-	for i := range role.Approval {
-		reason := seats.reason(i)
-		open = open || !reason.Met
-		d.Reasons = append(d.Reasons, reason)
+	hall := j.gather(stages)
+	seats := hall.seat()
+	d.Stages = hall.results(seats)
+	open := !seats.full()
+	for i := range stages {
+		j.reasons = append(j.reasons, hall.reason(seats, i))
 	}
-	if len(role.Approval) == 0 {
-		d.Reasons = append(d.Reasons, Reason{Rule: "stage", Met: true, Text: role.Name + " needs nobody's approval."})
+	if len(stages) == 0 {
+		j.say("stage", "%s needs nobody's approval.", role.Name)
 	}
-	d.Reasons = append(d.Reasons, dismissed...)
 
 	// 3. How long: nobody who counts agreed to more, and the clock runs from the
-	// moment that nothing was missing any more.
-	duration, start := f.Ask.Duration, f.Asked
-	if !seats.filled.IsZero() {
-		duration, start = seats.agreed, seats.filled
+	// moment that no approval was missing any more.
+	duration := seats.agreed()
+	s := span{}
+	if !open {
+		s = j.spanOf(seats.filled(), duration)
 	}
+
+	// 4. The requester's own word, which comes last: it can be old by now.
+	confirm := j.confirmed()
+	j.dismissed(hall, seats)
+
 	switch {
-	case refused:
-	case open:
-		d.Outcome, d.Duration = NeedsApproval, duration
-	case !f.Now.Before(start.Add(duration)):
-		d.Reasons = append(d.Reasons, Reason{Rule: "end", Text: fmt.Sprintf("The time is up: it was for %s and ended at %s.", FormatDuration(duration), start.Add(duration).UTC().Format(time.RFC3339))})
+	case j.refused:
+	case open || confirm != "":
+		d.Outcome, d.Duration, d.Confirm = NeedsApproval, duration, confirm
 	default:
-		d.Outcome, d.Duration, d.Ends = Allowed, duration, start.Add(duration)
+		d.Outcome, d.Duration = Allowed, duration
+		d.Begins, d.Ends, d.UseBy = s.begins, s.ends, s.useBy
+		if f.Now.Before(f.Ask.Start) {
+			d.Outcome = Scheduled
+		}
 	}
+	d.Reasons = j.reasons
 	return d
 }
 
-func mayAsk(role Role, p Person) Reason {
-	r := Reason{Rule: "requester-group", Met: p.inAny(role.Requesters)}
-	switch {
-	case r.Met:
-		i := slices.IndexFunc(role.Requesters, func(g string) bool { return slices.Contains(p.Groups, g) })
-		r.Text = fmt.Sprintf("%s is in %s, which may ask for %s.", p.called(), role.Requesters[i], role.Name)
-	default:
-		r.Text = fmt.Sprintf("%s is not in %s, which may ask for %s.", p.called(), list(role.Requesters, "or"), role.Name)
-	}
-	return r
+// judgement is the making of one decision: what is looked at again and again, and what
+// was said so far.
+type judgement struct {
+	b      *Bundle
+	role   *Role
+	target *Target // nil where there is none
+	f      *Facts
+	self   []Person // the requester, under every known identity
+	groups []string // of all of these
+
+	conditions *conditions     // nil where the role has none
+	in         condition.Facts // what they see
+
+	reasons []Reason
+	refused bool
 }
 
-func (b *Bundle) targetFits(role Role, ask Ask) Reason {
-	target, ok := b.Target(ask.Target)
-	switch {
-	case !ok:
-		return Reason{Rule: "target", Text: fmt.Sprintf("There is no target %q.", ask.Target)}
-	case !role.Targets.selects(target):
-		return Reason{Rule: "target", Text: fmt.Sprintf("%s does not reach %s.", role.Name, target.Name)}
+func newJudgement(b *Bundle, role *Role, f *Facts) *judgement {
+	j := &judgement{b: b, role: role, f: f, reasons: make([]Reason, 0, 16)}
+	if i, ok := slices.BinarySearchFunc(b.targets, f.Ask.Target, func(t Target, name string) int { return cmp.Compare(t.Name, name) }); ok {
+		j.target = &b.targets[i]
 	}
-	return Reason{Rule: "target", Met: true, Text: fmt.Sprintf("%s reaches %s.", role.Name, target.Name)}
+	j.self = b.Identities(f.Requester, f.Known)
+	j.groups = b.everyGroup(j.self, f.Known)
+	if role.hasConditions() {
+		j.conditions, j.in = b.conditionsOf(role.Name), b.conditionFacts(*f)
+	}
+	return j
 }
 
-func loginFits(role Role, ask Ask) Reason {
-	if !slices.Contains(role.Logins, ask.Login) {
-		return Reason{Rule: "login", Text: fmt.Sprintf("%s does not give the login %q; it gives %s.", role.Name, ask.Login, list(role.Logins, "or"))}
-	}
-	return Reason{Rule: "login", Met: true, Text: fmt.Sprintf("%s gives the login %s.", role.Name, ask.Login)}
+func (r *Role) hasConditions() bool {
+	return len(r.Allow)+len(r.Require)+len(r.Restrict) > 0 ||
+		slices.ContainsFunc(r.Approval, func(s Stage) bool { return s.When != "" })
 }
 
-func durationFits(role Role, ask Ask) Reason {
-	longest := FormatDuration(role.Duration.Longest)
-	switch {
-	case ask.Duration <= 0 || ask.Duration%time.Second != 0:
-		return Reason{Rule: "duration", Text: "The duration must be a whole number of seconds, and more than none."}
-	case ask.Duration > role.Duration.Longest:
-		return Reason{Rule: "duration", Text: fmt.Sprintf("%s is longer than the %s that %s allows.", FormatDuration(ask.Duration), longest, role.Name)}
-	}
-	return Reason{Rule: "duration", Met: true, Text: fmt.Sprintf("%s is within the %s that %s allows.", FormatDuration(ask.Duration), longest, role.Name)}
+// say tells of a rule that is met.
+func (j *judgement) say(rule, format string, values ...any) {
+	j.reasons = append(j.reasons, Reason{Rule: rule, Met: true, Text: fmt.Sprintf(format, values...)})
 }
 
-func reasonFits(role Role, ask Ask) Reason {
-	given := strings.TrimSpace(ask.Reason) != ""
-	switch err := CheckText(ask.Reason, MostReason); {
-	case err != nil:
-		return Reason{Rule: "reason", Text: fmt.Sprintf("The reason cannot be used: %v.", err)}
-	case !given && role.Reason == "required":
-		return Reason{Rule: "reason", Text: role.Name + " needs a reason."}
-	case !given:
-		return Reason{Rule: "reason", Met: true, Text: role.Name + " needs no reason."}
-	}
-	return Reason{Rule: "reason", Met: true, Text: "A reason was given."}
+// refuse tells of a rule that is not met, whatever anybody approves. remedy may be empty.
+func (j *judgement) refuse(rule, remedy, format string, values ...any) {
+	j.refused = true
+	j.reasons = append(j.reasons, Reason{Rule: rule, Text: fmt.Sprintf(format, values...), Remedy: remedy})
 }
 
-// conflicts tells of each role that the requester holds and may not hold beside
-// this one.
-func (b *Bundle) conflicts(role Role, f Facts) []Reason {
-	clashes := map[string]bool{}
-	for _, held := range f.Held {
-		for _, s := range b.separations {
-			if s.Forbid == ForbidHeld && held.Role != role.Name && slices.Contains(s.Roles, held.Role) && slices.Contains(s.Roles, role.Name) {
-				clashes[held.Role] = true
-			}
+// isRequester tells whether an identity is the requester's.
+func (j *judgement) isRequester(p *Person) bool { return j.b.oneOf(j.self, p) }
+
+func (j *judgement) mayAsk() {
+	name := j.f.Requester.called()
+	for _, group := range j.role.Requesters {
+		if slices.Contains(j.f.Requester.Groups, group) {
+			j.say("requester-group", "%s is in %s, which may ask for %s.", name, group, j.role.Name)
+			return
 		}
 	}
-	var reasons []Reason
-	for _, other := range slices.Sorted(maps.Keys(clashes)) {
-		reasons = append(reasons, Reason{Rule: "conflict", Text: fmt.Sprintf("%s holds %s and must drop it first: it conflicts with %s.", f.Requester.called(), other, role.Name)})
-	}
-	if len(reasons) == 0 {
-		reasons = append(reasons, Reason{Rule: "conflict", Met: true, Text: fmt.Sprintf("%s holds nothing that conflicts with %s.", f.Requester.called(), role.Name)})
-	}
-	return reasons
+	groups := list(j.role.Requesters, "or")
+	j.refuse("requester-group", fmt.Sprintf("Membership of %s would change it.", groups),
+		"%s is not in %s, which may ask for %s.", name, groups, j.role.Name)
 }
+
+func (j *judgement) targetFits() {
+	switch {
+	case j.target == nil:
+		j.refuse("target", "", "There is no target %q.", j.f.Ask.Target)
+	case !j.role.Targets.selects(*j.target):
+		j.refuse("target", "Ask for a role that reaches it.", "%s does not reach %s.", j.role.Name, j.target.Name)
+	default:
+		j.say("target", "%s reaches %s.", j.role.Name, j.target.Name)
+	}
+}
+
+func (j *judgement) loginFits() {
+	if !slices.Contains(j.role.Logins, j.f.Ask.Login) {
+		logins := list(j.role.Logins, "or")
+		j.refuse("login", fmt.Sprintf("Ask for %s.", logins), "%s does not give the login %q; it gives %s.", j.role.Name, j.f.Ask.Login, logins)
+		return
+	}
+	j.say("login", "%s gives the login %s.", j.role.Name, j.f.Ask.Login)
+}
+
+func (j *judgement) durationFits() {
+	asked, longest := j.f.Ask.Duration, FormatDuration(j.role.Duration.Longest)
+	remedy := fmt.Sprintf("Ask for %s or less.", longest)
+	switch {
+	case asked <= 0 || asked%time.Second != 0:
+		j.refuse("duration", remedy, "The duration must be a whole number of seconds, and more than none.")
+	case asked > j.role.Duration.Longest:
+		j.refuse("duration", remedy, "%s is longer than the %s that %s allows.", FormatDuration(asked), longest, j.role.Name)
+	default:
+		j.say("duration", "%s is within the %s that %s allows.", FormatDuration(asked), longest, j.role.Name)
+	}
+}
+
+func (j *judgement) reasonFits() {
+	given := strings.TrimSpace(j.f.Ask.Reason) != ""
+	switch err := CheckText(j.f.Ask.Reason, MostReason); {
+	case err != nil:
+		j.refuse("reason", "Write it in other characters.", "The reason cannot be used: %v.", err)
+	case !given && j.role.Reason == "required":
+		j.refuse("reason", "Say why you need it.", "%s needs a reason.", j.role.Name)
+	case !given:
+		j.say("reason", "%s needs no reason.", j.role.Name)
+	default:
+		j.say("reason", "A reason was given.")
+	}
+}
+
+// ticketFits looks at a ticket's form only; what state it is in is an asserted fact.
+func (j *judgement) ticketFits() {
+	ticket, rule := j.f.Ask.Ticket, j.role.Ticket
+	err := CheckText(ticket, MostName)
+	switch {
+	case err != nil:
+		j.refuse("ticket", "Write it in other characters.", "The ticket cannot be used: %v.", err)
+	case rule == nil && ticket == "":
+	case ticket == "" && rule.Required:
+		j.refuse("ticket", "Name the ticket that it is for.", "%s needs a ticket.", j.role.Name)
+	case ticket == "":
+		j.say("ticket", "%s needs no ticket.", j.role.Name)
+	case rule != nil && !j.b.ticketMatches(rule, ticket):
+		j.refuse("ticket", fmt.Sprintf("Write it so that it fits %s.", rule.Pattern), "%q is no ticket for %s.", ticket, j.role.Name)
+	default:
+		j.say("ticket", "The ticket %s was named.", ticket)
+	}
+}
+
+// required looks at what must hold. A condition that has no answer does not hold.
+func (j *judgement) required() {
+	for i := range j.role.Require {
+		c := &j.role.Require[i]
+		rule := "require:" + c.Name
+		holds, err := j.holds(requireOf, i)
+		if err == nil && holds {
+			j.say(rule, "%s holds.", c.Name)
+			continue
+		}
+		text := c.Else
+		if text == "" {
+			text = fmt.Sprintf("%s does not hold.", c.Name)
+		}
+		if err != nil {
+			text = fmt.Sprintf("%s It could not be judged: %v.", text, err)
+		}
+		j.refuse(rule, "This must hold: "+oneLine(c.That), "%s", text)
+	}
+}
+
+// oneLine is an expression without its line breaks.
+func oneLine(expression string) string { return strings.Join(strings.Fields(expression), " ") }
+
+// list joins names for a sentence: "a", "a or b", "a, b or c".
+func list(names []string, last string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " " + last + " " + names[len(names)-1]
+}
+
+// moment is a time as a sentence shows it.
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,9 +1,7 @@
 package policies
 
 import (
-	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -12,207 +10,308 @@ import (
 // Skew is by how much the clocks of those who take part may differ.
 const Skew = 30 * time.Second
 
-// table seats those who approved at the places of a role's stages: stage i has
-// stages[i].Count places, a person sits at one place at most, and only at a
-// stage that names one of their groups.
-//
-// Approvals come in the order in which they were given. Whenever one makes it
-// possible to fill one place more, it is filled, if need be by moving those
-// already seated to other stages of theirs; nobody seated ever loses a place
-// altogether. So the number of places taken is the greatest there is (an
-// augmenting path is found whenever one exists), no approval takes away from
-// another, and the stages are full at the earliest moment that they could be.
-type table struct {
-	stages []Stage
-	people []voter // in the order of their first approval
-	places [][]int // places[i] holds indices of people
-
-	// What counts is settled by the last approval that filled a place.
-	filled time.Time     // when it was given; zero while no place is taken
-	agreed time.Duration // the shortest that anybody seated had agreed to by then
+// asked is a stage as it stands in one request.
+type asked struct {
+	*Stage
+	groups    []string // whose members may approve from the beginning, those of relations too
+	escalated []string // and besides by now
+	lacks     string   // why a relation gives nobody; empty where none does
+	// after are the places, among the stages that are asked, of those that must be full
+	// before it takes an approval.
+	after uint64
+	// never: it waits for what cannot be; no approval counts.
+	never bool
 }
 
-// voter is one person with the approvals that they gave, by whatever identity.
-type voter []Approval
+// mostAsked is how many stages one request can have. One beyond takes no approval.
+const mostAsked = 64
 
-// fits is the first of the person's approvals that the stage takes.
-func (v voter) fits(s Stage) (Approval, bool) {
-	i := slices.IndexFunc(v, func(a Approval) bool { return a.Approver.inAny(s.Groups) })
-	if i < 0 {
-		return Approval{}, false
+// Lists of a role's conditions.
+type conditionKind int
+
+const (
+	allowOf conditionKind = iota
+	requireOf
+	restrictOf
+	stageOf
+)
+
+// holds evaluates one condition of the role. An error means that it has no answer.
+func (j *judgement) holds(kind conditionKind, i int) (bool, error) {
+	if j.conditions == nil {
+		return false, errNotCompiled
 	}
-	return v[i], true
+	compiled := j.conditions.list(kind)
+	if i >= len(compiled) || compiled[i] == nil {
+		return false, errNotCompiled
+	}
+	return j.b.holds(compiled[i], j.in)
 }
 
-// take adds an approval by a person (an index, or one past the last for
-// somebody new), and says whether one place more could be filled by it.
-func (t *table) take(person int, a Approval) bool {
-	if person == len(t.people) {
-		t.people = append(t.people, nil)
+// spared finds which of the role's stages are asked for: those whose condition holds (or has
+// no answer), without those that an allowance spares. In an emergency there is none.
+func (j *judgement) spared() []asked {
+	if j.f.Ask.BreakGlass {
+		return nil
 	}
-	t.people[person] = append(t.people[person], a)
-	for i := range t.people {
-		if !t.seated(i) && t.seat(i, make([]bool, len(t.stages))) {
-			t.filled, t.agreed = a.Issued, t.shortest()
-			return true
+	var without []string
+	for i := range j.role.Allow {
+		a := &j.role.Allow[i]
+		if holds, err := j.holds(allowOf, i); err == nil && holds {
+			without = append(without, a.Without...)
+			j.say("allow:"+a.Name, "%s spares %s.", a.Name, stagesNamed(a.Without))
 		}
 	}
-	return false
-}
-
-// seat finds a person a place, at a stage that was not tried yet: a free one if
-// there is one, else one whose holder can move.
-func (t *table) seat(person int, tried []bool) bool {
-	for i, stage := range t.stages {
-		if _, fits := t.people[person].fits(stage); fits && !tried[i] && len(t.places[i]) < stage.Count {
-			t.places[i] = append(t.places[i], person)
-			return true
-		}
-	}
-	for i, stage := range t.stages {
-		if _, fits := t.people[person].fits(stage); !fits || tried[i] {
+	stages := make([]asked, 0, len(j.role.Approval))
+	for i := range j.role.Approval {
+		stage := &j.role.Approval[i]
+		if slices.Contains(without, stage.Name) {
 			continue
 		}
-		tried[i] = true
-		for k, holder := range t.places[i] {
-			if t.seat(holder, tried) {
-				t.places[i][k] = person
-				return true
+		if stage.When != "" {
+			if holds, err := j.holds(stageOf, i); err == nil && !holds {
+				j.say("stage:"+stage.Name, "%s is not asked: %s does not hold.", stage.Name, oneLine(stage.When))
+				continue
 			}
 		}
+		stages = append(stages, j.ask(stage))
 	}
-	return false
+	return stages
 }
 
-func (t *table) seated(person int) bool {
-	return slices.ContainsFunc(t.places, func(places []int) bool { return slices.Contains(places, person) })
-}
-
-// shortest is the shortest duration that anybody seated has agreed to.
-func (t *table) shortest() time.Duration {
-	shortest := time.Duration(math.MaxInt64)
-	for i, v := range t.people {
-		for _, a := range v {
-			if t.seated(i) {
-				shortest = min(shortest, a.Duration)
-			}
-		}
-	}
-	return shortest
-}
-
-// given lists who fills stage i, in the order in which they approved.
-func (t *table) given(i int) []Person {
-	var people []Person
-	for _, person := range slices.Sorted(slices.Values(t.places[i])) {
-		a, _ := t.people[person].fits(t.stages[i])
-		people = append(people, a.Approver)
-	}
-	return people
-}
-
-// results tells the state of each stage.
-func (t *table) results() []StageResult {
-	results := make([]StageResult, 0, len(t.stages))
-	for i, stage := range t.stages {
-		result := StageResult{Name: stage.Name, Groups: stage.Groups, Count: stage.Count, Given: []Subject{}}
-		for _, p := range t.given(i) {
-			result.Given = append(result.Given, p.Subject)
-		}
-		results = append(results, result)
-	}
-	return results
-}
-
-// reason says in words where stage i stands.
-func (t *table) reason(i int) Reason {
-	stage, given := t.stages[i], t.given(i)
-	r := Reason{Rule: "stage:" + stage.Name, Met: len(given) == stage.Count}
-	switch open := stage.Count - len(given); {
-	case r.Met:
-		var names []string
-		for _, p := range given {
-			names = append(names, p.called())
-		}
-		r.Text = fmt.Sprintf("%s approved, for %s.", list(names, "and"), list(stage.Groups, "or"))
-	case len(given) > 0:
-		r.Text = fmt.Sprintf("Needs %d more of %s.", open, list(stage.Groups, "or"))
-	default:
-		r.Text = fmt.Sprintf("Needs %d of %s.", open, list(stage.Groups, "or"))
-	}
-	return r
-}
-
-// count seats everybody whose approval counts, and tells of each other approval
-// why it does not.
-func (b *Bundle) count(role Role, f Facts) (*table, []Reason) {
-	t := &table{stages: role.Approval, places: make([][]int, len(role.Approval))}
-	reasons := []Reason{}
-	for _, a := range inOrder(f.Approvals) {
-		if why := b.dismiss(role, f, a); why != "" {
-			reasons = append(reasons, Reason{Rule: "approval", Text: why})
+// restricted refuses or adds stages, behind the role's own, where a restriction holds. One that has no
+// answer, or lacks a fact that it reads, refuses. An emergency changes nothing of that.
+func (j *judgement) restricted(stages []asked) []asked {
+	for i := range j.role.Restrict {
+		r := &j.role.Restrict[i]
+		rule := "restrict:" + r.Name
+		if missing := j.missing(i); missing != "" {
+			j.refuse(rule, fmt.Sprintf("The fact %s must be known.", missing), "%s cannot be judged: nobody said what %s is.", r.Name, missing)
 			continue
 		}
-		person := slices.IndexFunc(t.people, func(v voter) bool {
-			return slices.ContainsFunc(v, func(earlier Approval) bool { return b.Linked(earlier.Approver, a.Approver, f.Known) })
-		})
-		again := person >= 0
-		if !again {
-			person = len(t.people)
-		}
-		if filled := t.take(person, a); !filled && again {
-			reasons = append(reasons, Reason{Rule: "approval", Text: a.Approver.called() + " already approved; each person counts once."})
+		holds, err := j.holds(restrictOf, i)
+		switch {
+		case err != nil:
+			j.refuse(rule, "", "%s cannot be judged: %v.", r.Name, err)
+		case !holds:
+		case len(r.Add) == 0:
+			text := r.Refuse
+			if text == "" {
+				text = r.Name + " refuses it."
+			}
+			j.refuse(rule, "It is refused while this holds: "+oneLine(r.When), "%s", text)
+		default:
+			var names []string
+			for k := range r.Add {
+				stages = append(stages, j.ask(&r.Add[k]))
+				names = append(names, r.Add[k].Name)
+			}
+			j.say(rule, "%s adds %s.", r.Name, stagesNamed(names))
 		}
 	}
-	for i, v := range t.people {
-		if !t.seated(i) {
-			reasons = append(reasons, Reason{Rule: "approval", Met: true, Text: v[0].Approver.called() + " approved too; it was not needed."})
-		}
+	j.order(stages)
+	return stages
+}
+
+// missing names an asserted fact that a restriction reads and nobody said; empty where
+// there is none.
+func (j *judgement) missing(restriction int) string {
+	if j.conditions == nil || restriction >= len(j.conditions.restrict) || j.conditions.restrict[restriction] == nil {
+		return ""
 	}
-	return t, reasons
-}
-
-// inOrder sorts approvals by when they were given, so that it does not matter
-// in which order they are told. Equal times are told apart by all the rest.
-func inOrder(approvals []Approval) []Approval {
-	return slices.SortedStableFunc(slices.Values(approvals), func(a, b Approval) int {
-		return cmp.Or(
-			a.Issued.Compare(b.Issued),
-			cmp.Compare(a.Approver.Subject.String(), b.Approver.Subject.String()),
-			cmp.Compare(a.Duration, b.Duration),
-			cmp.Compare(a.Approver.Email, b.Approver.Email),
-			cmp.Compare(a.Approver.Name, b.Approver.Name),
-			slices.Compare(a.Approver.Groups, b.Approver.Groups),
-		)
-	})
-}
-
-// dismiss says why an approval cannot count at all, or nothing if it may.
-func (b *Bundle) dismiss(role Role, f Facts, a Approval) string {
-	name := a.Approver.called()
-	switch {
-	case a.Approver.Subject == f.Requester.Subject:
-		return name + " asked for this, so " + name + " cannot approve it."
-	case b.Linked(a.Approver, f.Requester, f.Known):
-		return fmt.Sprintf("%s is the same person as %s, who asked for this, and cannot approve it.", a.Approver.Subject, f.Requester.Subject)
-	case a.Duration > f.Ask.Duration:
-		return fmt.Sprintf("%s agreed to %s, which is longer than the %s that was asked for, so it does not count.", name, FormatDuration(a.Duration), FormatDuration(f.Ask.Duration))
-	case a.Duration <= 0:
-		return name + " agreed to no time at all, so it does not count."
-	case a.Issued.Before(f.Asked):
-		return "The approval by " + name + " is older than what was asked for, so it does not count."
-	case a.Issued.After(f.Now.Add(Skew)):
-		return "The approval by " + name + " is dated in the future, so it does not count."
-	case !slices.ContainsFunc(role.Approval, func(s Stage) bool { return a.Approver.inAny(s.Groups) }):
-		return name + " is in no group that may approve " + role.Name + "."
+	for _, name := range j.conditions.restrict[restriction].Reads() {
+		if _, said := j.in.Asserted[name]; !said {
+			return name
+		}
 	}
 	return ""
 }
 
-// list joins names for a sentence: "a", "a or b", "a, b or c".
-func list(names []string, last string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
+func stagesNamed(names []string) string {
+	if len(names) == 1 {
+		return "the stage " + names[0]
 	}
-	return strings.Join(names[:len(names)-1], ", ") + " " + last + " " + names[len(names)-1]
+	return "the stages " + list(names, "and")
+}
+
+// ask makes a stage ready to be asked for: it finds whom its relations mean here.
+func (j *judgement) ask(stage *Stage) asked {
+	a := asked{Stage: stage, groups: stage.Groups}
+	for _, relation := range stage.Relations {
+		related, lacks := j.related(relation)
+		a.groups = append(slices.Clip(a.groups), related...)
+		if len(related) == 0 {
+			a.lacks = lacks
+		}
+	}
+	for _, e := range stage.Escalate {
+		if !j.f.Now.Before(j.f.Asked.Add(e.After)) {
+			a.escalated = append(a.escalated, e.Groups...)
+		}
+	}
+	return a
+}
+
+// related lists the groups whose members stand in a relation to the request, or says why
+// there are none.
+func (j *judgement) related(relation string) (groups []string, lacks string) {
+	switch relation {
+	case RelationManager:
+		for i := range j.b.teams {
+			if team := &j.b.teams[i]; j.f.Requester.inAny(team.Members) {
+				groups = append(groups, team.Managers...)
+			}
+		}
+		return groups, fmt.Sprintf("%s is in no team, so nobody is their manager", j.f.Requester.called())
+	case RelationOwner:
+		if j.target != nil {
+			if owner := j.target.Labels[OwnerLabel]; owner != "" {
+				groups = append(groups, owner)
+			}
+		}
+		return groups, fmt.Sprintf("no label says who owns %s", j.f.Ask.Target)
+	}
+	return nil, fmt.Sprintf("nobody is the %s", relation)
+}
+
+// order finds for each stage which others must be full before it. What is not asked for
+// here is not waited for; what the role does not have at all, or what waits for itself,
+// is waited for forever.
+func (j *judgement) order(stages []asked) {
+	for i := range stages {
+		for _, name := range stages[i].After {
+			if k := slices.IndexFunc(stages, func(s asked) bool { return s.Name == name }); k >= 0 {
+				stages[i].after |= 1 << k
+			} else if !j.role.hasStage(name) {
+				stages[i].never = true
+			}
+		}
+	}
+	for again := true; again; {
+		again = false
+		for i := range stages {
+			all := stages[i].after
+			for k := range stages {
+				if stages[i].after&(1<<k) != 0 {
+					all |= stages[k].after
+				}
+			}
+			again = again || all != stages[i].after
+			stages[i].after = all
+		}
+	}
+	for i := range stages {
+		stages[i].never = stages[i].never || stages[i].after&(1<<i) != 0
+	}
+}
+
+func (r *Role) hasStage(name string) bool {
+	named := func(s Stage) bool { return s.Name == name }
+	return slices.ContainsFunc(r.Approval, named) ||
+		slices.ContainsFunc(r.Restrict, func(r Restriction) bool { return slices.ContainsFunc(r.Add, named) })
+}
+
+// fits tells whether an approval is by somebody whom the stage takes, whenever it is its turn.
+func (s *asked) fits(a *Approval, since time.Time) bool {
+	by := a.speaksFor()
+	return by.inAny(s.groups) || slices.ContainsFunc(s.Escalate, func(e Escalation) bool {
+		return !a.Issued.Before(since.Add(e.After)) && by.inAny(e.Groups)
+	})
+}
+
+// speaksFor is whose groups the approval counts with.
+func (a *Approval) speaksFor() *Person {
+	if a.For != nil {
+		return a.For
+	}
+	return &a.Approver
+}
+
+// called is what a sentence calls who approved.
+func (a *Approval) called() string {
+	if a.For != nil {
+		return a.Approver.called() + " (for " + a.For.called() + ")"
+	}
+	return a.Approver.called()
+}
+
+// results tells the state of each stage.
+func (h *hall) results(s *seating) []StageResult {
+	results := make([]StageResult, len(h.stages))
+	for i := range h.stages {
+		stage := &h.stages[i]
+		result := StageResult{Name: stage.Name, Groups: stage.mayApprove(), Count: stage.Count, Given: []Subject{}}
+		for _, v := range s.places[i] {
+			result.Given = append(result.Given, h.votes[s.seatedVote(v)].Approver.Subject)
+		}
+		for k := range h.stages {
+			if stage.after&(1<<k) != 0 && len(s.places[k]) < h.stages[k].Count {
+				result.After = append(result.After, h.stages[k].Name)
+			}
+		}
+		results[i] = result
+	}
+	return results
+}
+
+// mayApprove lists the groups whose members may approve by now.
+func (s *asked) mayApprove() []string {
+	if len(s.escalated) == 0 && s.groups != nil {
+		return s.groups
+	}
+	groups := append(slices.Clone(s.groups), s.escalated...)
+	return slices.AppendSeq(make([]string, 0, len(groups)), firsts(groups))
+}
+
+// firsts yields each text once, in the order in which they come.
+func firsts(texts []string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for i, text := range texts {
+			if !slices.Contains(texts[:i], text) && !yield(text) {
+				return
+			}
+		}
+	}
+}
+
+// reason says in words where stage i stands.
+func (h *hall) reason(s *seating, i int) Reason {
+	stage := &h.stages[i]
+	groups, given := list(stage.mayApprove(), "or"), s.places[i]
+	r := Reason{Rule: "stage:" + stage.Name, Met: len(given) >= stage.Count}
+	if r.Met {
+		var names []string
+		for _, v := range given {
+			names = append(names, h.votes[s.seatedVote(v)].called())
+		}
+		r.Text = fmt.Sprintf("%s approved, for %s.", list(names, "and"), groups)
+		return r
+	}
+	more := ""
+	if len(given) > 0 {
+		more = " more"
+	}
+	open := stage.Count - len(given)
+	if groups == "" {
+		r.Text = fmt.Sprintf("Needs %d%s, and there is nobody: %s.", open, more, stage.lacks)
+		return r
+	}
+	r.Text = fmt.Sprintf("Needs %d%s of %s.", open, more, groups)
+	r.Remedy = fmt.Sprintf("%d%s of %s must approve.", open, more, groups)
+	var waits []string
+	for k := range h.stages {
+		if stage.after&(1<<k) != 0 && len(s.places[k]) < h.stages[k].Count {
+			waits = append(waits, h.stages[k].Name)
+		}
+	}
+	switch {
+	case stage.never:
+		r.Text, r.Remedy = fmt.Sprintf("%s comes after a stage that can never be full.", stage.Name), ""
+	case len(waits) > 0:
+		r.Text = strings.TrimSuffix(r.Text, ".") + fmt.Sprintf(", once %s is full.", list(waits, "and"))
+	}
+	if stage.lacks != "" {
+		r.Text = strings.TrimSuffix(r.Text, ".") + fmt.Sprintf("; %s.", stage.lacks)
+	}
+	return r
 }

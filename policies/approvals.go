@@ -1,0 +1,214 @@
+package policies
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// gather lets everybody in whose approval may count, and tells of each other approval why
+// it does not (in what dismissed adds to the reasons, last).
+func (j *judgement) gather(stages []asked) *hall {
+	h := &hall{stages: stages, asked: j.f.Ask.Duration, since: j.f.Asked, apart: j.b.organization.Independence.PolicyChangeDays > 0}
+	approvals := inOrder(j.f.Approvals)
+	h.votes = make([]vote, 0, len(approvals))
+	for i := range approvals {
+		a := &approvals[i]
+		person, other := j.person(&a.Approver), -1
+		if a.For != nil {
+			other = j.person(a.For)
+		}
+		var fits uint64
+		for s := range stages {
+			if stages[s].fits(a, j.f.Asked) {
+				fits |= 1 << s
+			}
+		}
+		if rule, why, remedy := j.dismiss(a, person, other, stages, fits); rule != "" {
+			j.turnedAway = append(j.turnedAway, Reason{Rule: rule, Text: why, Remedy: remedy})
+			continue
+		}
+		v := slices.IndexFunc(h.voters, func(v voter) bool { return v.person == person && v.other == other })
+		if v < 0 {
+			v = len(h.voters)
+			h.voters = append(h.voters, voter{person: person, other: other, first: len(h.votes)})
+		}
+		if h.apart && !h.voters[v].changed {
+			h.voters[v].changed = j.changedRules(person, a.Issued) || other >= 0 && j.changedRules(other, a.Issued)
+		}
+		h.votes = append(h.votes, vote{Approval: a, voter: v, fits: fits})
+	}
+	return h
+}
+
+// person numbers a person: the identities of one person have one number. Approvals link
+// nothing by themselves, the known identities do.
+func (j *judgement) person(p *Person) int {
+	for i, ids := range j.people {
+		if j.b.oneOf(ids, p) {
+			if !slices.ContainsFunc(ids, func(q Person) bool { return q.Subject == p.Subject && q.Email == p.Email }) {
+				j.people[i] = append(ids, *p)
+			}
+			return i
+		}
+	}
+	j.people = append(j.people, j.b.Identities(*p, j.f.Known))
+	return len(j.people) - 1
+}
+
+// inOrder sorts approvals by when they were given, so that it does not matter
+// in which order they are told. Equal times are told apart by all the rest.
+func inOrder(approvals []Approval) []Approval {
+	if slices.IsSortedFunc(approvals, compareApprovals) {
+		return approvals
+	}
+	return slices.SortedStableFunc(slices.Values(approvals), compareApprovals)
+}
+
+func compareApprovals(a, b Approval) int {
+	if order := cmp.Or(a.Issued.Compare(b.Issued), comparePeople(&a.Approver, &b.Approver), cmp.Compare(a.Duration, b.Duration)); order != 0 {
+		return order
+	}
+	if a.Attested != b.Attested {
+		return cmp.Compare(length(a.Attested), length(b.Attested))
+	}
+	if a.For == nil || b.For == nil {
+		return cmp.Compare(length(a.For != nil), length(b.For != nil))
+	}
+	return comparePeople(a.For, b.For)
+}
+
+func comparePeople(p, q *Person) int {
+	return cmp.Or(
+		cmp.Compare(p.Subject.Subject, q.Subject.Subject),
+		cmp.Compare(p.Issuer, q.Issuer),
+		cmp.Compare(p.Email, q.Email),
+		cmp.Compare(p.Name, q.Name),
+		slices.Compare(p.Groups, q.Groups),
+	)
+}
+
+// length orders no before yes.
+func length(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// dismiss says by which rule an approval cannot count at all, and why; no rule if it may.
+func (j *judgement) dismiss(a *Approval, person, other int, stages []asked, fits uint64) (rule, why, remedy string) {
+	name := a.called()
+	switch {
+	case a.For == nil && a.Approver.Subject == j.f.Requester.Subject:
+		return "approval", name + " asked for this, so " + name + " cannot approve it.", "Somebody else must approve."
+	case j.isRequester(&a.Approver):
+		return "approval", fmt.Sprintf("%s is the same person as %s, who asked for this, and cannot approve it.", a.Approver.Subject, j.f.Requester.Subject), "Somebody else must approve."
+	case a.For != nil && j.isRequester(a.For):
+		return "approval", fmt.Sprintf("%s approved on behalf of %s, who asked for this, so it does not count.", a.Approver.called(), a.For.called()), "Somebody else must approve."
+	case a.Duration > j.f.Ask.Duration:
+		return "approval", fmt.Sprintf("%s agreed to %s, which is longer than the %s that was asked for, so it does not count.", name, FormatDuration(a.Duration), FormatDuration(j.f.Ask.Duration)), ""
+	case a.Duration <= 0:
+		return "approval", name + " agreed to no time at all, so it does not count.", ""
+	case a.Issued.Before(j.f.Asked):
+		return "approval", "The approval by " + name + " is older than what was asked for, so it does not count.", name + " may approve again."
+	case a.Issued.After(j.f.Now.Add(Skew)):
+		return "approval", "The approval by " + name + " is dated in the future, so it does not count.", ""
+	case j.role.Passkey.Approvers == PasskeyAttested && !a.Attested:
+		return "approval", fmt.Sprintf("%s signed with a passkey of an unproven make; %s needs one that the organization lists.", name, j.role.Name), name + " may approve with such a passkey."
+	}
+	for _, n := range []int{person, other} {
+		if n < 0 {
+			continue
+		}
+		if rule, why := j.tooClose(n, a); rule != "" {
+			return rule, why, "Somebody else must approve."
+		}
+	}
+	if fits != 0 {
+		return "", "", ""
+	}
+	by, from := a.speaksFor(), time.Time{}
+	for i := range stages {
+		for _, e := range stages[i].Escalate {
+			if at := j.f.Asked.Add(e.After); by.inAny(e.Groups) && (from.IsZero() || at.Before(from)) {
+				from = at
+			}
+		}
+	}
+	if !from.IsZero() {
+		return "approval", fmt.Sprintf("%s may approve %s from %s on, and approved before.", name, j.role.Name, moment(from)), name + " may approve again then."
+	}
+	return "approval", name + " is in no group that may approve " + j.role.Name + ".", ""
+}
+
+// dismissed tells of each approval that does not count, and of those that were not needed.
+func (j *judgement) dismissed(h *hall, s *seating) {
+	j.reasons = append(j.reasons, j.turnedAway...)
+	for k := range h.votes {
+		a := &h.votes[k]
+		if i := s.seats[a.voter]; i >= 0 && k != s.seatedVote(a.voter) {
+			if waits := h.stages[i].after; a.fits&(1<<i) != 0 && k < s.ready[i] {
+				j.reasons = append(j.reasons, Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s was full, and again after; the first does not count.", a.called(), h.named(waits))})
+				continue
+			}
+			j.reasons = append(j.reasons, Reason{Rule: "approval", Text: a.called() + " already approved; each person counts once."})
+		}
+	}
+	for v := range h.voters {
+		if s.seats[v] >= 0 {
+			continue
+		}
+		j.reasons = append(j.reasons, h.standing(s, v, j))
+	}
+}
+
+// standing says why a voter without a place has none.
+func (h *hall) standing(s *seating, v int, j *judgement) Reason {
+	a := h.votes[h.voters[v].first]
+	for w, i := range s.seats {
+		if i >= 0 && h.voters[w].meets(&h.voters[v]) {
+			return Reason{Rule: "approval", Text: fmt.Sprintf("%s approved too, but %s counts already: of whoever approves on behalf of another and that other, one counts.", a.called(), h.votes[h.voters[w].first].called())}
+		}
+	}
+	if s.edges[v] != 0 && s.kept && h.voters[v].changed {
+		return Reason{
+			Rule:   "independence:policy-change",
+			Text:   fmt.Sprintf("%s signed a change of %s in the last %d days, and so did everybody else who approved; one of them does not count.", a.called(), j.role.Name, j.b.organization.Independence.PolicyChangeDays),
+			Remedy: "Somebody who did not sign that change must approve.",
+		}
+	}
+	early := a.fits
+	for k := range h.votes {
+		if h.votes[k].voter == v {
+			early &^= s.open(k)
+			if s.open(k) != 0 {
+				early = 0
+				break
+			}
+			early |= h.votes[k].fits
+		}
+	}
+	if early != 0 {
+		var waits uint64
+		for i := range h.stages {
+			if early&(1<<i) != 0 {
+				waits |= h.stages[i].after
+			}
+		}
+		return Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s was full, so it does not count.", a.called(), h.named(waits)), Remedy: a.called() + " may approve again then."}
+	}
+	return Reason{Rule: "approval", Met: true, Text: a.called() + " approved too; it was not needed."}
+}
+
+// named lists stages by their bits.
+func (h *hall) named(stages uint64) string {
+	var names []string
+	for i := range h.stages {
+		if stages&(1<<i) != 0 {
+			names = append(names, h.stages[i].Name)
+		}
+	}
+	return list(names, "and")
+}

@@ -1,0 +1,125 @@
+package policies
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// emergency judges an ask to act alone. Every other rule holds in an emergency too.
+func (j *judgement) emergency() {
+	if !j.f.Ask.BreakGlass {
+		return
+	}
+	const rule, without = "break-glass", "Ask for it without break-glass."
+	glass, name := j.role.BreakGlass, j.f.Requester.called()
+	switch {
+	case glass == nil:
+		j.refuse(rule, without, "%s cannot be had alone in an emergency.", j.role.Name)
+	case !j.f.Requester.inAny(glass.Requesters):
+		j.refuse(rule, without, "%s is not in %s, which may have %s alone in an emergency.", name, list(glass.Requesters, "or"), j.role.Name)
+	case j.f.Ask.Duration > glass.Longest:
+		longest := FormatDuration(glass.Longest)
+		j.refuse(rule, fmt.Sprintf("Ask for %s or less.", longest), "%s is longer than the %s that %s gives in an emergency.", FormatDuration(j.f.Ask.Duration), longest, j.role.Name)
+	case !j.f.Ask.Start.IsZero():
+		j.refuse(rule, "Ask without setting a time.", "An emergency begins at once; no time can be set for it.")
+	default:
+		j.say(rule, "%s may have %s alone in an emergency; whoever approves it is told, and a reviewer closes it within %s.", name, j.role.Name, FormatDuration(glass.Review.Within))
+	}
+}
+
+// reviewed refuses the role to everybody while an emergency waits for its review for too long.
+func (j *judgement) reviewed() {
+	glass := j.role.BreakGlass
+	if glass == nil {
+		return
+	}
+	var oldest *OpenReview
+	for i := range j.f.History.Reviews {
+		if r := &j.f.History.Reviews[i]; oldest == nil || r.Begun.Before(oldest.Begun) || r.Begun.Equal(oldest.Begun) && r.Request < oldest.Request {
+			oldest = r
+		}
+	}
+	switch {
+	case oldest == nil:
+		j.say("review", "No emergency in %s waits for a review.", j.role.Name)
+	case j.f.Now.After(oldest.Begun.Add(glass.Review.Within)):
+		groups := list(glass.Review.Groups, "or")
+		j.refuse("review", fmt.Sprintf("Somebody of %s must review %s.", groups, oldest.Request),
+			"%s is locked for everybody: nobody of %s has reviewed the emergency %s of %s.", j.role.Name, groups, oldest.Request, moment(oldest.Begun))
+	default:
+		j.say("review", "The emergency %s must be reviewed by %s, or %s locks.", oldest.Request, moment(oldest.Begun.Add(glass.Review.Within)), j.role.Name)
+	}
+}
+
+// confirmed looks at the requester's own word where the role, or the emergency, asks for it.
+// It answers of which strength the passkey must be with which they have yet to give it;
+// empty where nothing is missing.
+func (j *judgement) confirmed() string {
+	strength := j.role.Passkey.Requester
+	if j.f.Ask.BreakGlass {
+		strength = PasskeyAttested
+	}
+	if strength == "" {
+		return ""
+	}
+	name, at := j.f.Requester.called(), j.f.Used
+	if at.IsZero() {
+		at = j.f.Now
+	}
+	c, fresh := j.f.Confirmed, j.role.Passkey.Fresh
+	why := ""
+	switch {
+	case c == nil:
+		why = fmt.Sprintf("%s has not confirmed it with a passkey of their own.", name)
+	case c.Issued.Before(j.f.Asked):
+		why = fmt.Sprintf("%s confirmed something older with their passkey.", name)
+	case c.Issued.After(j.f.Now.Add(Skew)):
+		why = fmt.Sprintf("The confirmation by %s is dated in the future.", name)
+	case strength != PasskeyAny && !c.Attested:
+		why = fmt.Sprintf("%s confirmed it with a passkey of an unproven make; %s needs one that the organization lists.", name, j.role.Name)
+	case fresh > 0 && at.Sub(c.Issued) > fresh:
+		why = fmt.Sprintf("%s confirmed it at %s, which is longer than %s ago.", name, moment(c.Issued), FormatDuration(fresh))
+	default:
+		j.say("confirm", "%s confirmed it with a passkey of their own.", name)
+		return ""
+	}
+	remedy := fmt.Sprintf("%s must confirm it with a passkey.", name)
+	if strength != PasskeyAny {
+		remedy = fmt.Sprintf("%s must confirm it with a passkey of a make that the organization lists.", name)
+	}
+	j.reasons = append(j.reasons, Reason{Rule: "confirm", Text: why, Remedy: remedy})
+	return strength
+}
+
+// renewable counts how often the requester had the role in the days before this begins.
+func (j *judgement) renewable() {
+	rule := j.role.Renewals
+	if rule == nil {
+		return
+	}
+	begins := j.f.Used
+	if begins.IsZero() {
+		begins = j.soonest()
+	}
+	var begun []time.Time
+	for i := range j.f.History.Grants {
+		g := &j.f.History.Grants[i]
+		// One that came after this was used counted this one.
+		later := !j.f.Used.IsZero() && g.Begun.After(j.f.Used)
+		if g.Role == j.role.Name && !later && g.Begun.After(begins.Add(-days(rule.Days))) {
+			begun = append(begun, g.Begun)
+		}
+	}
+	name, within := j.f.Requester.called(), dayCount(rule.Days)
+	if len(begun) < rule.Most {
+		j.say("renewals", "%s had %s %d times in %s, of at most %d.", name, j.role.Name, len(begun), within, rule.Most)
+		return
+	}
+	remedy := ""
+	if rule.Most > 0 {
+		slices.SortFunc(begun, time.Time.Compare)
+		remedy = fmt.Sprintf("Ask again from %s on.", moment(begun[len(begun)-rule.Most].Add(days(rule.Days))))
+	}
+	j.refuse("renewals", remedy, "%s had %s %d times in %s; %d is the most.", name, j.role.Name, len(begun), within, rule.Most)
+}

@@ -1,0 +1,56 @@
+package policies
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// tooClose says by which rule of independence a person cannot approve what the requester
+// asks for, and why; no rule where they can. It looks at all identities of both.
+func (j *judgement) tooClose(person int, a *Approval) (rule, why string) {
+	rules := &j.b.organization.Independence
+	requester, ids := j.f.Requester.called(), j.people[person]
+	name := ids[0].called()
+	if rules.DirectReports {
+		groups := j.b.everyGroup(ids, j.f.Known)
+		for i := range j.b.teams {
+			team := &j.b.teams[i]
+			if sharesAny(j.groups, team.Managers) && sharesAny(groups, team.Members) {
+				return "independence:direct-reports", fmt.Sprintf("%s manages the team %s, which %s is in, so %s cannot approve what %s asks for.", requester, team.Name, name, name, requester)
+			}
+		}
+	}
+	if rules.ReciprocalDays > 0 {
+		since := a.Issued.Add(-days(rules.ReciprocalDays))
+		for i := range j.f.History.Agreed {
+			// What the requester approved later does not look back at this.
+			past := &j.f.History.Agreed[i]
+			if past.At.After(since) && !past.At.After(a.Issued) && j.b.oneOf(ids, &Person{Subject: past.Requester}) {
+				return "independence:reciprocal", fmt.Sprintf("%s approved for %s at %s, so %s cannot approve for %s within %s of that.", requester, name, moment(past.At), name, requester, dayCount(rules.ReciprocalDays))
+			}
+		}
+	}
+	return "", ""
+}
+
+// changedRules tells whether a person signed a change of the role's rules that an approval at
+// that time may have waited for, or that came after it.
+func (j *judgement) changedRules(person int, at time.Time) bool {
+	since := at.Add(-days(j.b.organization.Independence.PolicyChangeDays))
+	return slices.ContainsFunc(j.f.Changes, func(c PolicyChange) bool {
+		return c.At.After(since) && slices.Contains(c.Roles, j.role.Name) &&
+			slices.ContainsFunc(c.By, func(s Subject) bool { return j.b.oneOf(j.people[person], &Person{Subject: s}) })
+	})
+}
+
+func sharesAny(groups, others []string) bool {
+	return slices.ContainsFunc(others, func(g string) bool { return slices.Contains(groups, g) })
+}
+
+func dayCount(n int) string {
+	if n == 1 {
+		return "1 day"
+	}
+	return fmt.Sprintf("%d days", n)
+}
