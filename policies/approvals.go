@@ -9,7 +9,7 @@ import (
 
 // gather lets everybody in whose approval may count, and tells of each other approval why
 // it does not (in what dismissed adds to the reasons, last).
-func (j *judgement) gather(stages []asked) *hall {
+func (j *judgement) gather(stages []askedStage) *hall {
 	h := &hall{stages: stages, asked: j.f.Ask.Duration, since: j.f.Asked, apart: j.b.organization.Independence.PolicyChangeDays > 0}
 	approvals := inOrder(j.f.Approvals)
 	h.votes = make([]vote, 0, len(approvals))
@@ -98,7 +98,7 @@ func length(yes bool) int {
 }
 
 // dismiss says by which rule an approval cannot count at all, and why; no rule if it may.
-func (j *judgement) dismiss(a *Approval, person, other int, stages []asked, fits uint64) (rule, why, remedy string) {
+func (j *judgement) dismiss(a *Approval, person, other int, stages []askedStage, fits uint64) (rule, why, remedy string) {
 	name := a.called()
 	switch {
 	case a.For == nil && a.Approver.Subject == j.f.Requester.Subject:

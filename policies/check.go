@@ -13,78 +13,103 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"go.yaml.in/yaml/v3"
-)
-
-// Bounds of what a bundle may say.
-const (
-	mostStages      = 10
-	mostCount       = 20
-	longestDuration = 7 * 24 * time.Hour
 )
 
 // finish checks what was read, first each document by itself and then between
 // them, and makes the bundle only if there is no fault at all.
 func (l *loader) finish() (*Bundle, error) {
-	defined := map[string]document{}
+	l.defined = map[string]document{}
 	l.bundle.organization.Quorum = DefaultQuorum
 	for _, d := range l.documents {
-		what := "Organization"
-		switch {
-		case d.role != nil:
-			l.checkRole(d)
-			what = "Role " + d.role.Name
-			l.bundle.roles = append(l.bundle.roles, *d.role)
-		case d.target != nil:
-			l.checkTarget(d)
-			what = "Target " + d.target.Name
-			l.bundle.targets = append(l.bundle.targets, *d.target)
-		case d.separation != nil:
-			l.checkSeparation(d)
-			what = "Separation " + d.separation.Name
-			l.bundle.separations = append(l.bundle.separations, *d.separation)
-		case d.team != nil:
-			l.checkTeam(d)
-			what = "Team " + d.team.Name
-			l.bundle.teams = append(l.bundle.teams, *d.team)
-		case d.calendar != nil:
-			l.checkCalendar(d)
-			what = "Calendar " + d.calendar.Name
-			l.bundle.calendars = append(l.bundle.calendars, *d.calendar)
-		case d.organization != nil:
-			l.checkOrganization(d)
-			l.bundle.organization = *d.organization
-		}
-		if first, twice := defined[what]; twice {
-			l.at(d, nil, "%s is already defined at %s:%d.", what, first.file, first.node.Line)
+		what := l.take(d)
+		if before, twice := l.defined[what]; twice {
+			l.at(d, nil, "%s is already defined at %s:%d.", what, before.file, before.node.Line)
 		} else {
-			defined[what] = d
+			l.defined[what] = d
 		}
 	}
 	for _, d := range l.documents {
 		switch {
 		case d.role != nil:
-			l.checkHeldCanBeMet(d)
+			l.checkRoleAmong(d)
 		case d.separation != nil:
-			for i, role := range d.separation.Roles {
-				if _, ok := defined["Role "+role]; !ok {
-					l.at(d, field("roles", i), "There is no role %q to keep apart.", role)
-				}
-			}
+			l.checkSeparationAmong(d)
+		case d.organization != nil:
+			l.checkOrganizationAmong(d)
 		}
 	}
 	if len(l.faults) > 0 {
-		return nil, errors.Join(l.faults...)
+		return nil, l.told()
 	}
-	slices.SortFunc(l.bundle.roles, func(a, b Role) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(l.bundle.targets, func(a, b Target) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(l.bundle.separations, func(a, b Separation) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(l.bundle.teams, func(a, b Team) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(l.bundle.calendars, func(a, b Calendar) int { return cmp.Compare(a.Name, b.Name) })
-	l.bundle.index()
-	l.bundle.digest = digestOf(l.bundle.files)
-	return l.bundle, nil
+	b := l.bundle
+	slices.SortFunc(b.roles, func(a, b Role) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(b.targets, func(a, b Target) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(b.separations, func(a, b Separation) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(b.teams, func(a, b Team) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(b.calendars, func(a, b Calendar) int { return cmp.Compare(a.Name, b.Name) })
+	b.index()
+	b.digest = digestOf(b.files)
+	return b, nil
+}
+
+// take checks one document by itself and puts it into the bundle. It says what the
+// document defines.
+func (l *loader) take(d document) (what string) {
+	b := l.bundle
+	switch {
+	case d.role != nil:
+		l.checkRole(d)
+		b.roles = append(b.roles, *d.role)
+		return "Role " + d.role.Name
+	case d.target != nil:
+		l.checkTarget(d)
+		b.targets = append(b.targets, *d.target)
+		return "Target " + d.target.Name
+	case d.separation != nil:
+		l.checkSeparation(d)
+		b.separations = append(b.separations, *d.separation)
+		return "Separation " + d.separation.Name
+	case d.team != nil:
+		l.checkTeam(d)
+		b.teams = append(b.teams, *d.team)
+		return "Team " + d.team.Name
+	case d.calendar != nil:
+		l.checkCalendar(d)
+		b.calendars = append(b.calendars, *d.calendar)
+		return "Calendar " + d.calendar.Name
+	}
+	l.checkOrganization(d)
+	b.organization = *d.organization
+	return "Organization"
+}
+
+// told is every fault in the order of their places.
+func (l *loader) told() error {
+	slices.SortStableFunc(l.faults, func(a, b *Fault) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	var all []error
+	for _, f := range l.faults {
+		all = append(all, f)
+	}
+	return errors.Join(all...)
+}
+
+// defines tells whether the policy holds something, such as "Role production-shell".
+func (l *loader) defines(what string) bool {
+	_, ok := l.defined[what]
+	return ok
+}
+
+// names lists the names of what there is of a kind, in the order of the files.
+func (l *loader) names(kind string) []string {
+	var names []string
+	for _, d := range l.documents {
+		if name := find(d.node, field("name")); name != nil && first(d.node).Value == kind {
+			names = append(names, name.Value)
+		}
+	}
+	return names
 }
 
 // index makes what is looked up often findable at once.
@@ -95,67 +120,11 @@ func (b *Bundle) index() {
 			b.aliasSet[subject] = i
 		}
 	}
+	for i := range b.calendars {
+		b.calendars[i].week = b.calendars[i].read(func([]any, error) {})
+	}
 	b.compileConditions()
-}
-
-func (l *loader) checkRole(d document) {
-	r := d.role
-	l.is(d, field("name"), CheckName(r.Name))
-	l.is(d, field("description"), CheckText(r.Description, MostReason))
-	l.groups(d, field("requesters"), r.Requesters, "A role names the groups that may ask for it.")
-	if len(r.Targets.Labels) == 0 {
-		l.at(d, field("targets"), "A role selects its targets by at least one label; an empty selector would select nothing.")
-	}
-	l.labels(d, field("targets", "labels"), r.Targets.Labels)
-	if len(r.Logins) == 0 {
-		l.at(d, field("logins"), "A role names the logins it gives.")
-	}
-	for i, login := range r.Logins {
-		l.is(d, field("logins", i), CheckLogin(login))
-	}
-	l.distinct(d, field("logins"), r.Logins)
-	l.checkDuration(d)
-	if r.Reason != "required" && r.Reason != "optional" {
-		l.at(d, field("reason"), "`reason` is required or optional.")
-	}
-	l.checkStages(d)
-	l.checkDevice(d)
-}
-
-func (l *loader) checkDuration(d document) {
-	duration := d.role.Duration
-	if duration.Default <= 0 || duration.Longest < duration.Default {
-		l.at(d, field("duration"), "`default` is more than nothing and `longest` is no shorter than it.")
-	}
-	if duration.Longest > longestDuration {
-		l.at(d, field("duration", "longest"), "A grant lasts %s at most.", FormatDuration(longestDuration))
-	}
-	if duration.Default%time.Second != 0 || duration.Longest%time.Second != 0 {
-		l.at(d, field("duration"), "Durations are whole seconds.")
-	}
-}
-
-func (l *loader) checkStages(d document) {
-	stages := d.role.Approval
-	if find(d.node, field("approval")) == nil || stages == nil {
-		// Left out by mistake, it would mean that nobody needs to agree.
-		l.at(d, nil, "A role says who approves; write `approval: []` if nobody needs to.")
-	}
-	if len(stages) > mostStages {
-		l.at(d, field("approval"), "A role has at most %d stages.", mostStages)
-	}
-	var names []string
-	for i, stage := range stages {
-		l.is(d, field("approval", i, "name"), CheckName(stage.Name))
-		l.groups(d, field("approval", i, "groups"), stage.Groups, "A stage names the groups whose members may approve.")
-		// The library would cut 1.5 to 1.
-		written := find(d.node, field("approval", i, "count"))
-		if stage.Count < 1 || stage.Count > mostCount || written == nil || written.Value != strconv.Itoa(stage.Count) {
-			l.at(d, field("approval", i, "count"), "`count` is how many people must approve, a whole number from 1 to %d.", mostCount)
-		}
-		names = append(names, stage.Name)
-	}
-	l.distinct(d, field("approval"), names)
+	b.indexRules()
 }
 
 func (l *loader) checkTarget(d document) {
@@ -176,6 +145,8 @@ func (l *loader) checkOrganization(d document) {
 	l.checkAttestation(d)
 	l.checkTPMMakers(d)
 	l.checkInventories(d)
+	l.checkIndependence(d)
+	l.checkFacts(d)
 	seen := map[Subject]bool{}
 	for i, one := range o.Aliases {
 		if len(one) < 2 {
@@ -217,7 +188,7 @@ var (
 )
 
 func (l *loader) labels(d document, at []any, labels map[string]string) {
-	for _, key := range slices.Sorted(maps.Keys(labels)) {
+	for _, key := range sortedKeys(labels) {
 		if !labelKey.MatchString(key) || !labelValue.MatchString(labels[key]) {
 			l.at(d, append(slices.Clone(at), key), "%q: %q is not a label: use 1 to 63 letters (small ones in the key), digits, dots, underscores, slashes and hyphens.", key, labels[key])
 		}
@@ -270,55 +241,63 @@ func checkHostKey(line string) error {
 	return fmt.Errorf("%.40q is not a host key: write its type and its base64, as in the first two fields of a line of ssh_host_ed25519_key.pub", line)
 }
 
-// field names a place in a document by keys and indices.
-func field(steps ...any) []any { return steps }
-
-// is reports err, if there is one, at a place in the document.
-func (l *loader) is(d document, at []any, err error) {
-	if err != nil {
-		l.at(d, at, "%s.", sentence(err))
+// word refuses what is none of the words that may stand at a place.
+func (l *loader) word(d document, at []any, value string, words ...string) {
+	if !slices.Contains(words, value) {
+		l.at(d, at, "`%v` is %s.%s", lastKey(at), list(words, "or"), didYouMean(value, words))
 	}
 }
 
-// sentence is an error's text with a capital.
-func sentence(err error) string {
-	text := err.Error()
-	return strings.ToUpper(text[:1]) + text[1:]
+// words checks a list of which each item is one of a few, and once.
+func (l *loader) words(d document, at []any, values []string, words ...string) {
+	for i, value := range values {
+		l.word(d, append(slices.Clone(at), i), value, words...)
+	}
+	l.distinct(d, at, values)
 }
 
-// at reports a fault at the line of a place in the document, or of the nearest
-// place above it that exists.
-func (l *loader) at(d document, at []any, format string, values ...any) {
-	line := d.node.Line
-	for n := len(at); n > 0; n-- {
-		if node := find(d.node, at[:n]); node != nil {
-			line = node.Line
+// lastKey is the name of the field that a place is in.
+func lastKey(at []any) any {
+	i := len(at) - 1
+	for i > 0 {
+		if _, index := at[i].(int); !index {
 			break
 		}
+		i--
 	}
-	l.fault(d.file, line, format, values...)
+	return at[i]
 }
 
-// find follows a path down from a node; nil where it does not lead.
-func find(n *yaml.Node, at []any) *yaml.Node {
-	for _, step := range at {
-		var next *yaml.Node
-		switch step := step.(type) {
-		case string:
-			for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-				if n.Content[i].Value == step {
-					next = n.Content[i+1]
-				}
-			}
-		case int:
-			if n.Kind == yaml.SequenceNode && step < len(n.Content) {
-				next = n.Content[step]
-			}
-		}
-		if next == nil {
-			return nil
-		}
-		n = next
+// written tells whether something stands at a place.
+func (l *loader) written(d document, at []any) bool { return find(d.node, at) != nil }
+
+// lasts refuses a duration that is written and out of bounds.
+func (l *loader) lasts(d document, at []any, value, least, most time.Duration) {
+	if l.written(d, at) && (value < least || value > most) {
+		l.at(d, at, "`%v` is from %s to %s.", lastKey(at), FormatDuration(least), FormatDuration(most))
 	}
-	return n
 }
+
+// counts refuses a number that is written and out of bounds.
+func (l *loader) counts(d document, at []any, value, least, most int) {
+	if l.written(d, at) && (value < least || value > most) {
+		l.at(d, at, "`%v` is from %d to %d.", lastKey(at), least, most)
+	}
+}
+
+// says refuses a sentence that is empty, too long or not plain.
+func (l *loader) says(d document, at []any, text, empty string) {
+	if strings.TrimSpace(text) == "" {
+		l.at(d, at, "%s", empty)
+	}
+	l.is(d, at, CheckText(text, MostReason))
+}
+
+// bound refuses a list that is too long.
+func bound[T any](l *loader, d document, at []any, values []T, most int) {
+	if len(values) > most {
+		l.at(d, at, "`%v` holds at most %d.", lastKey(at), most)
+	}
+}
+
+func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

@@ -3,7 +3,9 @@ package policies
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -65,9 +67,9 @@ func (b *Bundle) Decide(f Facts) Decision {
 	// 3. How long: nobody who counts agreed to more, and the clock runs from the
 	// moment that no approval was missing any more.
 	duration := seats.agreed()
-	s := span{}
+	s := bounds{}
 	if !open {
-		s = j.spanOf(seats.filled(), duration)
+		s = j.boundsOf(seats.filled(), duration)
 	}
 
 	// 4. The requester's own word, which comes last: it can be old by now.
@@ -102,8 +104,11 @@ type judgement struct {
 	conditions *conditions     // nil where the role has none
 	in         condition.Facts // what they see
 
-	reasons []Reason
-	refused bool
+	people [][]Person // who approved: the identities of each
+
+	reasons    []Reason
+	turnedAway []Reason // by approval, told last
+	refused    bool
 }
 
 func newJudgement(b *Bundle, role *Role, f *Facts) *judgement {
@@ -117,6 +122,16 @@ func newJudgement(b *Bundle, role *Role, f *Facts) *judgement {
 		j.conditions, j.in = b.conditionsOf(role.Name), b.conditionFacts(*f)
 	}
 	return j
+}
+
+// role finds a role by its name; nil where there is none.
+func (b *Bundle) role(name string) *Role {
+	// Roles are large: the search must not copy each that it looks at.
+	i := sort.Search(len(b.roles), func(i int) bool { return b.roles[i].Name >= name })
+	if i == len(b.roles) || b.roles[i].Name != name {
+		return nil
+	}
+	return &b.roles[i]
 }
 
 func (r *Role) hasConditions() bool {
@@ -215,6 +230,33 @@ func (j *judgement) ticketFits() {
 	default:
 		j.say("ticket", "The ticket %s was named.", ticket)
 	}
+}
+
+// indexRules makes what Decide looks up findable at once.
+func (b *Bundle) indexRules() {
+	b.apart = map[string][]int{}
+	for i := range b.separations {
+		for _, role := range b.separations[i].Roles {
+			b.apart[role] = append(b.apart[role], i)
+		}
+	}
+	b.tickets = map[string]*regexp.Regexp{}
+	for i := range b.roles {
+		rule := b.roles[i].Ticket
+		if rule == nil {
+			continue
+		}
+		// One that is none by itself could end the group around it.
+		if _, err := regexp.Compile(rule.Pattern); err == nil {
+			b.tickets[rule.Pattern] = regexp.MustCompile(`\A(?:` + rule.Pattern + `)\z`)
+		}
+	}
+}
+
+// ticketMatches tells whether the whole of a ticket fits.
+func (b *Bundle) ticketMatches(rule *Ticket, ticket string) bool {
+	pattern := b.tickets[rule.Pattern]
+	return rule.Pattern == "" || pattern != nil && pattern.MatchString(ticket)
 }
 
 // required looks at what must hold. A condition that has no answer does not hold.

@@ -205,7 +205,7 @@ func Objections(reasons []Reason) string {
 // checkDevice checks a role's rule about devices, and fills in what it leaves out.
 func (l *loader) checkDevice(d document) {
 	rule := &d.role.Device
-	if find(d.node, field("device")) != nil && !rule.Required {
+	if l.written(d, field("device")) && !rule.Required {
 		// Whoever writes a rule means it to hold.
 		l.at(d, field("device"), "`device` says `required: true`, or is left out.")
 	}
@@ -213,28 +213,15 @@ func (l *loader) checkDevice(d document) {
 	l.checkFleet(d)
 	p := rule.Posture
 	if p == nil {
-		if find(d.node, field("device", "posture")) != nil {
-			l.at(d, field("device", "posture"), "`posture` says what the machine must tell, or is left out.")
-		}
 		return
 	}
-	if find(d.node, field("device", "posture", "period")) == nil {
+	if !l.written(d, field("device", "posture", "period")) {
 		p.Period = DefaultPeriod
 	}
-	if p.Period < ShortestPeriod || p.Period > longestPeriod || p.Period%time.Second != 0 {
-		l.at(d, field("device", "posture", "period"), "`period` is whole seconds, from %s to %s.", FormatDuration(ShortestPeriod), FormatDuration(longestPeriod))
-	}
-	for i, fact := range p.Require {
-		if !slices.Contains(postureFacts(), fact) {
-			l.at(d, field("device", "posture", "require", i), "%q is no fact that can be required; there are %s.", fact, strings.Join(postureFacts(), ", "))
-		}
-	}
-	l.distinct(d, field("device", "posture", "require"), p.Require)
-	// The library would cut 1.5 to 1.
-	if written := find(d.node, field("device", "posture", "systemAgeDays")); written != nil {
-		if p.SystemAgeDays == nil || *p.SystemAgeDays < 0 || *p.SystemAgeDays > mostAgeDays || written.Value != fmt.Sprint(*p.SystemAgeDays) {
-			l.at(d, field("device", "posture", "systemAgeDays"), "`systemAgeDays` is a whole number from 0 to %d.", mostAgeDays)
-		}
+	l.lasts(d, field("device", "posture", "period"), p.Period, ShortestPeriod, longestPeriod)
+	l.words(d, field("device", "posture", "require"), p.Require, postureFacts()...)
+	if p.SystemAgeDays != nil {
+		l.counts(d, field("device", "posture", "systemAgeDays"), *p.SystemAgeDays, 0, mostAgeDays)
 	}
 	if len(p.Protection) > mostProtection {
 		l.at(d, field("device", "posture", "protection"), "At most %d agents are named.", mostProtection)

@@ -97,21 +97,21 @@ func TestDeviceRuleLoads(t *testing.T) {
 		t.Errorf("the period is %s", r.Device.Posture.Period)
 	}
 	refuses(t, deviceRule, map[string]alteration{
-		"not required":      {"required: true", "required: false", "f.yaml:14: `device` says `required: true`, or is left out."},
-		"requirement left":  {"  required: true\n", "", "f.yaml:14: `device` says `required: true`, or is left out."},
-		"unknown field":     {"required: true", "required: true\n  place: tpm", "f.yaml:15: There is no field \"place\" here."},
-		"no posture":        {deviceRule[strings.Index(deviceRule, "  posture"):], "  posture:\n", "f.yaml:15: `posture` says what the machine must tell, or is left out."},
-		"short period":      {"10m", "14s", "f.yaml:16: `period` is whole seconds, from 15s to 24h."},
-		"no period at all":  {"10m", "0s", "f.yaml:16: `period` is whole seconds, from 15s to 24h."},
-		"long period":       {"10m", "25h", "f.yaml:16: `period` is whole seconds, from 15s to 24h."},
-		"fractional period": {"10m", "20500ms", "f.yaml:16: `period` is whole seconds, from 15s to 24h."},
-		"unknown fact":      {"secure-boot]", "antivirus]", "f.yaml:17: \"antivirus\" is no fact that can be required; there are disk-encryption, firewall, screen-lock, secure-boot."},
-		"fact twice":        {"secure-boot]", "firewall]", "f.yaml:17: \"firewall\" stands twice."},
-		"negative age":      {": 30", ": -1", "f.yaml:18: `systemAgeDays` is a whole number from 0 to 3650."},
-		"fractional age":    {": 30", ": 1.5", "f.yaml:18: `systemAgeDays` is a whole number from 0 to 3650."},
-		"age left empty":    {": 30", ":", "f.yaml:18: `systemAgeDays` is a whole number from 0 to 3650."},
-		"agent twice":       {"Falcon, Defender", "Falcon, Falcon", "f.yaml:19: \"Falcon\" stands twice."},
-		"agent empty":       {"Falcon, Defender", "\"\"", "f.yaml:19: \"\" cannot be the name of an agent: a machine would not say it."},
+		"not required":      {"required: true", "required: false", "f.yaml:14:3: `device` says `required: true`, or is left out."},
+		"requirement left":  {"  required: true\n", "", "f.yaml:14:3: `device` says `required: true`, or is left out."},
+		"unknown field":     {"required: true", "required: true\n  place: tpm", "f.yaml:15:3: There is no field \"place\" here. There are required, held, posture and fleet."},
+		"no posture":        {deviceRule[strings.Index(deviceRule, "  posture"):], "  posture:\n", "f.yaml:15:11: `posture` is left empty: write a mapping, or leave it out."},
+		"short period":      {"10m", "14s", "f.yaml:16:13: `period` is from 15s to 24h."},
+		"no period at all":  {"10m", "0s", "f.yaml:16:13: `period` is from 15s to 24h."},
+		"long period":       {"10m", "25h", "f.yaml:16:13: `period` is from 15s to 24h."},
+		"fractional period": {"10m", "20500ms", "f.yaml:16:13: \"20500ms\" does not fit here: durations are whole seconds."},
+		"unknown fact":      {"secure-boot]", "antivirus]", "f.yaml:17:55: `require` is disk-encryption, firewall, screen-lock or secure-boot."},
+		"fact twice":        {"secure-boot]", "firewall]", "f.yaml:17:55: \"firewall\" stands twice."},
+		"negative age":      {": 30", ": -1", "f.yaml:18:20: `systemAgeDays` is from 0 to 3650."},
+		"fractional age":    {": 30", ": 1.5", "f.yaml:18:20: \"1.5\" does not fit here: a whole number is wanted."},
+		"age left empty":    {": 30", ":", "f.yaml:18:19: `systemAgeDays` is left empty: write a whole number, or leave it out."},
+		"agent twice":       {"Falcon, Defender", "Falcon, Falcon", "f.yaml:19:26: \"Falcon\" stands twice."},
+		"agent empty":       {"Falcon, Defender", "\"\"", "f.yaml:19:18: \"\" cannot be the name of an agent: a machine would not say it."},
 	})
 }
 

@@ -168,24 +168,19 @@ func (l *loader) checkFleet(d document) {
 	at := func(path ...any) []any { return append(field("device", "fleet"), path...) }
 	f := d.role.Device.Fleet
 	if f == nil {
-		if find(d.node, at()) != nil {
-			l.at(d, at(), "`fleet` says what Fleet must tell, or is left out.")
-		}
 		return
 	}
-	if find(d.node, at("period")) == nil {
+	if !l.written(d, at("period")) {
 		f.Period = DefaultFleetPeriod
 	}
-	if f.Period < ShortestFleetPeriod || f.Period > longestPeriod || f.Period%time.Second != 0 {
-		l.at(d, at("period"), "`period` is whole seconds, from %s to %s.", FormatDuration(ShortestFleetPeriod), FormatDuration(longestPeriod))
-	}
+	l.lasts(d, at("period"), f.Period, ShortestFleetPeriod, longestPeriod)
 	for i, fact := range f.Require {
 		if fact != FactDiskEncryption {
 			l.at(d, at("require", i), "%q is no fact that Fleet tells; there is %s, and there are Fleet's policies.", fact, FactDiskEncryption)
 		}
 	}
 	l.distinct(d, at("require"), f.Require)
-	if find(d.node, at("policies")) != nil && f.Policies != AllPolicies && f.Policies != CriticalPolicies {
+	if l.written(d, at("policies")) && f.Policies != AllPolicies && f.Policies != CriticalPolicies {
 		l.at(d, at("policies"), "`policies` is all or critical, or is left out; single ones stand under `named`.")
 	}
 	if len(f.Named) > mostNamed {

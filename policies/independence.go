@@ -44,10 +44,6 @@ func (j *judgement) changedRules(person int, at time.Time) bool {
 	})
 }
 
-func sharesAny(groups, others []string) bool {
-	return slices.ContainsFunc(others, func(g string) bool { return slices.Contains(groups, g) })
-}
-
 func dayCount(n int) string {
 	if n == 1 {
 		return "1 day"

@@ -118,6 +118,8 @@ type Calendar struct {
 	Zone   string   `yaml:"zone" json:"zone"` // of the IANA time zone database, such as Europe/Berlin
 	Open   []Hours  `yaml:"open" json:"open"`
 	Closed []string `yaml:"closed" json:"closed,omitempty"` // days, as 2026-12-25, or spans of them, as 2026-12-24..2027-01-01
+
+	week *week // what it says, read; nil where that was not done
 }
 
 // Hours are the hours of some days of the week.

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -49,7 +50,9 @@ func ParseSubject(text string) (Subject, error) {
 // SamePerson tells whether two identities belong to one person: they are equal,
 // or the organization names them as aliases, or they share an e-mail address.
 // It errs towards one person, because it decides who may not approve for whom.
-func (b *Bundle) SamePerson(p, q Person) bool {
+func (b *Bundle) SamePerson(p, q Person) bool { return b.same(&p, &q) }
+
+func (b *Bundle) same(p, q *Person) bool {
 	if p.Subject == q.Subject {
 		return true
 	}
@@ -57,6 +60,33 @@ func (b *Bundle) SamePerson(p, q Person) bool {
 		return true
 	}
 	return slices.Contains(b.aliases(p.Subject), q.Subject)
+}
+
+// oneOf tells whether an identity belongs to the person who has these.
+func (b *Bundle) oneOf(identities []Person, p *Person) bool {
+	for i := range identities {
+		if b.same(&identities[i], p) {
+			return true
+		}
+	}
+	return false
+}
+
+// everyGroup lists the groups of all identities of a person, also as they are known.
+func (b *Bundle) everyGroup(identities []Person, known *People) []string {
+	if len(identities) == 1 && known == nil {
+		return identities[0].Groups
+	}
+	var groups []string
+	for i := range identities {
+		groups = append(groups, identities[i].Groups...)
+		if known != nil {
+			for _, k := range known.subject[identities[i].Subject] {
+				groups = append(groups, known.all[k].Groups...)
+			}
+		}
+	}
+	return groups
 }
 
 // aliases are all identities of the set that a subject stands in, itself included.
@@ -103,23 +133,29 @@ func (b *Bundle) MayAsk(p Person, role string) bool {
 }
 
 // MayApprove tells whether a person could fill a place in one of the role's
-// stages when requester asks. It is for lists; Decide looks at everything.
+// stages when requester asks: ever, with any target, whatever its conditions come to. It
+// is for lists; Decide looks at everything.
 func (b *Bundle) MayApprove(p, requester Person, role string) bool {
-	r, ok := b.Role(role)
-	return ok && !b.SamePerson(p, requester) && slices.ContainsFunc(r.Approval, func(s Stage) bool { return p.inAny(s.Groups) })
+	r := b.role(role)
+	if r == nil || b.same(&p, &requester) {
+		return false
+	}
+	manages := func(t Team) bool { return requester.inAny(t.Members) && p.inAny(t.Managers) }
+	owns := func(t Target) bool { return slices.Contains(p.Groups, t.Labels[OwnerLabel]) && r.Targets.selects(t) }
+	return slices.ContainsFunc(r.everyStage(), func(s Stage) bool {
+		return p.inAny(s.Groups) ||
+			slices.ContainsFunc(s.Escalate, func(e Escalation) bool { return p.inAny(e.Groups) }) ||
+			slices.Contains(s.Relations, RelationManager) && slices.ContainsFunc(b.teams, manages) ||
+			slices.Contains(s.Relations, RelationOwner) && slices.ContainsFunc(b.targets, owns)
+	})
 }
 
 // inAny tells whether the person is in at least one of the groups.
-func (p Person) inAny(groups []string) bool {
-	return slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(p.Groups, g) })
+func (p *Person) inAny(groups []string) bool { return sharesAny(p.Groups, groups) }
+
+func sharesAny(groups, others []string) bool {
+	return slices.ContainsFunc(others, func(g string) bool { return slices.Contains(groups, g) })
 }
 
 // called is what a sentence calls the person.
-func (p Person) called() string {
-	for _, name := range []string{p.Name, p.Email} {
-		if name != "" {
-			return name
-		}
-	}
-	return p.Subject.Subject
-}
+func (p *Person) called() string { return cmp.Or(p.Name, p.Email, p.Subject.Subject) }

@@ -24,7 +24,7 @@ import (
 // Each of these only ever asks what could be with the approvals up to some moment, so one approval
 // more never takes a place away.
 type hall struct {
-	stages []asked
+	stages []askedStage
 	votes  []vote
 	voters []voter // in the order of their first votes
 	asked  time.Duration

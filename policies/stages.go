@@ -1,17 +1,20 @@
 package policies
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"stint/policies/internal/condition"
 )
 
 // Skew is by how much the clocks of those who take part may differ.
 const Skew = 30 * time.Second
 
-// asked is a stage as it stands in one request.
-type asked struct {
+// askedStage is a stage as it stands in one request.
+type askedStage struct {
 	*Stage
 	groups    []string // whose members may approve from the beginning, those of relations too
 	escalated []string // and besides by now
@@ -25,6 +28,8 @@ type asked struct {
 
 // mostAsked is how many stages one request can have. One beyond takes no approval.
 const mostAsked = 64
+
+var errNotCompiled = errors.New("it was not compiled")
 
 // Lists of a role's conditions.
 type conditionKind int
@@ -41,7 +46,7 @@ func (j *judgement) holds(kind conditionKind, i int) (bool, error) {
 	if j.conditions == nil {
 		return false, errNotCompiled
 	}
-	compiled := j.conditions.list(kind)
+	compiled := [...][]*condition.Condition{j.conditions.allow, j.conditions.require, j.conditions.restrict, j.conditions.stages}[kind]
 	if i >= len(compiled) || compiled[i] == nil {
 		return false, errNotCompiled
 	}
@@ -50,7 +55,7 @@ func (j *judgement) holds(kind conditionKind, i int) (bool, error) {
 
 // spared finds which of the role's stages are asked for: those whose condition holds (or has
 // no answer), without those that an allowance spares. In an emergency there is none.
-func (j *judgement) spared() []asked {
+func (j *judgement) spared() []askedStage {
 	if j.f.Ask.BreakGlass {
 		return nil
 	}
@@ -62,7 +67,7 @@ func (j *judgement) spared() []asked {
 			j.say("allow:"+a.Name, "%s spares %s.", a.Name, stagesNamed(a.Without))
 		}
 	}
-	stages := make([]asked, 0, len(j.role.Approval))
+	stages := make([]askedStage, 0, len(j.role.Approval))
 	for i := range j.role.Approval {
 		stage := &j.role.Approval[i]
 		if slices.Contains(without, stage.Name) {
@@ -81,7 +86,7 @@ func (j *judgement) spared() []asked {
 
 // restricted refuses or adds stages, behind the role's own, where a restriction holds. One that has no
 // answer, or lacks a fact that it reads, refuses. An emergency changes nothing of that.
-func (j *judgement) restricted(stages []asked) []asked {
+func (j *judgement) restricted(stages []askedStage) []askedStage {
 	for i := range j.role.Restrict {
 		r := &j.role.Restrict[i]
 		rule := "restrict:" + r.Name
@@ -120,7 +125,7 @@ func (j *judgement) missing(restriction int) string {
 		return ""
 	}
 	for _, name := range j.conditions.restrict[restriction].Reads() {
-		if _, said := j.in.Asserted[name]; !said {
+		if j.in.Asserted[name] == nil {
 			return name
 		}
 	}
@@ -135,8 +140,8 @@ func stagesNamed(names []string) string {
 }
 
 // ask makes a stage ready to be asked for: it finds whom its relations mean here.
-func (j *judgement) ask(stage *Stage) asked {
-	a := asked{Stage: stage, groups: stage.Groups}
+func (j *judgement) ask(stage *Stage) askedStage {
+	a := askedStage{Stage: stage, groups: stage.Groups}
 	for _, relation := range stage.Relations {
 		related, lacks := j.related(relation)
 		a.groups = append(slices.Clip(a.groups), related...)
@@ -177,10 +182,10 @@ func (j *judgement) related(relation string) (groups []string, lacks string) {
 // order finds for each stage which others must be full before it. What is not asked for
 // here is not waited for; what the role does not have at all, or what waits for itself,
 // is waited for forever.
-func (j *judgement) order(stages []asked) {
+func (j *judgement) order(stages []askedStage) {
 	for i := range stages {
 		for _, name := range stages[i].After {
-			if k := slices.IndexFunc(stages, func(s asked) bool { return s.Name == name }); k >= 0 {
+			if k := slices.IndexFunc(stages, func(s askedStage) bool { return s.Name == name }); k >= 0 {
 				stages[i].after |= 1 << k
 			} else if !j.role.hasStage(name) {
 				stages[i].never = true
@@ -212,7 +217,7 @@ func (r *Role) hasStage(name string) bool {
 }
 
 // fits tells whether an approval is by somebody whom the stage takes, whenever it is its turn.
-func (s *asked) fits(a *Approval, since time.Time) bool {
+func (s *askedStage) fits(a *Approval, since time.Time) bool {
 	by := a.speaksFor()
 	return by.inAny(s.groups) || slices.ContainsFunc(s.Escalate, func(e Escalation) bool {
 		return !a.Issued.Before(since.Add(e.After)) && by.inAny(e.Groups)
@@ -255,7 +260,7 @@ func (h *hall) results(s *seating) []StageResult {
 }
 
 // mayApprove lists the groups whose members may approve by now.
-func (s *asked) mayApprove() []string {
+func (s *askedStage) mayApprove() []string {
 	if len(s.escalated) == 0 && s.groups != nil {
 		return s.groups
 	}

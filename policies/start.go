@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// span is when a grant begins and ends.
-type span struct{ begins, ends, useBy time.Time }
+// bounds are when a grant begins and ends.
+type bounds struct{ begins, ends, useBy time.Time }
 
 // soonest is when what is asked for could begin: now, or when it was set to.
 func (j *judgement) soonest() time.Time {
@@ -89,17 +89,17 @@ func (j *judgement) window(at time.Time) (open bool, until time.Time) {
 	return open, until
 }
 
-// spanOf finds when what was agreed to at filled, for a duration, begins and ends, and
+// boundsOf finds when what was agreed to at filled, for a duration, begins and ends, and
 // refuses it where that is over.
 //
 // It begins when everybody had agreed, or at the time that was set; where the clock
 // starts at the first use, then, or now as long as it was not used.
-func (j *judgement) spanOf(filled time.Time, duration time.Duration) span {
+func (j *judgement) boundsOf(filled time.Time, duration time.Duration) bounds {
 	earliest := filled
 	if j.f.Ask.Start.After(earliest) {
 		earliest = j.f.Ask.Start
 	}
-	s := span{begins: earliest}
+	s := bounds{begins: earliest}
 	if j.role.Start.At == AtFirstUse {
 		use := j.f.Used
 		if use.IsZero() {

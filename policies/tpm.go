@@ -88,7 +88,7 @@ func (l *loader) checkTPMMakers(d document) {
 
 // checkHeld checks what a role demands of the place of a device's key.
 func (l *loader) checkHeld(d document) {
-	if written := find(d.node, field("device", "held")); written != nil && d.role.Device.Held != HeldTPM {
+	if l.written(d, field("device", "held")) && d.role.Device.Held != HeldTPM {
 		l.at(d, field("device", "held"), "`held` is %s, or is left out.", HeldTPM)
 	}
 }

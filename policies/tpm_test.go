@@ -67,29 +67,29 @@ func TestTPMMakers(t *testing.T) {
 func TestTPMMakersRefused(t *testing.T) {
 	t.Parallel()
 	one := testAuthority(t)
-	count := "f.yaml:4: A maker of TPMs has 1 to 16 root certificates."
+	count := "f.yaml:4:12: A maker of TPMs has 1 to 16 root certificates."
 	many := make([]string, 17)
 	for i := range many {
 		many[i] = one
 	}
 	for name, c := range map[string]struct{ text, want string }{
-		"no name":             {makerYAML(`""`, one), "f.yaml:3: A maker of TPMs has a name, for people."},
-		"a name too long":     {makerYAML(strings.Repeat("a", MostName+1), one), "f.yaml:3: The text has 201 characters; at most 200 fit."},
+		"no name":             {makerYAML(`""`, one), "f.yaml:3:11: A maker of TPMs has a name, for people."},
+		"a name too long":     {makerYAML(strings.Repeat("a", MostName+1), one), "f.yaml:3:11: The text has 201 characters; at most 200 fit."},
 		"a name twice":        {makerYAML("Acme", one) + makerYAML("Acme", testAuthority(t)), ": \"Acme\" stands twice."},
-		"no roots":            {"  - {name: Acme}\n", "f.yaml:3: A maker of TPMs has 1 to 16 root certificates."},
+		"no roots":            {"  - {name: Acme}\n", "f.yaml:3:5: A maker of TPMs has 1 to 16 root certificates."},
 		"an empty list":       {"  - name: Acme\n    roots: []\n", count},
-		"too many roots":      {makerYAML("Acme", many...), "f.yaml:5: A maker of TPMs has 1 to 16 root certificates."},
-		"a root that is none": {makerYAML("Acme", "root"), "f.yaml:5: A root is one certificate in PEM, from BEGIN CERTIFICATE to END CERTIFICATE."},
+		"too many roots":      {makerYAML("Acme", many...), "f.yaml:5:7: A maker of TPMs has 1 to 16 root certificates."},
+		"a root that is none": {makerYAML("Acme", "root"), "f.yaml:5:9: A root is one certificate in PEM, from BEGIN CERTIFICATE to END CERTIFICATE."},
 		"a root twice":        {makerYAML("Acme", one, one), ": The certificate stands twice."},
 		"a root of two":       {makerYAML("Acme", one) + makerYAML("Best", one), ": The certificate stands twice."},
-		"no authority's":      {makerYAML("Acme", testRoot(t)), "f.yaml:5: The certificate is no authority's: it cannot certify TPMs."},
-		"an unknown field":    {makerYAML("Acme", one) + "    model: x\n", ": There is no field \"model\" here."},
+		"no authority's":      {makerYAML("Acme", testRoot(t)), "f.yaml:5:9: The certificate is no authority's: it cannot certify TPMs."},
+		"an unknown field":    {makerYAML("Acme", one) + "    model: x\n", ": There is no field \"model\" here. There are name and roots."},
 		"too many makers": {func() (text string) {
 			for i := range mostTPMMakers + 1 {
 				text += fmt.Sprintf("  - {name: a%d}\n", i)
 			}
 			return text
-		}(), "f.yaml:3: There are at most 64 makers of TPMs."},
+		}(), "f.yaml:3:3: There are at most 64 makers of TPMs."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,7 +151,7 @@ func TestHeldLoads(t *testing.T) {
 		"tpm":          {makers, "{required: true, held: tpm}", ""},
 		"no rule":      {"", "{required: true}", ""},
 		"file":         {makers, "{required: true, held: file}", "`held` is tpm, or is left out."},
-		"empty":        {makers, "{required: true, held: }", "`held` is tpm, or is left out."},
+		"empty":        {makers, "{required: true, held: }", "`held` is left empty: write text, or leave it out."},
 		"capitals":     {makers, "{required: true, held: TPM}", "`held` is tpm, or is left out."},
 		"not required": {makers, "{held: tpm}", "`device` says `required: true`, or is left out."},
 		"no makers":    {"", "{required: true, held: tpm}", "No maker of TPMs is believed, so nobody could use this role; list some as `tpmMakers` of the Organization."},
