@@ -108,7 +108,7 @@ func (l *loader) atCharacter(d document, at []any, line, column int, text, sugge
 	if suggestion != "" {
 		suggestion = " Did you mean `" + suggestion + "`?"
 	}
-	l.fault(d.file, line, "%d: %s.%s", column, text, suggestion)
+	l.fault(d.file, line, column, "%s.%s", text, suggestion)
 }
 
 // compileConditions compiles what checkConditions did not: those of a bundle that was not read from

@@ -1,16 +1,151 @@
 package analysis
 
-import "stint/policies"
+import (
+	"slices"
+	"strconv"
+
+	"stint/policies"
+)
 
 // Analysis answers questions about a policy and its people. It never changes, and any
 // number of goroutines may use it.
 type Analysis struct {
 	bundle     *policies.Bundle
-	population *Population // nil: every group has enough people, each in one group only
+	population *Population
+	abstract   bool // every group has enough people, each in one group only
+	known      *policies.People
+	someone    []someone
+	number     map[policies.Subject]int // whose an identity is, in someone
+	sets       []int                    // of each identity of the population, which set of groups it has by its ID token
+	askers     map[string][]int         // by group of the ID token: identities
+	voters     map[string][]int         // by group of the roster: whose passkeys speak for it, in someone
+	delegated  []delegated
+}
+
+// someone is one person, under all identities that the policy links.
+type someone struct {
+	identities []int // in the population
+	passkeys   []Passkey
+}
+
+// delegated is a delegation between two people that its delegate can use.
+type delegated struct {
+	from, to int
+	identity policies.Subject // of from
+	by       policies.Subject // of to
+	groups   []string
+	attested bool // by an attested passkey of to's
 }
 
 // New prepares an analysis. Without a population (nil) every group that the policy names
 // is taken to have enough people, each of them in no other group.
 func New(bundle *policies.Bundle, population *Population) *Analysis {
-	return &Analysis{bundle: bundle, population: population}
+	a := &Analysis{bundle: bundle, population: population, abstract: population == nil,
+		number: map[policies.Subject]int{}, askers: map[string][]int{}, voters: map[string][]int{}}
+	if a.abstract {
+		a.population = everybody(bundle)
+	}
+	a.link()
+	a.gather()
+	a.delegate()
+	return a
+}
+
+// link finds which identities are one person's.
+func (a *Analysis) link() {
+	people := a.population.People()
+	plain := make([]policies.Person, len(people))
+	place := make(map[policies.Subject]int, len(people))
+	for i, p := range people {
+		plain[i] = p.Person
+		place[p.Subject] = i
+	}
+	a.known = policies.NewPeople(plain)
+	for i, p := range plain {
+		if _, done := a.number[p.Subject]; done {
+			continue
+		}
+		one := someone{}
+		for _, other := range a.bundle.Identities(plain[i], a.known) {
+			if _, done := a.number[other.Subject]; done {
+				continue
+			}
+			a.number[other.Subject] = len(a.someone)
+			one.identities = append(one.identities, place[other.Subject])
+			one.passkeys = append(one.passkeys, people[place[other.Subject]].Passkeys...)
+		}
+		a.someone = append(a.someone, one)
+	}
+}
+
+// gather finds who is in which group.
+func (a *Analysis) gather() {
+	sets := map[string]int{}
+	a.sets = make([]int, len(a.population.People()))
+	for i, p := range a.population.People() {
+		groups := slices.Compact(slices.Sorted(slices.Values(p.Groups)))
+		key := signature(groups)
+		if _, ok := sets[key]; !ok {
+			sets[key] = len(sets)
+		}
+		a.sets[i] = sets[key]
+		for _, g := range groups {
+			a.askers[g] = append(a.askers[g], i)
+		}
+	}
+	for i, one := range a.someone {
+		groups := map[string]bool{}
+		for _, k := range one.passkeys {
+			for _, g := range k.Groups {
+				if !groups[g] {
+					groups[g] = true
+					a.voters[g] = append(a.voters[g], i)
+				}
+			}
+		}
+	}
+}
+
+// delegate keeps the delegations that somebody can use.
+func (a *Analysis) delegate() {
+	for _, d := range a.population.Delegations() {
+		from, knowsFrom := a.number[d.From]
+		to, knowsTo := a.number[d.To]
+		if !knowsFrom || !knowsTo || from == to {
+			continue
+		}
+		use := delegated{from: from, to: to, identity: d.From, by: d.To}
+		for _, k := range a.identity(d.From).Passkeys {
+			for _, g := range k.Groups {
+				if slices.Contains(d.Groups, g) && !slices.Contains(use.groups, g) {
+					use.groups = append(use.groups, g)
+				}
+			}
+		}
+		passkeys := a.identity(d.To).Passkeys
+		use.attested = slices.ContainsFunc(passkeys, func(k Passkey) bool { return k.Attested })
+		if len(passkeys) > 0 && len(use.groups) > 0 {
+			a.delegated = append(a.delegated, use)
+		}
+	}
+}
+
+// identity is somebody of the population.
+func (a *Analysis) identity(s policies.Subject) Person {
+	return a.population.people[a.population.subjects[s]]
+}
+
+// signature is the same for equal lists, and different for others.
+func signature(list []string) string {
+	var key []byte
+	for _, text := range list {
+		key = strconv.AppendInt(key, int64(len(text)), 10)
+		key = append(append(key, ':'), text...)
+	}
+	return string(key)
+}
+
+// meets tells whether two lists share something.
+func meets(a, b []string) bool {
+	return slices.ContainsFunc(a, func(text string) bool { return slices.Contains(b, text) })
 }

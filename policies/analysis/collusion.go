@@ -1,6 +1,11 @@
 package analysis
 
-import "stint/policies"
+import (
+	"cmp"
+	"slices"
+
+	"stint/policies"
+)
 
 // Ways to a role.
 const (
@@ -44,8 +49,33 @@ type Part struct {
 // Collusion says how few people together get a role on some target that it reaches, by
 // each way there is. The number is exact as far as the policy depends on who asks and
 // who approves, for which role, target and login; conditions on anything else are taken
-// to suit those who collude, and are listed: then it is a lower bound.
-func (a *Analysis) Collusion(role string) Result { return Result{Role: role} }
+// to suit those who collude, and are listed: then it is a lower bound. Nobody can have a
+// role that there is not.
+func (a *Analysis) Collusion(role string) Result {
+	result := Result{Role: role, Ways: []Way{}, Abstract: a.abstract}
+	r, ok := a.bundle.Role(role)
+	if !ok {
+		return result
+	}
+	q := a.ask(r)
+	result.Ways = append(result.Ways, q.asked()...)
+	for _, way := range []func() (Way, bool){q.brokenGlass, q.policyChanged, q.enrolled} {
+		if w, ok := way(); ok {
+			result.Ways = append(result.Ways, w)
+		}
+	}
+	slices.SortStableFunc(result.Ways, func(v, w Way) int { return cmp.Compare(v.People, w.People) })
+	if len(result.Ways) > 0 {
+		result.People = result.Ways[0].People
+	}
+	return result
+}
 
 // Collusions is Collusion for every role, by name.
-func (a *Analysis) Collusions() []Result { return nil }
+func (a *Analysis) Collusions() []Result {
+	results := []Result{}
+	for _, role := range a.bundle.Roles() {
+		results = append(results, a.Collusion(role.Name))
+	}
+	return results
+}

@@ -1,0 +1,223 @@
+package analysis
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"stint/policies"
+)
+
+// asked are the ways through the stages: without any allowance, with each by itself, and
+// with all of them, as far as one leads to fewer people than those before.
+func (q *question) asked() []Way {
+	prospects := q.prospects(nil, false)
+	var ways []Way
+	choices := [][]string{{}}
+	var all []string
+	for i, allowance := range q.role.Allow {
+		if slices.ContainsFunc(prospects, func(p prospect) bool { return p.outlook.Allow[i].True }) {
+			all = append(all, allowance.Name)
+			choices = append(choices, []string{allowance.Name})
+		}
+	}
+	if len(all) > 1 {
+		choices = append(choices, all)
+	}
+	for _, through := range choices {
+		way, ok := q.fewest(prospects, through)
+		fewer := !slices.ContainsFunc(ways, func(w Way) bool { return w.People <= way.People && (len(w.Through) == 0 || len(through) > 1) })
+		if ok && fewer {
+			ways = append(ways, way)
+		}
+	}
+	return ways
+}
+
+// fewest is the way with the fewest people through the stages that the named allowances
+// leave.
+//
+// Every seat of a stage takes another person, who is not the requester; so those who
+// collude are one more than there are seats. Only whether all seats can be taken is to
+// be found, for the smallest rooms first: once for each room with nobody left out, and
+// then, until one succeeds, for each who may ask.
+func (q *question) fewest(prospects []prospect, through []string) (Way, bool) {
+	type group struct {
+		room      room
+		assumed   []string
+		prospects []prospect
+	}
+	groups := map[string]*group{}
+	for _, p := range prospects {
+		r, assumed := q.room(p, through)
+		key := r.key()
+		if g, known := groups[key]; !known {
+			groups[key] = &group{r, assumed, []prospect{p}}
+		} else {
+			if len(assumed) < len(g.assumed) {
+				g.assumed = assumed
+			}
+			g.prospects = append(g.prospects, p)
+		}
+	}
+	keys := slices.SortedFunc(maps.Keys(groups), func(k, l string) int {
+		return cmp.Or(cmp.Compare(groups[k].room.seats(), groups[l].room.seats()), strings.Compare(k, l))
+	})
+	for _, key := range keys {
+		g := groups[key]
+		if _, ok := q.a.fill(g.room, nil); !ok {
+			continue
+		}
+		for _, p := range g.prospects {
+			for _, identity := range p.asker.identities {
+				r, assumed := q.room(p, through)
+				if t, ok := q.a.fill(r, map[int]bool{q.a.whose(identity): true}); ok {
+					return q.way(p, identity, t, through, assumed), true
+				}
+			}
+		}
+	}
+	return Way{}, false
+}
+
+// whose is the person that an identity belongs to.
+func (a *Analysis) whose(identity int) int { return a.number[a.population.people[identity].Subject] }
+
+// room is what a request asks of approvers where the named allowances spare stages, as
+// few and as easy as can be, and the conditions that were taken to suit for that.
+func (q *question) room(p prospect, through []string) (room, []string) {
+	var assumed []string
+	assume := func(c policies.Possible, wanted bool, format, name string) {
+		if c.True && c.False {
+			assumed = append(assumed, fmt.Sprintf(format, name, map[bool]string{true: "holds", false: "does not hold"}[wanted]))
+		}
+	}
+	for i, c := range p.outlook.Require {
+		assume(c, true, "the requirement %s %s", q.role.Require[i].Name)
+	}
+	var spared []string
+	for i, c := range p.outlook.Allow {
+		if c.True && slices.Contains(through, q.role.Allow[i].Name) {
+			spared = append(spared, q.role.Allow[i].Without...)
+			assume(c, true, "the allowance %s %s", q.role.Allow[i].Name)
+		}
+	}
+	var stages []policies.Stage
+	for i, stage := range q.role.Approval {
+		switch c := p.outlook.Stages[i]; {
+		case slices.Contains(spared, stage.Name):
+		case c.False:
+			assume(c, false, "the condition of the stage %s %s", stage.Name)
+		default:
+			stages = append(stages, stage)
+		}
+	}
+	for i, c := range p.outlook.Restrict {
+		if c.False {
+			assume(c, false, "the restriction %s %s", q.role.Restrict[i].Name)
+			continue
+		}
+		stages = append(stages, q.role.Restrict[i].Add...)
+	}
+	r := room{attested: q.role.Passkey.Approvers == policies.PasskeyAttested}
+	for _, t := range q.close {
+		if meets(t.Managers, p.asker.groups) {
+			r.close = append(r.close, t.Members...)
+		}
+	}
+	for _, stage := range stages {
+		r.places = append(r.places, place{stage, q.doors(stage, p)})
+	}
+	return r, assumed
+}
+
+// doors are the groups that lead to a stage, those that wait among them: whoever
+// colludes can wait too.
+func (q *question) doors(stage policies.Stage, p prospect) []door {
+	var doors []door
+	for _, g := range stage.Groups {
+		doors = append(doors, door{group: g, by: ByGroup})
+	}
+	if slices.Contains(stage.Relations, policies.RelationManager) {
+		for _, t := range q.teams {
+			if meets(t.Members, p.asker.groups) {
+				for _, g := range t.Managers {
+					doors = append(doors, door{group: g, by: ByManager, team: t.Name})
+				}
+			}
+		}
+	}
+	if owner, ok := p.target.Labels[policies.OwnerLabel]; ok && slices.Contains(stage.Relations, policies.RelationOwner) {
+		doors = append(doors, door{group: owner, by: ByOwner})
+	}
+	for _, e := range stage.Escalate {
+		for _, g := range e.Groups {
+			doors = append(doors, door{group: g, by: ByEscalation, after: e.After})
+		}
+	}
+	return doors
+}
+
+// way is the example that a table shows.
+func (q *question) way(p prospect, identity int, t *table, through, assumed []string) Way {
+	w := Way{Way: WayAsk, People: 1 + t.room.seats(), Target: p.target.Name, Login: p.login, Assumed: assumed}
+	if len(through) > 0 {
+		w.Way, w.Through = WayAllow, through
+	}
+	w.Parts = append(w.Parts, q.a.part(identity, "asks"))
+	for i, people := range t.seated {
+		for _, person := range people {
+			e, _ := t.entry(person, i)
+			acts := "approves stage " + t.room.places[i].stage.Name + " " + e.door.phrase()
+			subject := q.a.voter(person, e, t.room)
+			if e.as != nil {
+				acts += " on behalf of " + q.a.identity(e.as.identity).Called()
+				subject = e.as.by
+			}
+			w.Parts = append(w.Parts, q.a.part(q.a.population.subjects[subject], acts))
+		}
+	}
+	w.Text = sentence(w.Parts)
+	return w
+}
+
+// voter is under which identity somebody takes a seat.
+func (a *Analysis) voter(person int, e entry, r room) policies.Subject {
+	for _, i := range a.someone[person].identities {
+		for _, k := range a.population.people[i].Passkeys {
+			if slices.Contains(k.Groups, e.door.group) && (k.Attested || !r.attested) && !meets(k.Groups, r.close) {
+				return a.population.people[i].Subject
+			}
+		}
+	}
+	return a.population.people[a.someone[person].identities[0]].Subject
+}
+
+// phrase says how a door is passed: "as one of dba-lead".
+func (d door) phrase() string {
+	switch d.by {
+	case ByManager:
+		return fmt.Sprintf("as one of %s, which manages team %s", d.group, d.team)
+	case ByOwner:
+		return fmt.Sprintf("as one of %s, which owns the target", d.group)
+	case ByEscalation:
+		return fmt.Sprintf("as one of %s, after %s", d.group, policies.FormatDuration(d.after))
+	}
+	return "as one of " + d.group
+}
+
+func (a *Analysis) part(identity int, acts string) Part {
+	p := a.population.people[identity]
+	return Part{Subject: p.Subject, Name: p.Called(), Acts: acts}
+}
+
+// sentence is an example in words: "Ann asks; Bob approves stage lead as one of leads."
+func sentence(parts []Part) string {
+	var texts []string
+	for _, p := range parts {
+		texts = append(texts, p.Name+" "+p.Acts)
+	}
+	return strings.Join(texts, "; ") + "."
+}
