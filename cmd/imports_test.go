@@ -58,7 +58,7 @@ var mayImport = []struct {
 	}},
 
 	// Commands.
-	{"cmd/stint/...", []string{"cmd/stint/...", "server/api", "server/border", "server/evidence", "policies", "server/ledger", "recorder/cast"}},
+	{"cmd/stint/...", []string{"cmd/stint/...", "server/api", "server/border", "server/evidence", "policies", "policies/analysis", "policies/cases", "server/ledger", "recorder/cast"}},
 	{"cmd/stint-broker", []string{"cmd/internal/process", "server/broker"}},
 	{"cmd/stint-signer", []string{"cmd/internal/process", "server/signer", "server/signer/witness"}},
 	{"cmd/stint-proxy", []string{"cmd/internal/process", "recorder"}},

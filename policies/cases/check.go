@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"stint/policies"
+	"stint/policies/analysis"
 )
 
 var outcomes = []string{string(policies.Allowed), string(policies.NeedsApproval), string(policies.Scheduled), string(policies.Refused)}
@@ -69,29 +71,44 @@ func (s *Suite) checkPeople(r *reader, c Case) {
 	}
 	for _, field := range []string{"by", "approvals", "history", "changes"} {
 		for _, name := range named[field] {
-			if _, known := s.People.Find(name); !known {
-				r.fault(c.node(field), "%s", s.stranger(name))
+			if _, err := s.Person(name); err != nil {
+				r.fault(c.node(field), "%s", sentence(err))
 			}
 		}
 	}
 }
 
-// stranger says that nobody has a name, and whom it may mean.
-func (s *Suite) stranger(name string) string {
-	if name == "" {
-		return "A person is missing here: give the `name` of a document `kind: Person`."
+// Person finds somebody in the population (analysis.Population.Find), or says that nobody
+// has the name, and whom it may mean.
+func (s *Suite) Person(name string) (analysis.Person, error) {
+	if person, known := s.People.Find(name); known {
+		return person, nil
 	}
 	var names []string
 	for _, p := range s.People.People() {
 		names = append(names, p.Called())
 	}
-	if near := nearest(name, names); near != "" && near != name {
-		return fmt.Sprintf("There is no person %q; did you mean %s?", name, near)
+	switch near := nearest(name, names); {
+	case name == "":
+		return analysis.Person{}, errors.New("a person is missing here: give the name of a document of kind Person")
+	case slices.Contains(names, name):
+		return analysis.Person{}, fmt.Errorf("there are several people %q; give the subject of one", name)
+	case near != "":
+		return analysis.Person{}, fmt.Errorf("there is no person %q; did you mean %s?", name, near)
+	case len(names) == 0:
+		return analysis.Person{}, fmt.Errorf("there is no person %q; describe people in %s/people.yaml, each as a document of kind Person", name, Folder)
 	}
-	if len(names) == 0 {
-		return fmt.Sprintf("There is no person %q; describe people in %s/people.yaml, each as `kind: Person`.", name, Folder)
+	return analysis.Person{}, fmt.Errorf("there is no person %q; there are %s", name, strings.Join(names[:min(len(names), 10)], ", "))
+}
+
+// sentence is an error as people read it.
+func sentence(err error) string {
+	text := err.Error()
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if strings.HasSuffix(text, "?") {
+		return text
 	}
-	return fmt.Sprintf("There is no person %q, or there are several; there are %s.", name, strings.Join(names[:min(len(names), 10)], ", "))
+	return text + "."
 }
 
 // node is where a field of the case stands, in its row or in what the row begins from.

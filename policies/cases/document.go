@@ -231,6 +231,17 @@ func nearest(written string, names []string) string {
 	return best
 }
 
+// Unknown says that there is no thing of a kind with that name, and which may be meant.
+func Unknown(what, name string, names []string) string {
+	switch near := nearest(name, names); {
+	case near != "":
+		return fmt.Sprintf("there is no %s %q; did you mean %s?", what, name, near)
+	case len(names) == 0:
+		return fmt.Sprintf("there is no %s %q, nor any other", what, name)
+	}
+	return fmt.Sprintf("there is no %s %q; there are %s", what, name, listed(names[:min(len(names), 20)], "and"))
+}
+
 // distance is how many characters must be put in, taken away, replaced or swapped with
 // their neighbour to make one text of the other; at least most where it is no less.
 func distance(a, b string, most int) int {

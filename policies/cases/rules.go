@@ -15,9 +15,9 @@ type kind struct {
 func kindOf(rule string) kind {
 	name, _, _ := strings.Cut(rule, ":")
 	switch name {
-	case "stage", "confirmation", "allow":
+	case "stage", "confirm", "allow":
 		return kind{}
-	case "approval":
+	case "approval", "independence":
 		return kind{note: true}
 	}
 	return kind{refuses: true}

@@ -35,12 +35,8 @@ type Failure struct {
 	Came     string `json:"came"`
 }
 
-// Run decides every case of the suite by a policy.
-func (s *Suite) Run(b *policies.Bundle) (Results, error) {
-	b, err := s.Bundle(b)
-	if err != nil {
-		return Results{}, err
-	}
+// Run decides every case of the suite by a policy, which has the targets of the tests (Bundle).
+func (s *Suite) Run(b *policies.Bundle) Results {
 	results := Results{Cases: []Result{}}
 	for _, c := range s.Cases {
 		facts := s.Facts(b, c)
@@ -56,7 +52,7 @@ func (s *Suite) Run(b *policies.Bundle) (Results, error) {
 		}
 		results.Cases = append(results.Cases, r)
 	}
-	return results, nil
+	return results
 }
 
 // Tested are the roles that the cases decide on.

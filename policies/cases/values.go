@@ -1,7 +1,6 @@
 package cases
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -56,11 +55,20 @@ type Time struct{ time.Time }
 
 // UnmarshalYAML reads a Time.
 func (t *Time) UnmarshalYAML(n *yaml.Node) error {
-	at, err := parseTime(n.Value)
+	at, err := ParseTime(n.Value)
 	if err == nil {
-		t.Time = at
+		*t = at
 	}
 	return err
+}
+
+// ParseTime reads a Time in whole seconds. Years that people live in keep sums in range.
+func ParseTime(text string) (Time, error) {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil || at.Nanosecond() != 0 || at.Year() < 2000 || at.Year() > 2200 {
+		return Time{}, fmt.Errorf("%q is no time such as 2026-03-02T10:00:00Z, in whole seconds between 2000 and 2200", text)
+	}
+	return Time{at}, nil
 }
 
 // Moment is a time: a Span after the asking, or a time of its own (RFC 3339).
@@ -71,15 +79,20 @@ type Moment struct {
 
 // UnmarshalYAML reads a Moment.
 func (m *Moment) UnmarshalYAML(n *yaml.Node) error {
-	if at, err := parseTime(n.Value); err == nil {
-		*m = Moment{Time: at}
-		return nil
-	}
-	span, err := ParseSpan(n.Value)
+	moment, err := ParseMoment(n.Value)
 	if err == nil {
-		*m = Moment{After: span}
+		*m = moment
 	}
 	return err
+}
+
+// ParseMoment reads a Moment.
+func ParseMoment(text string) (Moment, error) {
+	if at, err := ParseTime(text); err == nil {
+		return Moment{Time: at.Time}, nil
+	}
+	span, err := ParseSpan(text)
+	return Moment{After: span}, err
 }
 
 // at is the moment in a case that was asked at that time.
@@ -88,18 +101,6 @@ func (m Moment) at(asked time.Time) time.Time {
 		return m.Time
 	}
 	return asked.Add(time.Duration(m.After))
-}
-
-// parseTime reads a time in whole seconds. Years that people live in keep sums in range.
-func parseTime(text string) (time.Time, error) {
-	at, err := time.Parse(time.RFC3339, text)
-	switch {
-	case err != nil:
-		return time.Time{}, err
-	case at.Nanosecond() != 0 || at.Year() < 2000 || at.Year() > 2200:
-		return time.Time{}, errors.New("a time is in whole seconds, and between 2000 and 2200")
-	}
-	return at, nil
 }
 
 // Value is what an asserted fact is said to be, as text (policies.Assertion).

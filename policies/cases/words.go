@@ -7,7 +7,7 @@ import (
 
 // Lines is the explanation as lines of at most so many characters, where words allow it.
 func (e Explanation) Lines(width int) []string {
-	lines := append(wrapped(e.Ask, "", width), wrapped(e.Text, "", width)...)
+	lines := append(Wrap(e.Ask, "", width), Wrap(e.Text, "", width)...)
 	for _, branch := range e.Branches {
 		lines = append(lines, branch.Text+":")
 		for _, leaf := range branch.Branches {
@@ -25,9 +25,9 @@ func (b Branch) lines(indent string, width int) []string {
 	if b.Rule != "" {
 		text += " [" + b.Rule + "]"
 	}
-	lines := wrapped(marks[b.State]+text, indent, width)
+	lines := Wrap(marks[b.State]+text, indent, width)
 	if b.Remedy != "" {
-		lines = append(lines, wrapped("> "+b.Remedy, indent+"  ", width)...)
+		lines = append(lines, Wrap("> "+b.Remedy, indent+"  ", width)...)
 	}
 	for _, branch := range b.Branches {
 		lines = append(lines, branch.lines(indent+"  ", width)...)
@@ -35,8 +35,8 @@ func (b Branch) lines(indent string, width int) []string {
 	return lines
 }
 
-// wrapped breaks a text between words; what follows the first line is indented further.
-func wrapped(text, indent string, width int) []string {
+// Wrap breaks a text between words; what follows the first line is indented further.
+func Wrap(text, indent string, width int) []string {
 	var lines []string
 	line := indent
 	for i, part := range strings.Fields(text) {

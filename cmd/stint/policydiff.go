@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"stint/policies"
+	"stint/policies/analysis"
+	"stint/server/api"
+)
+
+// Bounds of a recorded history.
+const (
+	mostRecorded     = 100_000 // requests
+	mostRecordedLine = 4 << 20 // bytes
+)
+
+// policyDiffered is what stint policy diff answers.
+type policyDiffered struct {
+	Sentences []string         `json:"sentences"`
+	Replay    *analysis.Replay `json:"replay,omitempty"`
+	Note      string           `json:"note,omitempty"` // what of the history is approximated
+}
+
+func policyDiffCommand(e *environment) *cobra.Command {
+	var against string
+	var most int
+	command := policyAnswer(e, &cobra.Command{
+		Use:   "diff OLD NEW [--against history|FILE]",
+		Short: "What another policy changes, and what recorded requests would now come to",
+		Long: `Say in sentences what a policy changes. OLD and NEW are folders, or current for
+the policy in force. --against decides recorded requests by both, and says which
+would come out otherwise, those that become easier first: history is the
+broker's (reviewers and administrators), a FILE has one request a line.`,
+		Example: `  stint policy diff current policies --against history`,
+		Args:    exactly(2, "name two folders of policy files, the old one first; or current for the policy in force"),
+	}, func(ctx context.Context, arguments []string) (policyDiffered, error) {
+		before, after, err := readBoth(ctx, e, arguments[0], arguments[1])
+		if err != nil {
+			return policyDiffered{}, err
+		}
+		differed := policyDiffered{Sentences: append([]string{}, policies.Difference(before, after)...)}
+		if against == "" {
+			return differed, nil
+		}
+		history, note, err := readHistory(ctx, e, against)
+		if err != nil {
+			return policyDiffered{}, err
+		}
+		replay := analysis.Backtest(before, after, history)
+		differed.Replay, differed.Note = &replay, note
+		return differed, nil
+	}, func(differed policyDiffered) error {
+		if len(differed.Sentences) == 0 {
+			fmt.Fprintln(e.out, "Both mean the same.")
+		}
+		sentences(e, "", differed.Sentences...)
+		if differed.Replay != nil {
+			printReplay(e, *differed.Replay, differed.Note, most)
+		}
+		return nil
+	}, never)
+	command.Flags().StringVar(&against, "against", "", "recorded requests: history, or a `file` of JSON lines")
+	command.Flags().IntVar(&most, "most", 20, "show so many requests that come out otherwise")
+	return command
+}
+
+func printReplay(e *environment, replay analysis.Replay, note string, most int) {
+	fmt.Fprintf(e.out, "\nOf %s, %d would come out the same.\n", number(replay.Requests, "recorded request"), replay.Same)
+	for _, c := range replay.Counts {
+		mark := "  "
+		if c.Wider {
+			mark = "! "
+		}
+		fmt.Fprintln(e.out, "  "+mark+plain(c.Text))
+	}
+	for i, d := range replay.Differences {
+		if i == most {
+			fmt.Fprintf(e.out, "And %d more; see them with --most.\n", len(replay.Differences)-most)
+			break
+		}
+		sentences(e, "", d.Request+": "+d.Text)
+	}
+	if note != "" {
+		sentences(e, "", note)
+	}
+}
+
+// readBoth reads two policies. The one in force has no tests beside it: it is given the
+// targets of the other's tests.
+func readBoth(ctx context.Context, e *environment, first, second string) (*policies.Bundle, *policies.Bundle, error) {
+	var bundles [2]*policies.Bundle
+	var targets []policies.Target
+	for i, name := range []string{first, second} {
+		if name == "current" {
+			continue
+		}
+		read, err := readPolicy(e, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		bundles[i], targets = read.bundle, read.suite.Targets
+	}
+	for i := range bundles {
+		if bundles[i] != nil {
+			continue
+		}
+		_, client, err := signedIn(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		if bundles[i], err = currentPolicy(ctx, client); err != nil {
+			return nil, nil, err
+		}
+		for _, t := range targets {
+			if _, has := bundles[i].Target(t.Name); !has {
+				if bundles[i], err = bundles[i].WithTargets(t); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+	}
+	return bundles[0], bundles[1], nil
+}
+
+// currentPolicy is the policy in force. The broker is not believed: its files must be those
+// of the digest.
+func currentPolicy(ctx context.Context, client *api.Client) (*policies.Bundle, error) {
+	policy, err := client.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return provenPolicy(policy)
+}
+
+func provenPolicy(policy api.Policy) (*policies.Bundle, error) {
+	bundle, err := policies.Parse(policy.Files)
+	if err != nil || bundle.Digest() != policy.Digest {
+		return nil, &unprovenError{errors.New("the files that the broker gave are not those of the digest")}
+	}
+	return bundle, nil
+}
+
+// readHistory reads recorded requests, from the broker or a file.
+func readHistory(ctx context.Context, e *environment, against string) ([]analysis.Recorded, string, error) {
+	file, err := os.Open(against)
+	if err != nil {
+		return nil, "", &usageError{fmt.Errorf("--against: %w", err)}
+	}
+	defer file.Close()
+	var history []analysis.Recorded
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, mostRecordedLine)
+	for number := 1; lines.Scan(); number++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		var recorded analysis.Recorded
+		if err := json.Unmarshal(lines.Bytes(), &recorded); err != nil || recorded.Facts.Ask.Role == "" {
+			return nil, "", &usageError{fmt.Errorf("%s:%d: this is no recorded request; each line is JSON with request, outcome and facts", plain(against), number)}
+		}
+		if len(history) == mostRecorded {
+			return nil, "", &usageError{fmt.Errorf("%s holds more than %d requests", plain(against), mostRecorded)}
+		}
+		history = append(history, recorded)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, "", fmt.Errorf("reading %s: %w", plain(against), err)
+	}
+	return history, "", nil
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"stint/policies"
+	"stint/policies/analysis"
+	"stint/policies/cases"
+	"stint/server/api"
+)
+
+func policyExplainCommand(e *environment) *cobra.Command {
+	var folder, people *string
+	command := policyAnswer(e, &cobra.Command{
+		Use:   "explain CASE|REQUEST",
+		Short: "A decision as a tree in words: what matched, what was missing, what would change it",
+		Long: `Explain the decision on a test case, named as it names itself, or on a request, by
+its id, which asks the broker. Marks: + is fulfilled, x is in the way, ? is what
+somebody can still do, > is what would change it.`,
+		Example: `  stint policy explain "an engineer reaches production when a lead agrees"`,
+		Args:    exactly(1, "name a case of the tests, or give the id of a request"),
+	}, func(ctx context.Context, arguments []string) (cases.Explanation, error) {
+		read, err := readPolicy(e, *folder)
+		if err != nil && *folder != "" {
+			return cases.Explanation{}, err
+		}
+		if err == nil {
+			i := slices.IndexFunc(read.suite.Cases, func(c cases.Case) bool { return c.Name == arguments[0] })
+			if i >= 0 {
+				population, err := readPopulation(ctx, e, *people, read.suite.People)
+				if err != nil {
+					return cases.Explanation{}, err
+				}
+				facts := read.suite.Facts(read.bundle, read.suite.Cases[i])
+				return cases.Explain(read.bundle, facts, read.bundle.Decide(facts), populated(population)), nil
+			}
+		}
+		return explainRequest(ctx, e, arguments[0], err == nil)
+	}, func(explanation cases.Explanation) error {
+		printExplanation(e, "", explanation)
+		return nil
+	}, never)
+	folder, people = policyFlag(command), peopleFlag(command, "the people of the tests if not given")
+	return command
+}
+
+// explainRequest explains what the broker says of a request.
+func explainRequest(ctx context.Context, e *environment, id string, tests bool) (cases.Explanation, error) {
+	_, client, err := signedIn(e)
+	if err != nil && tests {
+		return cases.Explanation{}, &usageError{fmt.Errorf("there is no case %q in the tests; to explain a request by its id, sign in first: stint login", plain(id))}
+	}
+	if err != nil {
+		return cases.Explanation{}, err
+	}
+	request, err := client.Request(ctx, id)
+	if err != nil {
+		return cases.Explanation{}, err
+	}
+	return requestExplanation(request, e.now()), nil
+}
+
+// requestExplanation puts the broker's own words on a request into a tree.
+func requestExplanation(r api.Request, now time.Time) cases.Explanation {
+	person := func(p api.Person) policies.Person {
+		return policies.Person{Subject: policies.Subject{Issuer: p.Issuer, Subject: p.Subject}, Name: p.Name, Email: p.Email}
+	}
+	f := policies.Facts{Now: now, Asked: r.Asked, Requester: person(r.Requester), Ask: policies.Ask{
+		Role: r.Role, Target: r.Target, Login: r.Login, Duration: time.Duration(r.DurationSeconds) * time.Second, Reason: r.Reason,
+	}}
+	d := policies.Decision{Outcome: policies.Outcome(r.Decision.Outcome), Duration: f.Ask.Duration}
+	if r.Ends != nil {
+		d.Ends = *r.Ends
+	}
+	if r.Begins != nil {
+		d.Begins = *r.Begins
+	}
+	var could []cases.Branch
+	for _, s := range r.Decision.Stages {
+		stage := policies.StageResult{Name: s.Name, Groups: s.Groups, Count: s.Count}
+		for _, p := range s.Given {
+			f.Approvals = append(f.Approvals, policies.Approval{Approver: person(p)})
+			stage.Given = append(stage.Given, person(p).Subject)
+		}
+		d.Stages = append(d.Stages, stage)
+		var names []string
+		for _, p := range s.Approvers {
+			names = append(names, analysis.Person{Person: person(p)}.Called())
+		}
+		could = append(could, cases.Branch{State: cases.StateOpen, Rule: s.Name, Text: "Could approve: " + strings.Join(names, ", ") + "."})
+	}
+	for _, reason := range r.Decision.Reasons {
+		d.Reasons = append(d.Reasons, policies.Reason{Rule: reason.Rule, Met: reason.Met, Text: reason.Text, Remedy: reason.Remedy})
+	}
+	return cases.Explain(&policies.Bundle{}, f, d, nil)
+}
+
+// whatIf is what stint policy simulate imagines, as people write it.
+type whatIf struct {
+	person, role, target, login, reason, ticket, start, at, confirmed string
+	duration                                                          string
+	groups, approvedBy, held, asserted                                []string
+	breakGlass                                                        bool
+}
+
+func policySimulateCommand(e *environment) *cobra.Command {
+	var w whatIf
+	var folder, people *string
+	command := policyAnswer(e, &cobra.Command{
+		Use:   "simulate --person PERSON --role ROLE",
+		Short: "What the policy would say, if",
+		Long: `Decide an ask that nobody has made, and explain it. What is left out is the
+role's: the first target and login, the default duration. A person who is
+not known is described by --group, which may be given several times.`,
+		Example: `  stint policy simulate --person ada --role production-shell --approved-by mara
+  stint policy simulate --person someone --group engineering --role production-shell --at 2026-12-24T22:00:00Z`,
+		Args: nothing,
+	}, func(ctx context.Context, _ []string) (cases.Explanation, error) {
+		read, err := readPolicy(e, *folder)
+		if err != nil {
+			return cases.Explanation{}, err
+		}
+		population, err := readPopulation(ctx, e, *people, read.suite.People)
+		if err != nil {
+			return cases.Explanation{}, err
+		}
+		suite, imagined, err := w.imagine(read, population, e.now())
+		if err != nil {
+			return cases.Explanation{}, &usageError{err}
+		}
+		facts := suite.Facts(read.bundle, imagined)
+		return cases.Explain(read.bundle, facts, read.bundle.Decide(facts), populated(suite.People)), nil
+	}, func(explanation cases.Explanation) error {
+		printExplanation(e, "", explanation)
+		return nil
+	}, never)
+	flags := command.Flags()
+	flags.StringVar(&w.person, "person", "", "who asks: a name, an e-mail address or a subject")
+	flags.StringSliceVar(&w.groups, "group", nil, "a `group` of the person, where they are not known, or another than they are in")
+	flags.StringVar(&w.role, "role", "", "what they ask for")
+	flags.StringVar(&w.target, "target", "", "where")
+	flags.StringVar(&w.login, "login", "", "as whom")
+	flags.StringVar(&w.duration, "duration", "", "for how long, such as 45m")
+	flags.StringVar(&w.reason, "reason", "To see what the policy says", "why")
+	flags.StringVar(&w.ticket, "ticket", "", "their ticket")
+	flags.StringVar(&w.start, "start", "", "when it is to begin, such as 2h after the asking or 2026-03-02T10:00:00Z")
+	flags.StringVar(&w.at, "at", "", "when they ask, such as 2026-03-02T10:00:00Z; now if not given")
+	flags.StringSliceVar(&w.approvedBy, "approved-by", nil, "`people` who approve at once")
+	flags.StringVar(&w.confirmed, "confirmed", "", "they confirm with a passkey that is any or attested")
+	flags.StringSliceVar(&w.held, "held", nil, "`roles` that they hold already")
+	flags.StringSliceVar(&w.asserted, "asserted", nil, "what the broker says, as `NAME=VALUE`")
+	flags.BoolVar(&w.breakGlass, "break-glass", false, "they act alone, in an emergency")
+	folder, people = policyFlag(command), peopleFlag(command, "the people of the tests if not given")
+	return command
+}
+
+// imagine makes a case of what was written.
+func (w whatIf) imagine(read policyFolder, people *analysis.Population, now time.Time) (*cases.Suite, cases.Case, error) {
+	if w.person == "" || w.role == "" {
+		return nil, cases.Case{}, errors.New("say who asks and for what: --person and --role")
+	}
+	if err := read.knownRole(w.role); err != nil {
+		return nil, cases.Case{}, err
+	}
+	c := cases.Case{By: w.person, Held: w.held, Asserted: map[string]cases.Value{}, Ask: cases.Ask{
+		Role: w.role, Target: w.target, Login: w.login, Reason: &w.reason, Ticket: w.ticket, BreakGlass: w.breakGlass,
+	}}
+	c.Asked.Time = now.Truncate(time.Second)
+	var err error
+	var faults []error
+	if w.at != "" {
+		c.Asked, err = cases.ParseTime(w.at)
+		faults = append(faults, err)
+	}
+	if w.duration != "" {
+		c.Ask.Duration, err = cases.ParseSpan(w.duration)
+		faults = append(faults, err)
+	}
+	if w.start != "" {
+		start, err := cases.ParseMoment(w.start)
+		faults = append(faults, err)
+		c.Ask.Start = &start
+	}
+	switch w.confirmed {
+	case "":
+	case policies.PasskeyAny, policies.PasskeyAttested:
+		c.Confirmed = &cases.Confirmation{Attested: w.confirmed == policies.PasskeyAttested}
+	default:
+		faults = append(faults, fmt.Errorf("--confirmed is any or attested, not %q", w.confirmed))
+	}
+	for _, said := range w.asserted {
+		name, value, found := strings.Cut(said, "=")
+		if !found {
+			faults = append(faults, fmt.Errorf("--asserted is NAME=VALUE, not %q", said))
+		}
+		c.Asserted[name] = cases.Value(value)
+	}
+	suite, err := w.cast(people)
+	faults = append(faults, err)
+	for _, name := range w.approvedBy {
+		if err == nil {
+			_, err := suite.Person(name)
+			faults = append(faults, err)
+		}
+		c.Approvals = append(c.Approvals, cases.Approval{By: name})
+	}
+	return suite, c, errors.Join(faults...)
+}
+
+// cast is the population with the person who asks, in the groups that were given.
+func (w whatIf) cast(people *analysis.Population) (*cases.Suite, error) {
+	suite := &cases.Suite{People: people}
+	if len(w.groups) == 0 {
+		_, err := suite.Person(w.person)
+		if err != nil && len(people.People()) == 0 {
+			err = fmt.Errorf("nobody is known; say in which groups %s is with --group, or name people with --people", w.person)
+		}
+		return suite, err
+	}
+	all := slices.Clone(people.People())
+	i := slices.IndexFunc(all, func(p analysis.Person) bool {
+		found, known := people.Find(w.person)
+		return known && found.Subject == p.Subject
+	})
+	if i < 0 {
+		i, all = len(all), append(all, analysis.Person{Person: policies.Person{Name: w.person, Subject: policies.Subject{Subject: "somebody", Issuer: "https://imagined.invalid"}}})
+	}
+	all[i].Groups = w.groups
+	suite.People = analysis.NewPopulation(all, people.Delegations())
+	return suite, nil
+}
