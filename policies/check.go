@@ -32,6 +32,7 @@ func (l *loader) finish() (*Bundle, error) {
 		switch {
 		case d.role != nil:
 			l.checkRoleAmong(d)
+			l.checkConditions(d)
 		case d.separation != nil:
 			l.checkSeparationAmong(d)
 		case d.organization != nil:

@@ -3,6 +3,7 @@ package policies
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,20 +52,25 @@ func (e *environments) trusting(names []string, all bool) (*condition.Environmen
 }
 
 // compile makes a role's conditions. One that has a fault is handed to fault with its
-// place in the role and stays one that has no answer to anything.
-func (e *environments) compile(role *Role, fault func(at []any, f *condition.Fault)) *conditions {
+// place in the role and stays one that has no answer to anything; the others are handed
+// to compiled.
+func (e *environments) compile(role *Role, fault func(at []any, f *condition.Fault), compiled func(at []any, c *condition.Condition)) *conditions {
 	one := func(source string, restricting bool, at ...any) *condition.Condition {
+		if strings.TrimSpace(source) == "" {
+			return &condition.Condition{} // which the loader has refused
+		}
 		environment, err := e.trusting(role.Trust, restricting)
 		if err != nil {
 			fault(at, &condition.Fault{Line: 1, Column: 1, Text: sentence(err)})
 			return &condition.Condition{}
 		}
-		compiled, f := environment.Compile(source)
+		c, f := environment.Compile(source)
 		if f != nil {
 			fault(at, f)
 			return &condition.Condition{}
 		}
-		return compiled
+		compiled(at, c)
+		return c
 	}
 	c := &conditions{}
 	for i, a := range role.Allow {
@@ -93,22 +99,49 @@ func (l *loader) checkConditions(d document) {
 		b.conditions, b.environments = map[string]*conditions{}, &environments{facts: b.organization.Facts}
 	}
 	b.conditions[d.role.Name] = b.environments.compile(d.role, func(at []any, f *condition.Fault) {
-		l.atCharacter(d, at, f.Line, f.Column, f.Text, f.Suggestion)
+		meant := f.Suggestion
+		if meant == "" {
+			meant = nearest(f.Written, f.Known)
+		}
+		l.atCharacter(d, at, f.Line, f.Column, f.Text, meant)
+	}, func(at []any, c *condition.Condition) {
+		for _, label := range c.Labels() {
+			if meant := b.labelMeant(label.Key); meant != "" {
+				l.atCharacter(d, at, label.Line, label.Column, fmt.Sprintf("No target bears the label `%s`", label.Key), meant)
+			}
+		}
 	})
 }
 
+// labelMeant is the label that was probably meant by one that no target can bear; empty
+// where that is none: targets with a new label may be still to come.
+func (b *Bundle) labelMeant(key string) string {
+	var known []string
+	for _, target := range b.targets {
+		known = append(known, slices.Collect(maps.Keys(target.Labels))...)
+	}
+	for _, inventory := range b.organization.Inventories {
+		known = append(known, slices.Collect(maps.Keys(inventory.Labels))...)
+	}
+	if slices.Contains(known, key) {
+		return ""
+	}
+	slices.Sort(known)
+	return nearest(key, known)
+}
+
 // atCharacter reports a fault at a character of a text, where that stands in the file.
-func (l *loader) atCharacter(d document, at []any, line, column int, text, suggestion string) {
+func (l *loader) atCharacter(d document, at []any, line, column int, text, meant string) {
 	node := find(d.node, at)
 	if node == nil {
 		l.at(d, at, "%s.", text)
 		return
 	}
 	line, column = placeIn(l.bundle.files[d.file], node, line, column)
-	if suggestion != "" {
-		suggestion = " Did you mean `" + suggestion + "`?"
+	if meant != "" {
+		meant = " Did you mean `" + meant + "`?"
 	}
-	l.fault(d.file, line, column, "%s.%s", text, suggestion)
+	l.fault(d.file, line, column, "%s.%s", text, meant)
 }
 
 // compileConditions compiles what checkConditions did not: those of a bundle that was not read from
@@ -119,7 +152,7 @@ func (b *Bundle) compileConditions() {
 	}
 	for i := range b.roles {
 		if role := &b.roles[i]; b.conditions[role.Name] == nil {
-			b.conditions[role.Name] = b.environments.compile(role, func([]any, *condition.Fault) {})
+			b.conditions[role.Name] = b.environments.compile(role, func([]any, *condition.Fault) {}, func([]any, *condition.Condition) {})
 		}
 	}
 	b.environments = nil // it has compiled all there is

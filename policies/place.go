@@ -64,13 +64,24 @@ func (w *walker) start(scalar *yaml.Node) bool {
 
 // walk goes on to a character of the value, and says whether it came there.
 func (w *walker) walk(to int) bool {
-	for w.at < to {
+	for {
 		rest, ok := w.rest()
 		if !ok {
 			return false
 		}
 		next, _ := utf8.DecodeRuneInString(rest)
+		joined := w.style&yaml.DoubleQuotedStyle != 0 && next == '\\' && strings.TrimSpace(rest[1:]) == ""
 		switch {
+		case joined:
+			// The end of the line is escaped: the next goes on as if there were none.
+			w.line++
+			below := ""
+			if w.line < len(w.lines) {
+				below = w.lines[w.line]
+			}
+			w.column = len(below) - len(strings.TrimLeft(below, " \t"))
+		case w.at == to:
+			return true
 		case w.blank(rest):
 			if !w.fold() {
 				return false
@@ -85,7 +96,6 @@ func (w *walker) walk(to int) bool {
 			return false
 		}
 	}
-	return true
 }
 
 // rest is what is left of the line.
@@ -139,16 +149,6 @@ func (w *walker) fold() bool {
 
 // escape goes over one character that is written with a backslash.
 func (w *walker) escape(rest string) {
-	if strings.TrimSpace(rest[1:]) == "" {
-		// The end of the line is escaped: the next goes on as if there were none.
-		w.line++
-		line := ""
-		if w.line < len(w.lines) {
-			line = w.lines[w.line]
-		}
-		w.column = len(line) - len(strings.TrimLeft(line, " \t"))
-		return
-	}
 	length := 2
 	switch rest[1] {
 	case 'x':

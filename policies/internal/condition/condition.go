@@ -81,7 +81,10 @@ type Declared struct {
 type Fault struct {
 	Line, Column int    // in the source, from 1; columns count characters
 	Text         string // a sentence, without a full stop
-	Suggestion   string // what was probably meant, where that can be told
+	Suggestion   string // what was meant, where that is certain
+	// Written is a name that is none, and Known are those that might have been meant.
+	Written string
+	Known   []string
 }
 
 // Environment compiles conditions that may read the same asserted facts. Any number of

@@ -113,15 +113,15 @@ func TestConditionsHold(t *testing.T) {
 func TestFaultsSayWhereAndWhat(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string]string{
-		`requester.group.exists(g, g == "x")`:                    "1:11 `requester` has no field `group` (requester.groups?)",
-		`"x" in requester.gruops`:                                "1:18 `requester` has no field `gruops` (requester.groups?)",
+		`requester.group.exists(g, g == "x")`:                    "1:11 `requester` has no field `group` (requester.group of [requester.subject requester.issuer requester.name requester.email requester.groups]?)",
+		`"x" in requester.gruops`:                                "1:18 `requester` has no field `gruops` (requester.gruops of [",
 		`"x" in groups`:                                          "1:8 There is nothing called `groups` here (requester.groups?)",
-		`requestr.name == "x"`:                                   "1:1 There is nothing called `requestr` here (requester?)",
+		`requestr.name == "x"`:                                   "1:1 There is nothing called `requestr` here (requestr of [requester ask target asserted now held]?)",
 		"requester.name == 'x' &&\n  tonight":                    "2:3 There is nothing called `tonight` here",
-		`requester.groups.exits(g, g == "x")`:                    "1:18 There is no function `exits` (exists?)",
+		`requester.groups.exits(g, g == "x")`:                    "1:18 There is no function `exits` (exits of [size ",
 		`requester.groups.exists(g)`:                             "1:18 `exists` is written",
 		`requester.groups.map(g, g) == []`:                       "1:18 There is no function `map`",
-		`requester.name.lower() == "x"`:                          "1:16 There is no function `lower` (lowerAscii?)",
+		`requester.name.lower() == "x"`:                          "1:16 There is no function `lower` (lower of [",
 		`requester.name.replace("a", "b") == "x"`:                "1:16 There is no function `replace`",
 		`dyn(requester.name) == 1`:                               "1:1 There is no function `dyn`",
 		`env("HOME") == "x"`:                                     "1:1 There is no function `env`",
@@ -129,7 +129,7 @@ func TestFaultsSayWhereAndWhat(t *testing.T) {
 		`now.getHours("Europe/Berln") > 9`:                       `1:14 There is no time zone "Europe/Berln"`,
 		`now.getHours("Local") > 9`:                              `1:14 There is no time zone "Local"`,
 		`now.getHours(ask.reason) > 9`:                           "1:18 A time zone stands in the condition itself",
-		`now.getHour("UTC") > 9`:                                 "1:5 There is no function `getHour` (getHours?)",
+		`now.getHour("UTC") > 9`:                                 "1:5 There is no function `getHour` (getHour of [",
 		`ask.reason.matches(requester.name)`:                     "1:30 A regular expression stands in the condition itself",
 		`ask.reason.matches("(")`:                                "1:20 This is not a regular expression",
 		`ask.reason.matches("(a{100}){11}")`:                     "1:20 This",
@@ -153,7 +153,7 @@ func TestFaultsSayWhereAndWhat(t *testing.T) {
 		`requester.groups in [["a"], ["b"]]`:                     "1:18 Lists are not compared",
 		`[1, "a"] == []`:                                         "1:5 ",
 		`asserted.posture == "good"`:                             "1:10 `posture` cannot be read: asserted facts need trust here",
-		`asserted.oncall`:                                        "1:10 The organization declares no asserted fact `oncall` (asserted.on_call?)",
+		`asserted.oncall`:                                        "1:10 The organization declares no asserted fact `oncall` (asserted.oncall of [asserted.on_call asserted.risk asserted.ticket_state]?)",
 		`asserted.on_call == "yes"`:                              "1:18 `==` does not fit true or false and a text",
 		`has(asserted.on_call)`:                                  "1:1 It cannot be asked whether an asserted fact is there",
 		`held.exists(a, held.exists(b, held.exists(c, c == a)))`: "1:36 exists, all and their like stand within each other at most 2 deep",
@@ -171,6 +171,9 @@ func TestFaultsSayWhereAndWhat(t *testing.T) {
 		got := fmt.Sprintf("%d:%d %s", fault.Line, fault.Column, fault.Text)
 		if fault.Suggestion != "" {
 			got += " (" + fault.Suggestion + "?)"
+		}
+		if fault.Written != "" {
+			got += fmt.Sprintf(" (%s of %s?)", fault.Written, fault.Known)
 		}
 		if c != nil || !strings.HasPrefix(got, want) {
 			t.Errorf("%.80s:\n got %s\nwant %s", source, got, want)

@@ -136,7 +136,7 @@ func (e *Environment) unknown(f *Fault, name string, called bool) {
 		f.Text = fmt.Sprintf("`%s` is asked of a time, as in now.%s(\"Europe/Berlin\")", name, name)
 	case called:
 		f.Text = fmt.Sprintf("There is no function `%s`", name)
-		f.Suggestion = nearest(name, slices.Concat(functionNames(), macros))
+		f.Written, f.Known = name, slices.Concat(functionNames(), macros)
 	default:
 		f.Text = fmt.Sprintf("There is nothing called `%s` here", name)
 		if f.Suggestion = meant[name]; f.Suggestion != "" {
@@ -148,7 +148,7 @@ func (e *Environment) unknown(f *Fault, name string, called bool) {
 				return
 			}
 		}
-		f.Suggestion = nearest(name, slices.Concat(objectNames, []string{nowName, heldName}))
+		f.Written, f.Known = name, slices.Concat(objectNames, []string{nowName, heldName})
 	}
 }
 
@@ -156,15 +156,13 @@ func (e *Environment) unknown(f *Fault, name string, called bool) {
 func (e *Environment) unknownField(f *Fault, object, name string) {
 	if object != assertedName {
 		f.Text = fmt.Sprintf("`%s` has no field `%s`", object, name)
-		if f.Suggestion = nearest(name, fieldNames(object)); f.Suggestion != "" {
-			f.Suggestion = object + "." + f.Suggestion
-		}
+		f.Written, f.Known = object+"."+name, fieldNames(object)
 		return
 	}
 	var trusted []string
 	for written, fact := range e.asserted {
 		if !fact.Untrusted {
-			trusted = append(trusted, written)
+			trusted = append(trusted, assertedName+"."+written)
 		}
 	}
 	slices.Sort(trusted)
@@ -175,9 +173,7 @@ func (e *Environment) unknownField(f *Fault, object, name string) {
 		f.Text = fmt.Sprintf("There is no asserted fact `%s`, and asserted facts need trust here", name)
 	default:
 		f.Text = fmt.Sprintf("The organization declares no asserted fact `%s`", name)
-		if f.Suggestion = nearest(name, trusted); f.Suggestion != "" {
-			f.Suggestion = assertedName + "." + f.Suggestion
-		}
+		f.Written, f.Known = assertedName+"."+name, trusted
 	}
 }
 
@@ -222,7 +218,7 @@ func expression(parsed *cel.Ast, id int64) (found ast.Expr) {
 func fieldNames(object string) (names []string) {
 	for _, f := range fields {
 		if f.object == object {
-			names = append(names, f.name)
+			names = append(names, object+"."+f.name)
 		}
 	}
 	return names
@@ -235,45 +231,6 @@ func functionNames() (names []string) {
 		}
 	}
 	return names
-}
-
-// nearest is the name that was probably meant, or nothing.
-func nearest(wrong string, names []string) string {
-	best, least := "", len(wrong)/3+2
-	for _, name := range names {
-		if len(wrong) > 3 && strings.HasPrefix(name, wrong) {
-			return name
-		}
-		if d := distance(strings.ToLower(wrong), strings.ToLower(name)); d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance is how many letters must be put in, taken out, changed or swapped with their
-// neighbour to make one text of the other.
-func distance(a, b string) int {
-	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
-	for k := range rows[1] {
-		rows[1][k] = k
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, row := rows[0], rows[1], rows[2]
-		row[0] = i
-		for k := 1; k <= len(b); k++ {
-			change := 1
-			if a[i-1] == b[k-1] {
-				change = 0
-			}
-			row[k] = min(last[k]+1, row[k-1]+1, last[k-1]+change)
-			if i > 1 && k > 1 && a[i-1] == b[k-2] && a[i-2] == b[k-1] {
-				row[k] = min(row[k], before[k-2]+1)
-			}
-		}
-		rows = [3][]int{last, row, before}
-	}
-	return rows[1][len(b)]
 }
 
 // kindOf says in words what a type is.
