@@ -34,6 +34,9 @@ func Difference(before, after *Bundle) []string {
 	d := &differ{}
 	d.organization(before.organization, after.organization)
 	d.roles(before.roles, after.roles)
+	d.separations(before.separations, after.separations)
+	d.teams(before.teams, after.teams)
+	d.calendars(before.calendars, after.calendars)
 	d.targets(before.targets, after.targets)
 	if over := len(d.sentences) - MostDifferences; over > 0 {
 		last := MostDifferences - 1
@@ -47,22 +50,37 @@ func Difference(before, after *Bundle) []string {
 type differ struct{ sentences []string }
 
 func (d *differ) say(format string, values ...any) {
-	for i, v := range values {
-		if text, ok := v.(string); ok {
-			values[i] = shown(text)
+	sentence := ""
+	for _, most := range []int{mostShown, mostShown / 2, mostShown / 3} {
+		cut := slices.Clone(values)
+		for i, v := range cut {
+			if text, ok := v.(string); ok {
+				cut[i] = shownIn(text, most)
+			}
+		}
+		if sentence = fmt.Sprintf(format, cut...); utf8.RuneCountInString(sentence) <= MostDifference {
+			break
 		}
 	}
-	d.sentences = append(d.sentences, fmt.Sprintf(format, values...))
+	d.sentences = append(d.sentences, sentence)
 }
 
 // shown is a text as it stands in a sentence: a long one is cut, and told apart from
 // others that begin alike by its digest.
-func shown(text string) string {
-	if utf8.RuneCountInString(text) <= mostShown {
+func shown(text string) string { return shownIn(text, mostShown) }
+
+// shownIn is shown with at most so many characters, which are more than 20.
+func shownIn(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
 		return text
 	}
+	return string([]rune(text)[:most-20]) + mark(text)
+}
+
+// mark tells a text apart from others that look alike.
+func mark(text string) string {
 	sum := sha256.Sum256([]byte(text))
-	return string([]rune(text)[:mostShown-20]) + "… (" + hex.EncodeToString(sum[:6]) + ")"
+	return "… (" + hex.EncodeToString(sum[:6]) + ")"
 }
 
 // fingerprint is that of a key in authorized_keys form, as ssh-keygen shows it.
@@ -110,6 +128,8 @@ func (d *differ) organization(before, after Organization) {
 	d.attestation(before.Attestation, after.Attestation)
 	d.tpmMakers(before.TPMMakers, after.TPMMakers)
 	d.inventories(before.Inventories, after.Inventories)
+	d.independence(before.Independence, after.Independence)
+	d.facts(before.Facts, after.Facts)
 }
 
 // aliases tells of each identity that becomes one person with another, or no longer
@@ -201,95 +221,6 @@ func allowed(i Inventory) []string {
 		}
 	}
 	return all
-}
-
-func labelsOf(labels map[string]string) []string {
-	var all []string
-	for key, value := range labels {
-		all = append(all, key+": "+value)
-	}
-	return all
-}
-
-func (d *differ) roles(before, after []Role) {
-	name := func(r Role) string { return r.Name }
-	had, has := byName(before, name), byName(after, name)
-	for _, id := range union(had, has) {
-		old, was := had[id]
-		now, is := has[id]
-		if !is {
-			d.say("The role %s is removed.", id)
-			continue
-		}
-		if !was {
-			d.say("The role %s is added.", id)
-		}
-		d.role(old, now)
-	}
-}
-
-// role tells how a role differs from what it was; a new one, from nothing.
-func (d *differ) role(old, now Role) {
-	name := now.Name
-	d.members(old.Requesters, now.Requesters, "%s: members of %s may ask for it.", "%s: members of %s may no longer ask for it.", name)
-	d.stages(old, now)
-	d.members(labelsOf(old.Targets.Labels), labelsOf(now.Targets.Labels),
-		"%s: its targets must bear the label %s.", "%s: its targets need no longer bear the label %s.", name)
-	d.members(old.Logins, now.Logins, "%s: it gives the login %s.", "%s: it no longer gives the login %s.", name)
-	if old.Duration.Longest != now.Duration.Longest {
-		d.say("%s: it lasts for at most %s%s.", name, FormatDuration(now.Duration.Longest), insteadOf(old.Duration.Longest > 0, FormatDuration(old.Duration.Longest)))
-	}
-	if old.Duration.Default != now.Duration.Default {
-		d.say("%s: it lasts for %s where nothing else is asked%s.", name, FormatDuration(now.Duration.Default), insteadOf(old.Duration.Default > 0, FormatDuration(old.Duration.Default)))
-	}
-	if old.Reason != now.Reason {
-		d.say("%s: a reason is %s%s.", name, now.Reason, insteadOf(old.Reason != "", old.Reason))
-	}
-	d.device(name, old.Device, now.Device)
-	if old.Description != now.Description {
-		d.say("%s: it is described as “%s”.", name, now.Description)
-	}
-}
-
-func insteadOf(there bool, old string) string {
-	if !there {
-		return ""
-	}
-	return " instead of " + old
-}
-
-func (d *differ) stages(old, now Role) {
-	id := func(s Stage) string { return s.Name }
-	had, has := byName(old.Approval, id), byName(now.Approval, id)
-	if len(has) == 0 && (len(had) > 0 || old.Name == "") {
-		d.say("%s: it is granted without anybody's approval.", now.Name)
-	}
-	for _, stage := range union(had, has) {
-		before, was := had[stage]
-		after, is := has[stage]
-		switch {
-		case !is:
-			d.say("%s: the stage %s is removed.", now.Name, stage)
-			continue
-		case !was:
-			d.say("%s: the stage %s is added, in which %d must approve.", now.Name, stage, after.Count)
-		case before.Count != after.Count:
-			d.say("%s: in the stage %s %d must approve instead of %d.", now.Name, stage, after.Count, before.Count)
-		}
-		d.members(before.Groups, after.Groups,
-			"%s: in the stage %s, members of %s may approve.", "%s: in the stage %s, members of %s may no longer approve.", now.Name, stage)
-	}
-	order := func(stages []Stage, among map[string]Stage) (names []string) {
-		for _, s := range stages {
-			if _, both := among[s.Name]; both {
-				names = append(names, s.Name)
-			}
-		}
-		return names
-	}
-	if !slices.Equal(order(old.Approval, has), order(now.Approval, had)) {
-		d.say("%s: its stages stand in another order.", now.Name)
-	}
 }
 
 func (d *differ) targets(before, after []Target) {

@@ -27,17 +27,39 @@ func whole() *Bundle {
 				Groups:         []string{"administrators"},
 				Authenticators: []Authenticator{{AAGUID: strings.Repeat("a", 32), Name: "A key", Roots: []string{"one"}}},
 			},
-			TPMMakers:   []TPMMaker{{Name: "Acme", Roots: []string{"one"}}},
-			Inventories: []Inventory{{Name: "fleet", Key: ed25519Key, Labels: map[string][]string{"env": {"dev"}}}},
+			TPMMakers:    []TPMMaker{{Name: "Acme", Roots: []string{"one"}}},
+			Independence: Independence{DirectReports: true, ReciprocalDays: 30, PolicyChangeDays: 7},
+			Facts:        []AssertedFact{{Name: "on-call", Type: FactBool, Description: "Who is on call."}},
+			Inventories:  []Inventory{{Name: "fleet", Key: ed25519Key, Labels: map[string][]string{"env": {"dev"}}}},
 		},
 		roles: []Role{{
-			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{Labels: map[string]string{"env": "dev"}},
-			Logins: []string{"app"}, Duration: Duration{1800e9, 3600e9}, Reason: "required",
-			Approval: []Stage{{Name: "lead", Groups: []string{"leads"}, Count: 1}, {Name: "security", Groups: []string{"security"}, Count: 2}},
+			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{Names: []string{"web-*"}, Labels: map[string]string{"env": "dev"}},
+			Logins: []string{"app"}, Duration: Duration{1800e9, 3600e9}, Start: Start{At: AtFirstUse, Within: 7200e9, Ahead: 86400e9}, Pending: 14400e9,
+			SingleUse: true, Renewals: &Renewals{Most: 3, Days: 7}, Windows: []string{"office"},
+			Reason: "required", Ticket: &Ticket{Required: true, Pattern: "OPS-[0-9]+"},
+			Passkey: PasskeyRule{Approvers: PasskeyAttested, Requester: PasskeyAny, Fresh: 600e9},
 			Device: DeviceRule{Required: true, Held: HeldTPM, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}},
 				Fleet: &FleetRule{Period: 7200e9, Require: []string{FactDiskEncryption}, Policies: AllPolicies, Named: []string{"Updated"}}},
+			Session:   SessionRule{Idle: 900e9, Channels: []string{ChannelShell}, Networks: []string{"10.0.0.0/8"}},
+			Recording: RecordingRule{Reviewers: []string{"audit"}},
+			Trust:     []string{"on-call"},
+			Allow:     []Allowance{{Name: "on-call", When: "asserted.on_call", Without: []string{"lead"}}},
+			Require:   []Condition{{Name: "short", That: `ask.duration < duration("2h")`, Else: "Ask for less."}},
+			Restrict: []Restriction{
+				{Name: "night", When: "now.getHours() < 6", Refuse: "Not at night."},
+				{Name: "root", When: `ask.login == "root"`, Add: []Stage{{Name: "chief", Groups: []string{"chiefs"}, Count: 1}}},
+			},
+			Approval: []Stage{
+				{Name: "lead", Groups: []string{"leads"}, Relations: []string{RelationManager}, Count: 1, When: `ask.login == "app"`, Remind: 1800e9,
+					Escalate: []Escalation{{After: 3600e9, Groups: []string{"directors"}}}},
+				{Name: "security", Groups: []string{"security"}, Count: 2, After: []string{"lead"}},
+			},
+			BreakGlass: &BreakGlass{Requesters: []string{"on-call"}, Longest: 900e9, Review: Review{Groups: []string{"security"}, Within: 86400e9}},
 		}},
-		targets: []Target{{Name: "web-1", Address: "localhost:22", HostKey: ed25519Key, Labels: map[string]string{"env": "dev"}}},
+		targets:     []Target{{Name: "web-1", Address: "localhost:22", HostKey: ed25519Key, Labels: map[string]string{"env": "dev"}}},
+		separations: []Separation{{Name: "keys-or-data", Description: "Not both.", Forbid: ForbidHistory, Roles: []string{"data", "keys"}, Days: 7, Labels: []string{"owner"}}},
+		teams:       []Team{{Name: "web", Members: []string{"web"}, Managers: []string{"web-leads"}}},
+		calendars:   []Calendar{{Name: "office", Zone: "Europe/Berlin", Open: []Hours{{Days: []string{"monday"}, From: "09:00", To: "17:30"}}, Closed: []string{"2026-12-25"}}},
 	}
 }
 
@@ -123,7 +145,7 @@ func TestDifferenceInWords(t *testing.T) {
 // has none could be slipped past those who sign.
 func TestDifferenceMissesNothing(t *testing.T) {
 	t.Parallel()
-	seen := 0
+	seen, silent := 0, map[string]bool{} // fields by type and name, silent where no value was found in them
 	var walk func(path string, v reflect.Value, b *Bundle)
 	walk = func(path string, v reflect.Value, b *Bundle) {
 		tell := func() {
@@ -148,6 +170,9 @@ func TestDifferenceMissesNothing(t *testing.T) {
 			tell()
 			v.SetBool(!v.Bool())
 		case reflect.Pointer:
+			if v.IsNil() {
+				return
+			}
 			walk(path, v.Elem(), b)
 			old := v.Elem().Addr()
 			v.Set(reflect.Zero(v.Type()))
@@ -155,9 +180,19 @@ func TestDifferenceMissesNothing(t *testing.T) {
 			v.Set(old)
 		case reflect.Struct:
 			for i := range v.NumField() {
-				walk(path+"."+v.Type().Field(i).Name, v.Field(i), b)
+				f := v.Type().Field(i)
+				if !f.IsExported() {
+					continue
+				}
+				name := v.Type().Name() + "." + f.Name
+				_, known := silent[name]
+				silent[name] = v.Field(i).IsZero() && (!known || silent[name])
+				walk(path+"."+f.Name, v.Field(i), b)
 			}
 		case reflect.Slice:
+			if v.Len() == 0 {
+				return
+			}
 			for i := range v.Len() {
 				walk(fmt.Sprintf("%s[%d]", path, i), v.Index(i), b)
 			}
@@ -183,7 +218,15 @@ func TestDifferenceMissesNothing(t *testing.T) {
 	walk("organization", reflect.ValueOf(&b.organization).Elem(), b)
 	walk("roles", reflect.ValueOf(&b.roles).Elem(), b)
 	walk("targets", reflect.ValueOf(&b.targets).Elem(), b)
-	if seen < 40 {
+	walk("separations", reflect.ValueOf(&b.separations).Elem(), b)
+	walk("teams", reflect.ValueOf(&b.teams).Elem(), b)
+	walk("calendars", reflect.ValueOf(&b.calendars).Elem(), b)
+	for name, nothing := range silent {
+		if nothing {
+			t.Errorf("%s says nothing in the bundle that is altered", name)
+		}
+	}
+	if seen < 150 {
 		t.Errorf("only %d values were altered", seen)
 	}
 }
