@@ -18,10 +18,12 @@ type conditions struct {
 	stages                   []*condition.Condition // of Approval; nil where a stage has no When
 }
 
-// environments compile conditions, each for roles that trust the same facts.
+// environments compile conditions, each of them for roles that trust the same facts.
 type environments struct {
 	facts []AssertedFact
 	made  map[string]*condition.Environment
+	// labels are those that some target can bear, sorted; nil until they are asked for.
+	labels []string
 }
 
 var factTypes = map[string]condition.Type{FactBool: condition.Bool, FactNumber: condition.Number, FactText: condition.Text}
@@ -116,18 +118,25 @@ func (l *loader) checkConditions(d document) {
 // labelMeant is the label that was probably meant by one that no target can bear; empty
 // where that is none: targets with a new label may be still to come.
 func (b *Bundle) labelMeant(key string) string {
-	var known []string
-	for _, target := range b.targets {
-		known = append(known, slices.Collect(maps.Keys(target.Labels))...)
+	known := &b.environments.labels
+	if *known == nil {
+		borne := map[string]bool{OwnerLabel: true}
+		for _, target := range b.targets {
+			for label := range target.Labels {
+				borne[label] = true
+			}
+		}
+		for _, inventory := range b.organization.Inventories {
+			for label := range inventory.Labels {
+				borne[label] = true
+			}
+		}
+		*known = slices.Sorted(maps.Keys(borne))
 	}
-	for _, inventory := range b.organization.Inventories {
-		known = append(known, slices.Collect(maps.Keys(inventory.Labels))...)
-	}
-	if slices.Contains(known, key) {
+	if slices.Contains(*known, key) {
 		return ""
 	}
-	slices.Sort(known)
-	return nearest(key, known)
+	return nearest(key, *known)
 }
 
 // atCharacter reports a fault at a character of a text, where that stands in the file.
