@@ -173,6 +173,11 @@ func (l *loader) visible(file, text string) bool {
 		l.fault(strconv.Quote(file), 1, 1, "A policy file has a plain name of at most %d characters.", mostName)
 		return false
 	}
+	return l.legible(file, text)
+}
+
+// legible refuses a text that would read otherwise than it counts.
+func (l *loader) legible(file, text string) bool {
 	number := 0
 	for line := range strings.Lines(text) {
 		number++

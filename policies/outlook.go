@@ -2,10 +2,11 @@ package policies
 
 import "stint/policies/internal/condition"
 
-// Possible tells whether a condition can be true and whether it can be false.
+// Possible tells what can become of a condition.
 type Possible struct {
 	True  bool
 	False bool
+	Fails bool // it has no answer, whatever else the request says
 }
 
 // Outlook tells of each condition of a role what is possible, in lists parallel to the
@@ -19,7 +20,7 @@ type Outlook struct {
 
 // Outlook is what can become of the role's conditions in a request of which only the
 // requester, the role, the target, the login and whether it is an emergency are known.
-// What cannot be told, or fails, is said to be possible both ways.
+// Where that cannot be told, both answers are said to be possible.
 func (b *Bundle) Outlook(requester Person, ask Ask) Outlook {
 	compiled := b.conditionsOf(ask.Role)
 	if compiled == nil {
@@ -29,8 +30,12 @@ func (b *Bundle) Outlook(requester Person, ask Ask) Outlook {
 	could := func(conditions []*condition.Condition) []Possible {
 		possible := make([]Possible, len(conditions))
 		for i, c := range conditions {
-			possible[i] = Possible{True: true}
-			if c != nil {
+			switch {
+			case c == nil:
+				possible[i].True = true
+			case c.Fails(facts):
+				possible[i].Fails = true
+			default:
 				possible[i].True, possible[i].False = c.Could(facts)
 			}
 		}

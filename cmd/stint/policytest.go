@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stint/policies"
 	"stint/policies/analysis"
 	"stint/policies/cases"
 )
@@ -147,16 +146,4 @@ func printFailure(e *environment, folder string, result cases.Result) {
 	}
 	printExplanation(e, "    ", result.Explained)
 	fmt.Fprintln(e.out)
-}
-
-func policySchemaCommand(e *environment) *cobra.Command {
-	return &cobra.Command{
-		Use:   "schema",
-		Short: "The JSON Schema of policy files, for editors",
-		Args:  nothing,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := e.out.Write(policies.Schema())
-			return err
-		},
-	}
 }

@@ -16,7 +16,8 @@ type Analysis struct {
 	known      *policies.People
 	someone    []someone
 	number     map[policies.Subject]int // whose an identity is, in someone
-	sets       []int                    // of each identity of the population, which set of groups it has by its ID token
+	wide       [][]string               // of each identity of the population: its groups by the ID token, and all of the person's in the roster
+	sets       []int                    // likewise, a number that is the same for the same groups
 	askers     map[string][]int         // by group of the ID token: identities
 	voters     map[string][]int         // by group of the roster: whose passkeys speak for it, in someone
 	delegated  []delegated
@@ -25,6 +26,7 @@ type Analysis struct {
 // someone is one person, under all identities that the policy links.
 type someone struct {
 	identities []int // in the population
+	roster     []string
 	passkeys   []Passkey
 }
 
@@ -71,8 +73,10 @@ func (a *Analysis) link() {
 				continue
 			}
 			a.number[other.Subject] = len(a.someone)
+			known := people[place[other.Subject]]
 			one.identities = append(one.identities, place[other.Subject])
-			one.passkeys = append(one.passkeys, people[place[other.Subject]].Passkeys...)
+			one.passkeys = append(one.passkeys, known.Passkeys...)
+			one.roster = append(one.roster, known.Roster...)
 		}
 		a.someone = append(a.someone, one)
 	}
@@ -80,30 +84,40 @@ func (a *Analysis) link() {
 
 // gather finds who is in which group.
 func (a *Analysis) gather() {
+	for i := range a.someone {
+		one := &a.someone[i]
+		spoken := map[string]bool{}
+		for _, k := range one.passkeys {
+			for _, g := range k.Groups {
+				if !spoken[g] {
+					spoken[g] = true
+					a.voters[g] = append(a.voters[g], i)
+				}
+			}
+			one.roster = append(one.roster, k.Groups...)
+		}
+		one.roster = plainly(one.roster)
+	}
+	people := a.population.People()
+	a.wide, a.sets = make([][]string, len(people)), make([]int, len(people))
 	sets := map[string]int{}
-	a.sets = make([]int, len(a.population.People()))
-	for i, p := range a.population.People() {
-		groups := slices.Compact(slices.Sorted(slices.Values(p.Groups)))
-		key := signature(groups)
+	for i, p := range people {
+		own := plainly(p.Groups)
+		a.wide[i] = plainly(slices.Concat(own, a.someone[a.whose(i)].roster))
+		key := signature(own) + "/" + signature(a.wide[i])
 		if _, ok := sets[key]; !ok {
 			sets[key] = len(sets)
 		}
 		a.sets[i] = sets[key]
-		for _, g := range groups {
+		for _, g := range own {
 			a.askers[g] = append(a.askers[g], i)
 		}
 	}
-	for i, one := range a.someone {
-		groups := map[string]bool{}
-		for _, k := range one.passkeys {
-			for _, g := range k.Groups {
-				if !groups[g] {
-					groups[g] = true
-					a.voters[g] = append(a.voters[g], i)
-				}
-			}
-		}
-	}
+}
+
+// plainly is a list sorted, with each text once.
+func plainly(list []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(list)))
 }
 
 // delegate keeps the delegations that somebody can use.

@@ -59,7 +59,8 @@ func (a *Analysis) Collusion(role string) Result {
 	}
 	q := a.ask(r)
 	result.Ways = append(result.Ways, q.asked()...)
-	for _, way := range []func() (Way, bool){q.brokenGlass, q.policyChanged, q.enrolled} {
+	brokenGlass := func() (Way, bool) { return q.fewest(q.prospects(nil, true), nil) }
+	for _, way := range []func() (Way, bool){brokenGlass, q.policyChanged, q.enrolled} {
 		if w, ok := way(); ok {
 			result.Ways = append(result.Ways, w)
 		}

@@ -12,13 +12,16 @@ import (
 // e-mail addresses).
 type Person struct {
 	policies.Person
-	// Passkeys are those of the signer's roster that may sign.
-	Passkeys []Passkey `json:"passkeys"`
+	// Roster are their groups in the signer's roster. What keeps duties apart looks at
+	// them; what is approved, at the passkeys.
+	Roster []string `json:"roster,omitempty"`
+	// Passkeys are those that may sign.
+	Passkeys []Passkey `json:"passkeys,omitempty"`
 }
 
 // Passkey is one of a person's.
 type Passkey struct {
-	Groups   []string `json:"groups,omitempty"` // of the roster, that it speaks for
+	Groups   []string `json:"groups,omitempty"` // of the roster, which it speaks for
 	Attested bool     `json:"attested,omitempty"`
 }
 

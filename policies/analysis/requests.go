@@ -25,16 +25,18 @@ type question struct {
 // else they are.
 type asker struct {
 	identities []int
-	groups     []string // of the first; they may differ in groups that do not matter
+	groups     []string // of the first, by its ID token; they may differ in groups that do not matter
+	wide       []string // of the first, with those of the person in the roster
 	emergency  bool     // may act alone
 }
 
 // prospect is a request as far as the policy can look at it.
 type prospect struct {
-	asker   asker
-	target  policies.Target
-	login   string
-	outlook policies.Outlook
+	asker     asker
+	target    policies.Target
+	login     string
+	emergency bool
+	outlook   policies.Outlook
 }
 
 // ask gathers what matters for a role.
@@ -111,7 +113,7 @@ func (q *question) askers(only func(identity int) bool) []asker {
 			seen[i] = true
 			key, known := of[q.a.sets[i]]
 			if !known || q.reads.identity {
-				key = q.askerKey(people[i].Groups)
+				key = q.askerKey(people[i].Groups, q.a.wide[i])
 				if q.reads.identity {
 					key += strconv.Itoa(i)
 				}
@@ -121,7 +123,7 @@ func (q *question) askers(only func(identity int) bool) []asker {
 			if !known {
 				at = len(found)
 				place[key] = at
-				found = append(found, asker{groups: people[i].Groups, emergency: q.role.BreakGlass != nil && meets(q.role.BreakGlass.Requesters, people[i].Groups)})
+				found = append(found, asker{groups: people[i].Groups, wide: q.a.wide[i], emergency: q.role.BreakGlass != nil && meets(q.role.BreakGlass.Requesters, people[i].Groups)})
 			}
 			found[at].identities = append(found[at].identities, i)
 		}
@@ -129,10 +131,11 @@ func (q *question) askers(only func(identity int) bool) []asker {
 	return found
 }
 
-// askerKey is the same for groups of an ID token that are alike to the role.
-func (q *question) askerKey(groups []string) string {
+// askerKey is the same for groups that are alike to the role: those of an ID token, and
+// those with the person's of the roster.
+func (q *question) askerKey(groups, wide []string) string {
 	if q.reads.groups {
-		return signature(slices.Sorted(slices.Values(groups)))
+		return signature(plainly(groups)) + "/" + signature(wide)
 	}
 	var key strings.Builder
 	bit := func(is bool) {
@@ -149,16 +152,16 @@ func (q *question) askerKey(groups []string) string {
 		bit(meets(t.Members, groups))
 	}
 	for _, t := range q.close {
-		bit(meets(t.Managers, groups))
+		bit(meets(t.Managers, wide))
 	}
 	bit(q.role.BreakGlass != nil && meets(q.role.BreakGlass.Requesters, groups))
 	for _, s := range q.separations {
 		if s.Forbid == policies.ForbidEligible {
-			bit(q.a.eligible(s, q.role.Name, groups) != "")
+			bit(q.a.eligible(s, q.role.Name, wide) != "")
 			continue
 		}
 		for _, t := range q.targets {
-			bit(owns(s, t, groups) != "")
+			bit(owns(s, t, wide) != "")
 		}
 	}
 	return key.String()
@@ -175,11 +178,11 @@ func (q *question) prospects(only func(identity int) bool, emergency bool) []pro
 		}
 		who := people[asker.identities[0]].Person
 		for _, target := range q.targets {
-			if q.kept(asker.groups, target) != "" {
+			if q.kept(asker.wide, target) != "" {
 				continue
 			}
 			for _, login := range q.logins {
-				p := prospect{asker: asker, target: target, login: login, outlook: q.outlook(who, target, login, emergency)}
+				p := prospect{asker: asker, target: target, login: login, emergency: emergency, outlook: q.outlook(who, target, login, emergency)}
 				if !p.refused(q.role) {
 					found = append(found, p)
 				}
@@ -206,13 +209,14 @@ func (q *question) outlook(who policies.Person, target policies.Target, login st
 	return outlook
 }
 
-// refused tells whether a requirement cannot hold, or a restriction that refuses must.
+// refused tells whether a requirement cannot hold, or a restriction that refuses must. A
+// restriction that has no answer refuses.
 func (p prospect) refused(role policies.Role) bool {
 	if slices.ContainsFunc(p.outlook.Require, func(c policies.Possible) bool { return !c.True }) {
 		return true
 	}
 	for i, c := range p.outlook.Restrict {
-		if !c.False && role.Restrict[i].Refuse != "" {
+		if c.Fails || !c.False && len(role.Restrict[i].Add) == 0 {
 			return true
 		}
 	}

@@ -214,7 +214,7 @@ func (t *table) entry(person, place int) (entry, bool) {
 func (t *table) enters(person, place int, as *delegated) (entry, bool) {
 	if as != nil {
 		// Neither of both may be close to the requester.
-		if t.room.attested && !as.attested || meets(as.groups, t.room.close) || t.a.reports(as.to, t.room.close) {
+		if t.room.attested && !as.attested || t.a.reports(as.from, t.room) || t.a.reports(as.to, t.room) {
 			return entry{}, false
 		}
 		if d, ok := opened(t.room.places[place].doors, as.groups); ok {
@@ -222,8 +222,11 @@ func (t *table) enters(person, place int, as *delegated) (entry, bool) {
 		}
 		return entry{}, false
 	}
+	if t.a.reports(person, t.room) {
+		return entry{}, false
+	}
 	for _, k := range t.a.someone[person].passkeys {
-		if t.room.attested && !k.Attested || meets(k.Groups, t.room.close) {
+		if t.room.attested && !k.Attested {
 			continue
 		}
 		if d, ok := opened(t.room.places[place].doors, k.Groups); ok {
@@ -242,7 +245,7 @@ func opened(doors []door, groups []string) (door, bool) {
 	return doors[i], true
 }
 
-// reports tells whether somebody is in one of the groups by any of their passkeys.
-func (a *Analysis) reports(person int, groups []string) bool {
-	return slices.ContainsFunc(a.someone[person].passkeys, func(k Passkey) bool { return meets(k.Groups, groups) })
+// reports tells whether somebody reports to the requester.
+func (a *Analysis) reports(person int, r room) bool {
+	return len(r.close) > 0 && meets(a.someone[person].roster, r.close)
 }

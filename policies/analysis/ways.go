@@ -85,7 +85,7 @@ func (q *question) fewest(prospects []prospect, through []string) (Way, bool) {
 // whose is the person that an identity belongs to.
 func (a *Analysis) whose(identity int) int { return a.number[a.population.people[identity].Subject] }
 
-// room is what a request asks of approvers where the named allowances spare stages, as
+// room is what a request asks of approvers (in an emergency, only what restrictions add) where the named allowances spare stages, as
 // few and as easy as can be, and the conditions that were taken to suit for that.
 func (q *question) room(p prospect, through []string) (room, []string) {
 	var assumed []string
@@ -107,7 +107,7 @@ func (q *question) room(p prospect, through []string) (room, []string) {
 	var stages []policies.Stage
 	for i, stage := range q.role.Approval {
 		switch c := p.outlook.Stages[i]; {
-		case slices.Contains(spared, stage.Name):
+		case p.emergency, slices.Contains(spared, stage.Name):
 		case c.False:
 			assume(c, false, "the condition of the stage %s %s", stage.Name)
 		default:
@@ -123,7 +123,7 @@ func (q *question) room(p prospect, through []string) (room, []string) {
 	}
 	r := room{attested: q.role.Passkey.Approvers == policies.PasskeyAttested}
 	for _, t := range q.close {
-		if meets(t.Managers, p.asker.groups) {
+		if meets(t.Managers, p.asker.wide) {
 			r.close = append(r.close, t.Members...)
 		}
 	}
@@ -163,10 +163,16 @@ func (q *question) doors(stage policies.Stage, p prospect) []door {
 // way is the example that a table shows.
 func (q *question) way(p prospect, identity int, t *table, through, assumed []string) Way {
 	w := Way{Way: WayAsk, People: 1 + t.room.seats(), Target: p.target.Name, Login: p.login, Assumed: assumed}
-	if len(through) > 0 {
+	switch {
+	case p.emergency:
+		w.Way = WayBreakGlass
+		w.Parts = append(w.Parts, q.a.part(identity, "breaks the glass"))
+	case len(through) > 0:
 		w.Way, w.Through = WayAllow, through
+		fallthrough
+	default:
+		w.Parts = append(w.Parts, q.a.part(identity, "asks"))
 	}
-	w.Parts = append(w.Parts, q.a.part(identity, "asks"))
 	for i, people := range t.seated {
 		for _, person := range people {
 			e, _ := t.entry(person, i)
@@ -187,7 +193,7 @@ func (q *question) way(p prospect, identity int, t *table, through, assumed []st
 func (a *Analysis) voter(person int, e entry, r room) policies.Subject {
 	for _, i := range a.someone[person].identities {
 		for _, k := range a.population.people[i].Passkeys {
-			if slices.Contains(k.Groups, e.door.group) && (k.Attested || !r.attested) && !meets(k.Groups, r.close) {
+			if slices.Contains(k.Groups, e.door.group) && (k.Attested || !r.attested) {
 				return a.population.people[i].Subject
 			}
 		}

@@ -7,9 +7,10 @@ import (
 	"stint/policies"
 )
 
-// Coverage says which rules of which roles the cases have seen fulfilled, and not.
+// Coverage says which rules the cases have seen at work, and which not.
 type Coverage struct {
-	Roles []RoleCoverage `json:"roles"` // by name
+	// Roles are those of the policy by name, and before them, under no name, what counts for all.
+	Roles []RoleCoverage `json:"roles"`
 	// Of is how much there is to see, two for most rules, and Seen how much was.
 	Seen int `json:"seen"`
 	Of   int `json:"of"`
@@ -23,9 +24,15 @@ type RoleCoverage struct {
 
 // RuleCoverage is that of one rule of a role.
 type RuleCoverage struct {
-	Rule   string `json:"rule"`
-	Met    bool   `json:"met"`
-	NotMet bool   `json:"not_met"`
+	// Rule is as Decide names it; when:<stage> is the condition of a stage.
+	Rule  string  `json:"rule"`
+	Sides []Sight `json:"sides"` // what there is to see of it
+}
+
+// Sight is one side of a rule.
+type Sight struct {
+	Text string `json:"text"` // "is never fulfilled" and so on, as it stands where it was not seen
+	Seen bool   `json:"seen"`
 }
 
 // Percent is how much of what there is to see was seen, rounded down; 100 where there is nothing.
@@ -41,67 +48,111 @@ func (c Coverage) Unseen() []string {
 	var unseen []string
 	for _, role := range c.Roles {
 		for _, rule := range role.Rules {
-			var never []string
-			if !rule.Met {
-				never = append(never, words(rule.Rule, true))
-			}
-			if !rule.NotMet {
-				never = append(never, words(rule.Rule, false))
-			}
-			if len(never) > 0 {
-				unseen = append(unseen, role.Role+": "+rule.Rule+" is never "+listed(never, "or"))
+			for _, side := range rule.Sides {
+				if !side.Seen {
+					unseen = append(unseen, strings.TrimPrefix(role.Role+": ", ": ")+rule.Rule+" "+side.Text)
+				}
 			}
 		}
 	}
 	return unseen
 }
 
-// words says what it means that a rule is met, or not.
-func words(rule string, met bool) string {
-	name, _, _ := strings.Cut(rule, ":")
-	switch {
-	case name == "stage" && met:
-		return "full"
-	case name == "stage":
-		return "waited for"
-	case name == "allow" && met:
-		return "used"
-	case name == "allow":
-		return "unused"
-	case met:
-		return "fulfilled"
-	}
-	return "refusing"
-}
-
 // Coverage says what of a policy's rules the results have seen.
 func (r Results) Coverage(b *policies.Bundle) Coverage {
-	type sight struct {
-		role, rule string
-		met        bool
+	c := Coverage{}
+	all := RoleCoverage{Rules: []RuleCoverage{}}
+	for _, rule := range rulesOfAll(b) {
+		all.Rules = append(all.Rules, sees(rule, r.Cases))
 	}
-	seen := map[sight]bool{}
-	for _, result := range r.Cases {
-		for _, reason := range result.Decision.Reasons {
-			seen[sight{result.role, reason.Rule, reason.Met}] = true
-		}
-	}
-	c := Coverage{Roles: []RoleCoverage{}}
+	c.Roles = append(c.Roles, all)
 	for _, role := range b.Roles() {
+		var about []Result
+		for _, result := range r.Cases {
+			if result.role == role.Name {
+				about = append(about, result)
+			}
+		}
 		covered := RoleCoverage{Role: role.Name}
 		for _, rule := range rulesOf(b, role) {
-			one := RuleCoverage{Rule: rule, Met: seen[sight{role.Name, rule, true}], NotMet: seen[sight{role.Name, rule, false}]}
-			covered.Rules = append(covered.Rules, one)
-			c.Of += 2
-			for _, was := range []bool{one.Met, one.NotMet} {
-				if was {
+			covered.Rules = append(covered.Rules, sees(rule, about))
+		}
+		c.Roles = append(c.Roles, covered)
+	}
+	for _, role := range c.Roles {
+		for _, rule := range role.Rules {
+			for _, side := range rule.Sides {
+				c.Of++
+				if side.Seen {
 					c.Seen++
 				}
 			}
 		}
-		c.Roles = append(c.Roles, covered)
 	}
 	return c
+}
+
+// sees says which sides of a rule decisions show.
+func sees(rule string, results []Result) RuleCoverage {
+	saw := func(side func(d policies.Decision) bool) bool {
+		return slices.ContainsFunc(results, func(r Result) bool { return side(r.Decision) })
+	}
+	speaks := func(met bool) func(policies.Decision) bool {
+		return func(d policies.Decision) bool {
+			return slices.ContainsFunc(d.Reasons, func(r policies.Reason) bool { return r.Rule == rule && r.Met == met })
+		}
+	}
+	silent := func(d policies.Decision) bool {
+		return !slices.ContainsFunc(d.Reasons, func(r policies.Reason) bool { return r.Rule == rule })
+	}
+	name, stage, _ := strings.Cut(rule, ":")
+	asked := func(d policies.Decision) bool {
+		return slices.ContainsFunc(d.Stages, func(s policies.StageResult) bool { return s.Name == stage })
+	}
+	one := RuleCoverage{Rule: rule}
+	side := func(text string, seen bool) { one.Sides = append(one.Sides, Sight{Text: text, Seen: seen}) }
+	switch name {
+	case "stage":
+		side("is never full", saw(func(d policies.Decision) bool { return asked(d) && speaks(true)(d) }))
+		side("is never open", saw(speaks(false)))
+	case "when":
+		side("never holds", saw(asked))
+		side("never fails to hold", saw(func(d policies.Decision) bool {
+			return !asked(d) && slices.ContainsFunc(d.Reasons, func(r policies.Reason) bool { return r.Rule == "stage:"+stage })
+		}))
+	case "allow":
+		side("never holds", saw(speaks(true)))
+		side("never fails to hold", saw(silent))
+	case "restrict":
+		side("never holds", saw(func(d policies.Decision) bool { return !silent(d) }))
+		side("never fails to hold", saw(silent))
+	case "confirm":
+		side("is never given", saw(speaks(true)))
+		side("is never missing", saw(speaks(false)))
+	case "independence":
+		side("never turns an approval away", saw(speaks(false)))
+	default:
+		side("is never fulfilled", saw(speaks(true)))
+		side("never refuses", saw(speaks(false)))
+	}
+	return one
+}
+
+// rulesOfAll are the rules that count for every role.
+func rulesOfAll(b *policies.Bundle) []string {
+	var rules []string
+	independence := b.Organization().Independence
+	for _, rule := range []struct {
+		name string
+		asks bool
+	}{
+		{"direct-reports", independence.DirectReports}, {"reciprocal", independence.ReciprocalDays > 0}, {"policy-change", independence.PolicyChangeDays > 0},
+	} {
+		if rule.asks {
+			rules = append(rules, "independence:"+rule.name)
+		}
+	}
+	return rules
 }
 
 // rulesOf are the rules of a role by the names that Decide gives them.
@@ -131,13 +182,15 @@ func rulesOf(b *policies.Bundle, role policies.Role) []string {
 	}
 	for _, s := range role.Approval {
 		add(true, "stage:"+s.Name)
+		add(s.When != "", "when:"+s.Name)
 	}
 	for _, r := range role.Restrict {
 		for _, s := range r.Add {
 			add(true, "stage:"+s.Name)
+			add(s.When != "", "when:"+s.Name)
 		}
 	}
-	add(role.Passkey.Requester != "", "confirmation")
+	add(role.Passkey.Requester != "" || role.BreakGlass != nil, "confirm")
 	add(role.BreakGlass != nil, "break-glass")
 	add(role.BreakGlass != nil, "review")
 	return rules

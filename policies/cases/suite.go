@@ -74,7 +74,16 @@ func Parse(files map[string]string) (*Suite, error) {
 			return nil, fmt.Errorf("%s:1:1: files of cases end in .yaml; rename this one", name)
 		}
 	}
-	people, peopleErr := analysis.ParsePopulation(files)
+	people, err := analysis.ParsePopulation(files)
+	if err != nil {
+		// Their faults first: a case that names somebody who cannot be read is not at fault.
+		return nil, err
+	}
+	return parse(files, people)
+}
+
+// parse reads cases and targets, about people who are known.
+func parse(files map[string]string, people *analysis.Population) (*Suite, error) {
 	s := &Suite{People: people}
 	r := &reader{}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -83,11 +92,13 @@ func Parse(files map[string]string) (*Suite, error) {
 			s.add(r, root)
 		}
 	}
-	if err := errors.Join(append([]error{peopleErr}, r.faults...)...); err != nil {
-		return nil, err
+	if len(r.faults) == 0 {
+		s.check(r)
 	}
-	s.check(r)
-	return s, errors.Join(r.faults...)
+	if len(r.faults) > 0 {
+		return nil, errors.Join(r.faults...)
+	}
+	return s, nil
 }
 
 // kinds are those of documents that stand in a suite.
@@ -95,7 +106,7 @@ var kinds = []string{"Case", "Person", "Target"}
 
 // add takes one document in.
 func (s *Suite) add(r *reader, root *yaml.Node) {
-	if root.Kind != yaml.MappingNode || root.Content[0].Value != "kind" {
+	if root.Kind != yaml.MappingNode || len(root.Content) == 0 || root.Content[0].Value != "kind" {
 		r.fault(root, "A document begins with `kind:` and one of %s.", listed(kinds, "or"))
 		return
 	}

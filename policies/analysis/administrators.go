@@ -7,18 +7,6 @@ import (
 	"stint/policies"
 )
 
-// brokenGlass is the way of somebody who acts alone in an emergency.
-func (q *question) brokenGlass() (Way, bool) {
-	prospects := q.prospects(nil, true)
-	if q.role.BreakGlass == nil || len(prospects) == 0 {
-		return Way{}, false
-	}
-	p := prospects[0]
-	_, assumed := q.room(p, nil)
-	parts := []Part{q.a.part(p.asker.identities[0], "breaks the glass, alone")}
-	return Way{Way: WayBreakGlass, People: 1, Target: p.target.Name, Login: p.login, Parts: parts, Assumed: assumed, Text: sentence(parts)}, true
-}
-
 // quorum are as many different administrators as sign a change, under the identity by
 // which each does, a certain person first if they are one; nobody if there are fewer.
 func (a *Analysis) quorum(first int) []int {
