@@ -67,3 +67,7 @@ func slips(a, b string, most int) int {
 	}
 	return rows[len(a)%3][len(b)]
 }
+
+// Meant is the one of several words that somebody may have meant who wrote another; empty
+// where none is near.
+func Meant(word string, among []string) string { return nearest(word, among) }

@@ -169,23 +169,15 @@ func (w whatIf) imagine(read policyFolder, people *analysis.Population, now time
 	if err := read.knownRole(w.role); err != nil {
 		return nil, cases.Case{}, err
 	}
-	c := cases.Case{By: w.person, Held: w.held, Asserted: map[string]cases.Value{}, Ask: cases.Ask{
-		Role: w.role, Target: w.target, Login: w.login, Reason: &w.reason, Ticket: w.ticket, BreakGlass: w.breakGlass,
-	}}
-	c.Asked.Time = now.Truncate(time.Second)
-	var err error
-	var faults []error
-	if w.at != "" {
-		c.Asked, err = cases.ParseTime(w.at)
-		faults = append(faults, err)
+	c := cases.Case{
+		Name: "imagined", By: w.person, Asked: cases.Time(w.at), Held: w.held, Asserted: map[string]string{}, Expect: &cases.Expectation{Outcome: policies.Allowed},
+		Ask: cases.Ask{Role: w.role, Target: w.target, Login: w.login, Duration: cases.Span(w.duration), Reason: &w.reason, Ticket: &w.ticket, BreakGlass: &w.breakGlass},
 	}
-	if w.duration != "" {
-		c.Ask.Duration, err = cases.ParseSpan(w.duration)
-		faults = append(faults, err)
+	if w.at == "" {
+		c.Asked = cases.Time(now.UTC().Format(time.RFC3339))
 	}
 	if w.start != "" {
-		start, err := cases.ParseMoment(w.start)
-		faults = append(faults, err)
+		start := cases.Moment(w.start)
 		c.Ask.Start = &start
 	}
 	switch w.confirmed {
@@ -193,25 +185,23 @@ func (w whatIf) imagine(read policyFolder, people *analysis.Population, now time
 	case policies.PasskeyAny, policies.PasskeyAttested:
 		c.Confirmed = &cases.Confirmation{Attested: w.confirmed == policies.PasskeyAttested}
 	default:
-		faults = append(faults, fmt.Errorf("--confirmed is any or attested, not %q", w.confirmed))
+		return nil, c, fmt.Errorf("--confirmed is any or attested, not %q", w.confirmed)
 	}
 	for _, said := range w.asserted {
 		name, value, found := strings.Cut(said, "=")
 		if !found {
-			faults = append(faults, fmt.Errorf("--asserted is NAME=VALUE, not %q", said))
+			return nil, c, fmt.Errorf("--asserted is NAME=VALUE, not %q", said)
 		}
-		c.Asserted[name] = cases.Value(value)
+		c.Asserted[name] = value
 	}
-	suite, err := w.cast(people)
-	faults = append(faults, err)
 	for _, name := range w.approvedBy {
-		if err == nil {
-			_, err := suite.Person(name)
-			faults = append(faults, err)
-		}
 		c.Approvals = append(c.Approvals, cases.Approval{By: name})
 	}
-	return suite, c, errors.Join(faults...)
+	suite, err := w.cast(people)
+	if err != nil {
+		return nil, c, err
+	}
+	return suite, c, suite.Check(c)
 }
 
 // cast is the population with the person who asks, in the groups that were given.

@@ -37,7 +37,7 @@ func (f policyFolder) knownRole(name string) error {
 	for _, role := range f.bundle.Roles() {
 		names = append(names, role.Name)
 	}
-	return &usageError{errors.New(cases.Unknown("role", name, names))}
+	return &usageError{cases.Unknown("role", name, names)}
 }
 
 func policyWhoCanCommand(e *environment) *cobra.Command {

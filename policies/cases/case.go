@@ -1,22 +1,21 @@
 package cases
 
 import (
+	"cmp"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"stint/policies"
 )
 
-// DefaultAsked is when a case asks that does not say: a Monday, ten o'clock in UTC.
-var DefaultAsked = time.Date(2026, time.March, 2, 10, 0, 0, 0, time.UTC)
+// defaultAsked is when a case asks that does not say.
+var defaultAsked = time.Date(2026, time.March, 2, 10, 0, 0, 0, time.UTC)
 
 // Case says what happened and what the policy should make of it. A case with Cases is
 // only what its rows begin from: a row states the fields in which it differs, those of
 // Ask one by one and all others whole.
 type Case struct {
 	Name string `yaml:"name"`
-	// Asked is when the requester asked; DefaultAsked where it is absent.
+	// Asked is when the requester asked; a Monday, ten o'clock in UTC, where it is absent.
 	Asked Time `yaml:"asked"`
 	// At is when the decision is made; absent: as soon as all of the case has happened.
 	At *Moment `yaml:"at"`
@@ -31,19 +30,17 @@ type Case struct {
 	Confirmed *Confirmation `yaml:"confirmed"`
 	// Used is when the grant was first used; absent: it was not.
 	Used    *Moment  `yaml:"used"`
-	History History  `yaml:"history"`
+	History *History `yaml:"history"`
 	Changes []Change `yaml:"changes"`
 	// Asserted is what the broker says, by the names of facts.
-	Asserted map[string]Value `yaml:"asserted"`
+	Asserted map[string]string `yaml:"asserted"`
 
 	Expect *Expectation `yaml:"expect"`
-	Cases  []yaml.Node  `yaml:"cases"`
+	Cases  []Case       `yaml:"cases"`
 
 	// File and Line are where it stands.
 	File string `yaml:"-"`
 	Line int    `yaml:"-"`
-	// nodes are the row of the case, where it is one, and the document.
-	nodes []*yaml.Node
 }
 
 // Ask is policies.Ask with what a case leaves out: the target is then the first by name
@@ -55,9 +52,9 @@ type Ask struct {
 	Login      string  `yaml:"login"`
 	Duration   Span    `yaml:"duration"`
 	Reason     *string `yaml:"reason"`
-	Ticket     string  `yaml:"ticket"`
+	Ticket     *string `yaml:"ticket"`
 	Start      *Moment `yaml:"start"`
-	BreakGlass bool    `yaml:"breakGlass"`
+	BreakGlass *bool   `yaml:"breakGlass"`
 }
 
 // Approval is one that was given, After the asking.
@@ -126,4 +123,35 @@ type Expectation struct {
 	Ends     *Moment  `yaml:"ends"`
 	UseBy    *Moment  `yaml:"useBy"`
 	Confirm  *string  `yaml:"confirm"`
+}
+
+// with is the case as a row changes it.
+func (c Case) with(row Case) Case {
+	c.Cases = nil
+	if c.Name == "" {
+		c.Name = row.Name
+	} else {
+		c.Name += ": " + row.Name
+	}
+	c.Ask = Ask{
+		Role: cmp.Or(row.Ask.Role, c.Ask.Role), Target: cmp.Or(row.Ask.Target, c.Ask.Target), Login: cmp.Or(row.Ask.Login, c.Ask.Login),
+		Duration: cmp.Or(row.Ask.Duration, c.Ask.Duration), Reason: cmp.Or(row.Ask.Reason, c.Ask.Reason), Ticket: cmp.Or(row.Ask.Ticket, c.Ask.Ticket),
+		Start: cmp.Or(row.Ask.Start, c.Ask.Start), BreakGlass: cmp.Or(row.Ask.BreakGlass, c.Ask.BreakGlass),
+	}
+	c.Asked, c.At, c.By = cmp.Or(row.Asked, c.Asked), cmp.Or(row.At, c.At), cmp.Or(row.By, c.By)
+	c.Confirmed, c.Used, c.History, c.Expect = cmp.Or(row.Confirmed, c.Confirmed), cmp.Or(row.Used, c.Used), cmp.Or(row.History, c.History), cmp.Or(row.Expect, c.Expect)
+	// An empty list that is written is not nil, and counts.
+	if row.Approvals != nil {
+		c.Approvals = row.Approvals
+	}
+	if row.Held != nil {
+		c.Held = row.Held
+	}
+	if row.Changes != nil {
+		c.Changes = row.Changes
+	}
+	if row.Asserted != nil {
+		c.Asserted = row.Asserted
+	}
+	return c
 }

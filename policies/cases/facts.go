@@ -21,10 +21,10 @@ func (s *Suite) Bundle(b *policies.Bundle) (*policies.Bundle, error) {
 }
 
 func (c Case) asked() time.Time {
-	if c.Asked.IsZero() {
-		return DefaultAsked
+	if at, err := c.Asked.read(); err == nil && !at.IsZero() {
+		return at
 	}
-	return c.Asked.Time
+	return defaultAsked
 }
 
 // Facts are what the case says, completed from the policy, which has the targets of the
@@ -50,7 +50,7 @@ func (s *Suite) Facts(b *policies.Bundle, c Case) policies.Facts {
 		f.Held = append(f.Held, policies.Held{Request: fmt.Sprintf("held-%d", i+1), Role: role})
 	}
 	if c.Confirmed != nil {
-		f.Confirmed = &policies.Confirmation{Issued: asked.Add(time.Duration(c.Confirmed.After)), Attested: c.Confirmed.Attested}
+		f.Confirmed = &policies.Confirmation{Issued: asked.Add(c.Confirmed.After.duration()), Attested: c.Confirmed.Attested}
 		last = latest(last, f.Confirmed.Issued)
 	}
 	if c.Used != nil {
@@ -64,7 +64,7 @@ func (s *Suite) Facts(b *policies.Bundle, c Case) policies.Facts {
 	f.History = s.history(c, asked)
 	f.Changes = s.changes(c, asked)
 	for _, name := range slices.Sorted(maps.Keys(c.Asserted)) {
-		f.Asserted = append(f.Asserted, policies.Assertion{Name: name, Value: string(c.Asserted[name])})
+		f.Asserted = append(f.Asserted, policies.Assertion{Name: name, Value: c.Asserted[name]})
 	}
 	return f
 }
@@ -87,9 +87,15 @@ func latest(a, b time.Time) time.Time {
 
 // complete fills in what was left out.
 func (a Ask) complete(b *policies.Bundle, asked time.Time) policies.Ask {
-	ask := policies.Ask{Role: a.Role, Target: a.Target, Login: a.Login, Duration: time.Duration(a.Duration), Reason: "To see what the policy says", Ticket: a.Ticket, BreakGlass: a.BreakGlass}
+	ask := policies.Ask{Role: a.Role, Target: a.Target, Login: a.Login, Duration: a.Duration.duration(), Reason: "To see what the policy says"}
 	if a.Reason != nil {
 		ask.Reason = *a.Reason
+	}
+	if a.Ticket != nil {
+		ask.Ticket = *a.Ticket
+	}
+	if a.BreakGlass != nil {
+		ask.BreakGlass = *a.BreakGlass
 	}
 	if a.Start != nil {
 		ask.Start = a.Start.at(asked)
@@ -103,7 +109,7 @@ func (a Ask) complete(b *policies.Bundle, asked time.Time) policies.Ask {
 	}
 	if ask.Duration == 0 {
 		ask.Duration = role.Duration.Default
-		if a.BreakGlass && role.BreakGlass != nil {
+		if ask.BreakGlass && role.BreakGlass != nil {
 			ask.Duration = min(ask.Duration, role.BreakGlass.Longest)
 		}
 	}
@@ -114,7 +120,7 @@ func (a Ask) complete(b *policies.Bundle, asked time.Time) policies.Ask {
 func (s *Suite) approval(ask policies.Ask, asked time.Time, a Approval) policies.Approval {
 	by, _ := s.People.Find(a.By)
 	approver, attested := Approver(by, a.Attested)
-	approval := policies.Approval{Approver: approver, Attested: attested, Duration: cmp.Or(time.Duration(a.Duration), ask.Duration), Issued: asked.Add(time.Duration(a.After))}
+	approval := policies.Approval{Approver: approver, Attested: attested, Duration: cmp.Or(a.Duration.duration(), ask.Duration), Issued: asked.Add(a.After.duration())}
 	if a.For != "" {
 		other, _ := s.People.Find(a.For)
 		on, _ := Approver(other, nil)
@@ -142,16 +148,19 @@ func Approver(p analysis.Person, attested *bool) (policies.Person, bool) {
 
 func (s *Suite) history(c Case, asked time.Time) policies.History {
 	var h policies.History
+	if c.History == nil {
+		return h
+	}
 	for i, g := range c.History.Grants {
-		begun := asked.Add(-time.Duration(g.Ago))
-		h.Grants = append(h.Grants, policies.PastGrant{Request: fmt.Sprintf("past-%d", i+1), Role: g.Role, Begun: begun, Ended: begun.Add(cmp.Or(time.Duration(g.Lasted), time.Hour))})
+		begun := asked.Add(-g.Ago.duration())
+		h.Grants = append(h.Grants, policies.PastGrant{Request: fmt.Sprintf("past-%d", i+1), Role: g.Role, Begun: begun, Ended: begun.Add(cmp.Or(g.Lasted.duration(), time.Hour))})
 	}
 	for i, a := range c.History.Agreed {
 		asker, _ := s.People.Find(a.For)
-		h.Agreed = append(h.Agreed, policies.PastApproval{Request: fmt.Sprintf("agreed-%d", i+1), Requester: asker.Subject, At: asked.Add(-time.Duration(a.Ago))})
+		h.Agreed = append(h.Agreed, policies.PastApproval{Request: fmt.Sprintf("agreed-%d", i+1), Requester: asker.Subject, At: asked.Add(-a.Ago.duration())})
 	}
 	for i, r := range c.History.Reviews {
-		h.Reviews = append(h.Reviews, policies.OpenReview{Request: fmt.Sprintf("emergency-%d", i+1), Begun: asked.Add(-time.Duration(r.Ago))})
+		h.Reviews = append(h.Reviews, policies.OpenReview{Request: fmt.Sprintf("emergency-%d", i+1), Begun: asked.Add(-r.Ago.duration())})
 	}
 	slices.SortStableFunc(h.Grants, func(a, b policies.PastGrant) int { return a.Begun.Compare(b.Begun) })
 	slices.SortStableFunc(h.Agreed, func(a, b policies.PastApproval) int { return a.At.Compare(b.At) })
@@ -162,7 +171,7 @@ func (s *Suite) history(c Case, asked time.Time) policies.History {
 func (s *Suite) changes(c Case, asked time.Time) []policies.PolicyChange {
 	var changes []policies.PolicyChange
 	for _, change := range c.Changes {
-		signed := policies.PolicyChange{At: asked.Add(-time.Duration(change.Ago)), Roles: change.Roles}
+		signed := policies.PolicyChange{At: asked.Add(-change.Ago.duration()), Roles: change.Roles}
 		if len(signed.Roles) == 0 {
 			signed.Roles = []string{c.Ask.Role}
 		}

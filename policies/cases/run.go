@@ -80,12 +80,14 @@ func (e *Expectation) compare(f policies.Facts, d policies.Decision) []Failure {
 		expect("refusedBy", set(*e.RefusedBy), set(refusing(d)))
 	}
 	for _, text := range e.Says {
-		if !slices.ContainsFunc(d.Reasons, func(r policies.Reason) bool { return strings.Contains(r.Text, text) || strings.Contains(r.Remedy, text) }) {
+		if !slices.ContainsFunc(d.Reasons, func(r policies.Reason) bool {
+			return strings.Contains(r.Text, text) || strings.Contains(r.Remedy, text)
+		}) {
 			failures = append(failures, Failure{What: "says", Expected: fmt.Sprintf("%q", text), Came: "no reason that says so"})
 		}
 	}
 	if e.Duration != nil {
-		expect("duration", policies.FormatDuration(time.Duration(*e.Duration)), policies.FormatDuration(d.Duration))
+		expect("duration", policies.FormatDuration(e.Duration.duration()), policies.FormatDuration(d.Duration))
 	}
 	for _, moment := range []struct {
 		what     string

@@ -1,16 +1,14 @@
 package cases
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"stint/policies"
 	"stint/policies/analysis"
@@ -19,8 +17,11 @@ import (
 // Folder is where the cases of a policy are, beside its files.
 const Folder = "tests"
 
-// mostCases bounds a suite.
-const mostCases = 10_000
+// Bounds of a suite.
+const (
+	mostCases = 10_000
+	mostFile  = 1 << 20 // bytes, as of a policy file
+)
 
 // Suite is the cases of a policy with the people and targets that they are about.
 type Suite struct {
@@ -40,7 +41,13 @@ func Load(fsys fs.FS) (*Suite, error) {
 	files := map[string]string{}
 	for _, entry := range entries {
 		name := path.Join(Folder, entry.Name())
-		if path.Ext(name) != ".yaml" && path.Ext(name) != ".yml" || strings.HasPrefix(entry.Name(), ".") {
+		switch {
+		case strings.HasPrefix(entry.Name(), "."):
+			continue
+		case path.Ext(name) == ".yml":
+			// Whoever wrote it believes that it counts.
+			return nil, &policies.Fault{File: name, Line: 1, Column: 1, Text: "Files of cases end in .yaml; rename this one."}
+		case path.Ext(name) != ".yaml":
 			continue
 		}
 		if files[name], err = readBounded(fsys, name); err != nil {
@@ -56,7 +63,7 @@ func readBounded(fsys fs.FS, name string) (string, error) {
 		return "", fmt.Errorf("opening %s: %w", name, err)
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, mostFile+1))
+	text, err := io.ReadAll(io.LimitReader(file, mostFile+1)) // what is more, Parse refuses
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", name, err)
 	}
@@ -65,18 +72,8 @@ func readBounded(fsys fs.FS, name string) (string, error) {
 
 // Parse is Load for texts by the names of their files.
 func Parse(files map[string]string) (*Suite, error) {
-	total := 0
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if total += len(files[name]); len(files[name]) > mostFile || total > mostFiles {
-			return nil, fmt.Errorf("%s:1:1: a file of cases holds at most %d bytes, and all together %d", name, mostFile, mostFiles)
-		}
-		if path.Ext(name) == ".yml" {
-			return nil, fmt.Errorf("%s:1:1: files of cases end in .yaml; rename this one", name)
-		}
-	}
 	people, err := analysis.ParsePopulation(files)
 	if err != nil {
-		// Their faults first: a case that names somebody who cannot be read is not at fault.
 		return nil, err
 	}
 	return parse(files, people)
@@ -84,16 +81,21 @@ func Parse(files map[string]string) (*Suite, error) {
 
 // parse reads cases and targets, about people who are known.
 func parse(files map[string]string, people *analysis.Population) (*Suite, error) {
-	s := &Suite{People: people}
-	r := &reader{}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		r.file = name
-		for _, root := range r.documents(files[name]) {
-			s.add(r, root)
-		}
+	documents, err := policies.ParseDocuments(files, map[string]func() any{
+		"Case": func() any { return new(Case) }, "Target": func() any { return new(policies.Target) }, "Person": nil,
+	})
+	if err != nil {
+		return nil, err
 	}
-	if len(r.faults) == 0 {
-		s.check(r)
+	s := &Suite{People: people}
+	r := &reader{suite: s, named: map[string]Case{}}
+	for _, d := range documents {
+		switch value := d.Value.(type) {
+		case *Case:
+			r.take(d, *value)
+		case *policies.Target:
+			r.target(d, *value)
+		}
 	}
 	if len(r.faults) > 0 {
 		return nil, errors.Join(r.faults...)
@@ -101,95 +103,64 @@ func parse(files map[string]string, people *analysis.Population) (*Suite, error)
 	return s, nil
 }
 
-// kinds are those of documents that stand in a suite.
-var kinds = []string{"Case", "Person", "Target"}
+// reader gathers cases and what is wrong with them.
+type reader struct {
+	suite  *Suite
+	named  map[string]Case
+	faults []error
+}
 
-// add takes one document in.
-func (s *Suite) add(r *reader, root *yaml.Node) {
-	if root.Kind != yaml.MappingNode || len(root.Content) == 0 || root.Content[0].Value != "kind" {
-		r.fault(root, "A document begins with `kind:` and one of %s.", listed(kinds, "or"))
-		return
-	}
-	kind := root.Content[1]
-	rest := *root
-	rest.Content = root.Content[2:]
-	switch kind.Value {
-	case "Case":
-		s.addCase(r, &rest)
-	case "Target":
-		s.addTarget(r, &rest)
-	case "Person": // which the analysis reads
-	default:
-		if near := nearest(kind.Value, kinds); near != "" {
-			r.fault(kind, "There is no kind %q here; did you mean %s?", kind.Value, near)
-		} else {
-			r.fault(kind, "There is no kind %q here; use %s.", kind.Value, listed(kinds, "or"))
+// mostFaults bounds how many faults anybody is told of.
+const mostFaults = 100
+
+// note notes problems, each at its place below one in the document.
+func (r *reader) note(d policies.Document, below []any, problems ...problem) {
+	for _, p := range problems {
+		if len(r.faults) < mostFaults {
+			r.faults = append(r.faults, d.Fault(sentence(p.text), slices.Concat(below, p.at)...))
 		}
 	}
 }
 
-// addCase takes in a case, or each row of one that has rows.
-func (s *Suite) addCase(r *reader, node *yaml.Node) {
-	base := Case{File: r.file, Line: node.Line, nodes: []*yaml.Node{node}}
-	if !r.decode(node, &base) {
+// take takes in a case, or each row of one that has rows.
+func (r *reader) take(d policies.Document, base Case) {
+	rows := base.Cases
+	r.note(d, nil, r.suite.written(base)...)
+	if rows == nil {
+		r.add(d, nil, base)
 		return
 	}
-	if find(node, "cases") == nil {
-		s.Cases = append(s.Cases, base)
-		return
+	if len(rows) == 0 {
+		r.note(d, nil, problem{[]any{"cases"}, "a case with rows has some; leave `cases` out, or give it one"})
 	}
-	for i := range base.Cases {
-		row := &base.Cases[i]
-		c := base.begin(row)
+	for i, row := range rows {
+		at := []any{"cases", i}
+		r.note(d, at, r.suite.written(row)...)
 		switch {
-		case find(row, "cases") != nil:
-			r.fault(row, "A row has no rows of its own.")
-		case find(row, "name") == nil:
-			r.fault(row, "Each row has a `name`, which says what is different in it.")
-		case r.decode(row, &c):
-			if base.Name != "" {
-				c.Name = base.Name + ": " + c.Name
-			}
-			s.Cases = append(s.Cases, c)
+		case row.Cases != nil:
+			r.note(d, at, problem{[]any{"cases"}, "a row has no rows of its own"})
+			continue
+		case row.Name == "":
+			r.note(d, at, problem{nil, "each row has a `name`, which says what is different in it"})
+			continue
 		}
-		if len(s.Cases) > mostCases {
-			r.fault(row, "There are at most %d cases.", mostCases)
-			return
-		}
-	}
-	if len(base.Cases) == 0 {
-		r.fault(node, "`cases` has no row; leave it out, or give it some.")
+		r.add(d, at, base.with(row))
 	}
 }
 
-// begin is what a row begins from: the case without the fields that the row states.
-func (c Case) begin(row *yaml.Node) Case {
-	c.Cases, c.Line, c.nodes = nil, row.Line, append([]*yaml.Node{row}, c.nodes...)
-	c.Ask.Reason, c.Ask.Start = copied(c.Ask.Reason), copied(c.Ask.Start)
-	for name, reset := range map[string]func(){
-		"at":        func() { c.At = nil },
-		"approvals": func() { c.Approvals = nil },
-		"held":      func() { c.Held = nil },
-		"confirmed": func() { c.Confirmed = nil },
-		"used":      func() { c.Used = nil },
-		"history":   func() { c.History = History{} },
-		"changes":   func() { c.Changes = nil },
-		"asserted":  func() { c.Asserted = nil },
-		"expect":    func() { c.Expect = nil },
-	} {
-		if find(row, name) != nil {
-			reset()
-		}
+// add takes in one case that is complete, which stands at a place of the document.
+func (r *reader) add(d policies.Document, at []any, c Case) {
+	c.File, c.Line = d.File, d.Fault("", at...).Line
+	r.note(d, at, c.whole()...)
+	if first, twice := r.named[c.Name]; twice {
+		r.note(d, at, problem{[]any{"name"}, fmt.Sprintf("there is a case %q already, at %s:%d", c.Name, first.File, first.Line)})
 	}
-	return c
-}
-
-func copied[T any](value *T) *T {
-	if value == nil {
-		return nil
+	r.named[c.Name] = c
+	if len(r.suite.Cases) == mostCases {
+		r.note(d, at, problem{nil, fmt.Sprintf("there are at most %d cases", mostCases)})
+		return
 	}
-	another := *value
-	return &another
+	r.suite.Cases = append(r.suite.Cases, c)
 }
 
 // What a target of a test has that does not say: nobody connects to it.
@@ -198,32 +169,15 @@ const (
 	testHostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 )
 
-func (s *Suite) addTarget(r *reader, node *yaml.Node) {
-	var t policies.Target
-	if !r.decode(node, &t) {
+func (r *reader) target(d policies.Document, t policies.Target) {
+	t.Address, t.HostKey = cmp.Or(t.Address, t.Name+testAddress), cmp.Or(t.HostKey, testHostKey)
+	if _, err := (&policies.Bundle{}).WithTargets(t); err != nil {
+		r.note(d, nil, problem{nil, err.Error()})
 		return
 	}
-	if t.Address == "" {
-		t.Address = t.Name + testAddress
+	if slices.ContainsFunc(r.suite.Targets, func(other policies.Target) bool { return other.Name == t.Name }) {
+		r.note(d, nil, problem{[]any{"name"}, fmt.Sprintf("there is a target %s already", t.Name)})
+		return
 	}
-	if t.HostKey == "" {
-		t.HostKey = testHostKey
-	}
-	if _, err := (&policies.Bundle{}).WithTargets(t); err != nil {
-		r.fault(node, "%v.", err)
-	} else if slices.ContainsFunc(s.Targets, func(other policies.Target) bool { return other.Name == t.Name }) {
-		r.fault(node, "There is a target %s already.", t.Name)
-	} else {
-		s.Targets = append(s.Targets, t)
-	}
-}
-
-// find is the value of a mapping under a key; nil where there is none.
-func find(n *yaml.Node, key string) *yaml.Node {
-	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1]
-		}
-	}
-	return nil
+	r.suite.Targets = append(r.suite.Targets, t)
 }
