@@ -61,7 +61,7 @@ func (b *Bundle) Decide(f Facts) Decision {
 		j.reasons = append(j.reasons, hall.reason(seats, i))
 	}
 	if len(stages) == 0 {
-		j.say("stage", "%s needs nobody's approval.", role.Name)
+		j.say("stage", "Nobody's approval is needed.")
 	}
 
 	// 3. How long: nobody who counts agreed to more, and the clock runs from the

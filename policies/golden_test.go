@@ -264,4 +264,3 @@ func firstDifference(want, got string) string {
 	}
 	return "there is more than was wanted"
 }
-

@@ -23,12 +23,16 @@ func (j *judgement) tooClose(person int, a *Approval) (rule, why string) {
 	}
 	if rules.ReciprocalDays > 0 {
 		since := a.Issued.Add(-days(rules.ReciprocalDays))
+		var last time.Time
 		for i := range j.f.History.Agreed {
 			// What the requester approved later does not look back at this.
 			past := &j.f.History.Agreed[i]
-			if past.At.After(since) && !past.At.After(a.Issued) && j.b.oneOf(ids, &Person{Subject: past.Requester}) {
-				return "independence:reciprocal", fmt.Sprintf("%s approved for %s at %s, so %s cannot approve for %s within %s of that.", requester, name, moment(past.At), name, requester, dayCount(rules.ReciprocalDays))
+			if past.At.After(since) && !past.At.After(a.Issued) && past.At.After(last) && j.b.oneOf(ids, &Person{Subject: past.Requester}) {
+				last = past.At
 			}
+		}
+		if !last.IsZero() {
+			return "independence:reciprocal", fmt.Sprintf("%s approved for %s at %s, so %s cannot approve for %s within %s of that.", requester, name, moment(last), name, requester, dayCount(rules.ReciprocalDays))
 		}
 	}
 	return "", ""

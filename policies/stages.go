@@ -259,6 +259,13 @@ func (h *hall) results(s *seating) []StageResult {
 	return results
 }
 
+func are(n int) string {
+	if n == 1 {
+		return " is"
+	}
+	return " are"
+}
+
 // mayApprove lists the groups whose members may approve by now.
 func (s *askedStage) mayApprove() []string {
 	if len(s.escalated) == 0 && s.groups != nil {
@@ -313,7 +320,7 @@ func (h *hall) reason(s *seating, i int) Reason {
 	case stage.never:
 		r.Text, r.Remedy = fmt.Sprintf("%s comes after a stage that can never be full.", stage.Name), ""
 	case len(waits) > 0:
-		r.Text = strings.TrimSuffix(r.Text, ".") + fmt.Sprintf(", once %s is full.", list(waits, "and"))
+		r.Text = strings.TrimSuffix(r.Text, ".") + fmt.Sprintf(", once %s full.", list(waits, "and")+are(len(waits)))
 	}
 	if stage.lacks != "" {
 		r.Text = strings.TrimSuffix(r.Text, ".") + fmt.Sprintf("; %s.", stage.lacks)
