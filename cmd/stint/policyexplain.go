@@ -82,7 +82,7 @@ func requestExplanation(r api.Request, now time.Time) cases.Explanation {
 	if r.Begins != nil {
 		d.Begins = *r.Begins
 	}
-	var could []cases.Branch
+	could := map[string][]string{} // by the rule of the stage
 	for _, s := range r.Decision.Stages {
 		stage := policies.StageResult{Name: s.Name, Groups: s.Groups, Count: s.Count}
 		for _, p := range s.Given {
@@ -90,16 +90,22 @@ func requestExplanation(r api.Request, now time.Time) cases.Explanation {
 			stage.Given = append(stage.Given, person(p).Subject)
 		}
 		d.Stages = append(d.Stages, stage)
-		var names []string
 		for _, p := range s.Approvers {
-			names = append(names, analysis.Person{Person: person(p)}.Called())
+			could["stage:"+s.Name] = append(could["stage:"+s.Name], analysis.Person{Person: person(p)}.Called())
 		}
-		could = append(could, cases.Branch{State: cases.StateOpen, Rule: s.Name, Text: "Could approve: " + strings.Join(names, ", ") + "."})
 	}
 	for _, reason := range r.Decision.Reasons {
 		d.Reasons = append(d.Reasons, policies.Reason{Rule: reason.Rule, Met: reason.Met, Text: reason.Text, Remedy: reason.Remedy})
 	}
-	return cases.Explain(&policies.Bundle{}, f, d, nil)
+	explanation := cases.Explain(&policies.Bundle{}, f, d, nil)
+	for i, branch := range explanation.Branches {
+		for k, stage := range branch.Branches {
+			if names := could[stage.Rule]; len(names) > 0 && stage.State == cases.StateOpen {
+				explanation.Branches[i].Branches[k].Branches = append(stage.Branches, cases.CouldApprove(names))
+			}
+		}
+	}
+	return explanation
 }
 
 // whatIf is what stint policy simulate imagines, as people write it.
@@ -209,8 +215,11 @@ func (w whatIf) cast(people *analysis.Population) (*cases.Suite, error) {
 	suite := &cases.Suite{People: people}
 	if len(w.groups) == 0 {
 		_, err := suite.Person(w.person)
-		if err != nil && len(people.People()) == 0 {
+		switch {
+		case err != nil && len(people.People()) == 0:
 			err = fmt.Errorf("nobody is known; say in which groups %s is with --group, or name people with --people", w.person)
+		case err != nil:
+			err = fmt.Errorf("%w; or say in which groups they are with --group", err)
 		}
 		return suite, err
 	}

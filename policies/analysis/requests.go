@@ -17,6 +17,8 @@ type question struct {
 	owner       bool            // owners may
 	close       []policies.Team // those whose managers their members may not approve for
 	separations []policies.Separation
+	all         []policies.Target // that it selects
+	awaited     bool              // they stand for what inventories may bring
 	targets     []policies.Target // one for all that are alike to the role
 	logins      []string          // likewise
 }
@@ -61,7 +63,11 @@ func (a *Analysis) ask(role policies.Role) *question {
 		q.logins = q.logins[:min(1, len(q.logins))]
 	}
 	seen := map[string]bool{}
-	for _, t := range a.bundle.TargetsOf(role.Name) {
+	q.all = a.bundle.TargetsOf(role.Name)
+	if len(q.all) == 0 {
+		q.all, q.awaited = a.standIns(role), true
+	}
+	for _, t := range q.all {
 		if key := q.targetKey(t); !seen[key] {
 			seen[key] = true
 			q.targets = append(q.targets, t)
@@ -171,21 +177,26 @@ func (q *question) askerKey(groups, wide []string) string {
 // sure.
 func (q *question) prospects(only func(identity int) bool, emergency bool) []prospect {
 	var found []prospect
-	people := q.a.population.People()
 	for _, asker := range q.askers(only) {
-		if emergency && !asker.emergency {
+		found = append(found, q.prospectsOf(asker, emergency)...)
+	}
+	return found
+}
+
+func (q *question) prospectsOf(asker asker, emergency bool) []prospect {
+	if emergency && !asker.emergency {
+		return nil
+	}
+	var found []prospect
+	who := q.a.population.people[asker.identities[0]].Person
+	for _, target := range q.targets {
+		if q.kept(asker.wide, target) != "" {
 			continue
 		}
-		who := people[asker.identities[0]].Person
-		for _, target := range q.targets {
-			if q.kept(asker.wide, target) != "" {
-				continue
-			}
-			for _, login := range q.logins {
-				p := prospect{asker: asker, target: target, login: login, emergency: emergency, outlook: q.outlook(who, target, login, emergency)}
-				if !p.refused(q.role) {
-					found = append(found, p)
-				}
+		for _, login := range q.logins {
+			p := prospect{asker: asker, target: target, login: login, emergency: emergency, outlook: q.outlook(who, target, login, emergency)}
+			if !p.refused(q.role) {
+				found = append(found, p)
 			}
 		}
 	}
@@ -193,17 +204,22 @@ func (q *question) prospects(only func(identity int) bool, emergency bool) []pro
 }
 
 // outlook is what can become of the conditions. Nobody knows what else those are who
-// stand for a group where there is no population.
+// stand for a group, or for what an inventory may bring.
 func (q *question) outlook(who policies.Person, target policies.Target, login string, emergency bool) policies.Outlook {
 	outlook := q.a.bundle.Outlook(who, policies.Ask{Role: q.role.Name, Target: target.Name, Login: login, BreakGlass: emergency})
-	if q.a.abstract && (q.reads.identity || q.reads.groups || len(q.reads.members) > 0) {
-		for _, list := range [][]policies.Possible{outlook.Allow, outlook.Require, outlook.Restrict} {
-			for i := range list {
-				list[i] = policies.Possible{True: true, False: true}
-			}
+	anybody := q.a.abstract && (q.reads.identity || q.reads.groups || len(q.reads.members) > 0)
+	anything := q.awaited && (q.reads.name || q.reads.labels || len(q.reads.keys) > 0)
+	if !anybody && !anything {
+		return outlook
+	}
+	for _, list := range [][]policies.Possible{outlook.Allow, outlook.Require, outlook.Restrict, outlook.Stages} {
+		for i := range list {
+			list[i] = policies.Possible{True: true, False: true}
 		}
-		for i := range outlook.Stages {
-			outlook.Stages[i].False = outlook.Stages[i].False || q.role.Approval[i].When != ""
+	}
+	for i, stage := range q.role.Approval {
+		if stage.When == "" {
+			outlook.Stages[i].False = false
 		}
 	}
 	return outlook

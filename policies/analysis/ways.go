@@ -12,8 +12,7 @@ import (
 
 // asked are the ways through the stages: without any allowance, with each by itself, and
 // with all of them, as far as one leads to fewer people than those before.
-func (q *question) asked() []Way {
-	prospects := q.prospects(nil, false)
+func (q *question) asked(prospects []prospect) []Way {
 	var ways []Way
 	choices := [][]string{{}}
 	var all []string

@@ -325,7 +325,7 @@ expect: {outcome: refused}
 		"Refused: no approval could change it.",
 		"In the way:\n  x shell does not give the login \"root\"; it gives deploy or admin. [login]",
 		"? Could approve now: mara, sam.",
-		"+ bob agreed.",
+		"+ bob approved, for leads. [stage:lead]",
 		"- ada asked for this, so ada cannot approve it. [approval]",
 		"+ shell reaches web-1. [target]",
 	} {

@@ -149,6 +149,9 @@ func stageWords(b *policies.Bundle, f policies.Facts, d policies.Decision, name 
 	if len(stage.After) > 0 {
 		branches = append(branches, Branch{State: StateOpen, Text: "It takes no approval until " + listed(stage.After, "and") + " is full."})
 	}
+	if len(stage.Given) >= stage.Count {
+		return branches // and the reason says who agreed
+	}
 	for _, subject := range stage.Given {
 		text := subject.Subject
 		for _, a := range f.Approvals {
@@ -158,20 +161,24 @@ func stageWords(b *policies.Bundle, f policies.Facts, d policies.Decision, name 
 		}
 		branches = append(branches, Branch{State: StateMet, Text: text + " agreed."})
 	}
-	if len(stage.Given) >= stage.Count || people == nil || len(stage.After) > 0 {
+	if people == nil || len(stage.After) > 0 {
 		return branches
 	}
 	names, more := couldApprove(b, f, d, i, people)
-	text := "Could approve now: " + strings.Join(names, ", ")
 	switch {
 	case len(names) == 0 && more:
 		return branches
 	case len(names) == 0:
-		text = "Of the people that are known, nobody could approve now."
+		return append(branches, Branch{State: StateOpen, Text: "Of the people who are known, nobody could approve now."})
 	case more:
-		text += ", and perhaps others"
+		names = append(names, "perhaps others")
 	}
-	return append(branches, Branch{State: StateOpen, Text: strings.TrimSuffix(text, ".") + "."})
+	return append(branches, CouldApprove(names))
+}
+
+// CouldApprove says whose approval would count now.
+func CouldApprove(names []string) Branch {
+	return Branch{State: StateOpen, Text: "Could approve now: " + strings.Join(names, ", ") + "."}
 }
 
 // mostTried bounds how many approvals are tried for a stage.
