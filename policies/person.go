@@ -144,7 +144,10 @@ func (b *Bundle) MayApprove(p, requester Person, role string) bool {
 		return false
 	}
 	manages := func(t Team) bool { return requester.inAny(t.Members) && p.inAny(t.Managers) }
-	owns := func(t Target) bool { return slices.Contains(p.Groups, t.Labels[OwnerLabel]) && r.Targets.selects(t) }
+	owns := func(t Target) bool {
+		owner := t.Labels[OwnerLabel]
+		return owner != "" && slices.Contains(p.Groups, owner) && r.Targets.selects(t)
+	}
 	return slices.ContainsFunc(r.everyStage(), func(s Stage) bool {
 		return p.inAny(s.Groups) ||
 			slices.ContainsFunc(s.Escalate, func(e Escalation) bool { return p.inAny(e.Groups) }) ||
