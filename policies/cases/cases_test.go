@@ -403,3 +403,33 @@ approval:
 		}
 	}
 }
+
+// The signer knows people by its roster: a group that only the directory has somebody in
+// keeps them from nothing that they approve.
+func TestPeopleAreKnownByTheRoster(t *testing.T) {
+	t.Parallel()
+	b := bundleOf(t, "kind: Organization\nreviewers: [security]\naliases: []\nindependence: {directReports: true}\n---\n"+
+		"kind: Team\nname: everybody\nmembers: [staff]\nmanagers: [managers]\n---\n"+
+		strings.Replace(policyText, "requesters: [engineering]", "requesters: [managers]", 1))
+	s, err := Parse(map[string]string{"tests/people.yaml": "kind: Person\nname: Mia\ngroups: [managers]\n---\n" +
+		"kind: Person\nname: Ben\ngroups: [staff]\napproves: [leads]\n---\nkind: Person\nname: Bob\napproves: [leads, staff]\n", "tests/c.yaml": targetText + `kind: Case
+name: shell
+by: Mia
+ask: {role: shell}
+expect: {outcome: needs-approval, open: [security]}
+cases:
+  - {name: by the directory, approvals: [{by: Ben}]}
+  - {name: by the roster, approvals: [{by: Bob}], expect: {outcome: needs-approval, open: [lead, security], says: [manages]}}
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err = s.Bundle(b); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range s.Run(b).Cases {
+		for _, f := range r.Failures {
+			t.Errorf("%s: %s: expected %s, came %s", r.Name, f.What, f.Expected, f.Came)
+		}
+	}
+}
