@@ -234,7 +234,7 @@ func TestFaultsOfCases(t *testing.T) {
 	const good = "kind: Case\nname: c\nby: ada\nask: {role: shell}\nexpect: {outcome: allowed}\n"
 	tests := []struct{ name, text, says string }{
 		{"no kind", "name: x\n", "tests/c.yaml:1:1: A document begins with `kind:` and one of Case, Person or Target."},
-		{"another kind", "kind: Cas\nname: x\n", `tests/c.yaml:1:7: There is no kind "Cas" here; use Case, Person or Target. Did you mean `+"`Case`?"},
+		{"another kind", "kind: Cas\nname: x\n", `tests/c.yaml:1:7: There is no kind "Cas" here; use Case, Person or Target. Did you mean ` + "`Case`?"},
 		{"a role", "kind: Role\nname: x\n", "1:7: There is no kind \"Role\" here; use Case, Person or Target."},
 		{"a slip", strings.Replace(good, "expect", "expct", 1), "tests/c.yaml:5:1: There is no field \"expct\" here. Did you mean `expect`?"},
 		{"a slip inside", strings.Replace(good, "{role: shell}", "{role: shell, durration: 1h}", 1), "tests/c.yaml:4:20: There is no field \"durration\" here. Did you mean `duration`?"},
