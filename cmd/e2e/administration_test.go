@@ -29,8 +29,8 @@ func TestAdministrationByKeyboard(t *testing.T) {
 	s.alice = s.openTerminal()
 	s.alice.signIn("alice")
 
-	link := s.proposePolicy(administrator, "reason: required\n",
-		"reason: required\ndevice: {required: true, posture: {require: [firewall], protection: [Wazuh]}}\n", "Machines are looked after")
+	link := s.proposePolicy(administrator, "longest: 4h\nreason: required\n",
+		"longest: 4h\nreason: required\ndevice: {required: true, posture: {require: [firewall], protection: [Wazuh]}}\n", "Machines are looked after")
 	s.signByKeyboard(link)
 	if out := s.alice.must("stint", "roles"); !strings.Contains(out, "\nproduction-shell: It is used from an enrolled device only. Its firewall is on. Wazuh runs on it.") {
 		t.Errorf("stint roles says\n%s", out)

@@ -23,8 +23,8 @@ func TestDevices(t *testing.T) {
 	s.looking = true
 	administrator := s.openTerminal()
 	administrator.signIn("dana")
-	page := s.proposePolicy(administrator, "reason: required\n",
-		"reason: required\ndevice: {required: true, posture: {period: 20s, protection: [Wazuh]}}\n", "Machines are looked after")
+	page := s.proposePolicy(administrator, "longest: 4h\nreason: required\n",
+		"longest: 4h\nreason: required\ndevice: {required: true, posture: {period: 20s, protection: [Wazuh]}}\n", "Machines are looked after")
 	s.signChange(s.dana, page, "In force")
 	s.grant("web-1", "30m")
 

@@ -27,7 +27,7 @@ func TestDeviceInTPM(t *testing.T) {
 	}
 	page := s.proposePolicy(administrator, "aliases: []\n", "aliases: []\n"+makers, "Acme makes our machines")
 	s.signChange(s.dana, page, "In force")
-	page = s.proposePolicy(administrator, "reason: required\n", "reason: required\ndevice: {required: true, held: tpm}\n", "No key may be copied")
+	page = s.proposePolicy(administrator, "longest: 4h\nreason: required\n", "longest: 4h\nreason: required\ndevice: {required: true, held: tpm}\n", "No key may be copied")
 	s.signChange(s.dana, page, "In force")
 	request := s.grant("web-1", "30m")
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,24 +41,49 @@ func rolesCommand(e *environment) *cobra.Command {
 			return err
 		}
 		for _, role := range roles.Items {
-			if len(role.Device) > 0 {
-				fmt.Fprintf(e.out, "\n%s: %s\n", role.Name, strings.Join(role.Device, " "))
+			if said := roleNotes(role); len(said) > 0 {
+				fmt.Fprintf(e.out, "\n%s: %s\n", role.Name, plain(strings.Join(said, " ")))
 			}
 		}
 		return nil
 	})
 }
 
+// roleNotes are what a role asks beside who and where.
+func roleNotes(role api.Role) []string {
+	var notes []string
+	if role.Ticket != nil && role.Ticket.Required {
+		notes = append(notes, "It needs a ticket (--ticket).")
+	}
+	if role.Start.AheadSeconds > 0 {
+		notes = append(notes, fmt.Sprintf("A start may be set up to %s ahead (--start).", seconds(role.Start.AheadSeconds)))
+	}
+	if role.Confirm != "" {
+		notes = append(notes, "You confirm with your passkey.")
+	}
+	if role.BreakGlass != nil {
+		notes = append(notes, fmt.Sprintf("In an emergency you may act alone for %s (--break-glass).", seconds(role.BreakGlass.LongestSeconds)))
+	}
+	if role.Renewals != "" {
+		notes = append(notes, role.Renewals)
+	}
+	notes = append(notes, role.Windows...)
+	notes = append(notes, role.Separations...)
+	return append(notes, role.Device...)
+}
+
 func requestCommand(e *environment) *cobra.Command {
 	var ask api.Ask
-	var duration string
+	var duration, start string
 	var wait bool
 	var output format
 	command := &cobra.Command{
-		Use:     "request ROLE --target TARGET [--login LOGIN] [--duration 1h] --reason REASON",
-		Short:   "Ask for access",
-		Example: `  stint request production-shell --target db1 --duration 1h --reason "index rebuild, INC-4711" --wait`,
-		Args:    exactly(1, "name the role to ask for; see: stint roles"),
+		Use:   "request ROLE --target TARGET [--login LOGIN] [--duration 1h] --reason REASON",
+		Short: "Ask for access",
+		Example: `  stint request production-shell --target db1 --duration 1h --reason "index rebuild" --ticket INC-4711 --wait
+  stint request production-shell --target db1 --start "2026-11-24 02:00" --reason "the maintenance window"
+  stint request production-shell --target db1 --break-glass --reason "production is down, nobody answers"`,
+		Args: exactly(1, "name the role to ask for; see: stint roles"),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			if err := output.check(); err != nil {
 				return err
@@ -68,6 +94,13 @@ func requestCommand(e *environment) *cobra.Command {
 					return &usageError{fmt.Errorf("--duration %q is not a duration such as 45m or 1h30m", duration)}
 				}
 				ask.DurationSeconds = int64(asked / time.Second)
+			}
+			if start != "" {
+				begins, err := startTime(start)
+				if err != nil {
+					return &usageError{err}
+				}
+				ask.Start = &begins
 			}
 			if ask.Target == "" {
 				return &usageError{errors.New("which host? Add --target TARGET; see: stint roles")}
@@ -90,6 +123,7 @@ func requestCommand(e *environment) *cobra.Command {
 				err = printJSON(e.out, request)
 			} else {
 				printRequest(e, request)
+				printConfirm(e, client, request)
 			}
 			if err == nil && wait && request.State != "approved" && request.State != "active" {
 				return &exitStatus{exitRefused}
@@ -102,9 +136,29 @@ func requestCommand(e *environment) *cobra.Command {
 	flags.StringVar(&ask.Login, "login", "", "the login there (default: the role's first)")
 	flags.StringVar(&duration, "duration", "", "for how long, such as 45m (default: the role's)")
 	flags.StringVar(&ask.Reason, "reason", "", "why, in your words; approvers read it")
+	flags.StringVar(&ask.Ticket, "ticket", "", "the ticket that it is for, where the role asks for one")
+	flags.StringVar(&start, "start", "", `when it is to begin, such as "2026-11-24 02:00" by this machine's clock, or RFC 3339`)
+	flags.BoolVar(&ask.BreakGlass, "break-glass", false, "act alone, in an emergency: you confirm with your passkey, everybody is told, and it is reviewed")
 	flags.BoolVar(&wait, "wait", false, "wait until it is answered")
 	formatFlag(command, &output)
 	return command
+}
+
+// startTime reads when something is to begin.
+func startTime(text string) (time.Time, error) {
+	for _, form := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04"} {
+		if begins, err := time.ParseInLocation(form, text, time.Local); err == nil {
+			return begins.UTC().Truncate(time.Second), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf(`--start %q is not a time such as "2026-11-24 02:00" or 2026-11-24T02:00:00Z`, text)
+}
+
+// printConfirm says where the requester confirms, if they have to.
+func printConfirm(e *environment, client *api.Client, r api.Request) {
+	if slices.Contains(r.May, "confirm") {
+		fmt.Fprintf(e.out, "Confirm it with your passkey: %s/requests/%s\n", client.URL(), plain(r.ID))
+	}
 }
 
 // awaitAnswer polls a request until somebody has answered it, with a line on the
@@ -148,7 +202,12 @@ func printRequest(e *environment, r api.Request) {
 	case "pending":
 		fmt.Fprintf(e.out, "%s It is void after %s.\n", plain(r.Decision.Summary), clock(r.Expires))
 	case "approved", "active":
-		if r.Ends != nil {
+		switch {
+		case r.UseBy != nil:
+			fmt.Fprintf(e.out, "For %s from its first use on, which must be by %s (%s)\n", seconds(r.DurationSeconds), clock(*r.UseBy), left(*r.UseBy, e.now()))
+		case r.Begins != nil && r.Begins.After(e.now()) && r.Ends != nil:
+			fmt.Fprintf(e.out, "Scheduled: from %s until %s; nothing can be used before.\n", clock(*r.Begins), clock(*r.Ends))
+		case r.Ends != nil:
 			fmt.Fprintf(e.out, "Until %s (%s)\n", clock(*r.Ends), left(*r.Ends, e.now()))
 		}
 		fmt.Fprintf(e.out, "Use it with: stint ssh %s@%s\n", plain(r.Login), plain(r.Target))
@@ -198,12 +257,23 @@ func showCommand(e *environment) *cobra.Command {
 	}, func(request api.Request) error {
 		printRequest(e, request)
 		fmt.Fprintf(e.out, "Reason: %s\n", plain(request.Reason))
+		if request.Ticket != "" {
+			fmt.Fprintf(e.out, "Ticket: %s\n", plain(request.Ticket))
+		}
+		if request.BreakGlass {
+			fmt.Fprintln(e.out, "Alone, in an emergency.")
+		}
+		if r := request.Review; r != nil && r.Closed != nil && r.By != nil {
+			fmt.Fprintf(e.out, "Reviewed by %s: %s\n", plain(r.By.Name), plain(r.Finding))
+		} else if r != nil && r.Due != nil {
+			fmt.Fprintf(e.out, "To be reviewed by %s, or the role is locked.\n", clock(*r.Due))
+		}
 		for _, reason := range request.Decision.Reasons {
 			mark := "no "
 			if reason.Met {
 				mark = "yes"
 			}
-			fmt.Fprintf(e.out, "  %s  %s\n", mark, plain(reason.Text))
+			fmt.Fprintf(e.out, "  %s  %s\n", mark, plain(strings.TrimSpace(reason.Text+" "+reason.Remedy)))
 		}
 		for _, entry := range request.Timeline {
 			fmt.Fprintf(e.out, "%s  %s\n", clock(entry.Time), plain(entry.Text))

@@ -1,6 +1,7 @@
-// Package bundle holds the default policies: an organization, a few roles to
-// begin with, and the text that describes targets. It is data; package policies
-// gives it its meaning.
+// Package bundle holds the default policies: those of a company with production hosts,
+// databases and keys, people on call, contractors and auditors, and the text that
+// describes targets. It is data, with comments that teach; package policies gives it its
+// meaning, and the cases in tests/ say what it comes to.
 //
 // The roles give the login LOGIN, which Write replaces: which logins there are
 // is the installation's to say. Targets are not among the files, for the same

@@ -117,6 +117,7 @@ const (
 	Revoked   Reason = "revoked"    // somebody took it away
 	Killed    Reason = "killed"     // somebody ended this session; the grant went on
 	Device    Reason = "device"     // the machine it came from no longer complied; the grant went on
+	Idle      Reason = "idle"       // nothing was sent for too long; the grant went on
 	LeaseLost Reason = "lease-lost" // the proxy could not renew its lease
 	Failed    Reason = "failed"     // the target could not be reached, or went away
 	Cut       Reason = "cut"        // the proxy died; written afterwards by Resume

@@ -30,6 +30,7 @@ type Signer struct {
 	names   []string
 	targets map[string]Target
 	grants  map[string]Grant
+	used    map[string]bool // requests for which a target certificate was signed
 	serial  uint64
 	digest  string
 }
@@ -40,19 +41,22 @@ type Target struct {
 	HostKey ssh.PublicKey
 	// HangUp closes every connection of an in-process target.
 	HangUp func()
+	// Connections is how many came to an in-process target.
+	Connections func() int
 }
 
 // Grant is what a request came to.
 type Grant struct {
 	Request, Login, Target string
 	Ends                   time.Time
+	Rules                  wire.SessionRules
 }
 
 func newSigner(t testing.TB) *Signer {
 	t.Helper()
 	return &Signer{
 		UserCA: NewKey(t), TargetCA: NewKey(t), HostCA: NewKey(t),
-		names: []string{"localhost", "127.0.0.1", "stint"}, targets: map[string]Target{}, grants: map[string]Grant{}, digest: "sha256:0",
+		names: []string{"localhost", "127.0.0.1", "stint"}, targets: map[string]Target{}, grants: map[string]Grant{}, used: map[string]bool{}, digest: "sha256:0",
 	}
 }
 
@@ -184,6 +188,11 @@ func (s *Signer) signTarget(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "ended", "The signer knows no live grant of this request; ask again.")
 		return
 	}
+	if grant.Rules.SingleUse && s.used[request.Request] {
+		refuse(w, http.StatusForbidden, "used", "This grant was for one session, which was opened. Ask again: stint request")
+		return
+	}
+	s.used[request.Request] = true
 	target := s.targets[grant.Target]
 	ends := time.Now().Add(wire.TargetLife)
 	certificate := s.sign(s.TargetCA, &ssh.Certificate{
@@ -193,7 +202,7 @@ func (s *Signer) signTarget(w http.ResponseWriter, r *http.Request) {
 	})
 	answer(w, wire.TargetCertificate{
 		Certificate: certificate, Login: grant.Login, Target: grant.Target,
-		Address: target.Address, HostKey: line(target.HostKey), Ends: ends, GrantEnds: grant.Ends, Role: "role",
+		Address: target.Address, HostKey: line(target.HostKey), Ends: ends, GrantEnds: grant.Ends, Role: "role", Rules: grant.Rules,
 	})
 }
 

@@ -68,7 +68,11 @@ func NewTarget(t testing.TB, signer *Signer, login, name string, serve Serve) Ta
 		hangUp()
 		connections.Wait()
 	})
-	target := Target{Address: listener.Addr().String(), HostKey: host.PublicKey(), HangUp: hangUp}
+	target := Target{Address: listener.Addr().String(), HostKey: host.PublicKey(), HangUp: hangUp, Connections: func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(open)
+	}}
 	signer.AddTarget(name, target)
 	return target
 }

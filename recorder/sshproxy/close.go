@@ -112,7 +112,7 @@ func (s *session) loseClient(gone <-chan struct{}) {
 func (s *session) disarm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, timer := range []*time.Timer{s.lease, s.grant} {
+	for _, timer := range []*time.Timer{s.lease, s.grant, s.idle} {
 		if timer != nil {
 			timer.Stop()
 		}

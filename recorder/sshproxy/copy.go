@@ -41,6 +41,7 @@ func (c *channel) pass(kind func([]byte) cast.Body, from io.Reader, to io.Writer
 			if c.session.isCut() || !c.session.record(c.number, kind((*buffer)[:n])) {
 				return errNotPassed
 			}
+			c.session.stir()
 			if _, err := to.Write((*buffer)[:n]); err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@
 //	start, target, end              session.go, open.go, target.go, close.go, ending.go
 //	leases and endings              live.go
 //	what one grant may have         grants.go
+//	what its role lets a session do rules.go
 //	channels, requests, copying     channel.go, request.go, copy.go
 //	saying no                       refuse.go
 //

@@ -84,10 +84,19 @@ func (s *session) open() error {
 	}
 	s.limitGrant(certificate.GrantEnds)
 
-	// 6. The target shows exactly that key.
+	// 6. The role may be used from where the client is.
+	if s.rules, err = readRules(certificate.Rules); err != nil {
+		return &refusedSession{wire.ReasonFailed, "this proxy does not understand what the role says of sessions. Tell those who run stint", err}
+	}
+	if why := s.rules.refusesFrom(s.client.RemoteAddr()); why != "" {
+		return &refusedSession{wire.ReasonFailed, why, nil}
+	}
+
+	// 7. The target shows exactly that key.
 	if s.target, err = s.dial(key, certificate); err != nil {
 		return err
 	}
+	s.armIdle()
 	return nil
 }
 

@@ -219,12 +219,20 @@ func (c *channel) begin(request *ssh.Request, kind cast.ChannelType, command str
 	if c.isStarted() || c.denied != "" {
 		return c.refuse(request.Type, "stint: something runs on this channel already")
 	}
+	if why := c.session.rules.refuses(kind); why != "" {
+		what := request.Type
+		if command != "" {
+			what += " " + printable(command)
+		}
+		return c.deny(what, why)
+	}
 	c.mu.Lock()
 	event := cast.ChannelOpen{Type: kind, Command: command, Terminal: c.terminal, Size: c.size}
 	c.mu.Unlock()
 	if !c.session.record(c.number, event) {
 		return c.deny(request.Type, whyTooLong)
 	}
+	c.session.stir()
 	c.settle()
 	// Input follows the request, never the other way round.
 	if !c.forward(request) {

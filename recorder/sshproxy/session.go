@@ -23,6 +23,8 @@ type session struct {
 	pass      pass
 	recording *spool.Recording
 	target    ssh.Conn
+	rules     rules     // what the role says of the session; set before there are channels
+	born      time.Time // on the monotonic clock; stirred counts from here
 
 	context context.Context // ends with the session
 	cancel  context.CancelFunc
@@ -32,12 +34,14 @@ type session struct {
 	ending  ending         // set before over is closed
 	work    sync.WaitGroup // everything that runs for this session
 
-	announced bool        // the broker may have a session: it was asked and did not say no; for serveSession alone
-	started   atomic.Bool // the broker said yes
+	announced bool         // the broker may have a session: it was asked and did not say no; for serveSession alone
+	started   atomic.Bool  // the broker said yes
+	stirred   atomic.Int64 // when something was sent last, in nanoseconds since born
 
 	mu        sync.Mutex
 	lease     *time.Timer
 	grant     *time.Timer
+	idle      *time.Timer // nil where the role sets no bound
 	grantEnds time.Time
 	channels  map[uint32]*channel
 	busy      int      // channels that are open or being opened
@@ -49,7 +53,7 @@ type session struct {
 // serveSession carries one connection from its authentication to its end.
 func (p *Proxy) serveSession(ctx context.Context, client *connection) {
 	s := &session{
-		proxy: p, client: client, id: newSessionID(), pass: client.pass,
+		proxy: p, client: client, id: newSessionID(), pass: client.pass, born: time.Now(),
 		over: make(chan struct{}), cut: make(chan struct{}), channels: make(map[uint32]*channel),
 	}
 	s.context, s.cancel = context.WithCancel(ctx)

@@ -13,6 +13,7 @@ const (
 	ReasonKilled         = "killed"          // somebody ended this session; the grant went on
 	ReasonCompleted      = "completed"       // the client hung up
 	ReasonDevice         = "device"          // the machine it comes from no longer complies; the grant went on
+	ReasonIdle           = "idle"            // nothing was sent for longer than its role lets a session stand; the grant went on
 	ReasonLeaseLost      = "lease-lost"      // the proxy could not renew its lease
 	ReasonRecorderFailed = "recorder-failed" // it could no longer be recorded
 	ReasonCut            = "cut"             // the proxy died
@@ -21,7 +22,7 @@ const (
 )
 
 var reasons = []string{
-	ReasonDropped, ReasonRevoked, ReasonExpired, ReasonKilled, ReasonDevice, ReasonCompleted,
+	ReasonDropped, ReasonRevoked, ReasonExpired, ReasonKilled, ReasonDevice, ReasonCompleted, ReasonIdle,
 	ReasonLeaseLost, ReasonRecorderFailed, ReasonCut, ReasonProxyStopped, ReasonFailed,
 }
 

@@ -8,7 +8,7 @@ import (
 func TestEveryAlarmSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	kinds := []string{
-		AlarmCertificate, AlarmSession, AlarmKey, AlarmSerial, AlarmForked, AlarmWentBack, AlarmReplaced, AlarmMirrorEmptied, AlarmUnreadable, AlarmMore,
+		AlarmCertificate, AlarmSession, AlarmKey, AlarmSerial, AlarmForked, AlarmWentBack, AlarmReplaced, AlarmMirrorEmptied, AlarmUnreadable, AlarmBreakGlass, AlarmMore,
 	}
 	if len(kinds) != len(advices) {
 		t.Errorf("there is advice for %d kinds of %d", len(advices), len(kinds))

@@ -2,6 +2,7 @@ package signing
 
 import (
 	"context"
+	"errors"
 
 	"stint/policies"
 	"stint/server/access"
@@ -64,6 +65,10 @@ func (c *Client) Delegate(ctx context.Context, signed evidence.SignedByPasskey) 
 // EndDelegation makes a delegation count for nothing, and fetches trust anew.
 func (c *Client) EndDelegation(ctx context.Context, digest string, by policies.Subject) error {
 	_, err := c.wire.EndDelegation(ctx, wire.EndDelegationRequest{Digest: digest, By: by})
+	var refusal *wire.Error
+	if errors.As(err, &refusal) && refusal.Code == wire.CodeNoSuchDelegation {
+		err = nil // it counts for nothing already
+	}
 	return c.changed(ctx, err)
 }
 

@@ -177,7 +177,7 @@ func TestRefusalsAndOutages(t *testing.T) {
 	c, a, _ := start(t)
 	by := policies.Subject{Issuer: "https://idp.example.com", Subject: "alice"}
 	calls := map[string]func() error{
-		"sign": func() error { _, err := c.SignSession(t.Context(), evidence.Bundle{}); return err },
+		"sign": func() error { _, err := c.SignSession(t.Context(), evidence.Bundle{}, nil); return err },
 		"end": func() error {
 			return c.End(t.Context(), access.Ending{Request: "req-1", Reason: "revoked", By: policies.Person{Subject: by}})
 		},
@@ -190,6 +190,9 @@ func TestRefusalsAndOutages(t *testing.T) {
 		"enrol":     func() error { return c.Enrol(t.Context(), evidence.EnrolmentEvidence{}) },
 		"remove":    func() error { return c.RemovePasskey(t.Context(), "AAAA", by) },
 		"rotate":    func() error { return c.RotateKeys(t.Context(), "all", "why", by) },
+		"delegate":  func() error { return c.Delegate(t.Context(), evidence.SignedByPasskey{}) },
+		"end one":   func() error { return c.EndDelegation(t.Context(), "sha256:00", by) },
+		"review":    func() error { return c.Review(t.Context(), evidence.SignedByPasskey{}) },
 	}
 	for name, call := range calls {
 		a.say(http.StatusForbidden, &wire.Error{Status: http.StatusForbidden, Code: "evidence.policy", Title: "Policy says no."})
@@ -214,5 +217,9 @@ func TestRefusalsAndOutages(t *testing.T) {
 	a.say(http.StatusNotFound, &wire.Error{Status: http.StatusNotFound, Code: "no-such-passkey", Title: "None."})
 	if err := calls["remove"](); err != nil {
 		t.Errorf("removing what is gone: %v", err)
+	}
+	a.say(http.StatusNotFound, &wire.Error{Status: http.StatusNotFound, Code: wire.CodeNoSuchDelegation, Title: "None."})
+	if err := calls["end one"](); err != nil {
+		t.Errorf("ending a delegation that is long over: %v", err)
 	}
 }

@@ -37,6 +37,9 @@ func Flow(t *testing.T, open Open) {
 		{"binding a device to Fleet", fleetBinding}, {"Fleet is left alone", fleetRate},
 		{"a policy that asks for more", policyAsksMore}, {"a policy that asks for something else", policyAsksOther}, {"a policy while Fleet is being asked", policyAwaitsFleet}, {"a policy that comes back", policyComesBack},
 		{"a device that the signer does not know", deviceForgotten},
+		{"a grant that is scheduled", scheduled}, {"a clock that starts at the first use", firstUse}, {"a single use", singleUse}, {"renewals and history", renewalsAndHistory},
+		{"a confirmed ask", confirmedAsk}, {"an emergency", breakGlass}, {"delegating", delegating}, {"delegating to who asks", delegationAgainstOneself},
+		{"order, reminders and escalation", orderAndReminders}, {"who replays", replayers}, {"approving each other's", reciprocal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,191 @@
+package bundle_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"stint/policies"
+	"stint/policies/bundle"
+	"stint/policies/cases"
+)
+
+// Whatever is taken away from a rule of the default policies, or widened, some case fails.
+func TestNothingWeakerPassesTheCases(t *testing.T) {
+	t.Parallel()
+	s := suite(t)
+	files := defaults(t)
+	count := 0
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		for number, root := range documents(t, files[name]) {
+			for _, found := range everything(root) {
+				if _, known := beyond[found.path]; known || covered(found.path) {
+					continue
+				}
+				done, known := weakenings[found.path]
+				if !known && found.leaf {
+					t.Errorf("%s: nobody says how %s is weakened, or who looks at it", name, found.path)
+				}
+				for _, w := range done {
+					weaker, changed := weakened(t, files[name], number, found.steps, w)
+					if !changed {
+						continue
+					}
+					count++
+					mutant := maps.Clone(files)
+					mutant[name] = weaker
+					if passes(t, about(s, root), mutant) {
+						t.Errorf("%s: %s (%v) of %s: %s, and every case passes", name, found.path, found.steps, called(root), w.name)
+					}
+				}
+			}
+		}
+	}
+	if count < 200 {
+		t.Errorf("the policies were weakened in %d ways only", count)
+	}
+	t.Logf("%d weakenings", count)
+}
+
+// about leaves the cases that a document can concern: of a role, those that ask for it.
+func about(s *cases.Suite, root *yaml.Node) *cases.Suite {
+	if child(root, "kind").Value != "Role" {
+		return s
+	}
+	some := *s
+	some.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c cases.Case) bool { return c.Ask.Role != called(root) })
+	return &some
+}
+
+// passes tells whether all cases come as expected under a policy.
+func passes(t *testing.T, s *cases.Suite, files map[string]string) bool {
+	t.Helper()
+	b, err := policies.Parse(files)
+	if err == nil {
+		b, err = s.Bundle(b)
+	}
+	if err != nil {
+		t.Errorf("a weaker policy does not load, so that it shows nothing: %v", err)
+		return false
+	}
+	return s.Run(b).Failed == 0
+}
+
+func defaults(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := fs.Glob(bundle.Files, "*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, name := range names {
+		text, err := fs.ReadFile(bundle.Files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = string(text)
+	}
+	return files
+}
+
+func documents(t *testing.T, text string) []*yaml.Node {
+	t.Helper()
+	var roots []*yaml.Node
+	for decoder := yaml.NewDecoder(strings.NewReader(text)); ; {
+		var top yaml.Node
+		err := decoder.Decode(&top)
+		if errors.Is(err, io.EOF) {
+			return roots
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots = append(roots, top.Content[0])
+	}
+}
+
+// thing is something that stands in a document: its path, and how to find it, as indices
+// into the content of each node on the way.
+type thing struct {
+	path  string
+	steps []int
+	leaf  bool
+}
+
+// everything lists the document itself and each value in it.
+func everything(root *yaml.Node) []thing {
+	var found []thing
+	var walk func(n *yaml.Node, path string, steps []int)
+	walk = func(n *yaml.Node, path string, steps []int) {
+		found = append(found, thing{path, slices.Clone(steps), n.Kind == yaml.ScalarNode})
+		for i, value := range n.Content {
+			switch {
+			case n.Kind == yaml.SequenceNode:
+				walk(value, path+"[]", append(steps, i))
+			case i%2 == 1 && n.Content[i-1].Value != "kind":
+				key := "." + n.Content[i-1].Value
+				if strings.HasSuffix(path, ".labels") {
+					key = ".*" // whatever they are called
+				}
+				walk(value, path+key, append(steps, i))
+			}
+		}
+	}
+	walk(root, child(root, "kind").Value, nil)
+	return found
+}
+
+// covered tells whether a thing, or something that it is a part of, is beyond the cases, or
+// is an item of a list that is weakened as a whole.
+func covered(path string) bool {
+	for part := path; part != ""; part = part[:max(strings.LastIndexAny(part, ".["), 0)] {
+		_, is := beyond[part]
+		_, last, _ := strings.Cut(part, ".")
+		_, word := beyond["*."+last]
+		_, list := weakenings[part]
+		if is || word || list && part != path && path == part+"[]" {
+			return true
+		}
+	}
+	return false
+}
+
+// weakened is the text of a file after a weakening of a thing in one of its documents, and
+// whether there was anything to weaken.
+func weakened(t *testing.T, text string, number int, steps []int, w weakening) (string, bool) {
+	t.Helper()
+	roots := documents(t, text)
+	at := place{roots[number]}
+	for _, i := range steps {
+		at = append(at, at.here().Content[i])
+	}
+	if !w.apply(at) {
+		return "", false
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	for _, root := range roots {
+		if len(root.Content) == 0 {
+			continue
+		}
+		if err := encoder.Encode(root); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String(), true
+}
+
+// called is the name of a document.
+func called(root *yaml.Node) string {
+	if name := child(root, "name"); name != nil {
+		return name.Value
+	}
+	return ""
+}
