@@ -58,10 +58,8 @@ func (a *Analysis) Collusion(role string) Result {
 		return result
 	}
 	q := a.ask(r)
-	prospects := q.prospects(nil, false)
-	result.Ways = append(result.Ways, q.asked(prospects)...)
-	result.Ways = append(result.Ways, q.brokenGlass(q.prospects(nil, true))...)
-	for _, way := range []func() (Way, bool){q.policyChanged, func() (Way, bool) { return q.enrolled(prospects) }} {
+	result.Ways = append(result.Ways, q.asked(q.sights(nil, false), nil)...)
+	for _, way := range []func() (Way, bool){q.brokenGlass, q.policyChanged, q.enrolled} {
 		if w, ok := way(); ok {
 			result.Ways = append(result.Ways, w)
 		}

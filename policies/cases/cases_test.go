@@ -234,7 +234,7 @@ func TestFaultsOfCases(t *testing.T) {
 	const good = "kind: Case\nname: c\nby: ada\nask: {role: shell}\nexpect: {outcome: allowed}\n"
 	tests := []struct{ name, text, says string }{
 		{"no kind", "name: x\n", "tests/c.yaml:1:1: A document begins with `kind:` and one of Case, Person or Target."},
-		{"another kind", "kind: Cas\nname: x\n", `tests/c.yaml:1:7: There is no kind "Cas" here; use Case, Person or Target. Did you mean `+"`Case`?"},
+		{"another kind", "kind: Cas\nname: x\n", `tests/c.yaml:1:7: There is no kind "Cas" here; use Case, Person or Target. Did you mean ` + "`Case`?"},
 		{"a role", "kind: Role\nname: x\n", "1:7: There is no kind \"Role\" here; use Case, Person or Target."},
 		{"a slip", strings.Replace(good, "expect", "expct", 1), "tests/c.yaml:5:1: There is no field \"expct\" here. Did you mean `expect`?"},
 		{"a slip inside", strings.Replace(good, "{role: shell}", "{role: shell, durration: 1h}", 1), "tests/c.yaml:4:20: There is no field \"durration\" here. Did you mean `duration`?"},
@@ -400,6 +400,36 @@ approval:
 					t.Errorf("%s: it sees that %q", test.row, side)
 				}
 			}
+		}
+	}
+}
+
+// The signer knows people by its roster: a group that only the directory has somebody in
+// keeps them from nothing that they approve.
+func TestPeopleAreKnownByTheRoster(t *testing.T) {
+	t.Parallel()
+	b := bundleOf(t, "kind: Organization\nreviewers: [security]\naliases: []\nindependence: {directReports: true}\n---\n"+
+		"kind: Team\nname: everybody\nmembers: [staff]\nmanagers: [managers]\n---\n"+
+		strings.Replace(policyText, "requesters: [engineering]", "requesters: [managers]", 1))
+	s, err := Parse(map[string]string{"tests/people.yaml": "kind: Person\nname: Mia\ngroups: [managers]\n---\n" +
+		"kind: Person\nname: Ben\ngroups: [staff]\napproves: [leads]\n---\nkind: Person\nname: Bob\napproves: [leads, staff]\n", "tests/c.yaml": targetText + `kind: Case
+name: shell
+by: Mia
+ask: {role: shell}
+expect: {outcome: needs-approval, open: [security]}
+cases:
+  - {name: by the directory, approvals: [{by: Ben}]}
+  - {name: by the roster, approvals: [{by: Bob}], expect: {outcome: needs-approval, open: [lead, security], says: [manages]}}
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err = s.Bundle(b); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range s.Run(b).Cases {
+		for _, f := range r.Failures {
+			t.Errorf("%s: %s: expected %s, came %s", r.Name, f.What, f.Expected, f.Came)
 		}
 	}
 }

@@ -69,10 +69,21 @@ func (s *Suite) Facts(b *policies.Bundle, c Case) policies.Facts {
 	return f
 }
 
-// Known are the identities of a population.
+// Known are the identities of a population as the signer knows them: those with a passkey,
+// in the groups of its roster. In which groups the directory has them it learns of nobody but
+// the requester.
 func Known(people *analysis.Population) *policies.People {
 	var known []policies.Person
 	for _, p := range people.People() {
+		if len(p.Passkeys) == 0 {
+			continue
+		}
+		groups := slices.Clone(p.Roster)
+		for _, k := range p.Passkeys {
+			groups = append(groups, k.Groups...)
+		}
+		slices.Sort(groups)
+		p.Person.Groups = slices.Compact(groups)
 		known = append(known, p.Person)
 	}
 	return policies.NewPeople(known)
