@@ -143,10 +143,10 @@ func (b Beliefs) Trust(now time.Time) Trust {
 	return t
 }
 
-// TrustAnew is what to verify with, at a time in the past, what must still hold at a
+// trustAnew is what to verify with, at a time in the past, what must still hold at a
 // moment: whatever was taken away by then never counted, whom the roster links by then
 // always was one person, and a token counts by every key that the provider ever had.
-func (b Beliefs) TrustAnew(now time.Time) Trust {
+func (b Beliefs) trustAnew(now time.Time) Trust {
 	t := b.Trust(now)
 	t.Issuer.Keys = listed(b.issued)
 	t.linking = t.Roster.Known(now)
@@ -325,31 +325,6 @@ func (b *Beliefs) applyPolicy(e *PolicyEntry, at time.Time) error {
 		b.remember(e.Evidence.Administrators, before, at)
 	}
 	return b.compose()
-}
-
-// longestMemory is how far back any rule looks (366 days), and a day.
-const longestMemory = 367 * 24 * time.Hour
-
-// remember keeps who changed which roles, for as long as a rule may look at it.
-func (b *Beliefs) remember(administrators []Assertion, before *policies.Bundle, at time.Time) {
-	change := policies.PolicyChange{At: at}
-	for _, a := range administrators {
-		if holder, _, ok := b.roster.Holder(a.Credential, at); ok {
-			change.By = append(change.By, holder.Person.Subject)
-		}
-	}
-	switch {
-	case before != nil && b.bundle != nil:
-		change.Roles = policies.ChangedRoles(before, b.bundle)
-	case b.bundle != nil: // nothing could be had before
-		for _, role := range b.bundle.Roles() {
-			change.Roles = append(change.Roles, role.Name)
-		}
-	}
-	b.altered = slices.DeleteFunc(slices.Clone(b.altered), func(c policies.PolicyChange) bool { return at.Sub(c.At) > longestMemory })
-	if len(change.Roles) > 0 {
-		b.altered = append(b.altered, change)
-	}
 }
 
 func (b *Beliefs) applyInventory(e *InventoryEntry, at time.Time) error {
