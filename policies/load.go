@@ -92,6 +92,8 @@ func Parse(files map[string]string) (*Bundle, error) {
 		l.bundle.files[name] = text
 		if l.visible(name, text) {
 			l.read(name, []byte(text))
+		} else {
+			l.unread = true
 		}
 	}
 	if len(l.bundle.files) == 0 && len(l.faults) == 0 {
