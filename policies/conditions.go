@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"stint/policies/internal/condition"
 )
 
@@ -18,16 +20,35 @@ type conditions struct {
 	stages                   []*condition.Condition // of Approval; nil where a stage has no When
 }
 
-// environments compile conditions, each for roles that trust the same facts.
+// environments compile conditions, each of them for roles that trust the same facts.
 type environments struct {
 	facts []AssertedFact
-	made  map[string]*condition.Environment
+	made  map[string]*environment
+	// labels are those that some target can bear, sorted; nil until they are asked for.
+	labels []string
+}
+
+// environment compiles what roles share once.
+type environment struct {
+	*condition.Environment
+	compiled map[string]*condition.Condition // by source
+}
+
+func (e *environment) compile(source string) (*condition.Condition, *condition.Fault) {
+	if c := e.compiled[source]; c != nil {
+		return c, nil
+	}
+	c, fault := e.Compile(source)
+	if fault == nil {
+		e.compiled[source] = c
+	}
+	return c, fault
 }
 
 var factTypes = map[string]condition.Type{FactBool: condition.Bool, FactNumber: condition.Number, FactText: condition.Text}
 
 // trusting finds the environment in which the named facts may be read; all may where all is set.
-func (e *environments) trusting(names []string, all bool) (*condition.Environment, error) {
+func (e *environments) trusting(names []string, all bool) (*environment, error) {
 	declared := make([]condition.Declared, 0, len(e.facts))
 	var key strings.Builder
 	for _, fact := range e.facts {
@@ -45,10 +66,10 @@ func (e *environments) trusting(names []string, all bool) (*condition.Environmen
 		return nil, fmt.Errorf("preparing the conditions: %w", err)
 	}
 	if e.made == nil {
-		e.made = map[string]*condition.Environment{}
+		e.made = map[string]*environment{}
 	}
-	e.made[key.String()] = made
-	return made, nil
+	e.made[key.String()] = &environment{made, map[string]*condition.Condition{}}
+	return e.made[key.String()], nil
 }
 
 // compile makes a role's conditions. One that has a fault is handed to fault with its
@@ -64,7 +85,7 @@ func (e *environments) compile(role *Role, fault func(at []any, f *condition.Fau
 			fault(at, &condition.Fault{Line: 1, Column: 1, Text: sentence(err)})
 			return &condition.Condition{}
 		}
-		c, f := environment.Compile(source)
+		c, f := environment.compile(source)
 		if f != nil {
 			fault(at, f)
 			return &condition.Condition{}
@@ -98,6 +119,9 @@ func (l *loader) checkConditions(d document) {
 	if b.conditions == nil {
 		b.conditions, b.environments = map[string]*conditions{}, &environments{facts: b.organization.Facts}
 	}
+	if l.factsAreDoubtful(d) {
+		return
+	}
 	b.conditions[d.role.Name] = b.environments.compile(d.role, func(at []any, f *condition.Fault) {
 		meant := f.Suggestion
 		if meant == "" {
@@ -113,21 +137,57 @@ func (l *loader) checkConditions(d document) {
 	})
 }
 
+// factsAreDoubtful tells whether something is wrong with what declares the facts that a
+// role's conditions read, or trusts them, and was said. What is wrong with conditions may
+// follow from it, and is not told.
+func (l *loader) factsAreDoubtful(role document) bool {
+	for _, d := range l.documents {
+		at := field("trust")
+		if d.organization != nil {
+			at = field("facts")
+		} else if d.role != role.role {
+			continue
+		}
+		if node := find(d.node, at); node != nil {
+			last := lastLine(node)
+			if slices.ContainsFunc(l.faults, func(f *Fault) bool { return f.File == d.file && node.Line <= f.Line && f.Line <= last }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func lastLine(n *yaml.Node) int {
+	last := n.Line
+	for _, child := range n.Content {
+		last = max(last, lastLine(child))
+	}
+	return last
+}
+
 // labelMeant is the label that was probably meant by one that no target can bear; empty
 // where that is none: targets with a new label may be still to come.
 func (b *Bundle) labelMeant(key string) string {
-	var known []string
-	for _, target := range b.targets {
-		known = append(known, slices.Collect(maps.Keys(target.Labels))...)
+	known := &b.environments.labels
+	if *known == nil {
+		borne := map[string]bool{OwnerLabel: true}
+		for _, target := range b.targets {
+			for label := range target.Labels {
+				borne[label] = true
+			}
+		}
+		for _, inventory := range b.organization.Inventories {
+			for label := range inventory.Labels {
+				borne[label] = true
+			}
+		}
+		*known = slices.Sorted(maps.Keys(borne))
 	}
-	for _, inventory := range b.organization.Inventories {
-		known = append(known, slices.Collect(maps.Keys(inventory.Labels))...)
-	}
-	if slices.Contains(known, key) {
+	if slices.Contains(*known, key) {
 		return ""
 	}
-	slices.Sort(known)
-	return nearest(key, known)
+	return nearest(key, *known)
 }
 
 // atCharacter reports a fault at a character of a text, where that stands in the file.
@@ -136,6 +196,9 @@ func (l *loader) atCharacter(d document, at []any, line, column int, text, meant
 	if node == nil {
 		l.at(d, at, "%s.", text)
 		return
+	}
+	if slices.ContainsFunc(l.faults, func(f *Fault) bool { return f.File == d.file && f.Line == node.Line && f.Column == node.Column }) {
+		return // of the text itself something was said before
 	}
 	line, column = placeIn(l.bundle.files[d.file], node, line, column)
 	if meant != "" {
@@ -163,7 +226,7 @@ func (b *Bundle) conditionsOf(role string) *conditions { return b.conditions[rol
 
 // holds evaluates a condition. An error means that it has no answer for these facts; the
 // caller takes the answer that gives less.
-func (b *Bundle) holds(c *condition.Condition, in condition.Facts) (bool, error) {
+func (b *Bundle) holds(c *condition.Condition, in *condition.Facts) (bool, error) {
 	if c == nil {
 		return false, errors.New("there is no such condition")
 	}

@@ -17,13 +17,14 @@ import (
 // reasons tell all that is in the way. Equal facts, in whatever order, give an
 // equal decision.
 //
-// The rules by their stable names, in the order in which they speak: role;
+// The rules by their stable names, in the order in which they speak: role (alone);
 // requester-group, target, login, duration, reason, ticket, start, window, renewals,
-// separation:<name>, break-glass, review, require:<name>, restrict:<name>, of which each
-// refuses; allow:<name> and stage:<name> (or stage, where nobody needs to agree);
-// window, use-by and end, which refuse what was agreed to and is over; confirm; and last
-// approval and independence:<what>, which tell of each approval that does not count, or was
-// not needed. An allowance or restriction whose condition does not hold says nothing.
+// separation:<name>, break-glass, review and require:<name>, each of which refuses;
+// allow:<name>, which spares stages; restrict:<name>, which refuses or adds some;
+// stage:<name>, or stage where nobody needs to agree; use-by, window and end, which
+// refuse what was agreed to and is over; confirm; and last approval and independence:<what>,
+// which tell of each approval that does not count, or was not needed. An allowance or a
+// restriction whose condition does not hold says nothing.
 //
 // What takes away (separation, independence) looks at the groups of all known
 // identities of a person; what gives looks at those of the one who asks.
@@ -61,7 +62,7 @@ func (b *Bundle) Decide(f Facts) Decision {
 		j.reasons = append(j.reasons, hall.reason(seats, i))
 	}
 	if len(stages) == 0 {
-		j.say("stage", "%s needs nobody's approval.", role.Name)
+		j.say("stage", "Nobody's approval is needed.")
 	}
 
 	// 3. How long: nobody who counts agreed to more, and the clock runs from the
@@ -100,6 +101,7 @@ type judgement struct {
 	f      *Facts
 	self   []Person // the requester, under every known identity
 	groups []string // of all of these
+	teams  []int    // that the requester manages, where that keeps people from approving
 
 	conditions *conditions     // nil where the role has none
 	in         condition.Facts // what they see
@@ -118,6 +120,9 @@ func newJudgement(b *Bundle, role *Role, f *Facts) *judgement {
 	}
 	j.self = b.Identities(f.Requester, f.Known)
 	j.groups = b.everyGroup(j.self, f.Known)
+	if b.organization.Independence.DirectReports {
+		j.teams = inGroups(b.teamsBy.managers, j.groups)
+	}
 	if role.hasConditions() {
 		j.conditions, j.in = b.conditionsOf(role.Name), b.conditionFacts(*f)
 	}
@@ -234,6 +239,7 @@ func (j *judgement) ticketFits() {
 
 // indexRules makes what Decide looks up findable at once.
 func (b *Bundle) indexRules() {
+	b.teamsBy = newTeamIndex(b.teams)
 	b.apart = map[string][]int{}
 	for i := range b.separations {
 		for _, role := range b.separations[i].Roles {

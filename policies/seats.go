@@ -16,8 +16,8 @@ import (
 //   - A stage that comes after others takes the approvals that were given since
 //     enough people had approved to fill those others, and what these come after.
 //   - Who approves on behalf of another makes one circle with them: of the two, one place is
-//     taken at most, whoever of them approves, and for whom. Of those who approve on
-//     behalf of others mostDelegated take places.
+//     taken at most, whoever of them approves, and for whom. Of the first mostLooked who
+//     approve on behalf of others mostDelegated take places.
 //   - Where those who changed the role's rules lately may not be its only approvers, the
 //     last place is not theirs unless somebody else sits.
 //
@@ -46,8 +46,12 @@ type voter struct {
 	changed       bool // the role's rules, lately
 }
 
-// mostDelegated is how many approvals on behalf of others one request counts.
-const mostDelegated = 4
+const (
+	// mostDelegated is how many approvals on behalf of others one request counts.
+	mostDelegated = 4
+	// mostLooked is among how many of them it looks for the best: every choice is tried.
+	mostLooked = 16
+)
 
 // seating is one choice of who takes part, with who sits where.
 type seating struct {
@@ -60,8 +64,7 @@ type seating struct {
 	seats  []int    // of voters; -1: none
 	edges  []uint64 // the stages that voters fit by the votes taken so far
 	taken  int
-	last   int  // the vote that filled the last place; -1: none
-	kept   bool // a place was kept free for somebody who did not change the rules
+	last   int // the vote that filled the last place; -1: none
 }
 
 func (s *seating) full() bool { return s.taken == s.wanted }
@@ -76,6 +79,7 @@ func (h *hall) seat() *seating {
 			absent[i], delegated = true, append(delegated, i)
 		}
 	}
+	delegated = delegated[:min(len(delegated), mostLooked)]
 	best := h.seatWith(slices.Clone(absent))
 	var chosen []int
 	var choose func(from int)
@@ -252,7 +256,7 @@ func (s *seating) unseatLatest() {
 	for v := len(s.seats) - 1; v >= 0; v-- {
 		if i := s.seats[v]; i >= 0 {
 			s.places[i] = slices.DeleteFunc(s.places[i], func(w int) bool { return w == v })
-			s.seats[v], s.kept = -1, true
+			s.seats[v] = -1
 			s.taken--
 			return
 		}

@@ -157,7 +157,7 @@ func TestSeatingIsExact(t *testing.T) {
 			if i < 0 {
 				continue
 			}
-			for _, p := range []int{h.voters[v].person, h.voters[v].other} {
+			for _, p := range slices.Compact([]int{h.voters[v].person, h.voters[v].other}) {
 				if p >= 0 && slices.Contains(people, p) {
 					t.Errorf("person %d counts twice", p)
 				}

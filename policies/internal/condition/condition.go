@@ -5,6 +5,33 @@
 // It sees the variables that are documented in this package and nothing else: no clock,
 // no network, no file, no other request. Its cost is bounded before it is accepted, and
 // bounded again while it runs.
+//
+// These are the variables, beside the asserted facts of the organization (asserted.NAME,
+// with underscores for hyphens):
+//
+//	requester.subject, .issuer         who asks: an identity at who vouches for it
+//	requester.name, .email             empty where they are not known
+//	requester.groups                   list of the groups that they are in
+//	ask.role, .target, .login          names of what is asked for
+//	ask.duration                       for how long
+//	ask.reason, .ticket                empty where none is given
+//	ask.at                             when it was asked for
+//	ask.start                          when it shall begin: now, where no time was set; has(ask.start) tells
+//	ask.breakGlass                     whether it is an emergency
+//	target.name                        as ask.target
+//	target.labels                      map of its labels; one that it does not bear has no value, and the
+//	                                   condition fails; "env" in target.labels tells
+//	now                                the time of the decision
+//	held                               list of the roles that the requester holds
+//
+// And these the functions, beside the operators of CEL:
+//
+//	list.exists(x, ...), .all(x, ...), .exists_one(x, ...), .filter(x, ...), x in list, size(list)
+//	text.contains(t), .startsWith(t), .endsWith(t), .matches("regular expression"), size(text)
+//	text.lowerAscii(), .upperAscii(), .trim(), .split(t), .substring(n), .substring(n, m), .indexOf(t), .lastIndexOf(t)
+//	time.getHours("Europe/Berlin"), and so .getMinutes, .getDayOfWeek (Sunday is 0), .getDate (from 1),
+//	.getDayOfMonth (from 0), .getMonth (from 0), .getDayOfYear (from 0), .getFullYear
+//	duration("90m"), timestamp("2026-11-23T09:00:00Z"), int(text), string(number), has(object.field)
 package condition
 
 import (
@@ -163,8 +190,9 @@ type Condition struct {
 	reads  []string
 	labels []Label
 
-	program cel.Program
-	partial func() (cel.Program, error)
+	program cel.Program                 // for facts of which the estimate holds
+	bounded func() (cel.Program, error) // the same, counting as it goes; takes twice as long
+	partial func() (cel.Program, error) // that knows what it does not know
 }
 
 // Label is a target's label that a condition names.
@@ -206,17 +234,20 @@ func (e *Environment) Compile(source string) (*Condition, *Fault) {
 		return nil, &Fault{Line: 1, Column: 1, Text: "This may cost too much to evaluate; ask for less in it, above all within exists and all"}
 	}
 
-	// 5. And it stops if it does.
+	// 5. And it stops if it does, for facts that are greater than those.
 	c := &Condition{labels: r.labels}
 	for _, name := range r.reads {
 		c.reads = append(c.reads, e.asserted[name].Name)
 	}
 	slices.Sort(c.reads)
 	c.reads = slices.Compact(c.reads)
-	c.program, err = e.language.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(mostCost))
+	c.program, err = e.language.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		return nil, &Fault{Line: 1, Column: 1, Text: "This cannot be evaluated: " + err.Error()}
 	}
+	c.bounded = sync.OnceValues(func() (cel.Program, error) {
+		return e.language.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(mostCost))
+	})
 	c.partial = sync.OnceValues(func() (cel.Program, error) {
 		return e.language.Program(checked, cel.EvalOptions(cel.OptOptimize, cel.OptPartialEval), cel.CostLimit(mostCost))
 	})
@@ -234,11 +265,18 @@ func (c *Condition) Labels() []Label { return c.labels }
 // that gives less.
 //
 // What is missing does no harm where the rest decides: in "a || b" with a true, b may fail.
-func (c *Condition) Holds(f Facts) (bool, error) {
+func (c *Condition) Holds(f *Facts) (bool, error) {
 	if c.program == nil {
 		return false, errors.New("it was never compiled")
 	}
-	out, _, err := c.program.Eval(&values{f})
+	program := c.program
+	if !f.asEstimated() {
+		var err error
+		if program, err = c.bounded(); err != nil {
+			return false, inWords(err)
+		}
+	}
+	out, _, err := program.Eval((*values)(f))
 	if err != nil {
 		return false, inWords(err)
 	}
@@ -271,7 +309,7 @@ func (c *Condition) Could(f Facts) (canBeTrue, canBeFalse bool) {
 	if err != nil {
 		return true, true
 	}
-	known, err := cel.PartialVars(&values{f}, unknowns...)
+	known, err := cel.PartialVars((*values)(&f), unknowns...)
 	if err != nil {
 		return true, true
 	}
