@@ -332,8 +332,6 @@ func TestCollusionIsExact(t *testing.T) {
 }
 
 func FuzzCollusionIsExact(f *testing.F) {
-	for seed := range uint64(5) {
-		f.Add(seed << 40)
-	}
+	f.Add(uint64(1) << 40)
 	f.Fuzz(func(t *testing.T, seed uint64) { checkExact(t, seed) })
 }
