@@ -31,6 +31,9 @@ type Finding struct {
 type Options struct {
 	// MinCollusion makes an error of every role that fewer people get together; zero asks nothing.
 	MinCollusion int
+	// WithoutBreakGlass leaves emergencies out of that: a role that has break-glass says so
+	// itself, and each use is reviewed.
+	WithoutBreakGlass bool
 	// Tested are the roles that test cases decide on; nil: nothing is said of tests.
 	Tested map[string]bool
 }
