@@ -52,13 +52,15 @@ type Part struct {
 // to suit those who collude, and are listed: then it is a lower bound. Nobody can have a
 // role that there is not.
 func (a *Analysis) Collusion(role string) Result {
-	result := Result{Role: role, Ways: []Way{}, Abstract: a.abstract}
 	r, ok := a.bundle.Role(role)
 	if !ok {
-		return result
+		return Result{Role: role, Ways: []Way{}, Abstract: a.abstract}
 	}
-	q := a.ask(r)
-	result.Ways = append(result.Ways, q.asked(q.sights(nil, false), nil)...)
+	return a.ask(r).collusion()
+}
+
+func (q *question) collusion() Result {
+	result := Result{Role: q.role.Name, Ways: q.asked(q.sights(nil, false), nil), Abstract: q.a.abstract}
 	for _, way := range []func() (Way, bool){q.brokenGlass, q.policyChanged, q.enrolled} {
 		if w, ok := way(); ok {
 			result.Ways = append(result.Ways, w)

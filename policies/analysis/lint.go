@@ -31,6 +31,9 @@ type Finding struct {
 type Options struct {
 	// MinCollusion makes an error of every role that fewer people get together; zero asks nothing.
 	MinCollusion int
+	// WithoutBreakGlass leaves emergencies out of that: a role that has break-glass says so
+	// itself, and each use is reviewed.
+	WithoutBreakGlass bool
 	// Tested are the roles that test cases decide on; nil: nothing is said of tests.
 	Tested map[string]bool
 }
@@ -46,7 +49,8 @@ func (a *Analysis) Lint(options Options) []Finding {
 	l := &linter{a: a, places: placesOf(a.bundle), questions: map[string]*question{}, results: map[string]Result{}}
 	l.organization()
 	for _, role := range a.bundle.Roles() {
-		l.questions[role.Name], l.results[role.Name] = a.ask(role), a.Collusion(role.Name)
+		q := a.ask(role)
+		l.questions[role.Name], l.results[role.Name] = q, q.collusion()
 	}
 	for _, role := range a.bundle.Roles() {
 		l.role(role, options)

@@ -16,9 +16,13 @@ const longDuration = 24 * time.Hour
 func (l *linter) role(role policies.Role, options Options) {
 	q, result := l.questions[role.Name], l.results[role.Name]
 	l.alone(role, result)
-	if options.MinCollusion > 0 && result.People > 0 && result.People < options.MinCollusion {
+	ways := slices.Clone(result.Ways)
+	if options.WithoutBreakGlass {
+		ways = slices.DeleteFunc(ways, func(w Way) bool { return w.Way == WayBreakGlass })
+	}
+	if len(ways) > 0 && ways[0].People < options.MinCollusion {
 		l.find(SeverityError, "min-collusion", kindRole, role.Name, at("approval"),
-			fmt.Sprintf("%d %s together get %s, fewer than %d: %s", result.People, people(result.People), role.Name, options.MinCollusion, result.Ways[0].Text),
+			fmt.Sprintf("%d %s can get %s, fewer than %d: %s", ways[0].People, people(ways[0].People), role.Name, options.MinCollusion, ways[0].Text),
 			"Ask for more people who are not the requester, or take the way away.")
 	}
 	for i, name := range role.Trust {

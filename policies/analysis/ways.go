@@ -13,7 +13,7 @@ import (
 // with all of them, as far as one leads to fewer people than those before. Only such
 // requests count as admit does, or all where it is nil.
 func (q *question) asked(sights []*sight, admit func(prospect) bool) []Way {
-	var ways []Way
+	ways := []Way{}
 	choices := [][]string{{}}
 	var all []string
 	for i, allowance := range q.role.Allow {
