@@ -47,13 +47,13 @@ var mayImport = []struct {
 	{"web", nil},
 
 	// The flow.
-	{"server/access", []string{"policies", "server/evidence"}},
+	{"server/access", []string{"policies", "policies/analysis", "server/evidence"}},
 
 	// Processes.
 	{"server/signer/...", []string{"server/signer/...", "server/border", "server/evidence", "policies", "server/ledger"}},
 	{"recorder/...", []string{"recorder/...", "server/border", "server/signer/wire", "server/evidence", "server/ledger"}},
 	{"server/broker/...", []string{
-		"server/broker/...", "server/access", "server/border", "server/evidence", "policies", "server/ledger", "server/api",
+		"server/broker/...", "server/access", "server/border", "server/evidence", "policies", "policies/analysis", "server/ledger", "server/api",
 		"server/signer/wire", "recorder/cast", "recorder/wire", "web", "migrations",
 	}},
 

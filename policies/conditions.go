@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"stint/policies/internal/condition"
 )
 
@@ -100,6 +102,9 @@ func (l *loader) checkConditions(d document) {
 	if b.conditions == nil {
 		b.conditions, b.environments = map[string]*conditions{}, &environments{facts: b.organization.Facts}
 	}
+	if l.factsAreDoubtful(d) {
+		return
+	}
 	b.conditions[d.role.Name] = b.environments.compile(d.role, func(at []any, f *condition.Fault) {
 		meant := f.Suggestion
 		if meant == "" {
@@ -113,6 +118,35 @@ func (l *loader) checkConditions(d document) {
 			}
 		}
 	})
+}
+
+// factsAreDoubtful tells whether something is wrong with what declares the facts that a
+// role's conditions read, or trusts them, and was said. What is wrong with conditions may
+// follow from it, and is not told.
+func (l *loader) factsAreDoubtful(role document) bool {
+	for _, d := range l.documents {
+		at := field("trust")
+		if d.organization != nil {
+			at = field("facts")
+		} else if d.role != role.role {
+			continue
+		}
+		if node := find(d.node, at); node != nil {
+			last := lastLine(node)
+			if slices.ContainsFunc(l.faults, func(f *Fault) bool { return f.File == d.file && node.Line <= f.Line && f.Line <= last }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func lastLine(n *yaml.Node) int {
+	last := n.Line
+	for _, child := range n.Content {
+		last = max(last, lastLine(child))
+	}
+	return last
 }
 
 // labelMeant is the label that was probably meant by one that no target can bear; empty
@@ -145,6 +179,9 @@ func (l *loader) atCharacter(d document, at []any, line, column int, text, meant
 	if node == nil {
 		l.at(d, at, "%s.", text)
 		return
+	}
+	if slices.ContainsFunc(l.faults, func(f *Fault) bool { return f.File == d.file && f.Line == node.Line && f.Column == node.Column }) {
+		return // of the text itself something was said before
 	}
 	line, column = placeIn(l.bundle.files[d.file], node, line, column)
 	if meant != "" {

@@ -398,13 +398,14 @@ func TestDifferenceIsBounded(t *testing.T) {
 // However a policy is laid out, two texts of one meaning have no difference.
 func TestDifferenceIsOfMeaning(t *testing.T) {
 	t.Parallel()
-	files := map[string]string{"a.yaml": "kind: Organization\nreviewers: [security]\nquorum: 2\n"}
+	files := map[string]string{"a.yaml": "kind: Organization\nreviewers: [security]\nquorum: 2\n", "b.yaml": goodRole}
 	before, err := Parse(files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := maps.Clone(files)
 	other["a.yaml"] = "# Said otherwise.\nkind: Organization\nreviewers:\n  - security\n"
+	other["b.yaml"] = goodRole + "start: {at: approval}\npending: 24h\npasskey: {approvers: any}\nsingleUse: false\n"
 	after, err := Parse(other)
 	if err != nil {
 		t.Fatal(err)

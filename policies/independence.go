@@ -12,11 +12,10 @@ func (j *judgement) tooClose(person int, a *Approval) (rule, why string) {
 	rules := &j.b.organization.Independence
 	requester, ids := j.f.Requester.called(), j.people[person]
 	name := ids[0].called()
-	if rules.DirectReports {
+	if len(j.teams) > 0 {
 		groups := j.b.everyGroup(ids, j.f.Known)
-		for i := range j.b.teams {
-			team := &j.b.teams[i]
-			if sharesAny(j.groups, team.Managers) && sharesAny(groups, team.Members) {
+		for _, i := range j.teams {
+			if team := &j.b.teams[i]; sharesAny(groups, team.Members) {
 				return "independence:direct-reports", fmt.Sprintf("%s manages the team %s, which %s is in, so %s cannot approve what %s asks for.", requester, team.Name, name, name, requester)
 			}
 		}

@@ -33,6 +33,7 @@ type Bundle struct {
 
 	apart   map[string][]int          // separations that name a role
 	tickets map[string]*regexp.Regexp // by Ticket.Pattern
+	teamsBy teamIndex
 }
 
 // Bounds of a bundle, in bytes.

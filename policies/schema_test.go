@@ -20,7 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var update = flag.Bool("update", false, "write docs/policy.schema.json")
+var update = flag.Bool("update", false, "write docs/policy.schema.json and the golden decisions")
 
 func TestPublishedSchema(t *testing.T) {
 	t.Parallel()

@@ -162,10 +162,8 @@ func (j *judgement) ask(stage *Stage) askedStage {
 func (j *judgement) related(relation string) (groups []string, lacks string) {
 	switch relation {
 	case RelationManager:
-		for i := range j.b.teams {
-			if team := &j.b.teams[i]; j.f.Requester.inAny(team.Members) {
-				groups = append(groups, team.Managers...)
-			}
+		for _, i := range inGroups(j.b.teamsBy.members, j.f.Requester.Groups) {
+			groups = append(groups, j.b.teams[i].Managers...)
 		}
 		return groups, fmt.Sprintf("%s is in no team, so nobody is their manager", j.f.Requester.called())
 	case RelationOwner:

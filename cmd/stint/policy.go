@@ -29,7 +29,7 @@ there is one, else the current one. Test cases stand in its folder tests.`,
 	command.AddCommand(
 		policyLintCommand(e), policyTestCommand(e), policyExplainCommand(e), policySimulateCommand(e),
 		policyWhoCanCommand(e), policyWhatCanCommand(e), policyCollusionCommand(e),
-		policyDiffCommand(e),
+		policyDiffCommand(e), policySchemaCommand(e),
 		policyShowCommand(e), policyProposeCommand(e),
 	)
 	return command

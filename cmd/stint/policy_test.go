@@ -2,14 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
+	"stint/policies"
 	"stint/policies/analysis"
 	"stint/policies/cases"
+	"stint/server/api"
 )
 
 const testPolicy = "testdata/policy"
@@ -39,6 +44,14 @@ func changedPolicy(t *testing.T, from, to string) string {
 	return folder
 }
 
+// recordedFacts are those of a request that both leads and policy agreed to.
+const recordedFacts = `{"now":"2026-03-02T10:05:00Z","asked":"2026-03-02T10:00:00Z",` +
+	`"requester":{"issuer":"https://id.test","subject":"ada","name":"Ada","groups":["engineering"]},` +
+	`"ask":{"role":"production-shell","target":"web-1","login":"deploy","duration":1800000000000,"reason":"x"},` +
+	`"approvals":[{"approver":{"issuer":"https://id.test","subject":"bob","name":"Bob","groups":["sre-leads"]},"duration":1800000000000,"issued":"2026-03-02T10:05:00Z"}],"held":[]}`
+
+const recordedLine = `{"request":"r-1","outcome":"allowed","facts":` + recordedFacts + "}\n"
+
 func TestPolicyCommands(t *testing.T) {
 	t.Parallel()
 	few := filepath.Join(t.TempDir(), "few.yaml")
@@ -46,15 +59,11 @@ func TestPolicyCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	recorded := filepath.Join(t.TempDir(), "recorded.jsonl")
-	line := `{"request":"r-1","outcome":"allowed","facts":{"now":"2026-03-02T10:05:00Z","asked":"2026-03-02T10:00:00Z",` +
-		`"requester":{"issuer":"https://id.test","subject":"ada","name":"Ada","groups":["engineering"]},` +
-		`"ask":{"role":"production-shell","target":"web-1","login":"deploy","duration":1800000000000,"reason":"x"},` +
-		`"approvals":[{"approver":{"issuer":"https://id.test","subject":"bob","name":"Bob","groups":["sre-leads"]},"duration":1800000000000,"issued":"2026-03-02T10:05:00Z"}],"held":[]}}` + "\n"
-	if err := os.WriteFile(recorded, []byte(line+"\n"+line), 0o600); err != nil {
+	if err := os.WriteFile(recorded, []byte(recordedLine+"\n"+recordedLine+strings.Replace(recordedLine, "web-1", "web-9", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	wrong := filepath.Join(t.TempDir(), "wrong.jsonl")
-	if err := os.WriteFile(wrong, []byte(line+"{}\n"), 0o600); err != nil {
+	if err := os.WriteFile(wrong, []byte(recordedLine+"{}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	stricter := changedPolicy(t, "longest: 4h}", "longest: 4h}\npasskey: {requester: any}")
@@ -80,7 +89,6 @@ func TestPolicyCommands(t *testing.T) {
 		{"lint and too few people", []string{"lint", testPolicy, "--min-collusion", "3"}, exitFailed, []string{"production-shell", "error"}},
 
 		{"explain", []string{"explain", "customers: on production meanwhile", "--policy", testPolicy}, 0, []string{"Refused: no approval could change it.", "In the way:", "[separation:one-at-a-time]", "> Drop production-shell."}},
-		{"explain what there is not", []string{"explain", "nothing", "--policy", testPolicy}, exitUsage, []string{`there is no case "nothing" in the tests`, "stint login"}},
 		{"simulate", []string{"simulate", "--person", "Ada", "--role", "customer-data", "--approved-by", "Bob", "--policy", testPolicy, "--at", "2026-03-02T10:00:00Z"}, 0,
 			[]string{"Ada asks for customer-data on customers-1 as deploy for 15m", "Needs approval: security must agree", "Could approve now: Sam."}},
 		{"simulate a stranger", []string{"simulate", "--person", "zoe", "--group", "engineering", "--role", "production-shell", "--duration", "5h", "--policy", testPolicy}, 0, []string{"zoe asks", "[duration]", "Could approve now: Bob."}},
@@ -101,9 +109,10 @@ func TestPolicyCommands(t *testing.T) {
 
 		{"diff of the same", []string{"diff", testPolicy, testPolicy}, 0, []string{"Both mean the same."}},
 		{"diff", []string{"diff", testPolicy, stricter}, 0, []string{"production-shell"}},
-		{"diff against what was recorded", []string{"diff", testPolicy, stricter, "--against", recorded}, 0, []string{"Of 2 recorded requests, 0 would come out the same.", "r-1: "}},
+		{"diff against what was recorded", []string{"diff", testPolicy, stricter, "--against", recorded}, 0, []string{"Of 3 recorded requests, 0 would come out the same.", "r-1: ", "Neither policy has the targets of 1 of them"}},
 		{"diff against nothing", []string{"diff", testPolicy, testPolicy, "--against", wrong}, exitUsage, []string{"wrong.jsonl:2: this is no recorded request"}},
 		{"diff of one", []string{"diff", testPolicy}, exitUsage, []string{"name two folders"}},
+		{"schema", []string{"schema"}, 0, []string{`"$schema"`, "requesters"}},
 		{"no such command", []string{"lent"}, exitUsage, []string{"see: stint policy --help"}},
 	}
 	for _, test := range tests {
@@ -119,7 +128,7 @@ func TestPolicyCommands(t *testing.T) {
 				}
 			}
 			for line := range strings.Lines(out) {
-				if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > policyWidth && code == 0 {
+				if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > policyWidth && code == 0 && test.name != "schema" {
 					t.Errorf("a line is wide: %q", line)
 				}
 			}
@@ -132,6 +141,7 @@ func TestPolicyCommands(t *testing.T) {
 
 // Where no folder is named, it is the folder policies, or the current one.
 func TestPolicyCommandsFindTheFolder(t *testing.T) {
+	t.Setenv("STINT_HOME", t.TempDir()) // signed out
 	home := t.TempDir()
 	if err := os.CopyFS(filepath.Join(home, "policies"), os.DirFS(testPolicy)); err != nil {
 		t.Fatal(err)
@@ -141,6 +151,13 @@ func TestPolicyCommandsFindTheFolder(t *testing.T) {
 		if code, out, said := command(t, "policy", "test"); code != 0 || !strings.Contains(out, "5 passed") {
 			t.Errorf("in %s it ended with %d: %s%s", folder, code, out, said)
 		}
+		if code, _, said := command(t, "policy", "explain", "customers: both agre"); code != exitUsage || !strings.Contains(said, `there is no case "customers: both agre"; did you mean customers: both agree? (To explain a request`) {
+			t.Errorf("in %s it ended with %d: %s", folder, code, said)
+		}
+	}
+	t.Chdir(t.TempDir())
+	if code, _, _ := command(t, "policy", "explain", "r-1"); code != exitSignedOut {
+		t.Errorf("without a policy it ended with %d", code)
 	}
 }
 
@@ -166,6 +183,81 @@ func TestPolicyCommandsPrintJSON(t *testing.T) {
 		code, out, said := command(t, append([]string{"policy"}, append(test.arguments, "-o", "json")...)...)
 		if code != 0 || json.Unmarshal([]byte(out), test.into) != nil || !test.there() {
 			t.Errorf("%v ended with %d: %s%s", test.arguments, code, out, said)
+		}
+	}
+}
+
+// policyBroker answers as a broker does whose policy is that of these tests.
+func policyBroker(t *testing.T) *httptest.Server {
+	t.Helper()
+	bundle, err := policies.Load(os.DirFS(testPolicy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := map[string]any{
+		api.PathPolicy: api.Policy{Digest: bundle.Digest(), Quorum: 2, Files: bundle.Files()},
+		api.PathPolicyPeople: api.Population{
+			People: []api.Inhabitant{
+				{Issuer: "https://id.test", Subject: "ada", Name: "Ada", Groups: []string{"engineering"}},
+				{Issuer: "https://id.test", Subject: "lea", Name: "Lea", Passkeys: []api.PopulationKey{{Groups: []string{"sre-leads"}}}},
+				{Issuer: "https://id.test", Subject: "tim", Name: "Tim", Passkeys: []api.PopulationKey{{Groups: []string{"others"}}}},
+			},
+			Delegations: []api.PopulationProxy{{From: api.Identity{Issuer: "https://id.test", Subject: "lea"}, To: api.Identity{Issuer: "https://id.test", Subject: "tim"}, Groups: []string{"sre-leads"}}},
+		},
+		api.PathPolicyHistory: api.RecordedRequests{Items: []api.RecordedRequest{{Request: "r-1", Outcome: "allowed", Facts: json.RawMessage(recordedFacts)}}, Note: "So far as is known."},
+		strings.Replace(api.PathRequest, "{id}", "r-1", 1): api.Request{
+			ID: "r-1", Requester: api.Person{Subject: "ada", Name: "Ada"}, Role: "customer-data", Target: "customers-1", Login: "deploy", DurationSeconds: 900,
+			Asked: time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC),
+			Decision: api.Decision{
+				Outcome: "needs-approval", DurationSeconds: 900,
+				Stages: []api.Stage{
+					{Name: "lead", Count: 1, Given: []api.Person{{Subject: "bob", Name: "Bob"}}},
+					{Name: "security", Count: 2, Given: []api.Person{{Subject: "sue", Name: "Sue"}}, Approvers: []api.Person{{Subject: "sam", Name: "Sam"}}},
+				},
+				Reasons: []api.Reason{
+					{Rule: "duration", Met: true, Text: "15m is within the hour."},
+					{Rule: "stage:lead", Met: true, Text: "Bob approved."},
+					{Rule: "stage:security", Text: "Needs 1 more of security.", Remedy: "1 of security must approve."},
+				},
+			},
+		},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, known := answers[r.URL.Path]
+		w.Header().Set("Content-Type", "application/json")
+		if !known {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusNotFound)
+			answer = api.Error{Status: http.StatusNotFound, Code: "not-found", Title: "There is nothing here."}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+func TestPolicyCommandsAskTheBroker(t *testing.T) {
+	signInto(t, policyBroker(t).URL)
+	for _, test := range []struct {
+		arguments []string
+		code      int
+		says      []string
+	}{
+		{[]string{"explain", "r-1", "--policy", testPolicy}, 0, []string{
+			"Ada asks for customer-data on customers-1 as deploy for 15m", "Needs approval: security must agree", "+ Bob approved. [stage:lead]",
+			"? Needs 1 more of security. [stage:security]\n    > 1 of security must approve.\n    + Sue agreed.\n    ? Could approve now: Sam.", "+ 15m is within the hour. [duration]",
+		}},
+		{[]string{"explain", "r-2", "--policy", testPolicy}, exitFailed, []string{"There is nothing here."}},
+		{[]string{"simulate", "--person", "Ada", "--role", "production-shell", "--people", "broker", "--policy", testPolicy}, 0, []string{"Could approve now: Lea, Tim for Lea."}},
+		{[]string{"diff", "current", changedPolicy(t, "count: 1", "count: 2"), "--against", "history"}, 0, []string{"Of 1 recorded request, 0 would come out the same.", "r-1: ", "So far as is known."}},
+		{[]string{"diff", "current", testPolicy}, 0, []string{"Both mean the same."}},
+		{[]string{"diff", changedPolicy(t, "longest: 4h", "longest: 5h"), "current"}, 0, []string{"production-shell", "4h"}},
+	} {
+		code, out, said := command(t, append([]string{"policy"}, test.arguments...)...)
+		for _, text := range test.says {
+			if code != test.code || !strings.Contains(out+said, text) {
+				t.Errorf("%v ended with %d and does not say %q: %s%s", test.arguments, code, text, out, said)
+			}
 		}
 	}
 }

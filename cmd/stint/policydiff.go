@@ -27,6 +27,9 @@ type policyDiffered struct {
 	Sentences []string         `json:"sentences"`
 	Replay    *analysis.Replay `json:"replay,omitempty"`
 	Note      string           `json:"note,omitempty"` // what of the history is approximated
+	// Unknown is how many of the recorded requests are for targets that neither policy
+	// has, such as an inventory's: both refuse them, whatever they change.
+	Unknown int `json:"unknown_targets,omitempty"`
 }
 
 func policyDiffCommand(e *environment) *cobra.Command {
@@ -56,6 +59,13 @@ broker's (reviewers and administrators), a FILE has one request a line.`,
 		}
 		replay := analysis.Backtest(before, after, history)
 		differed.Replay, differed.Note = &replay, note
+		for _, recorded := range history {
+			_, was := before.Target(recorded.Facts.Ask.Target)
+			_, is := after.Target(recorded.Facts.Ask.Target)
+			if !was && !is {
+				differed.Unknown++
+			}
+		}
 		return differed, nil
 	}, func(differed policyDiffered) error {
 		if len(differed.Sentences) == 0 {
@@ -63,7 +73,13 @@ broker's (reviewers and administrators), a FILE has one request a line.`,
 		}
 		sentences(e, "", differed.Sentences...)
 		if differed.Replay != nil {
-			printReplay(e, *differed.Replay, differed.Note, most)
+			printReplay(e, *differed.Replay, most)
+			if differed.Unknown > 0 {
+				paragraph(e, "", fmt.Sprintf("Neither policy has the targets of %d of them, which may be an inventory's, so both refuse: describe these targets in the tests.", differed.Unknown))
+			}
+			if differed.Note != "" {
+				paragraph(e, "", differed.Note)
+			}
 		}
 		return nil
 	}, never)
@@ -72,7 +88,7 @@ broker's (reviewers and administrators), a FILE has one request a line.`,
 	return command
 }
 
-func printReplay(e *environment, replay analysis.Replay, note string, most int) {
+func printReplay(e *environment, replay analysis.Replay, most int) {
 	fmt.Fprintf(e.out, "\nOf %s, %d would come out the same.\n", number(replay.Requests, "recorded request"), replay.Same)
 	for _, c := range replay.Counts {
 		mark := "  "
@@ -87,9 +103,6 @@ func printReplay(e *environment, replay analysis.Replay, note string, most int) 
 			break
 		}
 		sentences(e, "", d.Request+": "+d.Text)
-	}
-	if note != "" {
-		sentences(e, "", note)
 	}
 }
 
@@ -150,6 +163,9 @@ func provenPolicy(policy api.Policy) (*policies.Bundle, error) {
 
 // readHistory reads recorded requests, from the broker or a file.
 func readHistory(ctx context.Context, e *environment, against string) ([]analysis.Recorded, string, error) {
+	if against == "history" {
+		return brokerHistory(ctx, e)
+	}
 	file, err := os.Open(against)
 	if err != nil {
 		return nil, "", &usageError{fmt.Errorf("--against: %w", err)}

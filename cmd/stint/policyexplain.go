@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stint/cmd/stint/internal/account"
 	"stint/policies"
 	"stint/policies/analysis"
 	"stint/policies/cases"
@@ -27,22 +28,25 @@ somebody can still do, > is what would change it.`,
 		Example: `  stint policy explain "an engineer reaches production when a lead agrees"`,
 		Args:    exactly(1, "name a case of the tests, or give the id of a request"),
 	}, func(ctx context.Context, arguments []string) (cases.Explanation, error) {
+		if *folder == "" && !holdsPolicy("policies") && !holdsPolicy(".") {
+			return explainRequest(ctx, e, arguments[0])
+		}
 		read, err := readPolicy(e, *folder)
-		if err != nil && *folder != "" {
+		if err != nil {
 			return cases.Explanation{}, err
 		}
-		if err == nil {
-			i := slices.IndexFunc(read.suite.Cases, func(c cases.Case) bool { return c.Name == arguments[0] })
-			if i >= 0 {
-				population, err := readPopulation(ctx, e, *people, read.suite.People)
-				if err != nil {
-					return cases.Explanation{}, err
-				}
-				facts := read.suite.Facts(read.bundle, read.suite.Cases[i])
-				return cases.Explain(read.bundle, facts, read.bundle.Decide(facts), populated(population)), nil
+		var names []string
+		for _, c := range read.suite.Cases {
+			if c.Name == arguments[0] {
+				return explainCase(ctx, e, read, c, *people)
 			}
+			names = append(names, c.Name)
 		}
-		return explainRequest(ctx, e, arguments[0], err == nil)
+		explanation, err := explainRequest(ctx, e, arguments[0])
+		if errors.Is(err, account.ErrSignedOut) {
+			err = &usageError{fmt.Errorf("%w (To explain a request by its id, sign in first: stint login)", cases.Unknown("case", plain(arguments[0]), names))}
+		}
+		return explanation, err
 	}, func(explanation cases.Explanation) error {
 		printExplanation(e, "", explanation)
 		return nil
@@ -51,12 +55,18 @@ somebody can still do, > is what would change it.`,
 	return command
 }
 
-// explainRequest explains what the broker says of a request.
-func explainRequest(ctx context.Context, e *environment, id string, tests bool) (cases.Explanation, error) {
-	_, client, err := signedIn(e)
-	if err != nil && tests {
-		return cases.Explanation{}, &usageError{fmt.Errorf("there is no case %q in the tests; to explain a request by its id, sign in first: stint login", plain(id))}
+func explainCase(ctx context.Context, e *environment, read policyFolder, c cases.Case, people string) (cases.Explanation, error) {
+	population, err := readPopulation(ctx, e, people, read.suite.People)
+	if err != nil {
+		return cases.Explanation{}, err
 	}
+	facts := read.suite.Facts(read.bundle, c)
+	return cases.Explain(read.bundle, facts, read.bundle.Decide(facts), populated(population)), nil
+}
+
+// explainRequest explains what the broker says of a request.
+func explainRequest(ctx context.Context, e *environment, id string) (cases.Explanation, error) {
+	_, client, err := signedIn(e)
 	if err != nil {
 		return cases.Explanation{}, err
 	}
@@ -73,18 +83,20 @@ func requestExplanation(r api.Request, now time.Time) cases.Explanation {
 		return policies.Person{Subject: policies.Subject{Issuer: p.Issuer, Subject: p.Subject}, Name: p.Name, Email: p.Email}
 	}
 	f := policies.Facts{Now: now, Asked: r.Asked, Requester: person(r.Requester), Ask: policies.Ask{
-		Role: r.Role, Target: r.Target, Login: r.Login, Duration: time.Duration(r.DurationSeconds) * time.Second, Reason: r.Reason,
+		Role: r.Role, Target: r.Target, Login: r.Login, Duration: time.Duration(r.DurationSeconds) * time.Second, BreakGlass: r.BreakGlass,
 	}}
-	d := policies.Decision{Outcome: policies.Outcome(r.Decision.Outcome), Duration: f.Ask.Duration}
-	if r.Ends != nil {
-		d.Ends = *r.Ends
-	}
-	if r.Begins != nil {
-		d.Begins = *r.Begins
+	d := policies.Decision{Outcome: policies.Outcome(r.Decision.Outcome), Duration: time.Duration(r.Decision.DurationSeconds) * time.Second}
+	for _, moment := range []struct {
+		from *time.Time
+		to   *time.Time
+	}{{r.Start, &f.Ask.Start}, {r.Decision.Begins, &d.Begins}, {r.Decision.Ends, &d.Ends}, {r.Decision.UseBy, &d.UseBy}} {
+		if moment.from != nil {
+			*moment.to = *moment.from
+		}
 	}
 	could := map[string][]string{} // by the rule of the stage
 	for _, s := range r.Decision.Stages {
-		stage := policies.StageResult{Name: s.Name, Groups: s.Groups, Count: s.Count}
+		stage := policies.StageResult{Name: s.Name, Groups: s.Groups, Count: s.Count, After: s.After}
 		for _, p := range s.Given {
 			f.Approvals = append(f.Approvals, policies.Approval{Approver: person(p)})
 			stage.Given = append(stage.Given, person(p).Subject)

@@ -130,8 +130,11 @@ func peopleFlag(command *cobra.Command, otherwise string) *string {
 
 // readPopulation reads the value of --people. Empty is otherwise.
 func readPopulation(ctx context.Context, e *environment, people string, otherwise *analysis.Population) (*analysis.Population, error) {
-	if people == "" {
+	switch people {
+	case "":
 		return otherwise, nil
+	case "broker":
+		return brokerPopulation(ctx, e)
 	}
 	info, err := os.Stat(people)
 	if err != nil {
@@ -173,9 +176,14 @@ func populated(people *analysis.Population) *analysis.Population {
 // sentences writes texts as a list, broken between words.
 func sentences(e *environment, indent string, texts ...string) {
 	for _, text := range texts {
-		for _, line := range cases.Wrap("- "+plain(text), indent, policyWidth) {
-			fmt.Fprintln(e.out, line)
-		}
+		paragraph(e, indent, "- "+text)
+	}
+}
+
+// paragraph writes a text, broken between words.
+func paragraph(e *environment, indent, text string) {
+	for _, line := range cases.Wrap(plain(text), indent, policyWidth) {
+		fmt.Fprintln(e.out, line)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stint/policies"
 	"stint/policies/analysis"
 	"stint/policies/cases"
 )
@@ -68,13 +69,9 @@ func printFinding(e *environment, folder string, f analysis.Finding) {
 		where = fmt.Sprintf("%s:%d: ", path.Join(filepath.ToSlash(folder), f.File), f.Line)
 	}
 	fmt.Fprintln(e.out, plain(fmt.Sprintf("%s%s [%s]", where, f.Severity, f.Rule)))
-	for _, line := range cases.Wrap(plain(f.Text), "  ", policyWidth) {
-		fmt.Fprintln(e.out, line)
-	}
+	paragraph(e, "  ", f.Text)
 	if f.Remedy != "" {
-		for _, line := range cases.Wrap("> "+plain(f.Remedy), "  ", policyWidth) {
-			fmt.Fprintln(e.out, line)
-		}
+		paragraph(e, "  ", "> "+f.Remedy)
 	}
 }
 
@@ -146,4 +143,16 @@ func printFailure(e *environment, folder string, result cases.Result) {
 	}
 	printExplanation(e, "    ", result.Explained)
 	fmt.Fprintln(e.out)
+}
+
+func policySchemaCommand(e *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "The JSON Schema of policy files, for editors",
+		Args:  nothing,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := e.out.Write(policies.Schema())
+			return err
+		},
+	}
 }

@@ -96,9 +96,7 @@ func printWho(e *environment, head string, people []analysis.Who) {
 	} else {
 		head += ":"
 	}
-	for _, line := range cases.Wrap(plain(head), "", policyWidth) {
-		fmt.Fprintln(e.out, line)
-	}
+	paragraph(e, "", head)
 	for _, who := range people {
 		sentences(e, "  ", who.Name+grounds(who.Why))
 	}

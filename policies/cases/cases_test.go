@@ -339,3 +339,67 @@ expect: {outcome: refused}
 		}
 	}
 }
+
+// Each side of each kind of rule is seen by a case that shows it, and by no other.
+func TestCoverageOfConditions(t *testing.T) {
+	t.Parallel()
+	b := bundleOf(t, `kind: Organization
+reviewers: [security]
+aliases: []
+independence: {reciprocalDays: 7}
+facts: [{name: risk, type: number, description: How unusual it is.}]
+---
+kind: Role
+name: shell
+description: A shell.
+requesters: [engineering]
+targets: {labels: {env: production}}
+logins: [deploy, root]
+duration: {default: 30m, longest: 4h}
+reason: required
+passkey: {requester: any}
+allow: [{name: short, when: 'ask.duration <= duration("10m")', without: [lead]}]
+require: [{name: no-root, that: 'ask.login != "root"', else: Ask for deploy.}]
+restrict:
+  - {name: high, when: 'asserted.risk > 8', refuse: The risk is too high.}
+  - {name: unusual, when: 'asserted.risk > 4', add: [{name: board, groups: [security], count: 1}]}
+approval:
+  - {name: lead, groups: [leads], count: 1}
+  - {name: long, groups: [security], count: 1, when: 'ask.duration > duration("1h")'}
+`)
+	const base = "kind: Case\nname: c\nby: ada\nask: {role: shell}\nasserted: {risk: 1}\nexpect: {outcome: needs-approval}\ncases:\n"
+	tests := []struct {
+		row  string
+		seen []string
+	}{
+		{"- {name: usual}", []string{"shell: allow:short never fails to hold", "shell: restrict:high never fails to hold", "shell: restrict:unusual never fails to hold", "shell: when:long never fails to hold", "shell: stage:lead is never open", "shell: confirm is never missing", "shell: require:no-root is never fulfilled"}},
+		{"- {name: short, ask: {duration: 5m}}", []string{"shell: allow:short never holds"}},
+		{"- {name: long, ask: {duration: 2h}}", []string{"shell: when:long never holds", "shell: stage:long is never open"}},
+		{"- {name: root, ask: {login: root}}", []string{"shell: require:no-root never refuses"}},
+		{"- {name: high, asserted: {risk: 9}}", []string{"shell: restrict:high never holds", "shell: restrict:unusual never holds"}},
+		{"- {name: unusual, asserted: {risk: 5}, approvals: [{by: bob}, {by: sam}]}", []string{"shell: stage:lead is never full", "shell: stage:board is never full", "shell: restrict:unusual never holds"}},
+		{"- {name: confirmed, confirmed: {}}", []string{"shell: confirm is never given"}},
+		{"- {name: returned, history: {agreed: [{for: bob, ago: 1d}]}, approvals: [{by: bob}]}", []string{"independence:reciprocal never turns an approval away"}},
+	}
+	for i, test := range tests {
+		s, err := parse(map[string]string{"tests/c.yaml": targetText + base + "  " + test.row + "\n"}, cast())
+		if err != nil {
+			t.Fatal(err)
+		}
+		with, err := s.Bundle(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unseen := strings.Join(s.Run(with).Coverage(with).Unseen(), "\n")
+		for k, other := range tests {
+			for _, side := range other.seen {
+				if i == k && strings.Contains(unseen, side) {
+					t.Errorf("%s: it does not see that %q", test.row, side)
+				}
+				if i == 0 && k > 0 && !strings.Contains(unseen, side) {
+					t.Errorf("%s: it sees that %q", test.row, side)
+				}
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"stint/policies"
@@ -20,10 +21,21 @@ func (s *Service) Activate(ctx context.Context, by policies.Person, id string, a
 		if q, err = m.visible(r, by, id); err != nil {
 			return err
 		}
-		if bundle, err = m.bundleFor(r, by, q); err != nil {
+		return ownOnly(by, q, "activate")
+	})
+	if err != nil {
+		return Certificate{}, err
+	}
+	q.Asserted = s.askFacts(ctx, q.Requester, q.Revision.Ask)
+	err = s.read(ctx, func(r Reader, m moment) error {
+		now, err := r.Request(id)
+		if err != nil {
 			return err
 		}
-		return nil
+		now.Asserted = q.Asserted
+		q = now
+		bundle, err = m.bundleFor(r, q)
+		return err
 	})
 	if err != nil {
 		return Certificate{}, err
@@ -45,7 +57,7 @@ func (s *Service) Activate(ctx context.Context, by policies.Person, id string, a
 	// 4. The signer, outside any transaction.
 	calling, cancel := context.WithTimeout(ctx, signerPatience)
 	defer cancel()
-	signed, err := s.config.Signer.SignSession(calling, bundle)
+	signed, err := s.config.Signer.SignSession(calling, bundle, q.Asserted)
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -56,10 +68,7 @@ func (s *Service) Activate(ctx context.Context, by policies.Person, id string, a
 }
 
 // bundleFor is the evidence that the broker holds for a live grant.
-func (m moment) bundleFor(r Reader, by policies.Person, q Request) (evidence.Bundle, error) {
-	if err := ownOnly(by, q, "activate"); err != nil {
-		return evidence.Bundle{}, err
-	}
+func (m moment) bundleFor(r Reader, q Request) (evidence.Bundle, error) {
 	if present := q.at(m.now); !present.State.Live() {
 		return evidence.Bundle{}, present.stuck(ToActivate)
 	}
@@ -70,16 +79,21 @@ func (m moment) bundleFor(r Reader, by policies.Person, q Request) (evidence.Bun
 	if err != nil {
 		return evidence.Bundle{}, err
 	}
-	if err := stillAllowed(decision); err != nil {
+	if err := stillAllowed(q, decision); err != nil {
 		return evidence.Bundle{}, err
 	}
 	return evidenceOf(q, approvals), nil
 }
 
-// stillAllowed refuses a grant that policy would not give any more.
-func stillAllowed(d policies.Decision) error {
-	if d.Outcome == policies.Allowed {
+// stillAllowed refuses a grant that policy would not give any more, or not yet.
+func stillAllowed(q Request, d policies.Decision) error {
+	switch {
+	case d.Outcome == policies.Allowed:
 		return nil
+	case d.Outcome == policies.Scheduled:
+		return fail(Conflict, CodeScheduled, "%s is scheduled: it begins at %s, and nothing may be used before.", q.ID, date(d.Begins))
+	case d.Outcome == policies.NeedsApproval && d.Confirm != "" && !slices.ContainsFunc(d.Stages, func(stage policies.StageResult) bool { return len(stage.Given) < stage.Count }):
+		return fail(Conflict, CodeConfirmFirst, "Confirm %s with your passkey%s first, in the portal: what you confirmed is too old, or does not count any more.", q.ID, ofStrength(d.Confirm))
 	}
 	refused := refusal(d)
 	refused.Message = "Policy no longer allows this grant: " + refused.Message
@@ -93,6 +107,9 @@ func evidenceOf(q Request, approvals []CountedApproval) evidence.Bundle {
 		if a.Counts {
 			b.Approvals = append(b.Approvals, a.Signed)
 		}
+	}
+	if c := q.Confirmation; c != nil && c.Revision == q.Revision.Number {
+		b.Confirmation = &c.Signed
 	}
 	return b
 }
@@ -128,15 +145,31 @@ func (s *Service) storeCertificate(ctx context.Context, by policies.Person, aske
 		if err := c.learnOf(bundle.Device); err != nil {
 			return err
 		}
+		first := q.use(asked, signed)
+		if first {
+			agreed, err := approversIn(bundle)
+			if err != nil {
+				return err
+			}
+			if err := c.AddAgreements(q.ID, agreed, q.Used); err != nil {
+				return err
+			}
+		}
 		data := certificateData{
 			Serial: fmt.Sprint(signed.Serial), Principal: stored.Principal, Ends: signed.Ends, Ledger: signed.Proof.Inclusion.Index,
 		}
+		if first && q.Revision.Ask.BreakGlass {
+			q.OpenReview = true
+		}
 		if stood != nil {
-			_, err := c.record(AuditEvent{
+			if _, err := c.record(AuditEvent{
 				Kind: EventCertificateHeld, Actor: ActorOf(by), Request: q.ID,
 				Text: "A certificate for " + stored.Principal + " was issued, but the grant had ended; nobody got it.",
-			}, data)
-			return err
+			}, data); err != nil {
+				return err
+			}
+			q.Tell = c.nextTelling(q, c.now)
+			return c.MoveRequest(q, q.State)
 		}
 		return c.move(&q, movement{
 			by: ToActivate, actor: by, kind: EventCertificateIssued,
@@ -150,4 +183,33 @@ func (s *Service) storeCertificate(ctx context.Context, by policies.Person, aske
 		return Certificate{}, stood
 	}
 	return stored, nil
+}
+
+// use notes that a certificate was issued under the grant, and says whether it was the
+// first: then a clock that starts at the first use runs, as the signer set it.
+func (r *Request) use(asked Request, signed SignedCertificate) (first bool) {
+	r.Asserted = asked.Asserted
+	if !r.Used.IsZero() {
+		return false
+	}
+	r.Used = signed.Used
+	if r.UseBy() != (time.Time{}) {
+		r.Begins, r.Ends = signed.Used, signed.Ends
+	}
+	return true
+}
+
+// approversIn are those who approved in a bundle, and those on whose behalf they did.
+func approversIn(b evidence.Bundle) ([]policies.Subject, error) {
+	var who []policies.Subject
+	for _, signed := range b.Approvals {
+		a, err := evidence.DecodeAs[*evidence.Approval](signed.Statement)
+		if err != nil {
+			return nil, err
+		}
+		if who = append(who, a.Approver); a.For != (policies.Subject{}) {
+			who = append(who, a.For)
+		}
+	}
+	return who, nil
 }

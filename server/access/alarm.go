@@ -20,6 +20,7 @@ const (
 	AlarmReplaced      = "ledger-replaced"             // the signer has begun a new ledger
 	AlarmMirrorEmptied = "ledger-mirror-emptied"       // the mirror is gone, though certificates were stored
 	AlarmUnreadable    = "ledger-entry-unreadable"     // an entry that this broker does not understand
+	AlarmBreakGlass    = "break-glass"                 // somebody asks to act alone, in an emergency
 	AlarmMore          = "more-alarms"                 // too many to tell apart
 )
 
@@ -82,42 +83,46 @@ func (s *Service) RaiseAlarm(ctx context.Context, a Alarm) (news bool, err error
 		return false, err
 	}
 	var over bool
-	err = s.writeDown(ctx, func(c *change) error {
-		news, over = false, false
-		// 1. Each cause once.
-		if known, err := c.knowsAlarm(a.Cause); known || err != nil {
-			return err
-		}
-		// 2. A bound, which is an alarm by itself.
-		raised := a
-		open, err := c.OpenAlarms(a.Kind)
-		if err != nil {
-			return err
-		}
-		if over = open >= mostAlarms; over {
-			raised = Alarm{
-				Kind: AlarmMore, Cause: AlarmMore + ": " + a.Kind + " on " + c.stamp.Format(time.DateOnly),
-				Title: "There are more alarms of the kind " + a.Kind + " than are kept.",
-			}
-			if known, err := c.knowsAlarm(raised.Cause); known || err != nil {
-				return err
-			}
-		}
-		// 3. Alarm and audit event together.
-		raised.ID, raised.Raised = id, c.stamp
-		raised.Number, err = c.record(AuditEvent{
-			Kind: EventAlarmRaised, Request: raised.Request, Session: raised.Session, Text: "Alarm: " + raised.Title,
-		}, alarmData{Alarm: id, Kind: raised.Kind, Cause: raised.Cause})
-		if err != nil {
-			return err
-		}
-		news = true
-		return c.AddAlarm(raised)
+	err = s.writeDown(ctx, func(c *change) (err error) {
+		news, over, err = c.raise(id, a)
+		return err
 	})
 	if err == nil && (news || over) {
 		s.config.Log.Error("alarm", "kind", a.Kind, "title", a.Title, "cause", a.Cause, "detail", a.Detail)
 	}
 	return news, err
+}
+
+// raise is RaiseAlarm within a transition; over says that there are too many of the kind.
+func (c *change) raise(id string, a Alarm) (news, over bool, err error) {
+	// 1. Each cause once.
+	if known, err := c.knowsAlarm(a.Cause); known || err != nil {
+		return false, false, err
+	}
+	// 2. A bound, which is an alarm by itself.
+	raised := a
+	open, err := c.OpenAlarms(a.Kind)
+	if err != nil {
+		return false, false, err
+	}
+	if over = open >= mostAlarms; over {
+		raised = Alarm{
+			Kind: AlarmMore, Cause: AlarmMore + ": " + a.Kind + " on " + c.stamp.Format(time.DateOnly),
+			Title: "There are more alarms of the kind " + a.Kind + " than are kept.",
+		}
+		if known, err := c.knowsAlarm(raised.Cause); known || err != nil {
+			return false, over, err
+		}
+	}
+	// 3. Alarm and audit event together.
+	raised.ID, raised.Raised = id, c.stamp
+	raised.Number, err = c.record(AuditEvent{
+		Kind: EventAlarmRaised, Request: raised.Request, Session: raised.Session, Text: "Alarm: " + raised.Title,
+	}, alarmData{Alarm: id, Kind: raised.Kind, Cause: raised.Cause})
+	if err != nil {
+		return false, over, err
+	}
+	return true, over, c.AddAlarm(raised)
 }
 
 func (c *change) knowsAlarm(cause string) (bool, error) {

@@ -92,6 +92,14 @@ var advices = map[string]advice{
 		"An entry of the signer's ledger is not understood, so nothing can be said about it. Broker and signer may be of different versions.",
 		[]AlarmStep{{Text: "Bring the broker to the signer's version, or newer. If they are the same already, treat the signer as replaced: stop it, and compare its binary with the release."}},
 	},
+	AlarmBreakGlass: {
+		"Somebody asked to act alone, without anybody's approval, as the role allows in an emergency. They have it once they have confirmed with their passkey.",
+		[]AlarmStep{
+			{Text: "Speak with the person now: is it they, and is there an emergency?", Page: "request"},
+			{Text: "If not: end it at once.", Command: revokeRequest, Page: "request"},
+			{Text: "Afterwards, look at the recordings and close the review, or the role locks for everybody.", Page: "request"},
+		},
+	},
 	AlarmMore: {
 		"More was found than alarms of one kind are kept for. What was left out stands in the broker's log only. A proxy or a target in other hands can do that.",
 		[]AlarmStep{

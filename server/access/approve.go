@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"stint/policies"
@@ -18,6 +19,7 @@ type SigningChallenge struct {
 	RelyingParty string
 	Credentials  []string // that the person can sign it with
 	Valid        time.Duration
+	For          *policies.Person // on whose behalf they would approve; nil: in their own right
 }
 
 func (m moment) signingChallenge(statement string, credentials []string, valid time.Duration) SigningChallenge {
@@ -40,6 +42,10 @@ func (s *Service) Challenge(ctx context.Context, by policies.Person, id string, 
 	if err != nil {
 		return SigningChallenge{}, err
 	}
+	asserted, err := s.factsOf(ctx, by, id)
+	if err != nil {
+		return SigningChallenge{}, err
+	}
 	var challenge SigningChallenge
 	err = s.write(ctx, func(c *change) error {
 		if err := c.mayGive(); err != nil {
@@ -58,15 +64,13 @@ func (s *Service) Challenge(ctx context.Context, by policies.Person, id string, 
 		if duration <= 0 || duration > q.Revision.Ask.Duration || duration%time.Second != 0 {
 			return invalid("duration_seconds", "An approval may shorten what was asked for, %s, not lengthen it.", spell(q.Revision.Ask.Duration))
 		}
-		approver := c.roster(by.Subject).Person
-		draft := Approval{Request: id, Revision: q.Revision.Number, Approver: approver, Duration: duration, Issued: seconds(c.now)}
-		if with := c.approvesWith(by, q); len(with) > 0 {
-			draft.Signed.Assertion.Credential = with[0]
-		}
-		if _, err := c.tryApproval(q, by, draft); err != nil {
+		q.Asserted = asserted
+		draft := Approval{Request: id, Revision: q.Revision.Number, Approver: c.roster(by.Subject).Person, Duration: duration, Issued: seconds(c.now)}
+		with, err := c.drafted(q, by, &draft)
+		if err != nil {
 			return err
 		}
-		statement, err := evidence.ApprovalOf(q.Revision.Statement, approver, nil, duration, draft.Issued, evidence.NewNonce(nonce))
+		statement, err := evidence.ApprovalOf(q.Revision.Statement, draft.Approver, draft.For, duration, draft.Issued, evidence.NewNonce(nonce))
 		if err != nil {
 			return err
 		}
@@ -74,12 +78,35 @@ func (s *Service) Challenge(ctx context.Context, by policies.Person, id string, 
 		if err != nil {
 			return err
 		}
-		challenge = c.signingChallenge(text, c.approvesWith(by, q), ChallengeLife)
+		challenge = c.signingChallenge(text, with, ChallengeLife)
+		challenge.For = draft.For
 		return c.PutChallenge(Challenge{
 			Purpose: purposeApproval, About: id, Person: by.Subject, Statement: text, Expires: c.now.Add(ChallengeLife),
 		})
 	})
 	return challenge, err
+}
+
+// drafted picks by which right the person would approve, the own one first, and says
+// with which passkeys; the error of the own right where none counts.
+func (c *change) drafted(q Request, by policies.Person, draft *Approval) ([]string, error) {
+	var first error
+	for _, usable := range append(c.approvesBy(by, q), right{}) {
+		draft.For, draft.Signed.Assertion.Credential = usable.behalf, ""
+		if len(usable.credentials) > 0 {
+			draft.Signed.Assertion.Credential = usable.credentials[0]
+		} else if first != nil {
+			break // there was a right, and it does not count
+		}
+		_, err := c.tryApproval(q, by, *draft)
+		if err == nil {
+			return usable.credentials, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
 }
 
 // tryApproval decides with one more approval, and refuses one that would not count.
@@ -105,6 +132,10 @@ func (c *change) tryApproval(q Request, by policies.Person, a Approval) (policie
 	if decision.Outcome == policies.Refused {
 		return policies.Decision{}, refusal(decision)
 	}
+	if i := slices.IndexFunc(decision.Stages, func(stage policies.StageResult) bool { return len(stage.After) > 0 }); i >= 0 && !counts(decision, by.Subject) {
+		return policies.Decision{}, fail(Conflict, CodeAlreadyApproved,
+			"Your approval would not count yet: the stage %s waits until %s is done.", decision.Stages[i].Name, strings.Join(decision.Stages[i].After, ", "))
+	}
 	if !counts(decision, by.Subject) {
 		return policies.Decision{}, fail(Conflict, CodeAlreadyApproved,
 			"Your approval would not count: what you could agree to is agreed to already. It waits for somebody else.")
@@ -123,6 +154,10 @@ func (s *Service) Approve(ctx context.Context, by policies.Person, id string, si
 	statement, err := evidence.DecodeAs[*evidence.Approval](signed.Statement)
 	if err != nil {
 		return RequestView{}, err // it was encoded by Challenge
+	}
+	asserted, err := s.factsOf(ctx, by, id)
+	if err != nil {
+		return RequestView{}, err
 	}
 	err = s.write(ctx, func(c *change) error {
 		// 2. The request, as it is now.
@@ -148,6 +183,14 @@ func (s *Service) Approve(ctx context.Context, by policies.Person, id string, si
 			Request: id, Revision: q.Revision.Number, Approver: c.roster(by.Subject).Person,
 			Duration: statement.Ask.Duration, Issued: statement.Issued, Signed: signed, PasskeyName: passkey.Name,
 		}
+		if statement.For != (policies.Subject{}) {
+			behalf, ok := c.delegator(statement.For, by.Subject, statement.Issued)
+			if !ok {
+				return statementUnknown()
+			}
+			a.For = &behalf
+		}
+		q.Asserted = asserted
 		// 4. Policy, with this approval among the others.
 		if q.Decision, err = c.tryApproval(q, by, a); err != nil {
 			return err
@@ -156,9 +199,10 @@ func (s *Service) Approve(ctx context.Context, by policies.Person, id string, si
 		if err := c.addApproval(q, a); err != nil {
 			return err
 		}
-		if q.Decision.Outcome == policies.Allowed {
+		if granted(q.Decision) {
 			return c.grant(&q, a.Approver, "All approvals are given")
 		}
+		q.Tell = c.nextTelling(q, c.now)
 		return c.lost(q, ToApprove, c.MoveRequest(q, Pending)) // the decision, for lists
 	})
 	if err != nil {
@@ -176,7 +220,11 @@ func (c *change) addApproval(q Request, a Approval) error {
 	if err := c.notePasskey(a.Signed.Assertion.Credential); err != nil {
 		return err
 	}
-	text := a.Approver.Name + " approved " + describe(q.Revision.Ask) + " for " + q.Requester.Name
+	who := a.Approver.Name
+	if a.For != nil {
+		who += ", on behalf of " + a.For.Name + ","
+	}
+	text := who + " approved " + describe(q.Revision.Ask) + " for " + q.Requester.Name
 	if a.Duration < q.Revision.Ask.Duration {
 		text += ", shortened to " + spell(a.Duration)
 	}
@@ -212,13 +260,13 @@ func statementUnknown() *Error {
 }
 
 // verifyPasskey checks the signature by a pinned passkey of that person.
-func (c *change) verifyPasskey(signed evidence.SignedByPasskey, of policies.Subject) (evidence.Passkey, error) {
-	holder, passkey, ok := c.trust.Roster.Holder(signed.Assertion.Credential, c.now)
+func (m moment) verifyPasskey(signed evidence.SignedByPasskey, of policies.Subject) (evidence.Passkey, error) {
+	holder, passkey, ok := m.trust.Roster.Holder(signed.Assertion.Credential, m.now)
 	if !ok || holder.Person.Subject != of {
 		return evidence.Passkey{}, fail(Forbidden, CodeNotPinned,
 			"This passkey is not in the signer's roster for you. Use one that is, or have it enrolled.")
 	}
-	if err := evidence.VerifyAssertion(signed.Assertion, signed.Statement, passkey, c.trust.Trust); err != nil {
+	if err := evidence.VerifyAssertion(signed.Assertion, signed.Statement, passkey, m.trust.Trust); err != nil {
 		return evidence.Passkey{}, fail(Forbidden, CodeAssertion,
 			"The passkey's signature does not fit the text. Try again; if it happens again, tell an administrator.").because(err)
 	}

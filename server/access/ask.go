@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -20,12 +21,13 @@ type Preview struct {
 // Preview says what policy would say to an ask. Nothing is stored.
 func (s *Service) Preview(ctx context.Context, by policies.Person, ask policies.Ask) (Preview, error) {
 	var p Preview
+	asserted := s.askFacts(ctx, by, ask)
 	err := s.read(ctx, func(r Reader, m moment) error {
 		var err error
 		if p.Ask, err = m.complete(ask); err != nil {
 			return err
 		}
-		draft := Request{Requester: by, Revision: Revision{Ask: p.Ask, Asked: seconds(m.now)}}
+		draft := Request{Requester: by, Revision: Revision{Ask: p.Ask, Asked: seconds(m.now)}, Asserted: asserted}
 		if p.Decision, _, err = m.evaluate(r, draft); err != nil {
 			return err
 		}
@@ -50,6 +52,9 @@ func (m moment) complete(ask policies.Ask) (policies.Ask, error) {
 	}
 	if ask.Duration == 0 {
 		ask.Duration = role.Duration.Default
+		if ask.BreakGlass && role.BreakGlass != nil {
+			ask.Duration = min(ask.Duration, role.BreakGlass.Longest)
+		}
 	}
 	if ask.Duration <= 0 || ask.Duration%time.Second != 0 {
 		return ask, invalid("duration_seconds", "The duration must be a whole number of seconds, and more than none.")
@@ -57,7 +62,23 @@ func (m moment) complete(ask policies.Ask) (policies.Ask, error) {
 	if err := policies.CheckText(ask.Reason, policies.MostReason); err != nil {
 		return ask, invalid("reason", "The reason cannot be used: %v.", err).because(err)
 	}
+	if err := policies.CheckText(ask.Ticket, evidence.MostTicket); err != nil {
+		return ask, invalid("ticket", "The ticket cannot be used: %v.", err).because(err)
+	}
+	if !ask.Start.Equal(seconds(ask.Start)) {
+		return ask, invalid("start", "The start must be in whole seconds.")
+	}
+	ask.Start = ask.Start.UTC()
 	return ask, nil
+}
+
+// PendingOf is how long a request for a role waits for approvals.
+func PendingOf(role policies.Role) time.Duration {
+	waits := role.Pending
+	if waits <= 0 {
+		waits = policies.DefaultPending
+	}
+	return min(waits, evidence.LongestPending)
 }
 
 func clip(text string) string {
@@ -74,10 +95,15 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 	if err != nil {
 		return RequestView{}, err
 	}
+	alarm, err := s.newID("alm-", 10)
+	if err != nil {
+		return RequestView{}, err
+	}
 	nonce, err := s.newNonce()
 	if err != nil {
 		return RequestView{}, err
 	}
+	asserted := s.askFacts(ctx, by, ask)
 	err = s.write(ctx, func(c *change) error {
 		// 1. What giving needs.
 		if err := c.mayGive(); err != nil {
@@ -88,8 +114,9 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 		if err != nil {
 			return err
 		}
-		q := Request{ID: id, Requester: by, State: Pending}
-		q.Revision = Revision{Number: 1, Ask: ask, Asked: seconds(c.now), Expires: seconds(c.now.Add(s.config.PendingLife))}
+		role, _ := c.policy.Role(ask.Role)
+		q := Request{ID: id, Requester: by, State: Pending, Asserted: asserted}
+		q.Revision = Revision{Number: 1, Ask: ask, Asked: seconds(c.now), Expires: seconds(c.now.Add(PendingOf(role)))}
 		if q.Decision, _, err = c.evaluate(c, q); err != nil {
 			return err
 		}
@@ -108,19 +135,27 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 		}
 		q.Revision.Digest = evidence.Digest(q.Revision.Statement)
 		// 4. Event and row; the event's place in the log orders requests.
-		q.Number, err = c.record(AuditEvent{
-			Kind: EventAsked, Actor: ActorOf(by), Request: id,
-			Text: by.Name + " asked for " + describe(ask) + ".",
-		}, askedData{Statement: q.Revision.Statement, Policy: q.Decision.Digest})
+		event := AuditEvent{Kind: EventAsked, Actor: ActorOf(by), Request: id, Text: by.Name + " asked for " + describe(ask) + "."}
+		if ask.BreakGlass {
+			event.Kind, event.Text = EventBreakGlass, by.Name+" asked to act alone, in an emergency, as "+describe(ask)+"."
+		}
+		q.Number, err = c.record(event, askedData{Statement: q.Revision.Statement, Policy: q.Decision.Digest, Asserted: q.Asserted})
 		if err != nil {
 			return err
 		}
+		q.Tell = c.nextTelling(q, c.now)
 		if err := c.AddRequest(q); err != nil {
 			return err
 		}
 		c.wake = true // Run learns when it expires
-		// 5. Nobody has to agree: the grant begins.
-		if q.Decision.Outcome == policies.Allowed {
+		// 5. An emergency is loud.
+		if ask.BreakGlass {
+			if err := c.alarmBreakGlass(alarm, q); err != nil {
+				return err
+			}
+		}
+		// 6. Nobody has to agree: the grant begins.
+		if granted(q.Decision) {
 			return c.grant(&q, policies.Person{}, "The role needs no approval")
 		}
 		return nil
@@ -134,20 +169,53 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 type askedData struct {
 	Statement string `json:"statement"`
 	Policy    string `json:"policy"`
+	// Asserted are the facts of the outside that policy was asked with.
+	Asserted []policies.Assertion `json:"asserted,omitempty"`
 }
 
-// grant turns a pending request whose decision is Allowed into a grant.
+// alarmBreakGlass raises the alarm that somebody acts alone, and tells all who might
+// have approved, or are to review it.
+func (c *change) alarmBreakGlass(id string, q Request) error {
+	if _, _, err := c.raise(id, Alarm{
+		Kind: AlarmBreakGlass, Cause: AlarmBreakGlass + ": " + q.ID, Request: q.ID,
+		Title:  q.Requester.Name + " asked to act alone, in an emergency, as " + describe(q.Revision.Ask) + ".",
+		Detail: q.Revision.Ask.Reason,
+	}); err != nil {
+		return err
+	}
+	role, _ := c.policy.Role(q.Revision.Ask.Role)
+	groups := slices.Clone(role.BreakGlass.Review.Groups)
+	for _, stage := range role.Approval {
+		groups = append(groups, stage.Groups...)
+	}
+	slices.Sort(groups)
+	return c.tellPeople(q, occasion{kind: TellBreakGlass, due: q.Revision.Asked, groups: slices.Compact(groups)})
+}
+
+// grant turns a pending request, all of whose rules are satisfied, into a grant: one
+// that begins now, later, or at its first use.
 func (c *change) grant(q *Request, actor policies.Person, why string) error {
-	q.Begins, q.Ends = q.Decision.Ends.Add(-q.Decision.Duration), q.Decision.Ends
+	d := q.Decision
+	q.Begins, q.Ends = d.Begins, d.Ends
+	text := q.Requester.Name + " has " + describe(q.Revision.Ask) + " until " + clock(q.Ends) + "."
+	switch {
+	case !d.UseBy.IsZero():
+		q.Begins, q.Ends = time.Time{}, d.UseBy
+		text = q.Requester.Name + " has " + describe(q.Revision.Ask) + " from its first use on, which must be by " + date(d.UseBy) + "."
+	case d.Begins.After(c.now):
+		text = q.Requester.Name + " has " + describe(q.Revision.Ask) + " from " + date(q.Begins) + " until " + date(q.Ends) + "."
+	}
 	return c.move(q, movement{
-		by: ToApprove, actor: actor, kind: EventApproved,
-		text: why + ": " + q.Requester.Name + " has " + describe(q.Revision.Ask) + " until " + clock(q.Ends) + ".",
-		data: grantData{Begins: q.Begins, Ends: q.Ends, Policy: q.Decision.Digest},
+		by: ToApprove, actor: actor, kind: EventApproved, text: why + ": " + text,
+		data: grantData{Begins: q.Begins, Ends: q.Ends, UseBy: d.UseBy, Policy: d.Digest, Asserted: q.Asserted},
 	})
 }
 
 type grantData struct {
-	Begins time.Time `json:"begins"`
+	Begins time.Time `json:"begins,omitzero"`
 	Ends   time.Time `json:"ends"`
+	UseBy  time.Time `json:"use_by,omitzero"`
 	Policy string    `json:"policy"`
+	// Asserted are the facts of the outside that policy was asked with.
+	Asserted []policies.Assertion `json:"asserted,omitempty"`
 }

@@ -36,6 +36,13 @@ const (
 	EventInventoryTaken      = "inventory.taken"
 	EventKeysRotated         = "keys.rotated"
 	EventAsked               = "request.asked"
+	EventBreakGlass          = "request.break-glass-asked" // in the place of EventAsked
+	EventBreakGlassTold      = "request.break-glass-told"
+	EventConfirmed           = "request.confirmed"
+	EventReminded            = "request.reminded"
+	EventEscalated           = "request.escalated"
+	EventReviewDue           = "review.due"
+	EventReviewed            = "review.closed"
 	EventApprovalGiven       = "request.approval-given"
 	EventApproved            = "request.approved"
 	EventDenied              = "request.denied"

@@ -21,8 +21,12 @@ func (s *Service) StartSession(ctx context.Context, start SessionStart) (Started
 	if err := s.askFleetFor(ctx, start); err != nil {
 		return StartedSession{}, err
 	}
+	asserted, err := s.factsFor(ctx, start)
+	if err != nil {
+		return StartedSession{}, err
+	}
 	var started StartedSession
-	err := s.write(ctx, func(c *change) error {
+	err = s.write(ctx, func(c *change) error {
 		// 1. Repeated: the answer may have been lost on its way.
 		known, err := c.Session(start.Session)
 		if err == nil {
@@ -46,11 +50,12 @@ func (s *Service) StartSession(ctx context.Context, start SessionStart) (Started
 		if err := c.mayGive(); err != nil {
 			return err
 		}
+		q.Asserted = asserted
 		decision, _, err := c.evaluate(c, q)
 		if err != nil {
 			return err
 		}
-		if err := stillAllowed(decision); err != nil {
+		if err := stillAllowed(q, decision); err != nil {
 			return err
 		}
 		// 4. The device that it was activated from still complies.
@@ -155,6 +160,15 @@ const mostSessions = 128
 // hasRoom refuses a session of a grant that has as many live ones as it may, over
 // all proxies.
 func (c *change) hasRoom(q Request) error {
+	if role, ok := c.policy.Role(q.Revision.Ask.Role); ok && role.SingleUse {
+		used, err := c.Sessions(SessionQuery{Request: q.ID, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(used) > 0 {
+			return fail(Conflict, CodeUsedOnce, "%s is for one session, which was opened already. Ask again for another.", q.ID)
+		}
+	}
 	live := true
 	sessions, err := c.Sessions(SessionQuery{Request: q.ID, Live: &live, Limit: mostSessions})
 	if err != nil {

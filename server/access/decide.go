@@ -16,34 +16,51 @@ type CountedApproval struct {
 }
 
 // evaluate asks policy about a request again, as things stand: the requester's
-// groups as last attested, the approvers' by the signer's roster, the grants
-// held now. extra is an approval that is about to be stored.
+// groups as last attested, the approvers' by the signer's roster, the grants held
+// now and the past that the role's rules look at. extra is an approval that is about
+// to be stored.
 func (m moment) evaluate(r Reader, q Request, extra ...Approval) (policies.Decision, []CountedApproval, error) {
-	requester, err := lastKnown(r, q.Requester)
-	if err != nil {
-		return policies.Decision{}, nil, err
-	}
-	facts := policies.Facts{Now: m.now, Asked: q.Revision.Asked, Requester: requester, Ask: q.Revision.Ask, Known: m.trust.Roster.Known(m.now)}
-	if facts.Held, err = m.held(r, requester, q.ID); err != nil {
-		return policies.Decision{}, nil, err
-	}
-	given, err := r.Approvals(q.ID, q.Revision.Number)
-	if err != nil {
-		return policies.Decision{}, nil, err
-	}
-	given = append(given, extra...)
-	for _, a := range given {
-		if approver, ok := m.approverOf(a); ok {
-			facts.Approvals = append(facts.Approvals, policies.Approval{Approver: approver, Duration: a.Duration, Issued: a.Issued})
+	given := extra
+	if q.ID != "" {
+		stored, err := r.Approvals(q.ID, q.Revision.Number)
+		if err != nil {
+			return policies.Decision{}, nil, err
 		}
+		given = append(stored, extra...)
+	}
+	facts, err := m.facts(r, q, given)
+	if err != nil {
+		return policies.Decision{}, nil, err
 	}
 	decision := m.policy.Decide(facts)
 	counted := make([]CountedApproval, len(given))
 	for i, a := range given {
-		_, pinned := m.approverOf(a)
-		counted[i] = CountedApproval{Approval: a, Counts: pinned && counts(decision, a.Approver.Subject)}
+		_, stands := m.approval(a)
+		counted[i] = CountedApproval{Approval: a, Counts: stands && counts(decision, a.Approver.Subject)}
 	}
 	return decision, counted, nil
+}
+
+// facts are what policy decides a request by, with these approvals, at this moment.
+func (m moment) facts(r Reader, q Request, given []Approval) (policies.Facts, error) {
+	requester, err := lastKnown(r, q.Requester)
+	if err != nil {
+		return policies.Facts{}, err
+	}
+	f := policies.Facts{
+		Now: m.now, Asked: q.Revision.Asked, Requester: requester, Ask: q.Revision.Ask, Used: q.Used,
+		Confirmed: m.confirmed(q), Known: m.trust.Roster.Known(m.now),
+	}
+	own := m.identities(requester)
+	if f.Held, err = m.held(r, own, q.ID); err != nil {
+		return f, err
+	}
+	for _, a := range given {
+		if counting, ok := m.approval(a); ok {
+			f.Approvals = append(f.Approvals, counting)
+		}
+	}
+	return f, m.lookBack(r, own, q, &f)
 }
 
 // counts says whether a stage has counted this approver.
@@ -53,18 +70,40 @@ func counts(d policies.Decision, approver policies.Subject) bool {
 	})
 }
 
-// approverOf is the approver as the passkey that signed speaks for them now;
-// false if the roster does not know them any more, or the passkey has left it.
-func (m moment) approverOf(a Approval) (policies.Person, bool) {
+// approval is an approval as policy takes it: the approver, and the person on whose
+// behalf, as the roster and the passkey that signed speak for them now; false if the
+// roster does not know them any more, the passkey has left it, or the delegation ended.
+func (m moment) approval(a Approval) (policies.Approval, bool) {
 	person, ok := m.trust.Roster.Find(a.Approver.Subject)
 	if !ok {
-		return policies.Person{}, false
+		return policies.Approval{}, false
 	}
 	passkey, ok := person.Active(a.Signed.Assertion.Credential, m.now)
 	if !ok {
-		return policies.Person{}, false
+		return policies.Approval{}, false
 	}
-	return person.With(passkey), true
+	counting := policies.Approval{Approver: person.With(passkey), Duration: a.Duration, Issued: a.Issued, Attested: passkey.Attested != ""}
+	if a.For != nil {
+		behalf, ok := m.delegator(a.For.Subject, a.Approver.Subject, a.Issued)
+		if !ok || !m.attestedFor(a.Approver.Subject, passkey.Credential, behalf.Groups) {
+			return policies.Approval{}, false
+		}
+		counting.For = &behalf
+	}
+	return counting, true
+}
+
+// confirmed is the requester's own word for a revision, while their passkey counts.
+func (m moment) confirmed(q Request) *policies.Confirmation {
+	c := q.Confirmation
+	if c == nil || c.Revision != q.Revision.Number {
+		return nil
+	}
+	holder, passkey, ok := m.trust.Roster.Holder(c.Signed.Assertion.Credential, m.now)
+	if !ok || holder.Person.Subject != q.Requester.Subject {
+		return nil
+	}
+	return &policies.Confirmation{Issued: c.Issued, Attested: passkey.Attested != ""}
 }
 
 // lastKnown is a person as they last signed in. A group that they have lost
@@ -79,16 +118,16 @@ func lastKnown(r PeopleReader, p policies.Person) (policies.Person, error) {
 
 // held lists the other live grants of the same human being, whichever of their
 // identities asked, also one that only others in the roster link: what the signer
-// holds against them is held against them here.
-func (m moment) held(r RequestReader, requester policies.Person, except string) ([]policies.Held, error) {
-	own := m.identities(requester)
+// holds against them is held against them here. A grant that is scheduled is held
+// from its beginning on.
+func (m moment) held(r RequestReader, own []policies.Person, except string) ([]policies.Held, error) {
 	grants, err := r.LiveGrants(own, m.now)
 	if err != nil {
 		return nil, err
 	}
 	var held []policies.Held
 	for _, g := range grants {
-		if g.ID != except && m.isOneOf(own, g.Requester) {
+		if g.ID != except && !g.Begins.After(m.now) && m.isOneOf(own, g.Requester) {
 			held = append(held, policies.Held{Request: g.ID, Role: g.Revision.Ask.Role})
 		}
 	}
@@ -101,6 +140,9 @@ func refusal(d policies.Decision) *Error {
 	for _, reason := range d.Reasons {
 		if !reason.Met {
 			message = reason.Text
+			if reason.Remedy != "" {
+				message += " " + reason.Remedy
+			}
 			break
 		}
 	}
@@ -140,59 +182,6 @@ func (m moment) isAdministrator(s policies.Subject) bool {
 // isReviewer takes either source of groups: reviewing gives no access.
 func (m moment) isReviewer(p policies.Person) bool {
 	return m.policy.IsReviewer(p) || m.policy.IsReviewer(m.roster(p.Subject).Person)
-}
-
-// approvesWith lists the passkeys with which a person could approve a request: none
-// where they are the requester, under whatever identity.
-func (m moment) approvesWith(p policies.Person, q Request) []string {
-	with := []string{}
-	if m.linked(m.roster(p.Subject).Person, q.Requester) {
-		return with
-	}
-	credentials, speaking := m.passkeysOf(p.Subject)
-	for i, credential := range credentials {
-		if m.policy.MayApprove(speaking[i], q.Requester, q.Revision.Ask.Role) {
-			with = append(with, credential)
-		}
-	}
-	return with
-}
-
-func (m moment) mayApprove(p policies.Person, q Request) bool {
-	return len(m.approvesWith(p, q)) > 0
-}
-
-// mayEnd says who may take away what is somebody else's: whoever might have
-// approved it, reviewers and administrators.
-func (m moment) mayEnd(p policies.Person, q Request) bool {
-	return m.mayApprove(p, q) || m.isReviewer(p) || m.isAdministrator(p.Subject)
-}
-
-// maySee says who may read a request with its evidence.
-func (m moment) maySee(p policies.Person, q Request) bool {
-	return p.Subject == q.Requester.Subject || m.mayEnd(p, q)
-}
-
-// approversOf lists, for each stage, who could approve: the roster's members of
-// its groups who have a passkey for one and are not the requester.
-func (m moment) approversOf(d policies.Decision, requester policies.Person) [][]policies.Person {
-	lists := make([][]policies.Person, len(d.Stages))
-	for i, stage := range d.Stages {
-		lists[i] = []policies.Person{}
-		for _, p := range m.trust.Roster.People {
-			_, speaking := m.passkeysOf(p.Person.Subject)
-			if sharesGroup(speaking, stage.Groups) && !m.linked(p.Person, requester) {
-				lists[i] = append(lists[i], p.Person)
-			}
-		}
-	}
-	return lists
-}
-
-func sharesGroup(people []policies.Person, groups []string) bool {
-	return slices.ContainsFunc(people, func(p policies.Person) bool {
-		return slices.ContainsFunc(p.Groups, func(g string) bool { return slices.Contains(groups, g) })
-	})
 }
 
 // seconds cuts a time to whole seconds, as statements hold it.

@@ -41,6 +41,13 @@ const (
 	CodeNotPending         = "request.not-pending" // decided, withdrawn or expired already
 	CodeNotLive            = "request.not-live"    // not approved or active, or past its end
 	CodeAlreadyApproved    = "request.approved-by-you"
+	CodeScheduled          = "request.scheduled"     // it begins later
+	CodeConfirmFirst       = "request.confirm-first" // the requester has to confirm, or to confirm again
+	CodeNothingToConfirm   = "request.nothing-to-confirm"
+	CodeNothingToReview    = "request.nothing-to-review"
+	CodeUsedOnce           = "request.used-once" // a role of a single use
+	CodeDelegationNotFound = "delegation.not-found"
+	CodeDelegationOver     = "delegation.over"
 	CodePolicyRefused      = "policy.refused"
 	CodeStatementUnknown   = "statement.unknown"   // not the text that was handed out, or used, or too old
 	CodeAssertion          = "statement.assertion" // the passkey's signature does not fit the text
@@ -62,6 +69,7 @@ const (
 	CodeConfirmed          = "confirmation.done"
 	CodeChangeNotFound     = "change.not-found"
 	CodeChangeState        = "change.state" // not waiting, or not at this step
+	CodeRoleNotFound       = "role.not-found"
 	CodeManyChanges        = "change.too-many"
 	CodeSignedAlready      = "change.signed-by-you"
 	CodePolicySame         = "policy.same"
@@ -79,6 +87,7 @@ const (
 	CodeFleetTaken         = "fleet.taken"   // its host is another device's
 	CodeClockBehind        = "clock.behind"  // giving stops until the clock is right
 	CodeSignerRefused      = "signer.refused"
+	CodeSignerReviewed     = "signer.reviewed" // it has a review already
 	CodeSignerUnavailable  = "signer.unavailable"
 	CodeBusy               = "store.busy" // lost every retry against other writers
 	CodeAlarmNotFound      = "alarm.not-found"

@@ -43,6 +43,7 @@ func (c *change) move(q *Request, by movement) error {
 	if step.State.Final() {
 		q.EndedAt, q.EndedBy = c.now, by.actor
 	}
+	q.Tell = c.nextTelling(*q, c.now)
 	if err := c.lost(*q, by.by, c.MoveRequest(*q, from)); err != nil {
 		return err
 	}
@@ -127,6 +128,9 @@ func (r Request) standing() string {
 	case Pending:
 		return r.ID + " is pending: it waits for approval and gives no access yet; to take it back, withdraw it."
 	case Approved, Active:
+		if r.UseBy() != (time.Time{}) {
+			return r.ID + " is approved and waits for its first use, by " + date(r.Ends) + "; to end it, drop or revoke it."
+		}
 		return r.ID + " is approved and live until " + r.Ends.Format("15:04:05 on 2 January 2006 UTC") + "; to end it, drop or revoke it."
 	case Denied:
 		return r.ID + " was denied" + who + " at " + when + "; ask again if the need has changed."

@@ -39,8 +39,9 @@ type Signer interface {
 	// Trust answers from memory once it was fetched, and is kept fresh by its
 	// owner. Until the signer was heard for the first time it is an error.
 	Trust(ctx context.Context) (Trust, error)
-	// SignSession asks for a certificate for a person.
-	SignSession(ctx context.Context, b evidence.Bundle) (SignedCertificate, error)
+	// SignSession asks for a certificate for a person. asserted are the facts that the
+	// role's rules look at, sorted by name.
+	SignSession(ctx context.Context, b evidence.Bundle, asserted []policies.Assertion) (SignedCertificate, error)
 	// Reissue asks for a certificate in the place of one whose key was withdrawn. It is
 	// idempotent.
 	Reissue(ctx context.Context, serial uint64) (SignedCertificate, error)
@@ -66,6 +67,12 @@ type Signer interface {
 	// no error. The answer is nil where a file holds the key.
 	EnrolDevice(ctx context.Context, e evidence.DeviceEvidence, answer *evidence.DeviceAnswer) error
 	BlockDevice(ctx context.Context, device string, by policies.Subject) error
+	// Delegate takes a delegation, and EndDelegation makes one count for nothing; trust is
+	// fetched anew before they return. Both are idempotent.
+	Delegate(ctx context.Context, signed evidence.SignedByPasskey) error
+	EndDelegation(ctx context.Context, digest string, by policies.Subject) error
+	// Review closes the review of an emergency. It is idempotent.
+	Review(ctx context.Context, signed evidence.SignedByPasskey) error
 	// RotateKeys replaces keys of the signer's at once; trust is fetched anew before it
 	// returns. Purpose is one of evidence's Purpose constants, or all.
 	RotateKeys(ctx context.Context, purpose, reason string, by policies.Subject) error
@@ -76,7 +83,9 @@ type SignedCertificate struct {
 	Certificate string // authorized_keys form
 	Serial      uint64
 	Ends        time.Time
-	Proof       evidence.Proof
+	// Used is when the first certificate of the grant was issued, by the signer's clock.
+	Used  time.Time
+	Proof evidence.Proof
 }
 
 // Store keeps everything. Write transactions run one after the other, over all
@@ -99,6 +108,7 @@ type Reader interface {
 	ChangeReader
 	DeviceReader
 	FleetReader
+	DelegationReader
 	AuditReader
 	AlarmReader
 }
@@ -113,6 +123,7 @@ type Tx interface {
 	ChangeWriter
 	DeviceWriter
 	FleetWriter
+	DelegationWriter
 	// Append makes the event the audit log's next leaf and gives its index.
 	Append(e AuditEvent) (int64, error)
 }
@@ -137,6 +148,23 @@ type RequestReader interface {
 	// OpenRequests lists what is pending or live, as LiveGrants does, whether or not
 	// time has ended it.
 	OpenRequests(of []policies.Person) ([]Request, error)
+	// GrantsUsed lists grants of some roles under which a certificate was issued and that
+	// ended, or will end, later than since; of the same requesters as LiveGrants.
+	GrantsUsed(of []policies.Person, roles []string, since time.Time) ([]Request, error)
+	// Agreements lists what these identities agreed to, themselves or through a delegate,
+	// and that was first used after since.
+	Agreements(of []policies.Subject, since time.Time) ([]policies.PastApproval, error)
+	// OpenReviews lists emergencies that nobody has reviewed, the oldest first; of one
+	// role, or of all where it is empty.
+	OpenReviews(role string, limit int) ([]Request, error)
+	// LastUsed says when a certificate was last issued for each role that was ever used.
+	LastUsed() (map[string]time.Time, error)
+	// Tellings lists a request's, oldest first.
+	Tellings(request string) ([]Telling, error)
+	// ToTell lists requests of which somebody is to be told by now, the longest overdue first.
+	ToTell(now time.Time, limit int) ([]Request, error)
+	// NextToTell is when the next one is due; ErrNoRow when none is.
+	NextToTell() (time.Time, error)
 	Certificate(serial uint64) (Certificate, error)
 	// Certificates lists a request's, oldest first.
 	Certificates(request string) ([]Certificate, error)
@@ -156,11 +184,15 @@ type RequestReader interface {
 // RequestWriter changes requests and what belongs to them.
 type RequestWriter interface {
 	AddRequest(r Request) error
-	// MoveRequest stores state, end, bounds and decision of r if its row is still
-	// in state from and of the same revision; else ErrRaced.
+	// MoveRequest stores all that can change of r if its row is still in state from and
+	// of the same revision; else ErrRaced.
 	MoveRequest(r Request, from State) error
 	// AddApproval fails with ErrRowExists for a second one by the same approver.
 	AddApproval(a Approval) error
+	// AddAgreements notes who agreed to a request that is used from a time on.
+	AddAgreements(request string, who []policies.Subject, at time.Time) error
+	// AddTelling fails with ErrRowExists for one that was told already.
+	AddTelling(t Telling) error
 	AddCertificate(c Certificate) error
 	// PutChallenge keeps the newest MostChallenges for a purpose, thing and person.
 	PutChallenge(c Challenge) error
@@ -176,6 +208,7 @@ type RequestWriter interface {
 // RequestQuery selects requests. Zero fields select everything.
 type RequestQuery struct {
 	Requester policies.Subject
+	Role      string
 	States    []State
 	Before    int64 // only numbers below; 0: from the newest
 	Limit     int   // 1 to MaxPage

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"stint/policies"
 	"stint/server/evidence"
@@ -21,7 +22,14 @@ type RequestView struct {
 	Certificates []Certificate
 	Sessions     []Session
 	Timeline     []AuditLeaf // oldest first
-	May          []string    // approve, deny, withdraw, drop, revoke, activate
+	Told         []Telling   // oldest first
+	ReviewDue    time.Time   // of an emergency that was used; zero for none
+	ReviewGroups []string    // whose members close that review
+	Locked       bool        // the role is, because nobody has
+	SingleUse    bool        // one session may be opened under it
+	// ApproveFor is on whose behalf the person would approve; nil: in their own right.
+	ApproveFor *policies.Person
+	May        []string // approve, confirm, deny, withdraw, drop, revoke, activate, review
 }
 
 // RequestItem is a request as lists show it.
@@ -50,8 +58,11 @@ func (m moment) may(by policies.Person, q Request) []string {
 	switch {
 	case q.State == Pending:
 		approved := counts(q.Decision, by.Subject)
-		if m.mayApprove(by, q) && !own && !approved && !m.behind {
+		if _, yes := m.awaits(by, q); yes && !own && !approved && !m.behind {
 			may = append(may, string(ToApprove))
+		}
+		if own && q.Decision.Confirm != "" {
+			may = append(may, "confirm")
 		}
 		if m.mayEnd(by, q) {
 			may = append(may, string(ToDeny))
@@ -61,11 +72,17 @@ func (m moment) may(by policies.Person, q Request) []string {
 		}
 	case q.State.Live():
 		if own {
+			if q.Decision.Confirm != "" && q.State == Approved {
+				may = append(may, "confirm")
+			}
 			may = append(may, string(ToActivate), string(ToDrop))
 		}
 		if m.mayEnd(by, q) {
 			may = append(may, string(ToRevoke))
 		}
+	}
+	if q.OpenReview && len(m.reviewsWith(by, q)) > 0 {
+		may = append(may, "review")
 	}
 	return may
 }
@@ -101,10 +118,23 @@ func (s *Service) Request(ctx context.Context, by policies.Person, id string) (R
 		if v.Timeline, err = timeline(r, id); err != nil {
 			return err
 		}
+		if v.Told, err = r.Tellings(id); err != nil {
+			return err
+		}
+		if q.OpenReview || q.Review != nil {
+			v.ReviewDue, v.ReviewGroups = m.reviewDue(q), m.reviewGroups(q.Revision.Ask.Role)
+			v.Locked = q.OpenReview && !v.ReviewDue.IsZero() && !m.now.Before(v.ReviewDue)
+		}
+		role, _ := m.policy.Role(q.Revision.Ask.Role)
+		v.SingleUse = role.SingleUse
 		v.Headline = Headline(v.Request)
 		v.Approvers = m.approversOf(v.Decision, q.Requester)
 		v.Summary = Summarise(v.Decision, v.Approvers)
+		q.Decision = v.Decision
 		v.May = m.may(by, q)
+		if slices.Contains(v.May, string(ToApprove)) {
+			v.ApproveFor, _ = m.awaits(by, q)
+		}
 		return nil
 	})
 	return v, err

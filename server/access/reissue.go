@@ -221,7 +221,7 @@ func (s *Service) counting(ctx context.Context, shown string) (Certificate, Requ
 		if err != nil {
 			return err
 		}
-		if err := stillAllowed(decision); err != nil {
+		if err := stillAllowed(q, decision); err != nil {
 			return err
 		}
 		// 3. It counts, or the newest in its place does: no signer need be asked, whoever

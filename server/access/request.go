@@ -56,9 +56,24 @@ type Request struct {
 
 	// Decision is what policy said when the request last changed by it.
 	Decision policies.Decision
-	// Begins and Ends bound the grant; zero before approval. When a grant ends
-	// early Ends stays what was granted, and EndedAt says when it was over.
+	// Begins and Ends bound the grant; zero before approval. A grant that is scheduled
+	// begins in the future. One whose clock starts at its first use has no Begins until
+	// then, and Ends is when it lapses. When a grant ends early Ends stays what was
+	// granted, and EndedAt says when it was over.
 	Begins, Ends time.Time
+	// Used is when the first certificate was issued under it, by the signer's clock;
+	// zero: not yet.
+	Used time.Time
+	// Confirmation is the requester's own word; nil where there is none.
+	Confirmation *AskConfirmation
+	// Asserted are the facts of the outside that it was last decided by.
+	Asserted []policies.Assertion
+	// Review closes an emergency; nil while nobody has. OpenReview: it was used, and one
+	// is missing.
+	Review     *Review
+	OpenReview bool
+	// Tell is when somebody is to be told of it next; zero: never.
+	Tell time.Time
 	// EndedAt and EndedBy are set in every final state. EndedBy is zero when
 	// nobody did it, but time.
 	EndedAt time.Time
@@ -84,10 +99,38 @@ func (r Request) Due(now time.Time) bool {
 
 // Duration is what was agreed, or, before that, what was asked for.
 func (r Request) Duration() time.Duration {
-	if !r.Ends.IsZero() {
+	switch {
+	case !r.Begins.IsZero():
 		return r.Ends.Sub(r.Begins)
+	case !r.Ends.IsZero():
+		return r.Decision.Duration
 	}
 	return r.Revision.Ask.Duration
+}
+
+// UseBy is when a grant is over that was not used by then; zero where that is Ends.
+func (r Request) UseBy() time.Time {
+	if r.Begins.IsZero() && r.State.Live() {
+		return r.Ends
+	}
+	return time.Time{}
+}
+
+// AskConfirmation is a requester's own word, by passkey, that they ask for a revision.
+type AskConfirmation struct {
+	Revision    int                      `json:"revision"`
+	Issued      time.Time                `json:"issued"`
+	Signed      evidence.SignedByPasskey `json:"signed"`
+	PasskeyName string                   `json:"passkey_name"`
+}
+
+// Review is what a reviewer found of an emergency.
+type Review struct {
+	By          policies.Person          `json:"by"`
+	At          time.Time                `json:"at"`
+	Finding     string                   `json:"finding"`
+	Signed      evidence.SignedByPasskey `json:"signed"`
+	PasskeyName string                   `json:"passkey_name"`
 }
 
 // Approval is one approver's signature over a revision.
@@ -95,6 +138,8 @@ type Approval struct {
 	Request  string
 	Revision int
 	Approver policies.Person // as in the signer's roster then
+	// For is on whose behalf they approve, by a delegation; nil: in their own right.
+	For      *policies.Person
 	Duration time.Duration
 	Issued   time.Time
 	Signed   evidence.SignedByPasskey
@@ -121,8 +166,8 @@ type Certificate struct {
 // uses it up, whatever comes of it. A person may have several, since a phone and
 // a laptop may show the same request.
 type Challenge struct {
-	Purpose   string // "approval", "enrolment" or "login"
-	About     string // request id, enrolment id or confirmation code
+	Purpose   string // purposeApproval and so on
+	About     string // request id, confirmation code, or empty for a delegation
 	Person    policies.Subject
 	Statement string
 	Expires   time.Time

@@ -22,8 +22,8 @@ const (
 
 // Run keeps the store up to date until ctx is done: it writes down what time has
 // ended, brings endings to the signer with back-off, has what is live issued once
-// more after a key was withdrawn, judges live sessions by a new policy, asks Fleet
-// about devices in use, and gives up sessions whose proxy has gone silent. Access
+// more after a key was withdrawn, tells people of what waits for them, judges live
+// sessions by a new policy, asks Fleet about devices in use, and gives up sessions whose proxy has gone silent. Access
 // never depends on it. Run it once a process, and wait for it to return.
 func (s *Service) Run(ctx context.Context) {
 	// Loops of their own, so that a signer or a Fleet server that does not answer
@@ -33,6 +33,7 @@ func (s *Service) Run(ctx context.Context) {
 	group.Go(func() { s.spread(ctx, sweeping, delivering) })
 	group.Go(func() { s.loop(ctx, delivering, s.deliver) })
 	group.Go(func() { s.loop(ctx, sweeping, s.sweep) })
+	group.Go(func() { s.loop(ctx, nil, s.tell) })
 	group.Go(func() { s.loop(ctx, nil, s.reissue) })
 	group.Go(func() { s.loop(ctx, nil, s.rejudge) })
 	if s.config.Fleet != nil {
@@ -189,17 +190,21 @@ func (s *Service) giveUp(ctx context.Context, id string) error {
 	})
 }
 
-// deliver brings suspensions, blocks and endings to the signer.
+// deliver brings suspensions, blocks, ended delegations and endings to the signer.
 func (s *Service) deliver(ctx context.Context) (time.Duration, error) {
 	var endings []Ending
 	var suspensions []Suspension
 	var blocks []DeviceBlock
+	var ended []DelegationEnd
 	rest := longestRest
 	err := s.read(ctx, func(r Reader, m moment) (err error) {
 		if suspensions, err = r.Suspensions(m.now, runBatch); err != nil {
 			return err
 		}
 		if blocks, err = r.DeviceBlocks(m.now, runBatch); err != nil {
+			return err
+		}
+		if ended, err = r.DelegationEnds(m.now, runBatch); err != nil {
 			return err
 		}
 		if endings, err = r.Endings(m.now, runBatch); err != nil {
@@ -222,6 +227,11 @@ func (s *Service) deliver(ctx context.Context) (time.Duration, error) {
 	}
 	for _, block := range blocks {
 		if err := s.deliverDeviceBlock(ctx, block); err != nil {
+			return 0, err
+		}
+	}
+	for _, end := range ended {
+		if err := s.deliverDelegationEnd(ctx, end); err != nil {
 			return 0, err
 		}
 	}

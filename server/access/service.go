@@ -18,7 +18,8 @@ type Config struct {
 	Store    Store
 	Signer   Signer
 	Notifier Notifier
-	Fleet    Fleet // nil: none is asked, and no device can be bound to a host of one
+	Fleet    Fleet      // nil: none is asked, and no device can be bound to a host of one
+	Facts    FactSource // nil: no facts of the outside are asserted
 	Clock    Clock
 	Random   io.Reader // cryptographic
 	// Policy is the bundle to decide by, asked for at each use: the signer's own
@@ -26,9 +27,7 @@ type Config struct {
 	Policy func() *policies.Bundle
 	// Lease is how long a session outlives its last renewal: recorder/wire.Lease.
 	Lease time.Duration
-	// PendingLife is how long a request waits for approvals; 24 hours if zero.
-	PendingLife time.Duration
-	Log         *slog.Logger
+	Log   *slog.Logger
 }
 
 const (
@@ -55,22 +54,22 @@ type Service struct {
 	alarmed time.Time
 	// fleetTrouble is nil while Fleet answers.
 	fleetTrouble atomic.Pointer[fleetTrouble]
-	askingFleet  turns
+	// factTrouble is nil while the source of facts answers.
+	factTrouble atomic.Pointer[string]
+	askingFleet turns
 	// judgedBy is the policy by which rejudge, whose alone it is, judged every live
 	// session.
 	judgedBy string
 
 	reissuing reissuing
+	analyses  analyses
 }
 
 // New checks the wiring.
 func New(c Config) (*Service, error) {
 	if c.Instance == "" || c.Store == nil || c.Signer == nil || c.Notifier == nil || c.Clock == nil ||
-		c.Random == nil || c.Policy == nil || c.Lease <= 0 || c.Log == nil || c.PendingLife < 0 {
+		c.Random == nil || c.Policy == nil || c.Lease <= 0 || c.Log == nil {
 		return nil, errors.New("access: the wiring is incomplete")
-	}
-	if c.PendingLife == 0 {
-		c.PendingLife = 24 * time.Hour
 	}
 	return &Service{config: c, wake: make(chan struct{}, 1), reissuing: reissuing{pass: make(chan struct{}, 1)}}, nil
 }
@@ -82,10 +81,12 @@ type moment struct {
 	trust  Trust
 	heard  bool // the signer has been heard, so trust holds something
 	fleet  bool // there is a Fleet server to ask
+	// over are the delegations that were ended and of which the signer may not know yet.
+	over map[string]bool
 }
 
 // look fixes the moment.
-func (s *Service) look(ctx context.Context, r AuditReader) (moment, error) {
+func (s *Service) look(ctx context.Context, r Reader) (moment, error) {
 	_, last, err := r.AuditHead()
 	if err != nil {
 		return moment{}, err
@@ -95,7 +96,8 @@ func (s *Service) look(ctx context.Context, r AuditReader) (moment, error) {
 		m.trust, m.heard = trust, true
 	}
 	m.policy = s.config.Policy() // the signer's, if it was heard before
-	return m, nil
+	m.over, err = m.endedDelegations(r)
+	return m, err
 }
 
 // mayGive says no while the clock or the signer cannot be believed.

@@ -40,7 +40,7 @@ func (m moment) mayWithSession(by policies.Person, session Session, q Request) [
 	if session.Live() && session.KillReason == "" && (own || m.mayEnd(by, q)) {
 		may = append(may, "kill")
 	}
-	if own || m.isReviewer(by) {
+	if own || m.mayReplay(by, session.Role) {
 		may = append(may, "replay")
 	}
 	return may
@@ -66,7 +66,7 @@ func (s *Service) Session(ctx context.Context, by policies.Person, id string) (S
 func (s *Service) Sessions(ctx context.Context, by policies.Person, q SessionQuery) (items []Session, next *SessionPlace, err error) {
 	err = s.read(ctx, func(r Reader, m moment) (err error) {
 		next = nil
-		if !m.isReviewer(by) && !m.isAdministrator(by.Subject) {
+		if !m.isReviewer(by) && !m.isAdministrator(by.Subject) && !m.seesSessionsOf(r, by, q.Request) {
 			if q.Requester != (policies.Subject{}) && q.Requester != by.Subject {
 				return fail(Forbidden, CodeForbidden, "Only reviewers and administrators see other people's sessions.")
 			}
@@ -83,6 +83,15 @@ func (s *Service) Sessions(ctx context.Context, by policies.Person, q SessionQue
 		return nil
 	})
 	return items, next, err
+}
+
+// seesSessionsOf says whether somebody sees a request, and with it all its sessions.
+func (m moment) seesSessionsOf(r Reader, by policies.Person, request string) bool {
+	if request == "" {
+		return false
+	}
+	_, err := m.visible(r, by, request)
+	return err == nil
 }
 
 // Replaying admits a person to a recording and puts it into the audit log: call
@@ -124,8 +133,8 @@ func (m moment) replayable(r Reader, by policies.Person, id string) (Session, er
 	if err != nil {
 		return Session{}, err
 	}
-	if by.Subject != session.Person.Subject && !m.isReviewer(by) {
-		return Session{}, fail(Forbidden, CodeForbidden, "Only reviewers replay other people's sessions.")
+	if by.Subject != session.Person.Subject && !m.mayReplay(by, session.Role) {
+		return Session{}, fail(Forbidden, CodeForbidden, "Only reviewers replay other people's sessions; %s may name its own.", session.Role)
 	}
 	return session, nil
 }

@@ -32,6 +32,8 @@ func Summarise(d policies.Decision, approvers [][]policies.Person) string {
 			return "Granted at once: the role needs no approval."
 		}
 		return "All approvals are given."
+	case policies.Scheduled:
+		return "It begins at " + date(d.Begins) + "."
 	case policies.Refused:
 		return refusal(d).Message
 	}
@@ -49,11 +51,18 @@ func Summarise(d policies.Decision, approvers [][]policies.Person) string {
 				}
 			}
 		}
+		if len(stage.After) > 0 {
+			names, parts = nil, append(parts, fmt.Sprintf("then %d of %s", missing, strings.Join(stage.Groups, ", ")))
+			continue
+		}
 		if len(names) == 0 {
 			parts = append(parts, fmt.Sprintf("%d of %s, where nobody has a passkey yet", missing, strings.Join(stage.Groups, ", ")))
 			continue
 		}
 		parts = append(parts, fmt.Sprintf("%d of %s", missing, shorten(names)))
+	}
+	if d.Confirm != "" {
+		parts = append(parts, "the requester's own passkey to confirm it")
 	}
 	return "Needs " + strings.Join(parts, ", and ") + "."
 }
@@ -81,6 +90,9 @@ func describe(a policies.Ask) string {
 }
 
 func compareFold(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) }
+
+// date is a moment that may be on another day.
+func date(t time.Time) string { return t.UTC().Format("15:04:05 on 2 January 2006 UTC") }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
 

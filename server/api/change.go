@@ -108,7 +108,9 @@ type Change struct {
 	Quorum    int          `json:"quorum" doc:"how many different administrators it takes; 0 once it is over"`
 	Missing   int          `json:"missing" doc:"how many have still to sign"`
 	Files     []FileChange `json:"files" doc:"of a policy change, those that differ; of one change, not in lists"`
-	May       []string     `json:"may" doc:"sign, send, reject"`
+	// Backtest is of a policy change that waits; of one change, not in lists.
+	Backtest *Backtest `json:"backtest,omitempty"`
+	May      []string  `json:"may" doc:"sign, send, reject"`
 }
 
 // FileChange is a file of the policy before and after.

@@ -36,6 +36,13 @@ const (
 	PathReissue     = "/api/certificates/reissue"      // POST Reissue -> Reissued, no authentication: what counts in the place of a certificate
 	PathEvidence    = "/api/requests/{id}/evidence"    // GET -> Evidence
 
+	PathAskChallenge    = "/api/requests/{id}/confirmation/challenge" // POST -> SigningChallenge: by which the requester confirms what they ask for
+	PathAskConfirmation = "/api/requests/{id}/confirmation"           // POST SignedStatement -> Request
+	PathReviewChallenge = "/api/requests/{id}/review/challenge"       // POST ReviewDraft -> SigningChallenge: that closes the review of an emergency
+	PathReview          = "/api/requests/{id}/review"                 // POST SignedStatement -> Request
+	PathReviews         = "/api/reviews"                              // GET -> Reviews: emergencies that nobody has reviewed
+	PathNews            = "/api/news"                                 // GET -> News: what the caller was told and has not answered
+
 	PathSessions      = "/api/sessions"                     // GET ?request=&person=&target=&live=&limit=&cursor= -> Sessions
 	PathSession       = "/api/sessions/{session}"           // GET -> Session
 	PathKill          = "/api/sessions/{session}/kill"      // POST Taking -> Session

@@ -36,9 +36,43 @@ type Role struct {
 	DefaultSeconds int64    `json:"default_seconds"`
 	LongestSeconds int64    `json:"longest_seconds"`
 	ReasonRequired bool     `json:"reason_required"`
-	Stages         []Stage  `json:"stages" doc:"who must agree; empty: granted at once"`
-	Conflicts      []string `json:"conflicts"`
+	// Ticket is absent where the role says nothing of tickets.
+	Ticket *TicketRule `json:"ticket,omitempty"`
+	Start  StartRule   `json:"start"`
+	// PendingSeconds is how long a request waits for approvals.
+	PendingSeconds int64    `json:"pending_seconds"`
+	Confirm        string   `json:"confirm,omitempty" enum:"any,attested" doc:"of which strength the passkey must be with which the requester confirms; absent: nothing is to be confirmed"`
+	FreshSeconds   int64    `json:"fresh_seconds,omitempty" doc:"how old that confirmation may be at the first use; 0: as old as the request"`
+	SingleUse      bool     `json:"single_use" doc:"one session may be opened under a grant"`
+	Renewals       string   `json:"renewals,omitempty" doc:"how often it may be had, in a sentence; absent: any number of times"`
+	Windows        []string `json:"windows" doc:"when it may be had, a sentence each; empty: at any time"`
+	Conditions     []string `json:"conditions" doc:"what else must hold, or refuses or adds stages, a sentence each"`
+	Session        []string `json:"session" doc:"what bounds a session, and who may replay it, a sentence each"`
+	Separations    []string `json:"separations" doc:"what nobody may have beside it, a sentence each"`
 	Device         []string `json:"device" doc:"what it asks of the machine that it is used from, a sentence each; empty: any machine will do"`
+	Stages         []Stage  `json:"stages" doc:"who must agree; empty: granted at once"`
+	// BreakGlass is absent where the caller may not act alone.
+	BreakGlass *BreakGlassRule `json:"break_glass,omitempty"`
+}
+
+// TicketRule is what a request's ticket must look like.
+type TicketRule struct {
+	Required bool   `json:"required"`
+	Pattern  string `json:"pattern,omitempty" doc:"RE2 that fits the whole of it; absent: anything does"`
+}
+
+// StartRule says when the clock of a grant starts.
+type StartRule struct {
+	At            string `json:"at" enum:"approval,first-use"`
+	WithinSeconds int64  `json:"within_seconds,omitempty" doc:"of first-use: unused for so long, a grant is over"`
+	AheadSeconds  int64  `json:"ahead_seconds" doc:"how far ahead a start may be set; 0: none may"`
+}
+
+// BreakGlassRule is how a person may act alone in an emergency.
+type BreakGlassRule struct {
+	LongestSeconds      int64    `json:"longest_seconds"`
+	ReviewGroups        []string `json:"review_groups" doc:"who closes the review of it"`
+	ReviewWithinSeconds int64    `json:"review_within_seconds" doc:"from its beginning; then the role is locked for everybody until the review is closed"`
 }
 
 // Roles is the list of roles the caller may ask for.
@@ -57,6 +91,8 @@ type Stage struct {
 	Name      string   `json:"name"`
 	Groups    []string `json:"groups"`
 	Count     int      `json:"count"`
+	After     []string `json:"after" doc:"stages that must be full before this one takes an approval; in a decision, those that are not full yet"`
+	Notes     []string `json:"notes" doc:"of a role's: whom else it asks, when it is there, whom it reminds and escalates to, a sentence each"`
 	Given     []Person `json:"given" doc:"who has agreed"`
 	Approvers []Person `json:"approvers" doc:"who could: the roster's members of the groups, the requester aside"`
 }
@@ -68,14 +104,24 @@ type Ask struct {
 	Login           string `json:"login,omitempty" maxLength:"32" doc:"empty: the role's first login"`
 	DurationSeconds int64  `json:"duration_seconds,omitempty" minimum:"0" doc:"0: the role's default"`
 	Reason          string `json:"reason,omitempty" maxLength:"2000"`
+	Ticket          string `json:"ticket,omitempty" maxLength:"200"`
+	// Start is absent where it is to begin as soon as it may.
+	Start      *time.Time `json:"start,omitempty" doc:"when it is to begin, in whole seconds; only where the role lets a start be set"`
+	BreakGlass bool       `json:"break_glass,omitempty" doc:"the caller acts alone, in an emergency: nobody approves, everybody is told"`
 }
 
 // Decision is what policy says, in words.
 type Decision struct {
-	Outcome string   `json:"outcome" enum:"refused,needs-approval,allowed"`
+	Outcome string   `json:"outcome" enum:"refused,needs-approval,scheduled,allowed"`
 	Summary string   `json:"summary" doc:"one sentence, for example: Needs 1 of Bob, Dana."`
 	Stages  []Stage  `json:"stages"`
 	Reasons []Reason `json:"reasons"`
+	Confirm string   `json:"confirm,omitempty" enum:"any,attested" doc:"the requester has yet to confirm, with a passkey of this strength"`
+	// DurationSeconds is what may be granted; 0 when refused.
+	DurationSeconds int64      `json:"duration_seconds"`
+	Begins          *time.Time `json:"begins,omitempty" doc:"of what is allowed or scheduled"`
+	Ends            *time.Time `json:"ends,omitempty" doc:"of what is allowed or scheduled"`
+	UseBy           *time.Time `json:"use_by,omitempty" doc:"not used by then, it is over"`
 }
 
 // Reason is one rule's sentence.
@@ -103,8 +149,17 @@ type Request struct {
 	Reason          string            `json:"reason"`
 	Asked           time.Time         `json:"asked"`
 	Expires         time.Time         `json:"expires" doc:"a pending request is void from then on"`
-	Begins          *time.Time        `json:"begins,omitempty"`
+	Ticket          string            `json:"ticket,omitempty"`
+	Start           *time.Time        `json:"start,omitempty" doc:"when it was asked to begin; absent: as soon as it may"`
+	BreakGlass      bool              `json:"break_glass"`
+	Begins          *time.Time        `json:"begins,omitempty" doc:"of the grant; in the future for one that is scheduled, absent for one whose clock starts at its first use and that was not used"`
 	Ends            *time.Time        `json:"ends,omitempty" doc:"when the grant ends or ended"`
+	UseBy           *time.Time        `json:"use_by,omitempty" doc:"of a grant whose clock starts at its first use and that was not used: when it is over"`
+	SingleUse       bool              `json:"single_use" doc:"one session may be opened under it"`
+	Confirmation    *Confirmation     `json:"confirmation,omitempty" doc:"the requester's own word by passkey"`
+	Review          *Review           `json:"review,omitempty" doc:"of an emergency that has begun"`
+	Told            []Told            `json:"told" doc:"who was asked, reminded and told, oldest first"`
+	Asserted        []AssertedFact    `json:"asserted" doc:"the facts that the broker asserted when it last was decided"`
 	Statement       string            `json:"statement" doc:"the exact text of the request statement"`
 	StatementDigest string            `json:"statement_digest"`
 	Decision        Decision          `json:"decision"`
@@ -112,7 +167,8 @@ type Request struct {
 	Certificates    []CertificateInfo `json:"certificates"`
 	Sessions        []Session         `json:"sessions"`
 	Timeline        []TimelineEntry   `json:"timeline"`
-	May             []string          `json:"may" doc:"what the caller may do with it now: approve, deny, withdraw, drop, revoke, activate"`
+	May             []string          `json:"may" doc:"what the caller may do with it now: approve, confirm, deny, withdraw, drop, revoke, activate, review"`
+	ApproveFor      *Person           `json:"approve_for,omitempty" doc:"on whose behalf the caller would approve; absent: in their own right"`
 	SSH             string            `json:"ssh,omitempty" doc:"the command line to copy, for the requester of a live grant"`
 }
 
@@ -130,7 +186,10 @@ type RequestSummary struct {
 	Reason          string     `json:"reason"`
 	Asked           time.Time  `json:"asked"`
 	Expires         time.Time  `json:"expires"`
+	BreakGlass      bool       `json:"break_glass"`
+	Begins          *time.Time `json:"begins,omitempty"`
 	Ends            *time.Time `json:"ends,omitempty"`
+	UseBy           *time.Time `json:"use_by,omitempty"`
 	WaitsFor        string     `json:"waits_for,omitempty" doc:"one sentence: whom a pending request waits for"`
 	SSH             string     `json:"ssh,omitempty"`
 	May             []string   `json:"may"`
@@ -145,6 +204,7 @@ type Requests struct {
 // Approval is one approver's signature.
 type Approval struct {
 	Approver        Person    `json:"approver"`
+	For             *Person   `json:"for,omitempty" doc:"on whose behalf, by a delegation"`
 	DurationSeconds int64     `json:"duration_seconds"`
 	Issued          time.Time `json:"issued"`
 	Statement       string    `json:"statement"`
@@ -185,6 +245,7 @@ type SigningChallenge struct {
 	RelyingParty string   `json:"relying_party"`
 	Credentials  []string `json:"credentials" doc:"the caller's pinned credentials, base64url"`
 	ValidSeconds int64    `json:"valid_seconds"`
+	For          *Person  `json:"for,omitempty" doc:"of an approval: on whose behalf it would be; absent: in the caller's own right"`
 }
 
 // Assertion is what the authenticator returned, base64url without padding.

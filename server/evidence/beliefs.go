@@ -32,6 +32,11 @@ type Beliefs struct {
 	bundle *policies.Bundle  // of policy; nil where this version cannot load it
 	full   *policies.Bundle  // bundle, with the targets of all inventories
 
+	delegations []GivenDelegation       // in the order in which they were given
+	altered     []policies.PolicyChange // of the policy, in the order of their times
+
+	present *present // what is left of roster, devices and delegations
+
 	inventories []Inventory // by name
 	spent       []spent     // changes that took effect and could be sent again
 	ceremony    []policies.Subject
@@ -49,7 +54,7 @@ type spent struct {
 func NewBeliefs(instance, issuerURL, clientID, relyingParty string, origins []string) Beliefs {
 	return Beliefs{
 		instance: instance, issuerURL: issuerURL, clientID: clientID, relyingParty: relyingParty, origins: slices.Clone(origins),
-		latest: -1,
+		latest: -1, present: new(present),
 	}
 }
 
@@ -116,10 +121,12 @@ func (b Beliefs) Trust(now time.Time) Trust {
 		RelyingParty: b.relyingParty,
 		Origins:      slices.Clone(b.origins),
 		Issuer:       Issuer{URL: b.issuerURL, ClientID: b.clientID, Keys: listed(b.inUse)},
-		Roster:       Roster{People: listed(b.roster.People)},
+		Roster:       Roster{People: listed(b.roster.People), index: b.roster.index},
 		Policy:       b.files,
 		Inventories:  listed(b.inventories),
 		Devices:      listed(b.devices),
+		Delegations:  listed(b.delegations),
+		Changes:      listed(b.altered),
 		Spent:        b.spentDigests(),
 		Log:          b.log,
 		UserCA:       accepted(b.keys, PurposeUserCA, now),
@@ -143,7 +150,12 @@ func (b Beliefs) TrustAnew(now time.Time) Trust {
 	t := b.Trust(now)
 	t.Issuer.Keys = listed(b.issued)
 	t.linking = t.Roster.Known(now)
-	t.Roster, t.Devices = t.Roster.Present(now), t.Devices.Present(now)
+	if now.Before(b.present.from) {
+		t.Roster, t.Devices, t.Delegations = t.Roster.Present(now), t.Devices.Present(now), presentDelegations(t.Delegations, now)
+		return t
+	}
+	left := b.present.made(&b)
+	t.Roster, t.Devices, t.Delegations = left.roster, listed(left.devices), listed(left.delegations)
 	return t
 }
 
@@ -198,6 +210,7 @@ func (b Beliefs) Apply(index int64, e Entry) (Beliefs, error) {
 		return b, nil
 	}
 	next.latest, next.at = index, e.Time
+	next.roster, next.present = indexed(next.roster, e.Time), &present{from: e.Time}
 	return next, nil
 }
 
@@ -217,6 +230,8 @@ func (b *Beliefs) changes(e Entry) (changes []func() error) {
 		{e.Keys != nil, func() error { return b.applyKeys(e.Keys) }},
 		{e.Device != nil, func() error { return b.applyDevice(e.Device, e.Time) }},
 		{e.DeviceBlock != nil, func() error { return b.applyDeviceBlock(e.DeviceBlock, e.Time) }},
+		{e.Delegation != nil, func() error { return b.applyDelegation(e.Delegation, e.Time) }},
+		{e.DelegationEnd != nil, func() error { return b.applyDelegationEnd(e.DelegationEnd, e.Time) }},
 	} {
 		if is.there {
 			changes = append(changes, is.apply)
@@ -299,13 +314,42 @@ func (b *Beliefs) applyPolicy(e *PolicyEntry, at time.Time) error {
 		files, b.over = e.Evidence.Files, true
 		b.spend(e.Evidence.Statement, change.Expires, at)
 	}
+	before := b.bundle
 	b.policy, b.files = *e, files
 	b.bundle, b.full = nil, nil
 	if bundle, err := policies.Parse(files); err == nil && bundle.Digest() == e.Digest {
 		b.bundle = bundle
 		b.inventories = fitting(bundle, b.inventories)
 	}
+	if e.Evidence != nil {
+		b.remember(e.Evidence.Administrators, before, at)
+	}
 	return b.compose()
+}
+
+// longestMemory is how far back any rule looks (366 days), and a day.
+const longestMemory = 367 * 24 * time.Hour
+
+// remember keeps who changed which roles, for as long as a rule may look at it.
+func (b *Beliefs) remember(administrators []Assertion, before *policies.Bundle, at time.Time) {
+	change := policies.PolicyChange{At: at}
+	for _, a := range administrators {
+		if holder, _, ok := b.roster.Holder(a.Credential, at); ok {
+			change.By = append(change.By, holder.Person.Subject)
+		}
+	}
+	switch {
+	case before != nil && b.bundle != nil:
+		change.Roles = policies.ChangedRoles(before, b.bundle)
+	case b.bundle != nil: // nothing could be had before
+		for _, role := range b.bundle.Roles() {
+			change.Roles = append(change.Roles, role.Name)
+		}
+	}
+	b.altered = slices.DeleteFunc(slices.Clone(b.altered), func(c policies.PolicyChange) bool { return at.Sub(c.At) > longestMemory })
+	if len(change.Roles) > 0 {
+		b.altered = append(b.altered, change)
+	}
 }
 
 func (b *Beliefs) applyInventory(e *InventoryEntry, at time.Time) error {

@@ -119,6 +119,8 @@ type Circumstances struct {
 	History policies.History `json:"history,omitzero"`
 	// Asserted is the broker's word, sorted by name. Nobody can check it.
 	Asserted []policies.Assertion `json:"asserted,omitempty"`
+
+	anew time.Time // when what was issued at Now is decided on anew; zero: it is not
 }
 
 // Failure is a refusal by Verify. It names the check, so that a test, a log and

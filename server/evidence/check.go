@@ -48,6 +48,9 @@ func (b Beliefs) Check(e Entry) error {
 		return err
 	case e.Device != nil:
 		return checkDevice(e.Device, trust, e.Time)
+	case e.Delegation != nil:
+		_, err := VerifyDelegation(e.Delegation.Evidence, trust, e.Time)
+		return err
 	case e.Keys != nil && len(e.Keys.Keys) > 0:
 		return checkKeys(b.keys, e.Keys.Keys, b.instance, e.Time)
 	}

@@ -65,6 +65,7 @@ func vectors() map[string]evidence.Statement {
 		},
 	}
 	maps.Copy(all, changeVectors())
+	maps.Copy(all, aloneVectors())
 	return all
 }
 
@@ -264,6 +265,19 @@ var refusals = []struct{ name, of, old, new string }{
 	{"days-too-many", "posture", "system-age-days: 0\n", "system-age-days: 100001\n"},
 	{"days-none", "posture", "system-age-days: 0\n", "system-age-days: none\n"},
 	{"protection-unsorted", "posture", `protection: "CrowdStrike Falcon", "Wazuh"`, `protection: "Wazuh", "CrowdStrike Falcon"`},
+	{"ticket-bare", "request-emergency", `ticket: "OPS-12 \"down\""`, `ticket: OPS-12`},
+	{"ticket-none", "request", `ticket: ""`, `ticket: none`},
+	{"ticket-too-long", "request", `ticket: ""`, `ticket: "` + strings.Repeat("ä", 201) + `"`},
+	{"start-empty", "request", "start: none\n", "start: \n"},
+	{"start-quoted", "request", "start: none\n", "start: \"none\"\n"},
+	{"start-zero", "request", "start: none\n", "start: 0001-01-01T00:00:00Z\n"},
+	{"break-glass-case", "request", "break-glass: no\n", "break-glass: No\n"},
+	{"break-glass-other", "request", "break-glass: no\n", "break-glass: false\n"},
+	{"for-empty", "approval", "for: none\n", "for: \n"},
+	{"for-name-none", "approval", "for-name: \"\"\n", "for-name: none\n"},
+	{"for-name-blank", "approval", "for-name: \"\"\n", "for-name: \" \"\n"},
+	{"finding-empty", "review", `finding: "restarted nginx, as they said"`, `finding: ""`},
+	{"finding-blank", "review", `finding: "restarted nginx, as they said"`, `finding: "  "`},
 	{"end-unknown", "end", "change: revoked\n", "change: approved\n"},
 }
 

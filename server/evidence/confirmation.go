@@ -55,3 +55,38 @@ func ConfirmationOf(request string, issued time.Time, nonce string) (*Confirmati
 		Nonce:         nonce,
 	}, nil
 }
+
+// verifyConfirmed checks that the requester's own passkey confirmed the request, and gives
+// that as policy takes it.
+func verifyConfirmed(signed SignedByPasskey, requestText string, request *Request, trust Trust, now time.Time) (*policies.Confirmation, error) {
+	// 1. It is word for word this request.
+	confirmation, err := DecodeAs[*Confirmation](signed.Statement)
+	if err != nil {
+		return nil, fail("statement", "%v", err)
+	}
+	expected, err := ConfirmationOf(requestText, confirmation.Issued, confirmation.Nonce)
+	if err != nil {
+		return nil, fail("statement", "%v", err)
+	}
+	if *expected != *confirmation {
+		return nil, fail("repeats", "the confirmation is of something else than the request: %s differs", difference(confirmation, expected))
+	}
+
+	// 2. It was given in time.
+	switch {
+	case confirmation.Issued.After(now.Add(policies.Skew)):
+		return nil, fail("issued", "the confirmation is dated in the future")
+	case confirmation.Issued.Before(request.Issued):
+		return nil, fail("issued", "the confirmation is older than the request")
+	}
+
+	// 3. A passkey of the requester's signed it.
+	holder, err := activePasskey(trust, request.Requester, signed.Assertion.Credential, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := VerifyAssertion(signed.Assertion, signed.Statement, holder.key, trust); err != nil {
+		return nil, err
+	}
+	return &policies.Confirmation{Issued: confirmation.Issued, Attested: holder.key.Attested != ""}, nil
+}

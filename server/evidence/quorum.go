@@ -73,7 +73,7 @@ func (t Trust) signatory(credential string, now time.Time) (RosterPerson, Passke
 // another of theirs.
 func (t Trust) checkSuspended(p policies.Person, now time.Time) error {
 	var suspended []policies.Person
-	for _, q := range t.Roster.People {
+	for _, q := range t.Roster.everSuspended() {
 		if q.IsSuspended(now) {
 			suspended = append(suspended, q.Person)
 		}

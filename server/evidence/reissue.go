@@ -4,8 +4,6 @@ import (
 	"reflect"
 	"slices"
 	"time"
-
-	"stint/policies"
 )
 
 // Reissue is a certificate that is to be issued once more, since the key that had
@@ -17,41 +15,42 @@ type Reissue struct {
 	Authority string       // the user CA's key that had signed Earlier
 }
 
-// VerifyReissue checks that a certificate may be issued once more at a moment, for
-// somebody who holds other grants besides. Whatever would refuse its session key now
+// VerifyReissue checks that a certificate may be issued once more in circumstances that
+// are its own: what the broker asserted is the earlier one's. Whatever would refuse its session key now
 // refuses it here too, but for the ages of the sign-in, the activation and what a
 // device said, which were right when the first one was issued. It gives what such a
 // new activation would prove. A refusal is a *Failure.
 //
 // What only a ledger knows is not asked here: whether the request was ended or a later
 // revision took its place, and whether it was issued once more already.
-func (b Beliefs) VerifyReissue(r Reissue, held []policies.Held, now time.Time) (Verified, error) {
+func (b Beliefs) VerifyReissue(r Reissue, c Circumstances) (Verified, error) {
 	// 1. The certificate counts no longer, because of its key alone. A key that was
 	// withdrawn long ago may be listed no more.
 	signs := func(k SigningKey) bool {
-		return k.Purpose == PurposeUserCA && k.Key == r.Authority && k.IsAccepted(now)
+		return k.Purpose == PurposeUserCA && k.Key == r.Authority && k.IsAccepted(c.Now)
 	}
 	if r.Authority == "" || slices.ContainsFunc(b.keys, signs) {
 		return Verified{}, fail("reissue-key", "the key that signed the certificate %d is not withdrawn", r.Earlier.Serial)
 	}
 	// 2. All else about it stands.
-	return b.VerifyStanding(r, held, now)
+	return b.VerifyStanding(r, c)
 }
 
 // VerifyStanding is VerifyReissue for a certificate whose key may still count.
-func (b Beliefs) VerifyStanding(r Reissue, held []policies.Held, now time.Time) (Verified, error) {
+func (b Beliefs) VerifyStanding(r Reissue, c Circumstances) (Verified, error) {
 	// 1. It is not over.
-	if !now.Before(r.Earlier.Ends.Truncate(time.Second)) {
+	if !c.Now.Before(r.Earlier.Ends.Truncate(time.Second)) {
 		return Verified{}, fail("reissue-over", "the time of this grant is over; ask again")
 	}
 	// 2. It would be given today.
-	verified, err := Verify(r.Origin.Bundle, b.TrustAnew(now), Circumstances{Now: r.Origin.Circumstances.Now, Held: held})
+	verified, err := b.VerifyAnew(r.Origin, c)
 	if err != nil {
 		return Verified{}, err
 	}
 	// 3. And it would be the same.
 	e := r.Earlier
 	if verified.Request().Request != e.Request || verified.Requester().Subject != e.Requester || verified.Request().Ask.Role != e.Role ||
+		verified.Request().Ask.BreakGlass != e.BreakGlass || !slices.Equal(verified.Role().Session.Networks, e.Networks) ||
 		verified.Principal() != e.Principal || verified.SessionKey() != e.SessionKey || !verified.Ends().Equal(e.Ends) {
 		return Verified{}, fail("reissue-same", "policy would give this grant otherwise by now; activate it anew")
 	}
@@ -70,7 +69,7 @@ func (r Reissue) Again(serial uint64, verified Verified, c Circumstances) Sessio
 // CheckReissue checks an entry of a certificate that was issued once more: that
 // VerifyReissue allows it, and that the entry is the one of Reissue.Again.
 func (b Beliefs) CheckReissue(again SessionEntry, r Reissue) (Verified, error) {
-	verified, err := b.VerifyReissue(r, again.Circumstances.Held, again.Circumstances.Now)
+	verified, err := b.VerifyReissue(r, again.Circumstances)
 	if err != nil {
 		return Verified{}, err
 	}

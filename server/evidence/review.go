@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"slices"
 	"time"
 
 	"stint/policies"
@@ -59,4 +60,93 @@ func ReviewOf(request string, reviewer policies.Person, finding string, issued t
 		Issued:        issued,
 		Nonce:         nonce,
 	}, nil
+}
+
+// Emergency is one use of a role by somebody who acted alone, as a verifier knows it.
+type Emergency struct {
+	Request   string
+	Digest    string // of the request statement
+	Role      string
+	Requester policies.Person // as the provider attested them
+	Begun     time.Time
+}
+
+// VerifiedReview is a review that VerifyReview found proven. Only it makes one that holds
+// anything; the methods of any other panic.
+type VerifiedReview struct{ held *verifiedReview }
+
+type verifiedReview struct {
+	review   Review
+	evidence SignedByPasskey
+}
+
+func (v VerifiedReview) must() *verifiedReview {
+	if v.held == nil {
+		panic("evidence: a VerifiedReview that VerifyReview did not return")
+	}
+	return v.held
+}
+
+// Review is the statement.
+func (v VerifiedReview) Review() Review { return v.must().review }
+
+// Entry is what the ledger records of it.
+func (v VerifiedReview) Entry() *ReviewEntry {
+	return &ReviewEntry{Request: v.must().review.Request, Evidence: v.must().evidence}
+}
+
+// VerifyReview checks that somebody reviewed an emergency who may, as policy and roster
+// are now, and who is not whoever acted alone. A refusal is a *Failure.
+func VerifyReview(signed SignedByPasskey, of Emergency, trust Trust, now time.Time) (VerifiedReview, error) {
+	none := VerifiedReview{}
+
+	// 1. The statement is about this, and from after it began.
+	if trust.Version != 1 {
+		return none, fail("version", "this version reads trust of version 1")
+	}
+	r, err := DecodeAs[*Review](signed.Statement)
+	switch {
+	case err != nil:
+		return none, fail("review", "%v", err)
+	case r.Instance != trust.Instance:
+		return none, fail("instance", "the review is for another installation")
+	case r.Request != of.Request, r.RequestDigest != of.Digest, r.Role != of.Role, r.Requester != of.Requester.Subject, r.RequesterName != of.Requester.Name:
+		return none, fail("review-repeats", "the review is of something else than what was used")
+	case r.Issued.After(now.Add(policies.Skew)):
+		return none, fail("review-issued", "the review is dated in the future")
+	case r.Issued.Before(of.Begun.Truncate(time.Second)):
+		return none, fail("review-issued", "the review is older than what it is of")
+	}
+
+	// 2. Its reviewer is in the roster under this name, with this passkey, and is another
+	// person than whoever acted alone.
+	holder, err := activePasskey(trust, r.Reviewer, signed.Assertion.Credential, now)
+	if err != nil {
+		return none, within("review", err)
+	}
+	policy, err := trust.Bundle(now)
+	switch {
+	case err != nil:
+		return none, err
+	case r.ReviewerName != holder.person.Person.Name:
+		return none, fail("review-name", "the review calls its reviewer %q, the roster %q", r.ReviewerName, holder.person.Person.Name)
+	case policy.Linked(of.Requester, holder.person.Person, trust.known(now)):
+		return none, fail("review-self", "%s acted alone, and cannot review that", of.Requester.Name)
+	}
+
+	// 3. The passkey speaks for a group that reviews such uses of the role.
+	role, ok := policy.Role(of.Role)
+	if !ok || role.BreakGlass == nil {
+		return none, fail("review-role", "the policy does not say who reviews emergencies in %s", of.Role)
+	}
+	speaking := holder.person.With(holder.key)
+	if !slices.ContainsFunc(role.BreakGlass.Review.Groups, func(g string) bool { return slices.Contains(speaking.Groups, g) }) {
+		return none, fail("review-groups", "%s's passkey speaks for no group that reviews emergencies in %s", r.ReviewerName, of.Role)
+	}
+
+	// 4. The passkey signed it.
+	if err := VerifyAssertion(signed.Assertion, signed.Statement, holder.key, trust); err != nil {
+		return none, within("review", err)
+	}
+	return VerifiedReview{&verifiedReview{*r, signed}}, nil
 }

@@ -10,6 +10,8 @@ import (
 // Roster is who may approve, with which passkeys. Only the signer changes it.
 type Roster struct {
 	People []RosterPerson `json:"people"`
+
+	index *rosterIndex // of exactly these people; nil: nobody has made one
 }
 
 // RosterPerson is one person of the roster.
@@ -46,6 +48,13 @@ type Passkey struct {
 
 // Find is the person of the roster with that identity.
 func (r Roster) Find(s policies.Subject) (RosterPerson, bool) {
+	if r.index != nil {
+		i, ok := r.index.made(r.People).subject[s]
+		if !ok {
+			return RosterPerson{}, false
+		}
+		return r.People[i], true
+	}
 	i := slices.IndexFunc(r.People, func(p RosterPerson) bool { return p.Person.Subject == s })
 	if i < 0 {
 		return RosterPerson{}, false
@@ -56,8 +65,15 @@ func (r Roster) Find(s policies.Subject) (RosterPerson, bool) {
 // Known are the people who were in the roster at a moment, whether or not their
 // passkeys may sign: policy links identities through them.
 func (r Roster) Known(now time.Time) *policies.People {
+	if r.index != nil && !now.Before(r.index.from) {
+		return r.index.made(r.People).known
+	}
+	return known(r.People, now)
+}
+
+func known(all []RosterPerson, now time.Time) *policies.People {
 	var people []policies.Person
-	for _, p := range r.People {
+	for _, p := range all {
 		if p.isKnown(now) {
 			people = append(people, p.Person)
 		}
@@ -68,6 +84,14 @@ func (r Roster) Known(now time.Time) *policies.People {
 func (p RosterPerson) isKnown(now time.Time) bool {
 	return (p.Deleted == nil || now.Before(*p.Deleted)) &&
 		slices.ContainsFunc(p.Passkeys, func(k Passkey) bool { return !k.Enrolled.After(now) })
+}
+
+// everSuspended are those who were suspended at some time, and are still or will be.
+func (r Roster) everSuspended() []RosterPerson {
+	if r.index != nil {
+		return r.index.made(r.People).suspended
+	}
+	return slices.DeleteFunc(slices.Clone(r.People), func(p RosterPerson) bool { return p.Suspended == nil })
 }
 
 // Holder is whose an active passkey is.

@@ -27,6 +27,7 @@ type verified struct {
 	agreed     Agreed
 	requester  policies.Person
 	activation *Activation
+	role       policies.Role
 	target     policies.Target
 	decision   policies.Decision
 }
@@ -52,11 +53,17 @@ func (v Verified) Requester() policies.Person { return v.must().requester }
 // them counted.
 func (v Verified) Approvals() []Approval { return v.must().agreed.Approvals() }
 
+// Confirmed is the requester's own confirmation; nil where there is none.
+func (v Verified) Confirmed() *policies.Confirmation { return v.must().agreed.Confirmed() }
+
 // SessionKey is the key to certify, in authorized_keys form.
 func (v Verified) SessionKey() string { return v.must().activation.SessionKey }
 
 // Target is where the access leads, as the policy has it.
 func (v Verified) Target() policies.Target { return v.must().target }
+
+// Role is what was asked for, as the policy has it.
+func (v Verified) Role() policies.Role { return v.must().role }
 
 // Principal is the one principal of the certificate: login@target.
 func (v Verified) Principal() string { return v.Request().Ask.Login + "@" + v.must().target.Name }
@@ -127,26 +134,31 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 	}
 
 	// 6. The policy allows it, by its own rules and the signer's own clock.
-	decision := bundle.Decide(policies.Facts{
-		Now:       c.Now,
-		Asked:     request.Issued,
-		Requester: requester,
-		Ask:       request.Ask,
-		Approvals: agreed.Counting(),
-		Held:      c.Held,
-		Known:     trust.known(c.Now),
-	})
-	if decision.Outcome != policies.Allowed {
+	facts, err := factsOf(bundle, agreed, requester, trust, c)
+	if err != nil {
+		return Verified{}, err
+	}
+	decision := bundle.Decide(facts)
+	switch decision.Outcome {
+	case policies.Allowed:
+	case policies.Scheduled:
+		return Verified{}, fail("scheduled", "everything is agreed, and it begins at %s; come back then", decision.Begins.UTC().Format(time.RFC3339))
+	default:
 		return Verified{}, fail("policy", "%s", policies.Objections(decision.Reasons))
 	}
 	target, ok := bundle.Target(request.Ask.Target)
 	if !ok {
 		return Verified{}, fail("policy", "there is no target %q", request.Ask.Target)
 	}
+	role, ok := bundle.Role(request.Ask.Role)
+	if !ok {
+		return Verified{}, fail("policy", "there is no role %q", request.Ask.Role)
+	}
 	return Verified{&verified{
 		agreed:     agreed,
 		requester:  requester,
 		activation: activation,
+		role:       role,
 		target:     target,
 		decision:   decision,
 	}}, nil
@@ -161,7 +173,8 @@ type agreed struct {
 	digest    string
 	approvals []Approval
 	// counting are the approvals as policy takes them.
-	counting []policies.Approval
+	counting  []policies.Approval
+	confirmed *policies.Confirmation
 }
 
 func (a Agreed) must() *agreed {
@@ -185,8 +198,11 @@ func (a Agreed) Approvals() []Approval { return slices.Clone(a.must().approvals)
 // approver in the groups that the roster has them in.
 func (a Agreed) Counting() []policies.Approval { return slices.Clone(a.must().counting) }
 
-// VerifyApprovals checks the request and the approvals of a bundle and leaves
-// login, activation and policy alone; it is for a bundle whose requester has not
+// Confirmed is the requester's confirmation as policy takes it; nil where there is none.
+func (a Agreed) Confirmed() *policies.Confirmation { return a.must().confirmed }
+
+// VerifyApprovals checks the request, the approvals and the confirmation of a bundle and
+// leaves login, activation and policy alone; it is for a bundle whose requester has not
 // come yet. One approval that does not hold refuses all: whoever sent it is
 // wrong about something. A refusal is a *Failure.
 func VerifyApprovals(b Bundle, trust Trust, c Circumstances) (Agreed, error) {
@@ -202,6 +218,11 @@ func VerifyApprovals(b Bundle, trust Trust, c Circumstances) (Agreed, error) {
 		}
 		found.approvals = append(found.approvals, *approval)
 		found.counting = append(found.counting, counting)
+	}
+	if b.Confirmation != nil {
+		if found.confirmed, err = verifyConfirmed(*b.Confirmation, b.Request, request, trust, c.Now); err != nil {
+			return Agreed{}, within("confirmation", err)
+		}
 	}
 	return Agreed{found}, nil
 }
@@ -274,7 +295,16 @@ func verifyApproval(signed SignedByPasskey, requestText string, request *Request
 	if err := VerifyAssertion(signed.Assertion, signed.Statement, holder.key, trust); err != nil {
 		return nil, none, err
 	}
-	return approval, policies.Approval{Approver: holder.person.With(holder.key), Duration: approval.Ask.Duration, Issued: approval.Issued}, nil
+
+	// 5. On somebody's behalf it is given by their delegation.
+	on, err := trust.delegated(approval, holder.key, now)
+	if err != nil {
+		return nil, none, err
+	}
+	return approval, policies.Approval{
+		Approver: holder.person.With(holder.key), For: on, Attested: holder.key.Attested != "",
+		Duration: approval.Ask.Duration, Issued: approval.Issued,
+	}, nil
 }
 
 // behalf is on whose behalf an approval says it is; nil: nobody's.

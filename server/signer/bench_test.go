@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"stint/server/evidence"
+	"stint/server/signer/wire"
 )
 
 // BenchmarkIssuance is what a certificate for a person costs when everything is
@@ -26,6 +27,8 @@ func BenchmarkIssuance(b *testing.B) {
 	w.signer.sessions = newLimiter(1e9, 1e9)
 	w.mustSign(w.bundle("r0", newKey(b))) // the provider's keys are known from then on
 	request := w.ask(w.alice, "r1")
+	asked, err := evidence.DecodeAs[*evidence.Request](request)
+	must(b, err)
 	bundles := make([]evidence.Bundle, b.N) // a session key each
 	for i := range bundles {
 		bundles[i] = w.bundleOf(request, newKey(b))
@@ -38,7 +41,7 @@ func BenchmarkIssuance(b *testing.B) {
 	}
 	issue := func(bundle evidence.Bundle) error {
 		begin := time.Now()
-		index, err := untilUnchanged(func() (int64, error) { return w.signer.admit(bundle, "r1") })
+		index, err := untilUnchanged(func() (int64, error) { return w.signer.admit(wire.SessionRequest{Bundle: bundle}, asked) })
 		if err != nil {
 			return err
 		}

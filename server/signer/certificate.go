@@ -34,6 +34,7 @@ type template struct {
 	publicKey  string
 	principals []string
 	ends       time.Time
+	options    map[string]string // critical ones
 	extensions map[string]string
 }
 
@@ -70,7 +71,7 @@ func certify(e settled, t template, authority ssh.Signer) (string, error) {
 		ValidPrincipals: t.principals,
 		ValidAfter:      uint64(begins.Unix()),
 		ValidBefore:     uint64(t.ends.Unix()),
-		Permissions:     ssh.Permissions{Extensions: t.extensions},
+		Permissions:     ssh.Permissions{CriticalOptions: t.options, Extensions: t.extensions},
 	}
 	nonce := sha256.Sum256([]byte("stint certificate nonce 1\n" + e.proof.Entry))
 	if err := certificate.SignCert(io.MultiReader(bytes.NewReader(nonce[:]), rand.Reader), authority); err != nil {
@@ -78,6 +79,9 @@ func certify(e settled, t template, authority ssh.Signer) (string, error) {
 	}
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate))), nil
 }
+
+// sourceAddress is the critical option that names networks (OpenSSH PROTOCOL.certkeys).
+const sourceAddress = "source-address"
 
 // certifySession signs for a person: the proxy accepts it, targets do not.
 func (s *signer) certifySession(e settled) (string, error) {
@@ -89,9 +93,13 @@ func (s *signer) certifySession(e settled) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var options map[string]string
+	if len(session.Networks) > 0 {
+		options = map[string]string{sourceAddress: strings.Join(session.Networks, ",")}
+	}
 	return certify(e, template{
 		kind: ssh.UserCert, serial: session.Serial, keyID: session.Request, publicKey: session.SessionKey,
-		principals: []string{session.Principal}, ends: session.Ends,
+		principals: []string{session.Principal}, ends: session.Ends, options: options,
 		extensions: map[string]string{"permit-pty": ""},
 	}, authority)
 }

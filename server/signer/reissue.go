@@ -3,7 +3,6 @@ package signer
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"stint/policies"
@@ -63,7 +62,7 @@ func (s *signer) admitReissue(ctx context.Context, session *evidence.SessionEntr
 		signs = state.signing.signs(evidence.PurposeUserCA, newest.index)
 		believed, policy = state.beliefs, state.beliefs.Policy(now)
 		if circumstances.Now = now; policy != nil {
-			circumstances.Held = state.held(policy, g.requester, session.Request, now)
+			circumstances = state.circumstances(policy, g.requester, &g.asked, now)
 		}
 	})
 	if err != nil {
@@ -91,7 +90,7 @@ func (s *signer) admitReissue(ctx context.Context, session *evidence.SessionEntr
 		return 0, err
 	}
 	again := evidence.Reissue{Earlier: *earlier.entry.Session, Origin: *origin.entry.Session, Authority: newest.authority}
-	verified, err := verify(again, circumstances.Held, circumstances.Now)
+	verified, err := verify(again, circumstances)
 	if err != nil {
 		return 0, refuseEvidence(err)
 	}
@@ -103,7 +102,7 @@ func (s *signer) admitReissue(ctx context.Context, session *evidence.SessionEntr
 			return nil, 0, err
 		}
 		if state.beliefs.Latest() != believed.Latest() || present != newest ||
-			!slices.Equal(state.held(policy, g.requester, session.Request, now), circumstances.Held) {
+			!circumstances.Same(state.circumstances(policy, g.requester, &g.asked, now)) {
 			return nil, 0, errChanged
 		}
 		if done {

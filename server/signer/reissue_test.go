@@ -162,7 +162,7 @@ func TestNothingIsIssuedOnceMore(t *testing.T) {
 		}, "evidence.device-policy"},
 		"a conflicting role is held": {func(w *world) {
 			// The signer is made to forget for a moment that the first is live.
-			w.signer.book.view(func(s *state) { delete(s.live, "r1") })
+			w.signer.book.view(func(s *state) { clear(s.past.grants) })
 			w.mustSign(w.bundle("r2", newKey(w.t), func(r *evidence.Request) { r.Ask.Role = "db-write" }))
 		}, "evidence.policy"},
 		"a later revision is active": {func(w *world) {

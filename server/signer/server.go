@@ -125,6 +125,15 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathBlockDevice, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.BlockDeviceRequest) (any, error) {
 		return s.blockDevice(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathDelegate, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.DelegateRequest) (any, error) {
+		return s.delegate(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathEndDelegation, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndDelegationRequest) (any, error) {
+		return s.endDelegation(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathReview, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.ReviewRequest) (any, error) {
+		return s.review(ctx, in)
+	})))
 	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))

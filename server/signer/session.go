@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"stint/server/evidence"
@@ -49,7 +48,7 @@ func (s *signer) signSession(ctx context.Context, in wire.SessionRequest) (wire.
 	}
 	// 3 to 7. Verify, decide, and stage the entry.
 	// 8. The entry is on the disk before anything is signed. 9. Sign.
-	entry, certificate, err := s.issue(ctx, func() (int64, error) { return s.admit(in.Bundle, request.Request) }, s.certifySession)
+	entry, certificate, err := s.issue(ctx, func() (int64, error) { return s.admit(in, request) }, s.certifySession)
 	if err != nil {
 		return none, err
 	}
@@ -64,18 +63,20 @@ func (s *signer) signSession(ctx context.Context, in wire.SessionRequest) (wire.
 
 // admit verifies a bundle and stages its Session entry, or finds the entry that
 // the same session key has already.
-func (s *signer) admit(bundle evidence.Bundle, request string) (int64, error) {
-	// What the verification stands on, at one moment. The requester's other grants
-	// are looked up for whom the token names; whether the token holds is Verify's
-	// to say, and the list is compared again below.
+func (s *signer) admit(in wire.SessionRequest, request *evidence.Request) (int64, error) {
+	bundle := in.Bundle
+	// What the verification stands on, at one moment. What the requester had before is
+	// looked up for whom the token names; whether the token holds is Verify's to say, and
+	// what was found is compared again below.
 	var beliefs belief
 	var circumstances evidence.Circumstances
 	err := s.book.look(true, func(state *state, now time.Time) {
 		beliefs = beliefOf(state, now)
 		circumstances.Now = now
 		if person, err := tokenHolder(s.config.Issuer.URL, bundle.Login); err == nil && beliefs.policy != nil {
-			circumstances.Held = state.held(beliefs.policy, person, request, now)
+			circumstances = state.circumstances(beliefs.policy, person, request, now)
 		}
+		circumstances.Asserted = in.Asserted
 	})
 	if err != nil {
 		return 0, err
@@ -91,7 +92,7 @@ func (s *signer) admit(bundle evidence.Bundle, request string) (int64, error) {
 	}
 	return s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
 		if state.beliefs.Latest() != beliefs.latest ||
-			!slices.Equal(state.held(beliefs.policy, verified.Requester(), request, now), circumstances.Held) {
+			!circumstances.Same(state.circumstances(beliefs.policy, verified.Requester(), request, now)) {
 			return nil, 0, errChanged
 		}
 		if earlier, err := s.admissible(state, verified, now); err != nil || earlier != nil {
@@ -108,6 +109,8 @@ func (s *signer) admit(bundle evidence.Bundle, request string) (int64, error) {
 			Serial:        serialOf(index),
 			SessionKey:    verified.SessionKey(),
 			Ends:          verified.Ends(),
+			BreakGlass:    verified.Request().Ask.BreakGlass,
+			Networks:      verified.Role().Session.Networks,
 		}}, 0, nil
 	})
 }

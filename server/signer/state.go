@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,12 +29,14 @@ type state struct {
 	removed    map[string]int64           // entry of the removal, by credential
 	suspended  map[policies.Subject]int64 // entry of the last suspension, by person
 	blocked    map[string]int64           // entry of the block, by device
-	targets    targetHistory              // what became of the target CA's keys
+	// Entry of the early end, by the digest of the delegation's statement.
+	delegations map[string]int64
+	targets     targetHistory // what became of the target CA's keys
 
 	grants  map[string]*grant // by request
-	live    map[string]*grant // those of grants that may not be over
 	endings map[string]int64  // entry of the ending, by request
 	hosts   map[string]hosted // last host certificate, by proxy
+	past    past
 
 	signing signing // the keys that sign
 }
@@ -45,10 +46,15 @@ type grant struct {
 	request   string
 	revision  int
 	digest    string // of the revision's request statement
+	asked     evidence.Request
 	requester policies.Person
 	role      string
 	principal string
 	ends      time.Time
+	used      time.Time         // the Now of the first Session entry
+	ended     time.Time         // by an ending; zero: not so far
+	marks     []string          // under which past has it
+	entered   *entered          // the first Target entry; nil: there is none
 	last      int64             // the last Session entry
 	sessions  map[string]issued // by session key, of the last revision
 }
@@ -58,6 +64,23 @@ type issued struct {
 	ends      time.Time
 	origin    int64  // the entry with the bundle; index, unless it was issued once more
 	authority string // the user CA's key that signed when the entry was made
+}
+
+// isLive tells whether the grant may be used at a moment.
+func (g *grant) isLive(now time.Time) bool { return g.ended.IsZero() && now.Before(g.ends) }
+
+// over is when the grant ended, or will.
+func (g *grant) over() time.Time {
+	if !g.ended.IsZero() {
+		return earliest(g.ended, g.ends)
+	}
+	return g.ends
+}
+
+// entered is a certificate that let a proxy in.
+type entered struct {
+	index int64
+	entry evidence.TargetEntry
 }
 
 type hosted struct {
@@ -70,7 +93,8 @@ func newState(config Config) *state {
 		issuer:     config.Issuer.URL,
 		beliefs:    evidence.NewBeliefs(config.Instance, config.Issuer.URL, config.Issuer.ClientID, config.RelyingParty, config.Origins),
 		statements: map[string]int64{}, removed: map[string]int64{}, suspended: map[policies.Subject]int64{}, blocked: map[string]int64{},
-		grants: map[string]*grant{}, live: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{},
+		past: newPast(), delegations: map[string]int64{},
+		grants: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{},
 		signing: signing{},
 	}
 }
@@ -96,16 +120,18 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 		plan  func() (func(), error)
 	}{
 		{e.Session != nil, func() (func(), error) { return s.foldSession(index, e.Session) }},
-		{e.Target != nil, nothing},
+		{e.Target != nil, func() (func(), error) { return s.foldTarget(index, e.Target), nil }},
 		{e.Host != nil, func() (func(), error) {
 			return func() { s.hosts[e.Host.Proxy] = hosted{index, *e.Host} }, nil
 		}},
-		{e.Ending != nil, func() (func(), error) { return s.foldEnding(index, e.Ending), nil }},
+		{e.Ending != nil, func() (func(), error) { return s.foldEnding(index, e.Time, e.Ending), nil }},
+		{e.Review != nil, func() (func(), error) { return s.foldReview(index, e.Review) }},
 		{e.Refusal != nil, nothing},
 		{e.Removal != nil, func() (func(), error) { return func() { s.removed[e.Removal.Credential] = index }, nil }},
 		{e.Suspension != nil, func() (func(), error) { return func() { s.suspended[e.Suspension.Person] = index }, nil }},
 		{e.DeviceBlock != nil, func() (func(), error) { return func() { s.blocked[e.DeviceBlock.Device] = index }, nil }},
 		{e.Keys != nil, func() (func(), error) { return func() { s.targets = s.targets.after(e.Keys) }, nil }},
+		{e.DelegationEnd != nil, func() (func(), error) { return func() { s.delegations[e.DelegationEnd.Digest] = index }, nil }},
 		{statementOf(e) != nil, func() (func(), error) { return s.foldStatement(index, e) }},
 		{e.Policy != nil && e.Policy.Evidence == nil, nothing},
 	} {
@@ -144,6 +170,8 @@ func statementOf(e evidence.Entry) *string {
 		return &e.Inventory.Evidence.Statement
 	case e.Device != nil:
 		return &e.Device.Evidence.Statement
+	case e.Delegation != nil:
+		return &e.Delegation.Evidence.Statement
 	}
 	return nil
 }
@@ -179,20 +207,29 @@ func (s *state) foldSession(index int64, e *evidence.SessionEntry) (func(), erro
 	if err != nil {
 		return nil, fmt.Errorf("its ID token: %w", err)
 	}
+	approvers, err := approversOf(e.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	digest, now := evidence.Digest(e.Bundle.Request), e.Circumstances.Now
 	return func() {
 		g := s.grants[e.Request]
 		if g == nil {
-			g = &grant{request: e.Request}
+			g = &grant{request: e.Request, used: now}
 			s.grants[e.Request] = g
 		}
 		if g.revision != request.Revision {
 			g.sessions = map[string]issued{}
+			s.past.agree(approvers, policies.PastApproval{Request: e.Request, Requester: e.Requester, At: now})
 		}
-		g.revision, g.digest = request.Revision, evidence.Digest(e.Bundle.Request)
+		g.revision, g.digest, g.asked = request.Revision, digest, *request
 		g.requester, g.role, g.principal, g.ends = requester, e.Role, e.Principal, e.Ends
 		g.last = index
 		g.sessions[e.SessionKey] = issued{index: index, ends: e.Ends, origin: index, authority: authority}
-		s.live[e.Request] = g
+		s.past.use(g)
+		if e.BreakGlass {
+			s.past.alone(evidence.Emergency{Request: e.Request, Digest: digest, Role: e.Role, Requester: requester, Begun: now})
+		}
 	}, nil
 }
 
@@ -212,32 +249,40 @@ func (s *state) foldReissue(index int64, e *evidence.SessionEntry, authority str
 	}, nil
 }
 
-func (s *state) foldEnding(index int64, e *evidence.EndingEntry) func() {
+// foldTarget remembers the first certificate that let a proxy in under a grant.
+func (s *state) foldTarget(index int64, e *evidence.TargetEntry) func() {
 	return func() {
-		if _, ended := s.endings[e.Request]; !ended {
-			s.endings[e.Request] = index
+		if g := s.grants[e.Request]; g != nil && g.entered == nil {
+			g.entered = &entered{index, *e}
 		}
-		delete(s.live, e.Request)
 	}
 }
 
-// held lists the live grants of a person, whichever of their identities asked, also
-// one that only others in the roster link, other than the one under a request. It is in the order of request ids, so that
-// the same state gives the same list.
-func (s *state) held(policy *policies.Bundle, person policies.Person, except string, now time.Time) []policies.Held {
-	held := []policies.Held{}
-	own := policy.Identities(person, s.beliefs.Roster().Known(now))
-	for id, g := range s.live {
-		if !now.Before(g.ends) {
-			delete(s.live, id)
-			continue
-		}
-		if id != except && slices.ContainsFunc(own, func(p policies.Person) bool { return policy.SamePerson(p, g.requester) }) {
-			held = append(held, policies.Held{Request: id, Role: g.role})
+func (s *state) foldEnding(index int64, at time.Time, e *evidence.EndingEntry) func() {
+	return func() {
+		if _, ended := s.endings[e.Request]; !ended {
+			s.endings[e.Request] = index
+			if g := s.grants[e.Request]; g != nil {
+				g.ended = at
+			}
 		}
 	}
-	slices.SortFunc(held, func(a, b policies.Held) int { return strings.Compare(a.Request, b.Request) })
-	return held
+}
+
+// foldReview closes an emergency. One that is closed already stays so.
+func (s *state) foldReview(index int64, e *evidence.ReviewEntry) (func(), error) {
+	review, err := evidence.DecodeAs[*evidence.Review](e.Evidence.Statement)
+	if err != nil {
+		return nil, fmt.Errorf("its review statement: %w", err)
+	}
+	one := s.past.emergencies[review.RequestDigest]
+	if one == nil || one.Request != e.Request {
+		return nil, errors.New("it reviews what nobody used")
+	}
+	return func() {
+		s.statements[evidence.Digest(e.Evidence.Statement)] = index
+		s.past.review(one)
+	}, nil
 }
 
 // tokenHolder reads whom an ID token speaks of. It checks nothing: it is for

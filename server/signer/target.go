@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
@@ -48,16 +49,16 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 	none := wire.TargetCertificate{}
 	// 2. The grant was activated, is not ended and not over.
 	var beliefs belief
-	var held evidence.Circumstances
+	var believed evidence.Beliefs
+	var circumstances evidence.Circumstances
 	var last int64
 	var refused error
 	err := s.book.look(true, func(state *state, now time.Time) {
 		var g *grant
 		if g, refused = alive(state, in.Request, now); refused == nil {
-			beliefs, last = beliefOf(state, now), g.last
-			beliefs.trust = state.beliefs.TrustAnew(now)
-			if beliefs.policy != nil {
-				held.Held = state.held(beliefs.policy, g.requester, in.Request, now)
+			beliefs, believed, last = beliefOf(state, now), state.beliefs, g.last
+			if circumstances.Now = now; beliefs.policy != nil {
+				circumstances = state.circumstances(beliefs.policy, g.requester, &g.asked, now)
 			}
 		}
 	})
@@ -75,8 +76,7 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 		return 0, none, err
 	}
 	entry := session.entry.Session
-	held.Now = entry.Circumstances.Now // for the age of the ID token and of the activation
-	verified, err := evidence.Verify(entry.Bundle, beliefs.trust, held)
+	verified, err := believed.VerifyAnew(*entry, circumstances)
 	if err != nil {
 		return 0, none, refuseEvidence(err)
 	}
@@ -87,7 +87,7 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 	target := verified.Target()
 	answer := wire.TargetCertificate{
 		Login: verified.Request().Ask.Login, Target: target.Name, Address: target.Address, HostKey: target.HostKey,
-		GrantEnds: ends, Role: entry.Role, Requester: entry.Requester,
+		GrantEnds: ends, Role: entry.Role, Requester: entry.Requester, Rules: rulesOf(verified.Role()),
 	}
 	// 4. Nothing of this changed meanwhile. 5. The entry.
 	index, err := s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
@@ -96,11 +96,15 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 			return nil, 0, err
 		}
 		if state.beliefs.Latest() != beliefs.latest || g.last != last ||
-			!slices.Equal(state.held(beliefs.policy, g.requester, in.Request, now), held.Held) {
+			!circumstances.Same(state.circumstances(beliefs.policy, g.requester, &g.asked, now)) {
 			return nil, 0, errChanged
 		}
 		if !now.Before(ends.Truncate(time.Second)) {
 			return nil, 0, refuseOver()
+		}
+		if answer.Rules.SingleUse && g.entered != nil {
+			index, err := g.entered.again(state, proxy, in, now)
+			return nil, index, err
 		}
 		return &evidence.Entry{Target: &evidence.TargetEntry{
 			Request:   in.Request,
@@ -112,6 +116,25 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 		}}, 0, nil
 	})
 	return index, answer, err
+}
+
+// again is the entry of the one certificate that a single use has, for the same proxy
+// and the same key, which may have missed the answer. All others are refused, and so is
+// this one once it has ended.
+func (e *entered) again(state *state, proxy ProxyConfig, in wire.TargetRequest, now time.Time) (int64, error) {
+	if e.entry.Proxy == proxy.Name && e.entry.PublicKey == in.PublicKey && now.Before(e.entry.Ends.Truncate(time.Second)) &&
+		state.signing.signs(evidence.PurposeTargetCA, e.index) {
+		return e.index, nil
+	}
+	return 0, refuse(http.StatusForbidden, "used", "This grant is for one session, which was opened already. Ask anew.")
+}
+
+// rulesOf are what the proxy holds sessions in a role to.
+func rulesOf(role policies.Role) wire.SessionRules {
+	return wire.SessionRules{
+		IdleSeconds: int64(role.Session.Idle / time.Second), Channels: role.Session.Channels, Networks: role.Session.Networks,
+		SingleUse: role.SingleUse,
+	}
 }
 
 // alive finds the grant of a request that may be used now.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readApproval, readGroups, readStatement, sha256Hex } from './statement'
+import { readApproval, readConfirmation, readGroups, readStatement, sha256Hex } from './statement'
 import { fromBase64url, toBase64url, toHex, utf8 } from './bytes'
 import { clockFace, durationWords, formatDuration, parseDuration } from './duration'
 import { about, readChange, wordless } from './change'
@@ -17,6 +17,9 @@ target: db1-prod
 login: postgres
 duration: 1h
 reason: "a: b \\\\ c"
+ticket: "OPS-12"
+start: none
+break-glass: no
 policy: sha256:${'a'.repeat(64)}
 issued: 2026-11-22T21:45:38Z
 expires: 2026-11-22T22:45:38Z
@@ -36,8 +39,13 @@ target: db1-prod
 login: postgres
 duration: 30m
 reason: "a: b \\\\ c"
+ticket: "OPS-12"
+start: none
+break-glass: no
 approver: CgNib2I @ http://localhost:5556/dex
 approver-name: "Bob"
+for: none
+for-name: ""
 policy: sha256:${'a'.repeat(64)}
 issued: 2026-11-22T21:50:00Z
 nonce: 00112233445566778899aabbccddeeff
@@ -79,6 +87,11 @@ test('an approval must repeat the request, for this approver and this long', asy
     ['target', (text) => text.replace('db1-prod', 'db2-prod')],
     ['login', (text) => text.replace('login: postgres', 'login: root')],
     ['reason', (text) => text.replace('a: b', 'a: x')],
+    ['ticket', (text) => text.replace('OPS-12', 'OPS-13')],
+    ['start', (text) => text.replace('start: none', 'start: 2026-11-22T22:00:00Z')],
+    ['emergency', (text) => text.replace('break-glass: no', 'break-glass: yes')],
+    ['behalf', (text) => text.replace('for: none', 'for: CgVjYXJvbA @ http://localhost:5556/dex')],
+    ['name of nobody', (text) => text.replace('for-name: ""', 'for-name: "Carol"')],
     ['digest', (text) => text.replace(/request-digest: sha256:../, 'request-digest: sha256:00')],
     ['approver', (text) => text.replace('CgNib2I @', 'CgREYW5h @')],
     ['duration', (text) => text.replace('duration: 30m', 'duration: 1h')],
@@ -86,6 +99,30 @@ test('an approval must repeat the request, for this approver and this long', asy
   ]
   for (const [what, change] of wrong) {
     await assert.rejects(async () => readApproval(await approval(change), { request, approver: bob, seconds: 1800 }), what)
+  }
+})
+
+test('an approval is on behalf of whom it is said to be', async () => {
+  const carol = { issuer: 'http://localhost:5556/dex', subject: 'CgVjYXJvbA', name: 'Carol' }
+  const behalf = (text: string) => text.replace('for: none\nfor-name: ""', 'for: CgVjYXJvbA @ http://localhost:5556/dex\nfor-name: "Carol"')
+  const good = await readApproval(await approval(behalf), { request, approver: bob, for: carol, seconds: 1800 })
+  assert.equal(good['for-name'], 'Carol')
+  await assert.rejects(async () => readApproval(await approval(), { request, approver: bob, for: carol, seconds: 1800 }))
+  await assert.rejects(async () => readApproval(await approval(behalf), { request, approver: bob, for: { ...carol, name: 'Dora' }, seconds: 1800 }))
+})
+
+test('a confirmation must repeat the request', async () => {
+  const text = `stint confirmation 1
+instance: k3f9x2mq
+request: req-7h2kq9wz4t
+revision: 1
+request-digest: sha256:${await sha256Hex(request)}
+${request.slice(request.indexOf('requester: '), request.indexOf('policy: '))}issued: 2026-11-22T21:50:00Z
+nonce: 00112233445566778899aabbccddeeff
+`
+  assert.equal((await readConfirmation(text, { request })).ticket, 'OPS-12')
+  for (const bad of [text.replace('1h', '2h'), text.replace('db1-prod', 'db2-prod'), text.replace('break-glass: no', 'break-glass: yes'), text.replace(/sha256:../, 'sha256:00')]) {
+    await assert.rejects(readConfirmation(bad, { request }))
   }
 })
 

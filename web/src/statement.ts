@@ -7,7 +7,7 @@
 import { toHex, utf8, type Bytes } from './bytes'
 import { formatDuration, parseDuration } from './duration'
 
-const ask = ['role', 'target', 'login', 'duration', 'reason'] as const
+const ask = ['role', 'target', 'login', 'duration', 'reason', 'ticket', 'start', 'break-glass'] as const
 
 /** Every field of each kind, in its one order. */
 const fieldsOf = {
@@ -22,10 +22,13 @@ const fieldsOf = {
     ...ask,
     'approver',
     'approver-name',
+    'for',
+    'for-name',
     'policy',
     'issued',
     'nonce',
   ],
+  confirmation: ['instance', 'request', 'revision', 'request-digest', 'requester', 'requester-name', ...ask, 'issued', 'nonce'],
   login: ['instance', 'person', 'login-key', 'issued', 'expires', 'nonce'],
   enrolment: [
     'instance',
@@ -43,12 +46,39 @@ const fieldsOf = {
   ],
   roster: ['instance', 'change', 'person', 'name', 'email', 'groups', 'passkeys', 'issued', 'expires', 'nonce'],
   policy: ['instance', 'before', 'after', 'changes', 'reason', 'issued', 'expires', 'nonce'],
+  delegation: ['instance', 'delegator', 'delegator-name', 'delegate', 'delegate-name', 'groups', 'issued', 'begins', 'ends', 'nonce'],
+  review: [
+    'instance',
+    'request',
+    'request-digest',
+    'role',
+    'requester',
+    'requester-name',
+    'reviewer',
+    'reviewer-name',
+    'finding',
+    'issued',
+    'nonce',
+  ],
 } as const
 
 export type StatementKind = keyof typeof fieldsOf
 export type Fields<K extends StatementKind> = Record<(typeof fieldsOf)[K][number], string>
 
-const free = new Set(['requester-name', 'reason', 'approver-name', 'name', 'email', 'passkey-name'])
+const free = new Set([
+  'requester-name',
+  'reason',
+  'ticket',
+  'approver-name',
+  'for-name',
+  'name',
+  'email',
+  'passkey-name',
+  'delegator-name',
+  'delegate-name',
+  'reviewer-name',
+  'finding',
+])
 
 /**
  * Reads a statement of one kind; free text comes without its quotation marks. Throws on everything else: another kind or
@@ -97,35 +127,62 @@ export function secondsOf(text: string): number {
   return seconds
 }
 
+const repeated = [
+  'instance',
+  'request',
+  'revision',
+  'requester',
+  'requester-name',
+  'role',
+  'target',
+  'login',
+  'reason',
+  'ticket',
+  'start',
+  'break-glass',
+] as const
+
 /**
- * Reads an approval and makes sure that it repeats the request word for word, and is by this approver for this long.
+ * Reads an approval and makes sure that it repeats the request word for word, and is by this approver for this long, on
+ * behalf of whom it is said to be (nobody, where nobody is named).
  * Throws where it does not: then the card and the text say different things, and nothing may be signed.
  */
 export async function readApproval(
   text: string,
-  of: { request: string; approver: { issuer: string; subject: string }; seconds: number },
+  of: {
+    request: string
+    approver: { issuer: string; subject: string }
+    for?: { issuer: string; subject: string; name: string }
+    seconds: number
+  },
 ): Promise<Fields<'approval'>> {
   const approval = readStatement(text, 'approval')
   const request = readStatement(of.request, 'request')
-  for (const name of [
-    'instance',
-    'request',
-    'revision',
-    'requester',
-    'requester-name',
-    'role',
-    'target',
-    'login',
-    'reason',
-    'policy',
-  ] as const) {
+  for (const name of [...repeated, 'policy'] as const) {
     if (approval[name] !== request[name]) throw new TypeError(`${name} is not what was asked for`)
   }
   if (approval['request-digest'] !== `sha256:${await sha256Hex(of.request)}`) throw new TypeError('it is about another request')
   if (approval.approver !== subjectOf(of.approver)) throw new TypeError('it is for another approver')
+  if (approval.for !== (of.for ? subjectOf(of.for) : 'none') || approval['for-name'] !== (of.for?.name ?? '')) {
+    throw new TypeError('it is on behalf of somebody else')
+  }
   if (secondsOf(approval.duration) !== of.seconds) throw new TypeError('it is for another duration')
   if (of.seconds > secondsOf(request.duration)) throw new TypeError('it is for longer than was asked')
   return approval
+}
+
+/**
+ * Reads the confirmation by which requesters say themselves, with their passkey, what they ask for, and makes sure that
+ * it repeats the request word for word. Throws where it does not.
+ */
+export async function readConfirmation(text: string, of: { request: string }): Promise<Fields<'confirmation'>> {
+  const confirmation = readStatement(text, 'confirmation')
+  const request = readStatement(of.request, 'request')
+  for (const name of [...repeated, 'duration'] as const) {
+    if (confirmation[name] !== request[name]) throw new TypeError(`${name} is not what was asked for`)
+  }
+  if (confirmation['request-digest'] !== `sha256:${await sha256Hex(of.request)}`) throw new TypeError('it is about another request')
+  return confirmation
 }
 
 export async function sha256(bytes: Bytes): Promise<Bytes> {

@@ -54,6 +54,12 @@ const (
 	// CodeRolledBack: the signer's ledger lacks what the broker has mirrored. The
 	// signer ends, and gives nothing until its data directory is restored.
 	CodeRolledBack = "rolled-back"
+	// CodeNoSuchDelegation: the delegation that is to end never took effect, or is long over.
+	CodeNoSuchDelegation = "no-such-delegation"
+	// CodeReviewed: the emergency was reviewed already.
+	CodeReviewed = "reviewed"
+	// CodeScheduled: everything is agreed, and the time that was set has not come.
+	CodeScheduled = "evidence.scheduled"
 )
 
 // SessionRequest asks for a certificate for a person.

@@ -25,9 +25,11 @@ func replay(found *Finding, file api.Evidence, leaves []leaf, anchor Anchor) err
 		case l.entry.Session != nil:
 			err = found.issue(l, beliefs)
 		case l.entry.Target != nil:
-			err = found.enter(l)
+			err = found.enter(l, beliefs)
 		case l.entry.Ending != nil:
 			err = found.end(l)
+		case l.entry.Review != nil:
+			err = found.review(l, beliefs)
 		default:
 			err = failed("entries", "it is none of the request's and changed nothing that the signer believed")
 		}
@@ -112,6 +114,9 @@ func (f *Finding) issue(l leaf, beliefs evidence.Beliefs) error {
 	if err != nil {
 		return err
 	}
+	if used := f.firstUse(); !session.Circumstances.Used.Equal(used) {
+		return failed("used", "it states another first use of the grant than the certificates before it show")
+	}
 	if !f.Whole {
 		unproven := evidence.Request{Request: session.Request, Requester: session.Requester}
 		issue.Agreement = Agreement{Request: unproven, Policy: session.PolicyDigest}
@@ -131,9 +136,11 @@ func (f *Finding) issue(l leaf, beliefs evidence.Beliefs) error {
 	if err != nil {
 		return err
 	}
+	issue.requester = verified.Requester()
 	issue.Agreement = Agreement{
 		Request: verified.Request(), Digest: verified.RequestDigest(), Policy: session.PolicyDigest, Decision: verified.Decision(),
 		Approvals: withPasskeys(verified.Approvals(), issue.origin.Bundle, trust),
+		Confirmed: verified.Confirmed(), Asserted: issue.origin.Circumstances.Asserted,
 	}
 	f.Issues = append(f.Issues, issue)
 	return nil
@@ -153,7 +160,8 @@ func (f *Finding) verify(session *evidence.SessionEntry, beliefs evidence.Belief
 	request := verified.Request()
 	same := request.Request == session.Request && verified.Requester().Subject == session.Requester && request.Ask.Role == session.Role &&
 		verified.Principal() == session.Principal && verified.SessionKey() == session.SessionKey && verified.Ends().Equal(session.Ends) &&
-		verified.Decision().Digest == session.PolicyDigest
+		verified.Decision().Digest == session.PolicyDigest && request.Ask.BreakGlass == session.BreakGlass &&
+		slices.Equal(verified.Role().Session.Networks, session.Networks)
 	if !same {
 		return verified, failed("session", "the entry of the certificate says something else than its evidence")
 	}
@@ -197,13 +205,7 @@ func withPasskeys(approvals []evidence.Approval, bundle evidence.Bundle, trust e
 	with := make([]Approval, len(approvals))
 	for i, approval := range approvals {
 		with[i].Approval = approval
-		if person, ok := trust.Roster.Find(approval.Approver); ok {
-			for _, k := range person.Passkeys {
-				if k.Credential == bundle.Approvals[i].Assertion.Credential {
-					with[i].Passkey = k
-				}
-			}
-		}
+		with[i].Passkey = passkeyIn(trust, approval.Approver, bundle.Approvals[i].Assertion.Credential)
 	}
 	return with
 }
@@ -236,13 +238,13 @@ func (f *Finding) agree(text string, trust evidence.Trust, c evidence.Circumstan
 	}
 	f.Agreed = &Agreement{
 		Request: agreed.Request(), Digest: agreed.RequestDigest(), Policy: agreed.Request().Policy,
-		Approvals: withPasskeys(agreed.Approvals(), bundle, trust),
+		Approvals: withPasskeys(agreed.Approvals(), bundle, trust), Confirmed: agreed.Confirmed(),
 	}
 	return nil
 }
 
 // enter takes a certificate that let a proxy in to the target.
-func (f *Finding) enter(l leaf) error {
+func (f *Finding) enter(l leaf, beliefs evidence.Beliefs) error {
 	target := l.entry.Target
 	switch {
 	case target.Request != f.Request:
@@ -256,6 +258,16 @@ func (f *Finding) enter(l leaf) error {
 	issue := f.Issues[len(f.Issues)-1]
 	if target.Principal != issue.Principal || target.Ends.After(issue.Ends) {
 		return failed("target", "a proxy was let in elsewhere, or for longer, than the requester")
+	}
+	if f.Whole && len(f.Entered) > 0 {
+		// The same proxy with the same key is given its one certificate again, without an entry.
+		policy := beliefs.Policy(l.entry.Time)
+		if policy == nil {
+			return failed("policy", "a proxy was let in under a policy that this version cannot load")
+		}
+		if role, ok := policy.Role(issue.entry.Role); ok && role.SingleUse {
+			return failed("single-use", "a proxy was let in a second time, and the role is for one session")
+		}
 	}
 	f.Entered = append(f.Entered, Connection{l.index, l.entry.Time, target.Proxy, target.Serial, target.Ends})
 	return nil

@@ -19,6 +19,7 @@ type Report struct {
 	// Connections are the certificates that let proxies in to the target.
 	Connections []Entered `json:"connections"`
 	Ending      *Ended    `json:"ending,omitempty"`
+	Reviews     []Closed  `json:"reviews,omitempty"` // of emergencies
 	History     []Past    `json:"history"`
 	NotProven   []string  `json:"not_proven"`
 }
@@ -41,21 +42,36 @@ type Agreed struct {
 	Login           string           `json:"login"`
 	DurationSeconds int64            `json:"duration_seconds"`
 	Reason          string           `json:"reason"`
-	Asked           time.Time        `json:"asked"`
-	Revision        int              `json:"revision"`
-	Digest          string           `json:"digest"` // of the request's statement
-	Policy          string           `json:"policy"`
-	Approvals       []Approved       `json:"approvals"`
-	Certificate     *Issued          `json:"certificate,omitempty"`
+	Ticket          string           `json:"ticket,omitempty"`
+	Start           *time.Time       `json:"start,omitempty"` // that was set
+	BreakGlass      bool             `json:"break_glass,omitempty"`
+	Confirmed       *Confirmed       `json:"confirmed,omitempty"`
+	// Asserted are the facts that policy took from the broker.
+	Asserted    []policies.Assertion `json:"asserted,omitempty"`
+	Asked       time.Time            `json:"asked"`
+	Revision    int                  `json:"revision"`
+	Digest      string               `json:"digest"` // of the request's statement
+	Policy      string               `json:"policy"`
+	Approvals   []Approved           `json:"approvals"`
+	Certificate *Issued              `json:"certificate,omitempty"`
+}
+
+// Confirmed is the requester's own confirmation, by a passkey.
+type Confirmed struct {
+	Time     time.Time `json:"time"`
+	Attested bool      `json:"attested"` // the passkey is of a known make
 }
 
 // Approved is one approval.
 type Approved struct {
-	Approver        policies.Subject `json:"approver"`
-	Name            string           `json:"name"`
-	DurationSeconds int64            `json:"duration_seconds"`
-	Time            time.Time        `json:"time"`
-	Passkey         Passkey          `json:"passkey"`
+	Approver policies.Subject `json:"approver"`
+	Name     string           `json:"name"`
+	// For is on whose behalf, by a delegation; nil: in their own right.
+	For             *policies.Subject `json:"for,omitempty"`
+	ForName         string            `json:"for_name,omitempty"`
+	DurationSeconds int64             `json:"duration_seconds"`
+	Time            time.Time         `json:"time"`
+	Passkey         Passkey           `json:"passkey"`
 }
 
 // Passkey is what signed.
@@ -134,6 +150,9 @@ func (f Finding) Report() Report {
 	if e := f.Ending; e != nil {
 		r.Ending = e.report(f)
 	}
+	for _, review := range f.Reviews {
+		r.Reviews = append(r.Reviews, review.report(f.Whole))
+	}
 	for _, event := range f.History {
 		r.History = append(r.History, event.report())
 	}
@@ -163,13 +182,23 @@ func (a Agreement) report() Agreed {
 	agreed := Agreed{
 		Requester: q.Requester, Name: q.RequesterName, Role: q.Ask.Role, Target: q.Ask.Target, Login: q.Ask.Login,
 		DurationSeconds: int64(q.Ask.Duration / time.Second), Reason: q.Ask.Reason, Asked: q.Issued.UTC(), Revision: q.Revision,
-		Digest: a.Digest, Policy: a.Policy, Approvals: []Approved{},
+		Digest: a.Digest, Policy: a.Policy, Approvals: []Approved{}, Ticket: q.Ask.Ticket, BreakGlass: q.Ask.BreakGlass, Asserted: a.Asserted,
+	}
+	if start := q.Ask.Start.UTC(); !start.IsZero() {
+		agreed.Start = &start
+	}
+	if c := a.Confirmed; c != nil {
+		agreed.Confirmed = &Confirmed{c.Issued.UTC(), c.Attested}
 	}
 	for _, approval := range a.Approvals {
-		agreed.Approvals = append(agreed.Approvals, Approved{
+		approved := Approved{
 			Approver: approval.Approver, Name: approval.ApproverName, DurationSeconds: int64(approval.Ask.Duration / time.Second),
-			Time: approval.Issued.UTC(), Passkey: passkeyOf(approval.Passkey),
-		})
+			Time: approval.Issued.UTC(), Passkey: passkeyOf(approval.Passkey), ForName: approval.ForName,
+		}
+		if approval.For != (policies.Subject{}) {
+			approved.For = &approval.For
+		}
+		agreed.Approvals = append(agreed.Approvals, approved)
 	}
 	return agreed
 }
@@ -186,11 +215,14 @@ func passkeyOf(k evidence.Passkey) Passkey {
 func (f Finding) limits() []string {
 	limits := []string{
 		"That the file names every connection and the ending of the request. What it names is in the ledger; only the whole ledger shows that nothing else is.",
+		"What else the requester had, what they had approved, and which emergencies nobody had reviewed: each certificate's entry states what the signer took from its ledger, " +
+			"and only the whole ledger shows that it is so.",
+		"That what the broker said of the world, such as a ticket's state, was true.",
 		"What state a machine was in: what a device says of itself is the word of whoever controls it.",
 		"That a device's TPM answered the signer's challenge, without which software can pass for a TPM: that is the signer's word.",
 		"What was done under the grant. Recordings have proofs of their own.",
 		"That the page on which somebody signed showed them the text they signed, and that the identity provider told the truth.",
-		"Who took a passkey away, suspended somebody, blocked a device or ended a request, where the ledger has it from the broker: taking away needs no proof.",
+		"Who took a passkey away, suspended somebody, blocked a device, ended a delegation or a request, where the ledger has it from the broker: taking away needs no proof.",
 		"Who chose the first policy and set up the signer: the trust file says so, and the ledger begins there.",
 	}
 	if !f.Whole {
@@ -243,6 +275,10 @@ func (e Event) words() (text string, by []string) {
 			[]string{e.person(s.Person) + ", signed in at the identity provider"}
 	case entry.DeviceBlock != nil:
 		return fmt.Sprintf("The device %s was blocked.", entry.DeviceBlock.Device), []string{e.person(entry.DeviceBlock.By) + ", as the broker said"}
+	case entry.Delegation != nil:
+		return e.delegation(entry.Delegation)
+	case entry.DelegationEnd != nil:
+		return fmt.Sprintf("The delegation %s ended early.", entry.DelegationEnd.Digest), []string{e.person(entry.DelegationEnd.By) + ", as the broker said"}
 	case entry.Keys != nil:
 		return keysInWords(entry.Keys), []string{"the signer"}
 	}

@@ -28,6 +28,7 @@ type Finding struct {
 	Issues  []Issue      // certificates for the requester, oldest first; with who agreed if Whole
 	Entered []Connection // certificates for proxies to the target
 	Ending  *Ending
+	Reviews []Reviewed // of emergencies
 	// Agreed are the approvals so far, where no certificate was issued.
 	Agreed *Agreement
 }
@@ -37,6 +38,10 @@ type Agreement struct {
 	Request   evidence.Request
 	Digest    string // of the request's statement
 	Approvals []Approval
+	// Confirmed is the requester's own confirmation; nil where there is none.
+	Confirmed *policies.Confirmation
+	// Asserted are the facts that policy took from the broker, whom nobody can check.
+	Asserted []policies.Assertion
 	// Policy is the digest of the policy that was in force; Decision what it says,
 	// run again. The decision is empty where no certificate was issued.
 	Policy   string
@@ -64,9 +69,10 @@ type Issue struct {
 	// one's key was withdrawn; 0 for none.
 	Reissues uint64
 
-	entry    evidence.SessionEntry
-	origin   evidence.SessionEntry // the one with the bundle: entry, unless it was issued once more
-	signedBy string                // the key that signed when the entry was made
+	requester policies.Person // as the provider attested them
+	entry     evidence.SessionEntry
+	origin    evidence.SessionEntry // the one with the bundle: entry, unless it was issued once more
+	signedBy  string                // the key that signed when the entry was made
 
 	authorities []string // accepted at that time
 }

@@ -36,6 +36,9 @@ func (r Report) Words() []string {
 	for _, c := range r.Connections {
 		say("On %s the proxy %s was let in to the target until %s (entry %d).", moment(c.Time), c.Proxy, moment(c.Ends), c.Index)
 	}
+	for _, c := range r.Reviews {
+		lines = append(lines, c.words())
+	}
 	if e := r.Ending; e != nil {
 		say("It ended on %s: %s, by %s (entry %d).", moment(e.Time), e.Reason, e.words(), e.Index)
 	}
@@ -67,11 +70,16 @@ func (a Agreed) words() []string {
 		because = "because: " + a.Reason
 	}
 	say("%s (%s) asked for %s on %s as %s for %s, on %s, %s", a.Name, a.Requester, a.Role, a.Target, a.Login, length(a.DurationSeconds), moment(a.Asked), because)
+	lines = append(lines, a.circumstances()...)
 	for _, p := range a.Approvals {
-		say("%s (%s) agreed with a passkey, %q (authenticator %s), to %s, on %s.",
-			p.Name, p.Approver, p.Passkey.Name, p.Passkey.Authenticator, length(p.DurationSeconds), moment(p.Time))
+		behalf := ""
+		if p.For != nil {
+			behalf = " on behalf of " + called(p.ForName, *p.For)
+		}
+		say("%s (%s) agreed%s with a passkey, %q (authenticator %s), to %s, on %s.",
+			p.Name, p.Approver, behalf, p.Passkey.Name, p.Passkey.Authenticator, length(p.DurationSeconds), moment(p.Time))
 	}
-	if len(a.Approvals) == 0 {
+	if len(a.Approvals) == 0 && !a.BreakGlass {
 		say("Nobody agreed to it in writing.")
 	}
 	if a.Certificate != nil {
@@ -97,7 +105,9 @@ func (c *Issued) words() []string {
 
 // repeats tells whether two certificates stand on the same agreement.
 func (a Agreed) repeats(b Agreed) bool {
-	return a.Digest != "" && a.Digest == b.Digest && a.Policy == b.Policy && slices.Equal(a.Approvals, b.Approvals)
+	return a.Digest != "" && a.Digest == b.Digest && a.Policy == b.Policy && slices.EqualFunc(a.Approvals, b.Approvals, func(p, q Approved) bool {
+		return p.Approver == q.Approver && p.ForName == q.ForName && p.DurationSeconds == q.DurationSeconds && p.Time.Equal(q.Time) && p.Passkey == q.Passkey
+	}) && slices.Equal(a.Asserted, b.Asserted)
 }
 
 // called is somebody by their name, where it is known, and their identity.

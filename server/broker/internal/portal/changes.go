@@ -223,7 +223,16 @@ func (p *Portal) change(ctx context.Context, in *oneChangeInput) (*body[api.Chan
 	if !in.Files {
 		v.Before, v.After = nil, nil
 	}
-	return changed(v, err)
+	if err != nil {
+		return nil, err
+	}
+	tested, err := p.config.Flow.BacktestChange(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	shown := toChange(v)
+	shown.Backtest = toBacktest(tested)
+	return &body[api.Change]{shown}, nil
 }
 
 func (p *Portal) changeChallenge(ctx context.Context, in *changeInput) (*body[api.SigningChallenge], error) {

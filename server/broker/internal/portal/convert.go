@@ -44,7 +44,14 @@ func moment(t time.Time) *time.Time {
 func wholeSeconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 func fromAsk(a api.Ask) policies.Ask {
-	return policies.Ask{Role: a.Role, Target: a.Target, Login: a.Login, Duration: time.Duration(a.DurationSeconds) * time.Second, Reason: a.Reason}
+	ask := policies.Ask{
+		Role: a.Role, Target: a.Target, Login: a.Login, Duration: time.Duration(a.DurationSeconds) * time.Second, Reason: a.Reason,
+		Ticket: a.Ticket, BreakGlass: a.BreakGlass,
+	}
+	if a.Start != nil {
+		ask.Start = a.Start.UTC()
+	}
+	return ask
 }
 
 // maxSeconds bounds durations in the input: far above any role's, far below
@@ -59,8 +66,12 @@ func checkSeconds(seconds int64) error {
 }
 
 func toChallenge(c access.SigningChallenge) api.SigningChallenge {
+	var behalf policies.Person
+	if c.For != nil {
+		behalf = *c.For
+	}
 	return api.SigningChallenge{
-		Statement: c.Statement, Digest: c.Digest, RelyingParty: c.RelyingParty,
+		For: somebody(behalf), Statement: c.Statement, Digest: c.Digest, RelyingParty: c.RelyingParty,
 		Credentials: list(c.Credentials), ValidSeconds: wholeSeconds(c.Valid),
 	}
 }
@@ -90,14 +101,15 @@ func (n names) of(subjects []policies.Subject) []api.Person {
 
 func toDecision(d policies.Decision, summary string, approvers [][]policies.Person, known names) api.Decision {
 	decision := api.Decision{
-		Outcome: string(d.Outcome), Summary: summary,
+		Outcome: string(d.Outcome), Summary: summary, Confirm: d.Confirm, DurationSeconds: wholeSeconds(d.Duration),
+		Begins: moment(d.Begins), Ends: moment(d.Ends), UseBy: moment(d.UseBy),
 		Stages: make([]api.Stage, len(d.Stages)), Reasons: make([]api.Reason, len(d.Reasons)),
 	}
 	for _, people := range approvers {
 		known.add(people...)
 	}
 	for i, stage := range d.Stages {
-		decision.Stages[i] = api.Stage{Name: stage.Name, Groups: list(stage.Groups), Count: stage.Count, Given: known.of(stage.Given), Approvers: []api.Person{}}
+		decision.Stages[i] = api.Stage{Name: stage.Name, Groups: list(stage.Groups), Count: stage.Count, Given: known.of(stage.Given), After: list(stage.After), Notes: []string{}, Approvers: []api.Person{}}
 		if i < len(approvers) {
 			decision.Stages[i].Approvers = toPeople(approvers[i])
 		}
@@ -120,6 +132,9 @@ func ends(r access.Request) *time.Time {
 	if r.State == access.Ended {
 		return moment(r.EndedAt)
 	}
+	if !r.UseBy().IsZero() {
+		return nil
+	}
 	return moment(r.Ends)
 }
 
@@ -134,13 +149,26 @@ func toRequest(v access.RequestView, by policies.Person, sessions []api.Session)
 		ID: v.ID, Revision: v.Revision.Number, State: string(v.State), EndReason: string(v.EndReason), Summary: v.Headline,
 		Requester: toPerson(v.Requester), Role: ask.Role, Target: ask.Target, Login: ask.Login,
 		DurationSeconds: wholeSeconds(v.Duration()), Reason: ask.Reason, Asked: v.Revision.Asked.UTC(), Expires: v.Revision.Expires.UTC(),
-		Begins: moment(v.Begins), Ends: ends(v.Request), Statement: v.Revision.Statement, StatementDigest: v.Revision.Digest,
+		Ticket: ask.Ticket, Start: moment(ask.Start), BreakGlass: ask.BreakGlass, SingleUse: v.SingleUse,
+		Begins: moment(v.Begins), Ends: ends(v.Request), UseBy: moment(v.UseBy()), Statement: v.Revision.Statement, StatementDigest: v.Revision.Digest,
 		Decision:  toDecision(v.Decision, v.Summary, v.Approvers, known),
 		Approvals: make([]api.Approval, len(v.Approvals)), Certificates: make([]api.CertificateInfo, len(v.Certificates)),
 		Sessions: list(sessions), Timeline: make([]api.TimelineEntry, len(v.Timeline)), May: list(v.May), SSH: sshLine(v.Request, by),
+		Confirmation: toAskConfirmation(v), Review: toReview(v), Told: make([]api.Told, len(v.Told)), Asserted: toAsserted(v.Asserted),
+	}
+	if v.ApproveFor != nil {
+		r.ApproveFor = somebody(*v.ApproveFor)
+	}
+	for i, t := range v.Told {
+		r.Told[i] = toTold(t)
 	}
 	for i, a := range v.Approvals {
+		var behalf policies.Person
+		if a.For != nil {
+			behalf = *a.For
+		}
 		r.Approvals[i] = api.Approval{
+			For:      somebody(behalf),
 			Approver: toPerson(a.Approver), DurationSeconds: wholeSeconds(a.Duration), Issued: a.Issued.UTC(),
 			Statement: a.Signed.Statement, Digest: evidence.Digest(a.Signed.Statement), PasskeyName: a.PasskeyName, Counts: a.Counts,
 		}
@@ -170,7 +198,7 @@ func toSummary(item access.RequestItem, by policies.Person) api.RequestSummary {
 		ID: item.ID, State: string(item.State), EndReason: string(item.EndReason), Summary: item.Headline,
 		Requester: toPerson(item.Requester), Role: ask.Role, Target: ask.Target, Login: ask.Login,
 		DurationSeconds: wholeSeconds(item.Duration()), Reason: ask.Reason, Asked: item.Revision.Asked.UTC(), Expires: item.Revision.Expires.UTC(),
-		Ends: ends(item.Request), WaitsFor: item.WaitsFor, SSH: sshLine(item.Request, by), May: list(item.May),
+		BreakGlass: ask.BreakGlass, Begins: moment(item.Begins), UseBy: moment(item.UseBy()), Ends: ends(item.Request), WaitsFor: item.WaitsFor, SSH: sshLine(item.Request, by), May: list(item.May),
 	}
 }
 

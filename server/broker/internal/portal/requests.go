@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,18 +26,7 @@ func (p *Portal) roles(ctx context.Context, _ *noInput) (*body[api.Roles], error
 		if !policy.MayAsk(by, role.Name) {
 			continue
 		}
-		shown := api.Role{
-			Name: role.Name, Description: role.Description, Targets: toTargets(policy.TargetsOf(role.Name)), Logins: list(role.Logins),
-			DefaultSeconds: wholeSeconds(role.Duration.Default), LongestSeconds: wholeSeconds(role.Duration.Longest),
-			ReasonRequired: role.Reason == "required", Stages: make([]api.Stage, len(role.Approval)), Conflicts: list(notBeside(policy, role.Name)),
-			Device: list(role.Device.Asks()),
-		}
-		for i, stage := range role.Approval {
-			shown.Stages[i] = api.Stage{
-				Name: stage.Name, Groups: list(stage.Groups), Count: stage.Count, Given: []api.Person{},
-				Approvers: approversFor(trust, policy, stage.Groups, by, now),
-			}
-		}
+		shown := toRole(policy, role, by, trust, now)
 		roles.Items = append(roles.Items, shown)
 	}
 	return &body[api.Roles]{roles}, nil
@@ -213,4 +203,36 @@ func (p *Portal) reissue(ctx context.Context, in *onlyBody[api.Reissue]) (*body[
 		return nil, fmt.Errorf("encoding the signer's host authorities: %w", err)
 	}
 	return &body[api.Reissued]{api.Reissued{Certificate: p.certificate(c, q), Hosts: hosts}}, nil
+}
+
+// toRole is a role as the form for asking has it, for somebody.
+func toRole(policy *policies.Bundle, role policies.Role, by policies.Person, trust access.Trust, now time.Time) api.Role {
+	words := access.DescribeRole(policy, role)
+	shown := api.Role{
+		Name: role.Name, Description: role.Description, Targets: toTargets(policy.TargetsOf(role.Name)), Logins: list(role.Logins),
+		DefaultSeconds: wholeSeconds(role.Duration.Default), LongestSeconds: wholeSeconds(role.Duration.Longest),
+		ReasonRequired: role.Reason == "required", PendingSeconds: wholeSeconds(access.PendingOf(role)),
+		Start:   api.StartRule{At: policies.AtApproval, AheadSeconds: wholeSeconds(role.Start.Ahead)},
+		Confirm: role.Passkey.Requester, FreshSeconds: wholeSeconds(role.Passkey.Fresh), SingleUse: role.SingleUse, Renewals: words.Renewals,
+		Windows: list(words.Windows), Conditions: list(words.Conditions), Session: list(words.Session), Separations: list(words.Separations),
+		Device: list(role.Device.Asks()), Stages: make([]api.Stage, len(role.Approval)),
+	}
+	if role.Ticket != nil {
+		shown.Ticket = &api.TicketRule{Required: role.Ticket.Required, Pattern: role.Ticket.Pattern}
+	}
+	if role.Start.At == policies.AtFirstUse {
+		shown.Start.At, shown.Start.WithinSeconds = policies.AtFirstUse, wholeSeconds(cmp.Or(role.Start.Within, policies.DefaultWithin))
+	}
+	for i, stage := range role.Approval {
+		shown.Stages[i] = api.Stage{
+			Name: stage.Name, Groups: list(stage.Groups), Count: stage.Count, After: list(stage.After), Notes: list(words.Stages[i]), Given: []api.Person{},
+			Approvers: approversFor(trust, policy, stage.Groups, by, now),
+		}
+	}
+	if b := role.BreakGlass; b != nil && slices.ContainsFunc(b.Requesters, func(g string) bool { return slices.Contains(by.Groups, g) }) {
+		shown.BreakGlass = &api.BreakGlassRule{
+			LongestSeconds: wholeSeconds(b.Longest), ReviewGroups: list(b.Review.Groups), ReviewWithinSeconds: wholeSeconds(b.Review.Within),
+		}
+	}
+	return shown
 }

@@ -55,6 +55,24 @@ func (c *Client) BlockDevice(ctx context.Context, device string, by policies.Sub
 	return c.changed(ctx, err)
 }
 
+// Delegate takes a delegation, and fetches trust anew.
+func (c *Client) Delegate(ctx context.Context, signed evidence.SignedByPasskey) error {
+	_, err := c.wire.Delegate(ctx, wire.DelegateRequest{Evidence: signed})
+	return c.changed(ctx, err)
+}
+
+// EndDelegation makes a delegation count for nothing, and fetches trust anew.
+func (c *Client) EndDelegation(ctx context.Context, digest string, by policies.Subject) error {
+	_, err := c.wire.EndDelegation(ctx, wire.EndDelegationRequest{Digest: digest, By: by})
+	return c.changed(ctx, err)
+}
+
+// Review closes the review of an emergency.
+func (c *Client) Review(ctx context.Context, signed evidence.SignedByPasskey) error {
+	_, err := c.wire.Review(ctx, wire.ReviewRequest{Evidence: signed})
+	return translate(err)
+}
+
 // changed translates the signer's answer to a change, and makes its effect known
 // here at once.
 func (c *Client) changed(ctx context.Context, err error) error {

@@ -6,6 +6,7 @@ package signing
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -227,14 +228,34 @@ func (c *Client) Trust(context.Context) (access.Trust, error) {
 }
 
 // SignSession asks for a certificate for a person.
-func (c *Client) SignSession(ctx context.Context, b evidence.Bundle) (access.SignedCertificate, error) {
+func (c *Client) SignSession(ctx context.Context, b evidence.Bundle, asserted []policies.Assertion) (access.SignedCertificate, error) {
 	signed, err := again(ctx, c, func() (wire.SessionCertificate, error) {
-		return c.wire.SignSession(ctx, wire.SessionRequest{Bundle: b})
+		return c.wire.SignSession(ctx, wire.SessionRequest{Bundle: b, Asserted: asserted})
 	})
 	if err != nil {
 		return access.SignedCertificate{}, translate(err)
 	}
-	return access.SignedCertificate{Certificate: signed.Certificate, Serial: signed.Serial, Ends: signed.Ends, Proof: signed.Proof}, nil
+	used, err := firstUse(signed.Proof)
+	if err != nil {
+		return access.SignedCertificate{}, unavailable(err)
+	}
+	return access.SignedCertificate{Certificate: signed.Certificate, Serial: signed.Serial, Ends: signed.Ends, Used: used, Proof: signed.Proof}, nil
+}
+
+// firstUse reads, from the entry of an issue, when the first certificate of its grant
+// was issued.
+func firstUse(proof evidence.Proof) (time.Time, error) {
+	var entry evidence.Entry
+	if err := json.Unmarshal([]byte(proof.Entry), &entry); err != nil {
+		return time.Time{}, fmt.Errorf("reading the entry of an issue: %w", err)
+	}
+	switch {
+	case entry.Session == nil:
+		return time.Time{}, errors.New("the entry of an issue is about something else")
+	case !entry.Session.Circumstances.Used.IsZero():
+		return entry.Session.Circumstances.Used, nil
+	}
+	return entry.Session.Circumstances.Now, nil
 }
 
 // Reissue asks for a certificate in the place of one whose key was withdrawn.

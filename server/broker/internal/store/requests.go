@@ -38,13 +38,22 @@ type requestRow struct {
 	EndedAt          int64
 	EndedBy          string
 	Due              int64
+	Ticket           string
+	Start            int64
+	BreakGlass       bool
+	Used             int64
+	Confirmation     string
+	Asserted         string
+	Review           string
+	OpenReview       bool
+	Tell             int64
 }
 
 func (requestRow) TableName() string { return "requests" }
 
 func toRequestRow(r access.Request) requestRow {
 	ask := r.Revision.Ask
-	return requestRow{
+	row := requestRow{
 		ID: r.ID, Number: r.Number, State: string(r.State), EndReason: string(r.EndReason),
 		RequesterIssuer: r.Requester.Issuer, RequesterSubject: r.Requester.Subject.Subject,
 		RequesterEmail: folded(r.Requester.Email), Requester: text(r.Requester),
@@ -53,8 +62,19 @@ func toRequestRow(r access.Request) requestRow {
 		Statement: r.Revision.Statement, Digest: r.Revision.Digest,
 		Asked: micros(r.Revision.Asked), Expires: micros(r.Revision.Expires), Decision: text(r.Decision),
 		Begins: micros(r.Begins), Ends: micros(r.Ends), EndedAt: micros(r.EndedAt), EndedBy: personText(r.EndedBy),
-		Due: due(r),
+		Due: due(r), Ticket: ask.Ticket, Start: micros(ask.Start), BreakGlass: ask.BreakGlass,
+		Used: micros(r.Used), OpenReview: r.OpenReview, Tell: micros(r.Tell),
 	}
+	if r.Confirmation != nil {
+		row.Confirmation = text(r.Confirmation)
+	}
+	if len(r.Asserted) > 0 {
+		row.Asserted = text(r.Asserted)
+	}
+	if r.Review != nil {
+		row.Review = text(r.Review)
+	}
+	return row
 }
 
 // due is when time ends a request; 0 when it has ended.
@@ -76,15 +96,20 @@ func (row requestRow) request() (access.Request, error) {
 			Ask: policies.Ask{
 				Role: row.Role, Target: row.Target, Login: row.Login,
 				Duration: time.Duration(row.DurationSeconds) * time.Second, Reason: row.Reason,
+				Ticket: row.Ticket, Start: moment(row.Start), BreakGlass: row.BreakGlass,
 			},
 			Statement: row.Statement, Digest: row.Digest, Asked: moment(row.Asked), Expires: moment(row.Expires),
 		},
 		Begins: moment(row.Begins), Ends: moment(row.Ends), EndedAt: moment(row.EndedAt),
+		Used: moment(row.Used), OpenReview: row.OpenReview, Tell: moment(row.Tell),
 	}
 	var d decoder
 	d.into(row.Requester, &r.Requester)
 	d.into(row.Decision, &r.Decision)
 	d.into(row.EndedBy, &r.EndedBy)
+	d.into(row.Confirmation, &r.Confirmation)
+	d.into(row.Asserted, &r.Asserted)
+	d.into(row.Review, &r.Review)
 	return r, d.err
 }
 
@@ -103,6 +128,9 @@ func (r *reader) Requests(q access.RequestQuery) ([]access.Request, error) {
 	db := r.db.Order("number DESC").Limit(bound(q.Limit))
 	if q.Requester != (policies.Subject{}) {
 		db = db.Where("requester_issuer = ? AND requester_subject = ?", q.Requester.Issuer, q.Requester.Subject)
+	}
+	if q.Role != "" {
+		db = db.Where("role = ?", q.Role)
 	}
 	if len(q.States) > 0 {
 		db = db.Where("state IN ?", q.States)
@@ -172,6 +200,8 @@ func (t *tx) MoveRequest(r access.Request, from access.State) error {
 		Updates(map[string]any{
 			"state": row.State, "end_reason": row.EndReason, "decision": row.Decision, "begins": row.Begins,
 			"ends": row.Ends, "ended_at": row.EndedAt, "ended_by": row.EndedBy, "due": row.Due,
+			"used": row.Used, "confirmation": row.Confirmation, "asserted": row.Asserted, "review": row.Review,
+			"open_review": row.OpenReview, "tell": row.Tell,
 		}))
 }
 
@@ -186,6 +216,7 @@ type approvalRow struct {
 	PasskeyName     string
 	Statement       string
 	Assertion       string
+	Behalf          string
 }
 
 func (approvalRow) TableName() string { return "approvals" }
@@ -197,6 +228,7 @@ func (row approvalRow) approval() (access.Approval, error) {
 	}
 	var d decoder
 	d.into(row.Approver, &a.Approver)
+	d.into(row.Behalf, &a.For)
 	d.into(row.Assertion, &a.Signed.Assertion)
 	return a, d.err
 }
@@ -207,11 +239,15 @@ func (r *reader) Approvals(request string, revision int) ([]access.Approval, err
 }
 
 func (t *tx) AddApproval(a access.Approval) error {
-	return add(t.db, approvalRow{
+	row := approvalRow{
 		Request: a.Request, Revision: a.Revision, ApproverIssuer: a.Approver.Issuer, ApproverSubject: a.Approver.Subject.Subject,
 		Approver: text(a.Approver), DurationSeconds: int64(a.Duration / time.Second), Issued: micros(a.Issued),
 		PasskeyName: a.PasskeyName, Statement: a.Signed.Statement, Assertion: text(a.Signed.Assertion),
-	})
+	}
+	if a.For != nil {
+		row.Behalf = text(a.For)
+	}
+	return add(t.db, row)
 }
 
 type certificateRow struct {

@@ -265,10 +265,10 @@ func (w *World) Reissue(earlier int64, alter func(*evidence.SessionEntry)) int64
 	}
 	again := r.Earlier
 	again.Bundle, again.Reissues, again.Serial = evidence.Bundle{}, r.Earlier.Serial, uint64(w.Log.Size())+1
-	again.Circumstances = evidence.Circumstances{Now: w.Now, Held: []policies.Held{}}
+	again.Circumstances = evidence.Circumstances{Now: w.Now, Held: []policies.Held{}, Used: w.FirstUse()}
 	if alter == nil {
 		r.Authority = w.authorityAt(earlier)
-		verified, err := w.Beliefs.VerifyReissue(r, again.Circumstances.Held, w.Now)
+		verified, err := w.Beliefs.VerifyReissue(r, again.Circumstances)
 		check(w.t, err)
 		again = r.Again(again.Serial, verified, again.Circumstances)
 	} else {
@@ -297,18 +297,30 @@ func (w *World) authorityAt(index int64) (key string) {
 // alter is not nil.
 func (w *World) Session(alter func(*evidence.SessionEntry)) evidence.Entry {
 	w.t.Helper()
-	bundle := w.Bundle(w.t)
-	verified, err := evidence.Verify(bundle, w.Beliefs.Trust(w.Now), w.Circumstances())
+	bundle, circumstances := w.Bundle(w.t), w.Circumstances()
+	circumstances.Used = w.FirstUse()
+	verified, err := evidence.Verify(bundle, w.Beliefs.Trust(w.Now), circumstances)
 	check(w.t, err)
 	session := &evidence.SessionEntry{
-		Bundle: bundle, Circumstances: w.Circumstances(), PolicyDigest: verified.Decision().Digest, Request: verified.Request().Request,
+		Bundle: bundle, Circumstances: circumstances, PolicyDigest: verified.Decision().Digest, Request: verified.Request().Request,
 		Requester: verified.Requester().Subject, Role: verified.Request().Ask.Role, Principal: verified.Principal(),
 		Serial: uint64(w.Log.Size()) + 1, SessionKey: verified.SessionKey(), Ends: verified.Ends(),
+		BreakGlass: verified.Request().Ask.BreakGlass, Networks: verified.Role().Session.Networks,
 	}
 	if alter != nil {
 		alter(session)
 	}
 	return evidence.Entry{Session: session}
+}
+
+// FirstUse is the time of the first certificate for the world's request; zero: there is none.
+func (w *World) FirstUse() time.Time {
+	for _, leaf := range w.Log.Leaves {
+		if e := w.read(leaf); e.Session != nil && e.Session.Request == w.Request.Request {
+			return e.Session.Circumstances.Now
+		}
+	}
+	return time.Time{}
 }
 
 func (w *World) certify(e *evidence.SessionEntry, authority ed25519.PrivateKey) string {

@@ -201,6 +201,7 @@ type Signer struct {
 	down    error
 	unheard bool
 	certifier
+	past
 	changed func(*policies.Bundle) // a policy came into force
 	// challenger challenges devices' TPMs.
 	challenger *evidence.Challenger
@@ -247,26 +248,6 @@ func (s *Signer) Trust(context.Context) (access.Trust, error) {
 	return access.Trust{Trust: s.trust}, nil
 }
 
-// SignSession verifies and counts serials.
-func (s *Signer) SignSession(_ context.Context, b evidence.Bundle) (access.SignedCertificate, error) {
-	if s.Before != nil {
-		s.Before()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.down != nil {
-		return access.SignedCertificate{}, s.down
-	}
-	v, err := evidence.Verify(b, s.trust, evidence.Circumstances{Now: s.clock.Now()})
-	if err != nil {
-		return access.SignedCertificate{}, &access.Error{Problem: access.SignerRefused, Code: access.CodeSignerRefused, Message: err.Error()}
-	}
-	if _, ended := s.ended[v.Request().Request]; ended {
-		return access.SignedCertificate{}, &access.Error{Problem: access.SignerRefused, Code: access.CodeSignerRefused, Message: "ended"}
-	}
-	return s.certify(v.Request().Request, v.Principal(), v.SessionKey(), v.Ends())
-}
-
 // End keeps the first reason.
 func (s *Signer) End(_ context.Context, e access.Ending) error {
 	s.mu.Lock()
@@ -277,6 +258,9 @@ func (s *Signer) End(_ context.Context, e access.Ending) error {
 	}
 	if _, ended := s.ended[e.Request]; !ended {
 		s.ended[e.Request] = e.Reason
+		if g := s.past.of(e.Request); g != nil {
+			g.ended = s.clock.Now()
+		}
 	}
 	return nil
 }

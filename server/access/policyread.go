@@ -1,0 +1,346 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"stint/policies"
+	"stint/policies/analysis"
+)
+
+// RoleSummary is a role as a list shows it.
+type RoleSummary struct {
+	policies.Role
+	Mine     bool      // the person may ask for it
+	Locked   string    // why nobody has it, in a sentence; empty where it is not locked
+	LastUsed time.Time // zero: never
+	// Counts are nil for those who may not see what the policy makes of others.
+	Counts *RoleCounts
+}
+
+// RoleCounts says of how many people a role is.
+type RoleCounts struct {
+	MayAsk, MayApprove int
+	Collusion          int
+}
+
+// PolicyRoles lists the roles of the policy in force, by name: all for reviewers and
+// administrators, those that they may ask for for others.
+func (s *Service) PolicyRoles(ctx context.Context, by policies.Person) (roles []RoleSummary, all bool, err error) {
+	err = s.read(ctx, func(r Reader, m moment) error {
+		all = m.mayReadPolicy(by) == nil
+		used, err := r.LastUsed()
+		if err != nil {
+			return err
+		}
+		locked, err := m.locked(r)
+		if err != nil {
+			return err
+		}
+		roles = []RoleSummary{}
+		for _, role := range m.policy.Roles() {
+			mine := m.policy.MayAsk(by, role.Name)
+			if all || mine {
+				roles = append(roles, RoleSummary{Role: role, Mine: mine, Locked: locked[role.Name], LastUsed: used[role.Name]})
+			}
+		}
+		return nil
+	})
+	if err != nil || !all {
+		return roles, all, err
+	}
+	known, err := s.analysed(ctx)
+	if err != nil {
+		return nil, all, err
+	}
+	for i := range roles {
+		roles[i].Counts = known.counts(roles[i].Name)
+	}
+	return roles, all, nil
+}
+
+func (a *analysed) counts(role string) *RoleCounts {
+	who := a.analysis.WhoCan(role)
+	approvers := map[policies.Subject]bool{}
+	for _, stage := range who.Stages {
+		for _, p := range stage.Approvers {
+			approvers[p.Subject] = true
+		}
+	}
+	return &RoleCounts{MayAsk: len(who.Ask), MayApprove: len(approvers), Collusion: a.collusions()[role].People}
+}
+
+// locked says of each role that is locked because an emergency was not reviewed, why.
+func (m moment) locked(r Reader) (map[string]string, error) {
+	open, err := r.OpenReviews("", MaxPage)
+	locked := map[string]string{}
+	for _, q := range open {
+		if due := m.reviewDue(q); !due.IsZero() && !m.now.Before(due) {
+			locked[q.Revision.Ask.Role] = "It is locked: the emergency " + q.ID + " should have been reviewed by " + date(due) + "."
+		}
+	}
+	return locked, err
+}
+
+// RoleView is everything about a role. Who, Collusion and Findings are for reviewers and
+// administrators.
+type RoleView struct {
+	RoleSummary
+	Sections  []Section
+	Who       *analysis.RoleAnswer
+	Collusion *analysis.Result
+	Findings  []analysis.Finding
+	Uses      []RequestItem // the latest that the person may see
+}
+
+// mostUses is how many requests a role's page shows.
+const mostUses = 10
+
+// PolicyRole is everything about a role of the policy in force.
+func (s *Service) PolicyRole(ctx context.Context, by policies.Person, name string) (RoleView, error) {
+	var v RoleView
+	roles, all, err := s.PolicyRoles(ctx, by)
+	if err != nil {
+		return v, err
+	}
+	i := slices.IndexFunc(roles, func(r RoleSummary) bool { return r.Name == name })
+	if i < 0 {
+		return v, fail(NotFound, CodeRoleNotFound, "There is no role %q that you may see.", clip(name))
+	}
+	v.RoleSummary = roles[i]
+	err = s.read(ctx, func(r Reader, m moment) error {
+		v.Sections = RoleSections(m.policy, v.Role)
+		v.Uses = []RequestItem{}
+		q := RequestQuery{Role: name, Limit: mostUses}
+		if !all {
+			q.Requester = by.Subject
+		}
+		rows, err := r.Requests(q)
+		for _, row := range rows {
+			v.Uses = append(v.Uses, m.item(by, row))
+		}
+		return err
+	})
+	if err != nil || !all {
+		return v, err
+	}
+	known, err := s.analysed(ctx)
+	if err != nil {
+		return v, err
+	}
+	who, collusion := known.analysis.WhoCan(name), known.collusions()[name]
+	v.Who, v.Collusion = &who, &collusion
+	for _, finding := range known.analysis.Lint(analysis.Options{}) {
+		if finding.Role == name {
+			v.Findings = append(v.Findings, finding)
+		}
+	}
+	return v, nil
+}
+
+// WhatIf is somebody's ask that is only imagined.
+type WhatIf struct {
+	Person policies.Subject
+	Ask    policies.Ask
+	At     time.Time         // zero: now
+	Files  map[string]string // another policy to decide by; nil: the one in force
+}
+
+// Simulate says what policy would say to somebody, for reviewers and administrators.
+// Nothing is stored.
+func (s *Service) Simulate(ctx context.Context, by policies.Person, imagined WhatIf) (Preview, error) {
+	// 1. Nobody else makes the broker read files: it is work.
+	var person policies.Person
+	err := s.read(ctx, func(r Reader, m moment) (err error) {
+		if err := m.mayReadPolicy(by); err != nil {
+			return err
+		}
+		person, err = m.knownPerson(r, imagined.Person)
+		return err
+	})
+	if err != nil {
+		return Preview{}, err
+	}
+	var other *policies.Bundle
+	if imagined.Files != nil {
+		if other, err = policies.Parse(imagined.Files); err != nil {
+			return Preview{}, invalid("files", "The policy has faults: %v", err).because(err)
+		}
+	}
+	asserted := s.askFacts(ctx, person, imagined.Ask)
+	// 2. The same as Preview, at another moment and by another policy.
+	var p Preview
+	err = s.read(ctx, func(r Reader, m moment) error {
+		if other != nil {
+			m.policy = other
+		}
+		if !imagined.At.IsZero() {
+			m.now = imagined.At.UTC()
+		}
+		if p.Ask, err = m.complete(imagined.Ask); err != nil {
+			return err
+		}
+		draft := Request{Requester: person, Revision: Revision{Ask: p.Ask, Asked: seconds(m.now)}, Asserted: asserted}
+		if p.Decision, _, err = m.evaluate(r, draft); err != nil {
+			return err
+		}
+		p.Approvers = m.approversOf(p.Decision, person)
+		p.Summary = Summarise(p.Decision, p.Approvers)
+		return nil
+	})
+	return p, err
+}
+
+// PolicyCheck is what is to be said of a policy before anybody proposes it.
+type PolicyCheck struct {
+	Faults   []policies.Fault // with any of them, nothing else is said
+	Digest   string
+	Changes  []string
+	Findings []analysis.Finding
+	Backtest *Backtest
+}
+
+// CheckPolicy looks at a policy, given as its files by name, for those who may propose
+// one. Nothing is stored.
+func (s *Service) CheckPolicy(ctx context.Context, by policies.Person, files map[string]string) (check PolicyCheck, err error) {
+	var population *analysis.Population
+	err = s.read(ctx, func(r Reader, m moment) (err error) {
+		if err := m.mayProposePolicy(by); err != nil {
+			return err
+		}
+		population, err = m.population(r)
+		return err
+	})
+	if err != nil {
+		return check, err
+	}
+	after, faults := policies.Parse(files)
+	if faults != nil {
+		check.Faults = FaultsOf(faults)
+		return check, nil
+	}
+	check.Digest = after.Digest()
+	check.Findings = analysis.New(after, population).Lint(analysis.Options{})
+	err = s.read(ctx, func(r Reader, m moment) (err error) {
+		check.Changes = policies.Difference(m.policy, after)
+		check.Backtest, err = m.backtest(r, after)
+		return err
+	})
+	return check, err
+}
+
+// SeparationCell is a person's standing towards a role that is kept apart from others.
+type SeparationCell struct {
+	Role     string
+	Held     bool
+	LastUsed time.Time // zero: not within a year
+	Against  []string  // separations that stand against it now
+}
+
+// SeparationRow is a person with those of the roles that they may ask for.
+type SeparationRow struct {
+	Person policies.Person
+	Cells  []SeparationCell
+}
+
+// SeparationMatrix says who can have what beside what.
+type SeparationMatrix struct {
+	Rules []policies.Separation
+	Roles []string
+	Rows  []SeparationRow // by identity
+	Next  policies.Subject
+}
+
+// Separation is the matrix of people and roles, for reviewers and administrators: a page
+// of those who may ask for a role that a separation names, from behind an identity on.
+// Separations by object depend on the target and stand against nothing here.
+func (s *Service) Separation(ctx context.Context, by policies.Person, after policies.Subject, limit int) (matrix SeparationMatrix, err error) {
+	if err := s.read(ctx, func(_ Reader, m moment) error { return m.mayReadPolicy(by) }); err != nil {
+		return matrix, err
+	}
+	known, err := s.analysed(ctx)
+	if err != nil {
+		return matrix, err
+	}
+	err = s.read(ctx, func(r Reader, m moment) error {
+		matrix = SeparationMatrix{Rules: m.policy.Separations(), Roles: []string{}, Rows: []SeparationRow{}}
+		for _, rule := range matrix.Rules {
+			matrix.Roles = append(matrix.Roles, rule.Roles...)
+		}
+		slices.Sort(matrix.Roles)
+		matrix.Roles = slices.Compact(matrix.Roles)
+		for _, p := range known.population.People() {
+			if after != (policies.Subject{}) && cmp.Compare(p.Subject.String(), after.String()) <= 0 {
+				continue
+			}
+			row, err := m.separationRow(r, p.Person, matrix)
+			if err != nil {
+				return err
+			}
+			if len(row.Cells) == 0 {
+				continue
+			}
+			if matrix.Rows = append(matrix.Rows, row); len(matrix.Rows) == page(limit) {
+				matrix.Next = p.Subject
+				return nil
+			}
+		}
+		return nil
+	})
+	return matrix, err
+}
+
+func (m moment) separationRow(r Reader, p policies.Person, matrix SeparationMatrix) (SeparationRow, error) {
+	row := SeparationRow{Person: p}
+	var mine []string
+	for _, role := range matrix.Roles {
+		if m.policy.MayAsk(p, role) {
+			mine = append(mine, role)
+		}
+	}
+	if len(mine) == 0 {
+		return row, nil
+	}
+	own := m.identities(p)
+	held, err := m.held(r, own, "")
+	if err != nil {
+		return row, err
+	}
+	used, err := r.GrantsUsed(own, matrix.Roles, m.now.Add(-longestLook))
+	if err != nil {
+		return row, err
+	}
+	used = slices.DeleteFunc(used, func(g Request) bool { return !m.isOneOf(own, g.Requester) })
+	for _, role := range mine {
+		cell := SeparationCell{Role: role, Held: slices.ContainsFunc(held, func(h policies.Held) bool { return h.Role == role }), Against: []string{}}
+		for _, g := range used {
+			if g.Revision.Ask.Role == role {
+				cell.LastUsed = later(cell.LastUsed, g.Used)
+			}
+		}
+		for _, rule := range matrix.Rules {
+			if slices.Contains(rule.Roles, role) && m.standsAgainst(rule, role, mine, held, used) {
+				cell.Against = append(cell.Against, rule.Name)
+			}
+		}
+		row.Cells = append(row.Cells, cell)
+	}
+	return row, nil
+}
+
+// standsAgainst says whether a separation keeps somebody from a role now.
+func (m moment) standsAgainst(rule policies.Separation, role string, mine []string, held []policies.Held, used []Request) bool {
+	other := func(name string) bool { return name != role && slices.Contains(rule.Roles, name) }
+	switch rule.Forbid {
+	case policies.ForbidEligible:
+		return slices.ContainsFunc(mine, other)
+	case policies.ForbidHeld:
+		return slices.ContainsFunc(held, func(h policies.Held) bool { return other(h.Role) })
+	case policies.ForbidHistory:
+		since := m.now.Add(-time.Duration(rule.Days) * 24 * time.Hour)
+		return slices.ContainsFunc(used, func(g Request) bool { return other(g.Revision.Ask.Role) && g.over().After(since) })
+	}
+	return false
+}

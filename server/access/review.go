@@ -1,0 +1,163 @@
+package access
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"stint/policies"
+	"stint/server/evidence"
+)
+
+const purposeReview = "review"
+
+// OpenReviewItem is an emergency that nobody has reviewed.
+type OpenReviewItem struct {
+	RequestItem
+	Due    time.Time
+	Locked bool // the role is, because of it
+	May    bool // the caller may close it
+}
+
+// reviewDue is when a role locks because of an emergency that was used; zero where the
+// role no longer knows emergencies.
+func (m moment) reviewDue(q Request) time.Time {
+	role, ok := m.policy.Role(q.Revision.Ask.Role)
+	if !ok || role.BreakGlass == nil || q.Used.IsZero() {
+		return time.Time{}
+	}
+	return q.Used.Add(role.BreakGlass.Review.Within)
+}
+
+// Reviews lists open reviews that the caller may see, the one that is due first in front.
+func (s *Service) Reviews(ctx context.Context, by policies.Person) (items []OpenReviewItem, err error) {
+	err = s.read(ctx, func(r Reader, m moment) error {
+		items = []OpenReviewItem{}
+		open, err := r.OpenReviews("", MaxPage)
+		for _, q := range open {
+			if m.maySee(by, q) {
+				items = append(items, m.openReview(by, q))
+			}
+		}
+		return err
+	})
+	return items, err
+}
+
+func (m moment) openReview(by policies.Person, q Request) OpenReviewItem {
+	due := m.reviewDue(q)
+	return OpenReviewItem{
+		RequestItem: m.item(by, q), Due: due, Locked: !due.IsZero() && !m.now.Before(due), May: len(m.reviewsWith(by, q)) > 0,
+	}
+}
+
+// ReviewChallenge makes the statement by which a reviewer closes the review of an
+// emergency with what they found; for ChallengeLife and one attempt.
+func (s *Service) ReviewChallenge(ctx context.Context, by policies.Person, id, finding string) (SigningChallenge, error) {
+	finding = strings.TrimSpace(finding)
+	if err := policies.CheckText(finding, policies.MostReason); err != nil || finding == "" {
+		return SigningChallenge{}, invalid("finding", "Say in up to %d characters what you found.", policies.MostReason)
+	}
+	nonce, err := s.newNonce()
+	if err != nil {
+		return SigningChallenge{}, err
+	}
+	var challenge SigningChallenge
+	err = s.write(ctx, func(c *change) error {
+		q, with, err := c.reviewable(c, by, id)
+		if err != nil {
+			return err
+		}
+		statement, err := evidence.ReviewOf(q.Revision.Statement, c.roster(by.Subject).Person, finding, seconds(c.now), evidence.NewNonce(nonce))
+		if err != nil {
+			return err
+		}
+		text, err := evidence.Encode(statement)
+		if err != nil {
+			return err
+		}
+		challenge = c.signingChallenge(text, with, ChallengeLife)
+		return c.PutChallenge(Challenge{Purpose: purposeReview, About: id, Person: by.Subject, Statement: text, Expires: c.now.Add(ChallengeLife)})
+	})
+	return challenge, err
+}
+
+// reviewable reads an emergency whose review the caller may close, and with which of
+// their passkeys.
+func (m moment) reviewable(r RequestReader, by policies.Person, id string) (Request, []string, error) {
+	if err := m.mayGive(); err != nil {
+		return Request{}, nil, err
+	}
+	q, err := m.visible(r, by, id)
+	if err != nil {
+		return q, nil, err
+	}
+	if !q.OpenReview {
+		return q, nil, fail(Conflict, CodeNothingToReview, "There is nothing to review: %s was no emergency, was never used, or was reviewed already.", q.ID)
+	}
+	with := m.reviewsWith(by, q)
+	if len(with) == 0 {
+		return q, nil, fail(Forbidden, CodeForbidden, "You cannot review this: it is for somebody else in %s, with a passkey in the signer's roster.", strings.Join(m.reviewGroups(q.Revision.Ask.Role), ", "))
+	}
+	return q, with, nil
+}
+
+// Review takes a reviewer's signature over the text that ReviewChallenge handed out to
+// the signer, and closes the review.
+func (s *Service) Review(ctx context.Context, by policies.Person, id string, signed evidence.SignedByPasskey) (RequestView, error) {
+	// 1. Exactly the text that was handed out, once.
+	if err := s.takeChallenge(ctx, purposeReview, id, by.Subject, signed.Statement); err != nil {
+		return RequestView{}, err
+	}
+	statement, err := evidence.DecodeAs[*evidence.Review](signed.Statement)
+	if err != nil {
+		return RequestView{}, err // it was encoded by ReviewChallenge
+	}
+	// 2. It is still open, and a passkey of theirs signed.
+	var passkey evidence.Passkey
+	err = s.read(ctx, func(r Reader, m moment) error {
+		q, _, err := m.reviewable(r, by, id)
+		if err != nil {
+			return err
+		}
+		if statement.RequestDigest != q.Revision.Digest {
+			return statementUnknown()
+		}
+		passkey, err = m.verifyPasskey(signed, by.Subject)
+		return err
+	})
+	if err != nil {
+		return RequestView{}, err
+	}
+	// 3. The signer, outside any transaction: it locks the role, and must know first. It may
+	// have taken somebody's review that was never written down here.
+	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	defer cancel()
+	if err := s.config.Signer.Review(calling, signed); err != nil && !IsCode(err, CodeSignerReviewed) {
+		return RequestView{}, err
+	}
+	// 4. Row and event.
+	err = s.writeDown(ctx, func(c *change) error {
+		q, err := c.Request(id)
+		if err != nil || !q.OpenReview {
+			return err // another broker was faster
+		}
+		q.OpenReview = false
+		q.Review = &Review{By: c.roster(by.Subject).Person, At: statement.Issued, Finding: statement.Finding, Signed: signed, PasskeyName: passkey.Name}
+		q.Tell = c.nextTelling(q, c.now)
+		if err := c.notePasskey(signed.Assertion.Credential); err != nil {
+			return err
+		}
+		if _, err := c.record(AuditEvent{
+			Kind: EventReviewed, Actor: ActorOf(by), Request: id,
+			Text: by.Name + " reviewed what " + q.Requester.Name + " did alone, in an emergency: " + statement.Finding,
+		}, signed); err != nil {
+			return err
+		}
+		return c.MoveRequest(q, q.State)
+	})
+	if err != nil {
+		return RequestView{}, err
+	}
+	return s.Request(ctx, by, id)
+}

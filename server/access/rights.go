@@ -1,0 +1,201 @@
+package access
+
+import (
+	"slices"
+	"time"
+
+	"stint/policies"
+	"stint/server/evidence"
+)
+
+// right is by what somebody could approve: groups of their own, or those that another
+// delegated to them.
+type right struct {
+	behalf *policies.Person // with the delegated groups; nil: in their own right
+	// speaking says, for each of the credentials, in which groups it speaks.
+	credentials []string
+	speaking    []policies.Person
+}
+
+// rights lists them, the own right first, then delegations in the order in which they
+// were given. There is none against somebody's own request, under whatever identity,
+// nor on behalf of who asked.
+func (m moment) rights(p, requester policies.Person) []right {
+	if m.linked(m.roster(p.Subject).Person, requester) || p.Subject == requester.Subject {
+		return nil
+	}
+	credentials, speaking := m.passkeysOf(p.Subject)
+	if len(credentials) == 0 {
+		return nil
+	}
+	rights := []right{{credentials: credentials, speaking: speaking}}
+	for _, given := range m.trust.Delegations {
+		if given.Delegate != p.Subject {
+			continue
+		}
+		behalf, ok := m.delegator(given.Delegator, p.Subject, m.now)
+		known := slices.ContainsFunc(rights, func(r right) bool { return r.behalf != nil && r.behalf.Subject == given.Delegator })
+		if !ok || known || m.linked(behalf, requester) {
+			continue
+		}
+		as := right{behalf: &behalf}
+		for _, credential := range credentials {
+			if m.attestedFor(p.Subject, credential, behalf.Groups) {
+				as.credentials, as.speaking = append(as.credentials, credential), append(as.speaking, behalf)
+			}
+		}
+		rights = append(rights, as)
+	}
+	return rights
+}
+
+// attestedFor says whether a passkey may act for groups of which policy wants a known
+// authenticator.
+func (m moment) attestedFor(of policies.Subject, credential string, groups []string) bool {
+	passkey, ok := m.roster(of).Active(credential, m.now)
+	return ok && (passkey.Attested != "" || !m.policy.NeedsAttestation(groups))
+}
+
+// within keeps those credentials with which the right could approve a request: in one
+// of the role's stages, or in one that its decision asks for.
+func (m moment) within(r right, q Request) right {
+	kept := right{behalf: r.behalf}
+	for i, speaking := range r.speaking {
+		if m.policy.MayApprove(speaking, q.Requester, q.Revision.Ask.Role) || slices.ContainsFunc(q.Decision.Stages, func(stage policies.StageResult) bool {
+			return sharesGroup([]policies.Person{speaking}, stage.Groups)
+		}) {
+			kept.credentials, kept.speaking = append(kept.credentials, r.credentials[i]), append(kept.speaking, speaking)
+		}
+	}
+	return kept
+}
+
+// approvesBy lists by which rights a person could approve a request.
+func (m moment) approvesBy(p policies.Person, q Request) []right {
+	var usable []right
+	for _, r := range m.rights(p, q.Requester) {
+		if kept := m.within(r, q); len(kept.credentials) > 0 {
+			usable = append(usable, kept)
+		}
+	}
+	return usable
+}
+
+func (m moment) mayApprove(p policies.Person, q Request) bool { return len(m.approvesBy(p, q)) > 0 }
+
+// awaits says whether an open stage of a pending request could take a person's approval
+// now, and on whose behalf it would be: nil for their own.
+func (m moment) awaits(p policies.Person, q Request) (behalf *policies.Person, yes bool) {
+	for _, r := range m.rights(p, q.Requester) {
+		for _, stage := range q.Decision.Stages {
+			if len(stage.Given) < stage.Count && len(stage.After) == 0 && sharesGroup(r.speaking, stage.Groups) {
+				return r.behalf, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// reviewsWith lists the passkeys with which a person could close the review of an
+// emergency.
+func (m moment) reviewsWith(p policies.Person, q Request) []string {
+	with := []string{}
+	if m.linked(m.roster(p.Subject).Person, q.Requester) || p.Subject == q.Requester.Subject {
+		return with
+	}
+	credentials, speaking := m.passkeysOf(p.Subject)
+	for i, credential := range credentials {
+		if sharesGroup(speaking[i:i+1], m.reviewGroups(q.Revision.Ask.Role)) {
+			with = append(with, credential)
+		}
+	}
+	return with
+}
+
+// reviewGroups are those whose members close the review of an emergency; none where the
+// role no longer knows emergencies: nothing is locked then.
+func (m moment) reviewGroups(role string) []string {
+	if known, ok := m.policy.Role(role); ok && known.BreakGlass != nil {
+		return known.BreakGlass.Review.Groups
+	}
+	return nil
+}
+
+// mayReplay says who may replay the sessions of a role beside those whose they are:
+// the role's own reviewers, or else the organization's. It takes either source of
+// groups, as isReviewer does.
+func (m moment) mayReplay(p policies.Person, role string) bool {
+	known, ok := m.policy.Role(role)
+	if !ok || len(known.Recording.Reviewers) == 0 {
+		return m.isReviewer(p)
+	}
+	return sharesGroup([]policies.Person{p, m.roster(p.Subject).Person}, known.Recording.Reviewers)
+}
+
+// mayEnd says who may take away what is somebody else's: whoever might have
+// approved it, reviewers and administrators.
+func (m moment) mayEnd(p policies.Person, q Request) bool {
+	return m.mayApprove(p, q) || m.isReviewer(p) || m.isAdministrator(p.Subject)
+}
+
+// maySee says who may read a request with its evidence.
+func (m moment) maySee(p policies.Person, q Request) bool {
+	return p.Subject == q.Requester.Subject || m.mayEnd(p, q) || m.mayReplay(p, q.Revision.Ask.Role) ||
+		q.Revision.Ask.BreakGlass && len(m.reviewsWith(p, q)) > 0
+}
+
+// approversOf lists, for each stage, who could approve: the roster's members of its
+// groups who have a passkey for one, and those to whom such a member delegated it,
+// but not the requester.
+func (m moment) approversOf(d policies.Decision, requester policies.Person) [][]policies.Person {
+	lists := make([][]policies.Person, len(d.Stages))
+	for i := range lists {
+		lists[i] = []policies.Person{}
+	}
+	if len(lists) == 0 {
+		return lists
+	}
+	for _, p := range m.trust.Roster.People {
+		rights := m.rights(p.Person, requester)
+		for i, stage := range d.Stages {
+			if slices.ContainsFunc(rights, func(r right) bool { return sharesGroup(r.speaking, stage.Groups) }) {
+				lists[i] = append(lists[i], p.Person)
+			}
+		}
+	}
+	return lists
+}
+
+func sharesGroup(people []policies.Person, groups []string) bool {
+	return slices.ContainsFunc(people, func(p policies.Person) bool {
+		return slices.ContainsFunc(p.Groups, func(g string) bool { return slices.Contains(groups, g) })
+	})
+}
+
+// delegator is on whose behalf somebody approved or would approve at a moment, in the
+// delegated groups for which a passkey of theirs still speaks; false without a delegation that was in force
+// then and counts now.
+func (m moment) delegator(of, to policies.Subject, at time.Time) (policies.Person, bool) {
+	person := m.roster(of)
+	if person.IsSuspended(m.now) || person.Deleted != nil {
+		return policies.Person{}, false
+	}
+	behalf := person.Person
+	behalf.Groups = nil
+	_, speaking := m.passkeysOf(of)
+	for _, group := range person.Person.Groups {
+		delegated := slices.ContainsFunc(m.trust.Delegations, func(given evidence.GivenDelegation) bool {
+			return given.Delegator == of && given.Delegate == to && slices.Contains(given.Groups, group) && m.inForce(given, at)
+		})
+		if delegated && sharesGroup(speaking, []string{group}) {
+			behalf.Groups = append(behalf.Groups, group)
+		}
+	}
+	return behalf, len(behalf.Groups) > 0
+}
+
+// inForce says whether a delegation held at a moment and was not ended early.
+func (m moment) inForce(given evidence.GivenDelegation, at time.Time) bool {
+	revoked := given.Revoked != nil && !m.now.Before(*given.Revoked) || m.over[given.Digest]
+	return !revoked && !at.Before(given.Begins) && at.Before(given.Ends)
+}
