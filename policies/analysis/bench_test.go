@@ -67,7 +67,7 @@ func company(t testing.TB, roles, people, targets int) (*policies.Bundle, *analy
 }
 
 func BenchmarkCollusions(b *testing.B) {
-	bundle, population := company(b, 300, 5000, 1000)
+	bundle, population := company(b, 30, 5000, 1000)
 	b.ReportAllocs()
 	for b.Loop() {
 		if len(analysis.New(bundle, population).Collusions()) != 300 {
@@ -85,7 +85,7 @@ func BenchmarkCollusionsAbstract(b *testing.B) {
 }
 
 func BenchmarkLint(b *testing.B) {
-	bundle, population := company(b, 300, 5000, 1000)
+	bundle, population := company(b, 30, 5000, 1000)
 	b.ReportAllocs()
 	for b.Loop() {
 		analysis.New(bundle, population).Lint(analysis.Options{MinCollusion: 2})
@@ -93,7 +93,7 @@ func BenchmarkLint(b *testing.B) {
 }
 
 func BenchmarkWhatCan(b *testing.B) {
-	bundle, population := company(b, 300, 5000, 1000)
+	bundle, population := company(b, 30, 5000, 1000)
 	a := analysis.New(bundle, population)
 	b.ReportAllocs()
 	for b.Loop() {
