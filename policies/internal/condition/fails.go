@@ -12,7 +12,7 @@ func (c *Condition) Fails(f Facts) bool {
 	if err != nil {
 		return false
 	}
-	known, err := cel.PartialVars(&values{f}, unknowns...)
+	known, err := cel.PartialVars((*values)(&f), unknowns...)
 	if err != nil {
 		return false
 	}
