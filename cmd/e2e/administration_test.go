@@ -32,7 +32,7 @@ func TestAdministrationByKeyboard(t *testing.T) {
 	link := s.proposePolicy(administrator, "longest: 4h\nreason: required\n",
 		"longest: 4h\nreason: required\ndevice: {required: true, posture: {require: [firewall], protection: [Wazuh]}}\n", "Machines are looked after")
 	s.signByKeyboard(link)
-	if out := s.alice.must("stint", "roles"); !strings.Contains(out, "\nproduction-shell: It is used from an enrolled device only. Its firewall is on. Wazuh runs on it.") {
+	if out := s.alice.must("stint", "roles"); !strings.Contains(out, "\nproduction-shell: ") || !strings.Contains(out, " It is used from an enrolled device only. Its firewall is on. Wazuh runs on it.") {
 		t.Errorf("stint roles says\n%s", out)
 	}
 	alice := s.signIn("alice", "/ask", nil)

@@ -24,6 +24,10 @@ import (
 //go:embed *.yaml
 var Files embed.FS
 
+// later are the files of the roles that need more than a new installation has: a source of
+// asserted facts, and passkeys of a listed make.
+var later = []string{"asserted.yaml", "attested.yaml"}
+
 // Placeholder is the login that stands in the default roles.
 const Placeholder = "LOGIN"
 
@@ -37,7 +41,9 @@ type Target struct {
 
 // Write returns the text of every file of a policy folder, by name: the default
 // documents with login in the place of Placeholder and the quorum given (see
-// policies.Organization), and targets.yaml. It does not check what it is given;
+// policies.Organization), and targets.yaml. Left out is what needs more than a new
+// installation has: the roles that look at asserted facts or ask for attested passkeys, and
+// the list of makes, for which browsers would ask everybody about their key. It does not check what it is given;
 // loading the policy does. It fails if a default document holds Placeholder in a
 // form that it does not replace.
 func Write(login string, quorum int, targets []Target) (map[string]string, error) {
@@ -47,6 +53,9 @@ func Write(login string, quorum int, targets []Target) (map[string]string, error
 	}
 	files := map[string]string{}
 	for _, name := range names {
+		if slices.Contains(later, name) {
+			continue
+		}
 		text, err := fs.ReadFile(Files, name)
 		if err != nil {
 			return nil, fmt.Errorf("reading the default policies: %w", err)
@@ -55,7 +64,7 @@ func Write(login string, quorum int, targets []Target) (map[string]string, error
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		files[name] = quorumLine.ReplaceAllString(filled, fmt.Sprintf("quorum: %d", quorum))
+		files[name] = makes.ReplaceAllString(quorumLine.ReplaceAllString(filled, fmt.Sprintf("quorum: %d", quorum)), "")
 	}
 	var documents []string
 	for _, t := range targets {
@@ -73,6 +82,8 @@ func Write(login string, quorum int, targets []Target) (map[string]string, error
 var (
 	placeholderList = "[" + Placeholder + "]"
 	quorumLine      = regexp.MustCompile(`(?m)^quorum: \d+$`)
+	// makes is the last part of the organization, with the remark above it.
+	makes           = regexp.MustCompile(`(?m)(^#.*\n)+^attestation:\n(^ .*\n)+`)
 	placeholderWord = regexp.MustCompile(`\b` + Placeholder + `\b`)
 )
 
