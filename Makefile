@@ -51,6 +51,7 @@ lint: web
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./...
 	for backend in pkcs11 awskms gcpkms azurekms; do $(GO) vet -tags e2e,$$backend ./server/signer/... ./cmd/stint-signer || exit 1; done
+	cd policies/bench && $(GO) vet ./...
 	$(GO) run $(STATICCHECK) -tags e2e ./...
 	$(NPM) --prefix web run check
 
@@ -59,10 +60,12 @@ build: web
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BUILD)/bin/ ./cmd/...
 	@.ci/static $(BUILD)/bin
 
-## bench: throughput and handshakes through the proxy as a ratio to a direct sshd, and verified issuances as a ratio to bare signatures, each in one run.
+## bench: throughput and handshakes through the proxy as a ratio to a direct sshd, verified issuances as a ratio to bare signatures, and decisions, also as a ratio to cedar-go's, each in one run.
 bench: setup build
 	STINT_BIN=$(CURDIR)/$(BUILD)/bin CGO_ENABLED=0 $(GO) test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 20m ./recorder
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench Issuance -benchtime 20000x ./server/signer
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench Decide -benchtime 20000x ./policies
+	cd policies/bench && CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchtime 5000x .
 
 ## fuzz: every fuzz target that there is, one after another, for FUZZ_TIME each (default 10s). An input that fails stays in the target's corpus.
 FUZZ_TIME ?= 10s

@@ -101,8 +101,8 @@ func length(yes bool) int {
 func (j *judgement) dismiss(a *Approval, person, other int, stages []askedStage, fits uint64) (rule, why, remedy string) {
 	name := a.called()
 	switch {
-	case a.For == nil && a.Approver.Subject == j.f.Requester.Subject:
-		return "approval", name + " asked for this, so " + name + " cannot approve it.", "Somebody else must approve."
+	case a.Approver.Subject == j.f.Requester.Subject:
+		return "approval", a.Approver.called() + " asked for this, so " + a.Approver.called() + " cannot approve it.", "Somebody else must approve."
 	case j.isRequester(&a.Approver):
 		return "approval", fmt.Sprintf("%s is the same person as %s, who asked for this, and cannot approve it.", a.Approver.Subject, j.f.Requester.Subject), "Somebody else must approve."
 	case a.For != nil && j.isRequester(a.For):
@@ -150,7 +150,7 @@ func (j *judgement) dismissed(h *hall, s *seating) {
 		a := &h.votes[k]
 		if i := s.seats[a.voter]; i >= 0 && k != s.seatedVote(a.voter) {
 			if waits := h.stages[i].after; a.fits&(1<<i) != 0 && k < s.ready[i] {
-				j.reasons = append(j.reasons, Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s was full, and again after; the first does not count.", a.called(), h.named(waits))})
+				j.reasons = append(j.reasons, Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s full, and again after; the first does not count.", a.called(), h.were(waits))})
 				continue
 			}
 			j.reasons = append(j.reasons, Reason{Rule: "approval", Text: a.called() + " already approved; each person counts once."})
@@ -160,55 +160,56 @@ func (j *judgement) dismissed(h *hall, s *seating) {
 		if s.seats[v] >= 0 {
 			continue
 		}
-		j.reasons = append(j.reasons, h.standing(s, v, j))
+		j.reasons = append(j.reasons, j.standing(h, s, v))
 	}
 }
 
 // standing says why a voter without a place has none.
-func (h *hall) standing(s *seating, v int, j *judgement) Reason {
+func (j *judgement) standing(h *hall, s *seating, v int) Reason {
 	a := h.votes[h.voters[v].first]
 	for w, i := range s.seats {
 		if i >= 0 && h.voters[w].meets(&h.voters[v]) {
 			return Reason{Rule: "approval", Text: fmt.Sprintf("%s approved too, but %s counts already: of whoever approves on behalf of another and that other, one counts.", a.called(), h.votes[h.voters[w].first].called())}
 		}
 	}
-	if s.edges[v] != 0 && s.kept && h.voters[v].changed {
-		return Reason{
-			Rule:   "independence:policy-change",
-			Text:   fmt.Sprintf("%s signed a change of %s in the last %d days, and so did everybody else who approved; one of them does not count.", a.called(), j.role.Name, j.b.organization.Independence.PolicyChangeDays),
-			Remedy: "Somebody who did not sign that change must approve.",
-		}
-	}
-	early := a.fits
+	// Stages that this person may approve: by a vote that was given in time, or too early.
+	var open, early uint64
 	for k := range h.votes {
 		if h.votes[k].voter == v {
-			early &^= s.open(k)
-			if s.open(k) != 0 {
-				early = 0
-				break
-			}
+			open |= s.open(k)
 			early |= h.votes[k].fits
 		}
 	}
-	if early != 0 {
-		var waits uint64
-		for i := range h.stages {
-			if early&(1<<i) != 0 {
-				waits |= h.stages[i].after
+	var before uint64
+	for i := range h.stages {
+		free := len(s.places[i]) < h.stages[i].Count
+		switch {
+		case open&(1<<i) != 0 && free && h.voters[v].changed:
+			return Reason{
+				Rule:   "independence:policy-change",
+				Text:   fmt.Sprintf("%s signed a change of %s in the last %s, and so did everybody else who approved; one of them does not count.", a.called(), j.role.Name, dayCount(j.b.organization.Independence.PolicyChangeDays)),
+				Remedy: "Somebody who did not sign that change must approve.",
 			}
+		case open == 0 && early&(1<<i) != 0 && free:
+			before |= h.stages[i].after
 		}
-		return Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s was full, so it does not count.", a.called(), h.named(waits)), Remedy: a.called() + " may approve again then."}
+	}
+	if before != 0 {
+		return Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s full, so it does not count.", a.called(), h.were(before)), Remedy: a.called() + " may approve again then."}
 	}
 	return Reason{Rule: "approval", Met: true, Text: a.called() + " approved too; it was not needed."}
 }
 
-// named lists stages by their bits.
-func (h *hall) named(stages uint64) string {
+// were lists stages by their bits, as "a was" and "a and b were".
+func (h *hall) were(stages uint64) string {
 	var names []string
 	for i := range h.stages {
 		if stages&(1<<i) != 0 {
 			names = append(names, h.stages[i].Name)
 		}
 	}
-	return list(names, "and")
+	if len(names) == 1 {
+		return names[0] + " was"
+	}
+	return list(names, "and") + " were"
 }

@@ -2,8 +2,6 @@ package policies
 
 import (
 	"fmt"
-	"slices"
-	"time"
 )
 
 // emergency judges an ask to act alone. Every other rule holds in an emergency too.
@@ -90,36 +88,4 @@ func (j *judgement) confirmed() string {
 	}
 	j.reasons = append(j.reasons, Reason{Rule: "confirm", Text: why, Remedy: remedy})
 	return strength
-}
-
-// renewable counts how often the requester had the role in the days before this begins.
-func (j *judgement) renewable() {
-	rule := j.role.Renewals
-	if rule == nil {
-		return
-	}
-	begins := j.f.Used
-	if begins.IsZero() {
-		begins = j.soonest()
-	}
-	var begun []time.Time
-	for i := range j.f.History.Grants {
-		g := &j.f.History.Grants[i]
-		// One that came after this was used counted this one.
-		later := !j.f.Used.IsZero() && g.Begun.After(j.f.Used)
-		if g.Role == j.role.Name && !later && g.Begun.After(begins.Add(-days(rule.Days))) {
-			begun = append(begun, g.Begun)
-		}
-	}
-	name, within := j.f.Requester.called(), dayCount(rule.Days)
-	if len(begun) < rule.Most {
-		j.say("renewals", "%s had %s %d times in %s, of at most %d.", name, j.role.Name, len(begun), within, rule.Most)
-		return
-	}
-	remedy := ""
-	if rule.Most > 0 {
-		slices.SortFunc(begun, time.Time.Compare)
-		remedy = fmt.Sprintf("Ask again from %s on.", moment(begun[len(begun)-rule.Most].Add(days(rule.Days))))
-	}
-	j.refuse("renewals", remedy, "%s had %s %d times in %s; %d is the most.", name, j.role.Name, len(begun), within, rule.Most)
 }

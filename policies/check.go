@@ -30,6 +30,7 @@ func (l *loader) finish() (*Bundle, error) {
 	}
 	for _, d := range l.documents {
 		switch {
+		case l.unread:
 		case d.role != nil:
 			l.checkRoleAmong(d)
 			l.checkConditions(d)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"stint/policies/internal/condition"
 )
 
@@ -18,10 +20,12 @@ type conditions struct {
 	stages                   []*condition.Condition // of Approval; nil where a stage has no When
 }
 
-// environments compile conditions, each for roles that trust the same facts.
+// environments compile conditions, each of them for roles that trust the same facts.
 type environments struct {
 	facts []AssertedFact
 	made  map[string]*condition.Environment
+	// labels are those that some target can bear, sorted; nil until they are asked for.
+	labels []string
 }
 
 var factTypes = map[string]condition.Type{FactBool: condition.Bool, FactNumber: condition.Number, FactText: condition.Text}
@@ -98,6 +102,9 @@ func (l *loader) checkConditions(d document) {
 	if b.conditions == nil {
 		b.conditions, b.environments = map[string]*conditions{}, &environments{facts: b.organization.Facts}
 	}
+	if l.factsAreDoubtful(d) {
+		return
+	}
 	b.conditions[d.role.Name] = b.environments.compile(d.role, func(at []any, f *condition.Fault) {
 		meant := f.Suggestion
 		if meant == "" {
@@ -113,21 +120,57 @@ func (l *loader) checkConditions(d document) {
 	})
 }
 
+// factsAreDoubtful tells whether something is wrong with what declares the facts that a
+// role's conditions read, or trusts them, and was said. What is wrong with conditions may
+// follow from it, and is not told.
+func (l *loader) factsAreDoubtful(role document) bool {
+	for _, d := range l.documents {
+		at := field("trust")
+		if d.organization != nil {
+			at = field("facts")
+		} else if d.role != role.role {
+			continue
+		}
+		if node := find(d.node, at); node != nil {
+			last := lastLine(node)
+			if slices.ContainsFunc(l.faults, func(f *Fault) bool { return f.File == d.file && node.Line <= f.Line && f.Line <= last }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func lastLine(n *yaml.Node) int {
+	last := n.Line
+	for _, child := range n.Content {
+		last = max(last, lastLine(child))
+	}
+	return last
+}
+
 // labelMeant is the label that was probably meant by one that no target can bear; empty
 // where that is none: targets with a new label may be still to come.
 func (b *Bundle) labelMeant(key string) string {
-	var known []string
-	for _, target := range b.targets {
-		known = append(known, slices.Collect(maps.Keys(target.Labels))...)
+	known := &b.environments.labels
+	if *known == nil {
+		borne := map[string]bool{OwnerLabel: true}
+		for _, target := range b.targets {
+			for label := range target.Labels {
+				borne[label] = true
+			}
+		}
+		for _, inventory := range b.organization.Inventories {
+			for label := range inventory.Labels {
+				borne[label] = true
+			}
+		}
+		*known = slices.Sorted(maps.Keys(borne))
 	}
-	for _, inventory := range b.organization.Inventories {
-		known = append(known, slices.Collect(maps.Keys(inventory.Labels))...)
-	}
-	if slices.Contains(known, key) {
+	if slices.Contains(*known, key) {
 		return ""
 	}
-	slices.Sort(known)
-	return nearest(key, known)
+	return nearest(key, *known)
 }
 
 // atCharacter reports a fault at a character of a text, where that stands in the file.
@@ -136,6 +179,9 @@ func (l *loader) atCharacter(d document, at []any, line, column int, text, meant
 	if node == nil {
 		l.at(d, at, "%s.", text)
 		return
+	}
+	if slices.ContainsFunc(l.faults, func(f *Fault) bool { return f.File == d.file && f.Line == node.Line && f.Column == node.Column }) {
+		return // of the text itself something was said before
 	}
 	line, column = placeIn(l.bundle.files[d.file], node, line, column)
 	if meant != "" {

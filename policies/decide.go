@@ -61,7 +61,7 @@ func (b *Bundle) Decide(f Facts) Decision {
 		j.reasons = append(j.reasons, hall.reason(seats, i))
 	}
 	if len(stages) == 0 {
-		j.say("stage", "%s needs nobody's approval.", role.Name)
+		j.say("stage", "Nobody's approval is needed.")
 	}
 
 	// 3. How long: nobody who counts agreed to more, and the clock runs from the
@@ -100,6 +100,7 @@ type judgement struct {
 	f      *Facts
 	self   []Person // the requester, under every known identity
 	groups []string // of all of these
+	teams  []int    // that the requester manages, where that keeps people from approving
 
 	conditions *conditions     // nil where the role has none
 	in         condition.Facts // what they see
@@ -118,6 +119,9 @@ func newJudgement(b *Bundle, role *Role, f *Facts) *judgement {
 	}
 	j.self = b.Identities(f.Requester, f.Known)
 	j.groups = b.everyGroup(j.self, f.Known)
+	if b.organization.Independence.DirectReports {
+		j.teams = inGroups(b.teamsBy.managers, j.groups)
+	}
 	if role.hasConditions() {
 		j.conditions, j.in = b.conditionsOf(role.Name), b.conditionFacts(*f)
 	}
@@ -234,6 +238,7 @@ func (j *judgement) ticketFits() {
 
 // indexRules makes what Decide looks up findable at once.
 func (b *Bundle) indexRules() {
+	b.teamsBy = newTeamIndex(b.teams)
 	b.apart = map[string][]int{}
 	for i := range b.separations {
 		for _, role := range b.separations[i].Roles {

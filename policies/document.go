@@ -32,6 +32,9 @@ type loader struct {
 	// doubted are nodes of which a fault was noted while they were read. What else is
 	// wrong with them may follow from it, and is not told.
 	doubted map[*yaml.Node]bool
+	// unread: there was something that could not be taken for a document. What others
+	// name may stand there, so nobody is told that it is missing.
+	unread  bool
 	defined map[string]document // by kind and name, such as "Role production-shell"
 }
 
@@ -115,6 +118,7 @@ func (l *loader) read(file string, text []byte) {
 func (l *loader) readDocument(file string, top *yaml.Node) {
 	// Before the types see it: what is not plain may cost them any time.
 	if !l.plain(file, top) {
+		l.unread = true
 		return
 	}
 	d := document{file: file, node: top}
@@ -123,6 +127,7 @@ func (l *loader) readDocument(file string, top *yaml.Node) {
 	}
 	kind := first(d.node)
 	if kind == nil {
+		l.unread = true
 		l.misfit(file, d.node, "A document begins with `kind:` and one of %s.", list(kindNames(), "or"))
 		return
 	}
@@ -132,6 +137,7 @@ func (l *loader) readDocument(file string, top *yaml.Node) {
 			into = k.of(&d)
 		}
 	}
+	l.unread = l.unread || into == nil
 	switch {
 	case into == nil && (kind.Value == "Case" || kind.Value == "Person"):
 		l.misfit(file, kind, "A %s stands in the folder tests beside the policies, not among them.", kind.Value)
@@ -248,6 +254,7 @@ func (l *loader) syntax(file string, err error) {
 			line = n
 		}
 	}
+	l.unread = true
 	l.fault(file, line, 1, "This is not YAML: %s.", text)
 }
 

@@ -2,7 +2,6 @@ package policies
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,8 +11,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 )
-
-var update = flag.Bool("update", false, "write the golden decisions anew")
 
 // goldenFile is one construct of the language: a policy with cases. What each comes to stands in
 // the .golden file beside it.
@@ -264,4 +261,3 @@ func firstDifference(want, got string) string {
 	}
 	return "there is more than was wanted"
 }
-

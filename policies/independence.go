@@ -12,23 +12,26 @@ func (j *judgement) tooClose(person int, a *Approval) (rule, why string) {
 	rules := &j.b.organization.Independence
 	requester, ids := j.f.Requester.called(), j.people[person]
 	name := ids[0].called()
-	if rules.DirectReports {
+	if len(j.teams) > 0 {
 		groups := j.b.everyGroup(ids, j.f.Known)
-		for i := range j.b.teams {
-			team := &j.b.teams[i]
-			if sharesAny(j.groups, team.Managers) && sharesAny(groups, team.Members) {
+		for _, i := range j.teams {
+			if team := &j.b.teams[i]; sharesAny(groups, team.Members) {
 				return "independence:direct-reports", fmt.Sprintf("%s manages the team %s, which %s is in, so %s cannot approve what %s asks for.", requester, team.Name, name, name, requester)
 			}
 		}
 	}
 	if rules.ReciprocalDays > 0 {
 		since := a.Issued.Add(-days(rules.ReciprocalDays))
+		var last time.Time
 		for i := range j.f.History.Agreed {
 			// What the requester approved later does not look back at this.
 			past := &j.f.History.Agreed[i]
-			if past.At.After(since) && !past.At.After(a.Issued) && j.b.oneOf(ids, &Person{Subject: past.Requester}) {
-				return "independence:reciprocal", fmt.Sprintf("%s approved for %s at %s, so %s cannot approve for %s within %s of that.", requester, name, moment(past.At), name, requester, dayCount(rules.ReciprocalDays))
+			if past.At.After(since) && !past.At.After(a.Issued) && past.At.After(last) && j.b.oneOf(ids, &Person{Subject: past.Requester}) {
+				last = past.At
 			}
+		}
+		if !last.IsZero() {
+			return "independence:reciprocal", fmt.Sprintf("%s approved for %s at %s, so %s cannot approve for %s within %s of that.", requester, name, moment(last), name, requester, dayCount(rules.ReciprocalDays))
 		}
 	}
 	return "", ""

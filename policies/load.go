@@ -33,6 +33,7 @@ type Bundle struct {
 
 	apart   map[string][]int          // separations that name a role
 	tickets map[string]*regexp.Regexp // by Ticket.Pattern
+	teamsBy teamIndex
 }
 
 // Bounds of a bundle, in bytes.
@@ -92,6 +93,8 @@ func Parse(files map[string]string) (*Bundle, error) {
 		l.bundle.files[name] = text
 		if l.visible(name, text) {
 			l.read(name, []byte(text))
+		} else {
+			l.unread = true
 		}
 	}
 	if len(l.bundle.files) == 0 && len(l.faults) == 0 {

@@ -274,6 +274,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(goodOrganization + "---\n" + goodRole + "---\n" + goodOtherRole + "---\n" + goodTarget)
 	f.Add(goodOrganization + "---\n" + goodRole + deviceRule + "---\n" + goodOtherRole + "---\n" + goodTarget)
 	f.Add(goodOrganization + "---\n" + goodRole + fleetRule + "---\n" + goodOtherRole + "---\n" + goodTarget)
+	f.Add(wholeText(f))
 	f.Fuzz(func(t *testing.T, text string) {
 		b, err := Load(folder(map[string]string{"f.yaml": text}))
 		if err != nil {

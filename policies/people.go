@@ -35,22 +35,29 @@ func (k *People) All() []Person {
 	return k.all
 }
 
-// linked lists the known identities that belong to the same person as p without any
-// other between them: those that b.SamePerson would find.
-func (k *People) linked(b *Bundle, p Person) []Person {
-	if k == nil {
-		return nil
+// join appends to the identities of a person those of the known ones that belong to the
+// same person as the i-th of them, without any other between: those that b.SamePerson
+// would find.
+func (k *People) join(b *Bundle, found []Person, i int) []Person {
+	of := found[i]
+	found = k.add(found, k.subject[of.Subject])
+	if of.Email != "" {
+		found = k.add(found, k.email[folded(of.Email)])
 	}
-	places := k.subject[p.Subject]
-	if p.Email != "" {
-		places = slices.Concat(places, k.email[folded(p.Email)])
+	for _, alias := range b.aliases(of.Subject) {
+		found = k.add(found, k.subject[alias])
 	}
-	for _, alias := range b.aliases(p.Subject) {
-		places = slices.Concat(places, k.subject[alias])
-	}
-	var found []Person
-	for _, i := range places {
-		found = append(found, k.all[i])
+	return found
+}
+
+// add appends those that are not there. One may be there under the same subject, with
+// another address.
+func (k *People) add(found []Person, places []int) []Person {
+	for _, place := range places {
+		other := &k.all[place]
+		if !slices.ContainsFunc(found, func(f Person) bool { return f.Subject == other.Subject && f.Email == other.Email }) {
+			found = append(found, *other)
+		}
 	}
 	return found
 }
@@ -80,9 +87,15 @@ func (b *Bundle) MarksOf(p Person) []string {
 // folded is the same for all texts that strings.EqualFold takes for equal.
 func folded(text string) string {
 	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || r < 'A' {
+			return r
+		}
 		least := r
 		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
 			least = min(least, next)
+		}
+		if 'A' <= least && least <= 'Z' {
+			return least + 'a' - 'A'
 		}
 		return least
 	}, text)

@@ -110,13 +110,11 @@ func (b *Bundle) Linked(p, q Person, known *People) bool {
 // each by way of another.
 func (b *Bundle) Identities(p Person, known *People) []Person {
 	found := []Person{p}
+	if known == nil {
+		return found
+	}
 	for i := 0; i < len(found); i++ {
-		for _, other := range known.linked(b, found[i]) {
-			// p may stand among the known under the same subject, with another address.
-			if !slices.ContainsFunc(found, func(f Person) bool { return f.Subject == other.Subject && f.Email == other.Email }) {
-				found = append(found, other)
-			}
-		}
+		found = known.join(b, found, i)
 	}
 	return found
 }

@@ -60,8 +60,7 @@ type seating struct {
 	seats  []int    // of voters; -1: none
 	edges  []uint64 // the stages that voters fit by the votes taken so far
 	taken  int
-	last   int  // the vote that filled the last place; -1: none
-	kept   bool // a place was kept free for somebody who did not change the rules
+	last   int // the vote that filled the last place; -1: none
 }
 
 func (s *seating) full() bool { return s.taken == s.wanted }
@@ -252,7 +251,7 @@ func (s *seating) unseatLatest() {
 	for v := len(s.seats) - 1; v >= 0; v-- {
 		if i := s.seats[v]; i >= 0 {
 			s.places[i] = slices.DeleteFunc(s.places[i], func(w int) bool { return w == v })
-			s.seats[v], s.kept = -1, true
+			s.seats[v] = -1
 			s.taken--
 			return
 		}

@@ -77,9 +77,13 @@ func (j *judgement) notHad(s *Separation) {
 			continue
 		}
 		// A grant that still runs counts from its end, which is yet to come.
+		had := "had"
+		if last.Ended.After(j.f.Now) {
+			had = "has"
+		}
 		if free := last.Ended.Add(days(s.Days)); j.f.Now.Before(free) {
 			j.refuse("separation:"+s.Name, fmt.Sprintf("Ask again from %s on.", moment(free)),
-				"%s had %s until %s; nobody may have %s within %s of that.", j.f.Requester.called(), name, moment(last.Ended), j.role.Name, dayCount(s.Days))
+				"%s %s %s until %s; nobody may have %s within %s of that.", j.f.Requester.called(), had, name, moment(last.Ended), j.role.Name, dayCount(s.Days))
 		}
 	}
 }

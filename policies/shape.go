@@ -106,6 +106,11 @@ func instead(name string, members []member) string {
 	var names []string
 	for _, m := range members {
 		names = append(names, m.name)
+	}
+	if hint := didYouMean(name, names); hint != "" {
+		return hint
+	}
+	for _, m := range members {
 		inner := m.of
 		if inner.Kind() == reflect.Pointer {
 			inner = inner.Elem()
@@ -119,8 +124,8 @@ func instead(name string, members []member) string {
 			}
 		}
 	}
-	if hint := didYouMean(name, names); hint != "" || len(names) > fewFields {
-		return hint
+	if len(names) > fewFields {
+		return ""
 	}
 	return " There are " + list(names, "and") + "."
 }

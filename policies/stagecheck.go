@@ -61,11 +61,12 @@ func (l *loader) checkRules(d document) {
 	l.distinct(d, field("restrict"), names)
 }
 
-// condition refuses a condition that is not there.
+// condition refuses a condition that is not there, or not plain to read.
 func (l *loader) condition(d document, at []any, text string) {
 	if strings.TrimSpace(text) == "" {
-		l.at(d, at, "`%v` is a condition, such as `requester.groups.exists(g, g == \"on-call\")`.", at[len(at)-1])
+		l.at(d, at, "`%v` is a condition, such as `ask.duration <= duration(\"1h\")`.", at[len(at)-1])
 	}
+	l.is(d, at, CheckText(strings.NewReplacer("\n", " ", "\t", " ").Replace(text), len(text)))
 }
 
 // areStages checks a list of names of stages.
@@ -91,15 +92,16 @@ func (l *loader) checkStages(d document) {
 	}
 	names := stageNames(stages)
 	l.distinct(d, field("approval"), names)
-	l.checkOrder(d, field("approval"), stages)
+	whole := l.checkOrder(d, field("approval"), stages)
 	for i, r := range d.role.Restrict {
 		at := field("restrict", i, "add")
 		bound(l, d, at, r.Add, mostStages)
-		among := slices.Concat(stages, r.Add)
+		among, distinct := slices.Concat(stages, r.Add), true
 		for k, s := range r.Add {
 			here := append(slices.Clone(at), k)
 			l.checkStage(d, here, s, among)
 			if slices.Contains(names, s.Name) {
+				distinct = false
 				l.at(d, append(here, "name"), "The role has a stage %q already; a stage that is added has a name of its own.", s.Name)
 			}
 			if s.When != "" {
@@ -107,7 +109,9 @@ func (l *loader) checkStages(d document) {
 			}
 			names = append(names, s.Name)
 		}
-		l.checkOrder(d, at, among)
+		if whole && distinct {
+			l.checkOrder(d, at, among)
+		}
 	}
 }
 
@@ -130,11 +134,14 @@ func (l *loader) checkStage(d document, at []any, s Stage, among []Stage) {
 	if s.Count < 1 || s.Count > mostCount {
 		l.at(d, in("count"), "`count` is how many people must approve, from 1 to %d.", mostCount)
 	}
-	l.areStages(d, in("after"), s.After, slices.DeleteFunc(stageNames(among), func(name string) bool { return name == s.Name }))
+	l.areStages(d, in("after"), s.After, stageNames(among))
 	if l.written(d, in("when")) {
 		l.condition(d, in("when"), s.When)
 	}
 	pending := d.role.Pending
+	if pending < shortestWait {
+		pending = longestPending // which was told
+	}
 	if l.written(d, in("remind")) && (s.Remind < shortestWait || s.Remind >= pending) {
 		l.at(d, in("remind"), "`remind` is at least %s and less than the %s that a request waits.", FormatDuration(shortestWait), FormatDuration(pending))
 	}
@@ -152,8 +159,8 @@ func (l *loader) checkStage(d document, at []any, s Stage, among []Stage) {
 	}
 }
 
-// checkOrder refuses stages that wait for each other.
-func (l *loader) checkOrder(d document, at []any, stages []Stage) {
+// checkOrder refuses stages that wait for each other, and says whether none does.
+func (l *loader) checkOrder(d document, at []any, stages []Stage) bool {
 	waiting := map[string][]string{}
 	for _, s := range stages {
 		waiting[s.Name] = s.After
@@ -171,9 +178,10 @@ func (l *loader) checkOrder(d document, at []any, stages []Stage) {
 	for _, s := range stages {
 		if _, waits := waiting[s.Name]; waits {
 			l.at(d, at, "The stage %s waits for itself: `after` goes in a circle.", s.Name)
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // checkManagers refuses a stage that asks for managers where nobody is one.

@@ -121,6 +121,8 @@ func (j *judgement) boundsOf(filled time.Time, duration time.Duration) bounds {
 	s.ends = s.begins.Add(duration)
 	if len(j.role.Windows) > 0 {
 		switch open, until := j.window(s.begins); {
+		case !open && j.refused && s.begins.Equal(j.soonest()): // as windowOpen said
+			return s
 		case !open:
 			j.refuse("window", "Ask again while it is open.", "It would have begun at %s, while %s is closed.", moment(s.begins), list(j.role.Windows, "or"))
 			return s

@@ -143,10 +143,10 @@ func (b Beliefs) Trust(now time.Time) Trust {
 	return t
 }
 
-// TrustAnew is what to verify with, at a time in the past, what must still hold at a
+// trustAnew is what to verify with, at a time in the past, what must still hold at a
 // moment: whatever was taken away by then never counted, whom the roster links by then
 // always was one person, and a token counts by every key that the provider ever had.
-func (b Beliefs) TrustAnew(now time.Time) Trust {
+func (b Beliefs) trustAnew(now time.Time) Trust {
 	t := b.Trust(now)
 	t.Issuer.Keys = listed(b.issued)
 	t.linking = t.Roster.Known(now)

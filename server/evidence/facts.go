@@ -91,7 +91,7 @@ func (c Circumstances) again(origin Circumstances) Circumstances {
 // device said, which were right then, are not asked again, and what the broker asserted
 // then still counts. A refusal is a *Failure.
 func (b Beliefs) VerifyAnew(e SessionEntry, c Circumstances) (Verified, error) {
-	return Verify(e.Bundle, b.TrustAnew(c.Now), c.again(e.Circumstances))
+	return Verify(e.Bundle, b.trustAnew(c.Now), c.again(e.Circumstances))
 }
 
 // Same tells whether two circumstances are the same but for the time and the broker's word.

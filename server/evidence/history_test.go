@@ -115,6 +115,16 @@ func (h *history) change(word string, m *evidencetest.Member, alter func(c *evid
 	return evidence.Entry{Change: &evidence.ChangeEntry{Evidence: evidencetest.ChangedBy(h.t, c, h.Approvers...), By: h.signers()}}
 }
 
+// delegation has somebody delegate groups for a day.
+func (h *history) delegation(from, to *evidencetest.Member, groups ...string) evidence.Entry {
+	h.t.Helper()
+	h.Trust = h.beliefs.Trust(h.Now)
+	d := h.Delegation(from, to, groups...)
+	d.Issued = h.Now
+	d.Begins = h.Now
+	return evidence.Entry{Delegation: &evidence.DelegationEntry{Evidence: evidencetest.Signed(h.t, d, from.Passkey)}}
+}
+
 // policy replaces one text of the policy in force by another.
 func (h *history) policy(old, new string) evidence.Entry {
 	h.t.Helper()
@@ -191,6 +201,9 @@ func makeFull(t *testing.T) *history {
 	}))
 	h.add(evidence.Entry{Suspension: &evidence.SuspensionEntry{Person: h.Bob.Person.Subject, Name: "somebody"}})
 	h.add(h.change(evidence.ChangeUnsuspend, h.Bob, nil))
+	h.add(h.delegation(h.Bob, h.Carol, "sre-leads"))
+	h.add(h.delegation(h.Bob, h.Carol, "security"))
+	h.add(evidence.Entry{DelegationEnd: &evidence.DelegationEndEntry{Digest: h.beliefs.Trust(h.Now).Delegations[1].Digest, By: h.Bob.Person.Subject}})
 	h.add(h.inventory(3, evidencetest.TargetYAML("staging-2", "env: staging")))
 	h.add(h.policy("logins: [app, postgres]", "logins: [app, postgres, root]"))
 	h.add(evidence.Entry{Removal: &evidence.RemovalEntry{Credential: h.Carol.Passkey.Credential}})

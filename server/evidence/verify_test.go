@@ -283,6 +283,8 @@ func TestWhatVerifyDidNotMakeIsUnusable(t *testing.T) {
 		"Ends":       func() { evidence.Verified{}.Ends() },
 		"Approvals":  func() { evidence.Agreed{}.Approvals() },
 		"Enrolment":  func() { evidence.VerifiedEnrolment{}.Entry() },
+		"Delegation": func() { evidence.VerifiedDelegation{}.Entry() },
+		"Review":     func() { evidence.VerifiedReview{}.Entry() },
 		"Change":     func() { evidence.VerifiedChange{}.Entry() },
 		"Policy":     func() { evidence.VerifiedPolicy{}.Entry() },
 		"Device":     func() { evidence.VerifiedDevice{}.Entry() },

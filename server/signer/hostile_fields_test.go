@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/evidence/evidencetest"
 	"stint/server/signer/wire"
@@ -224,28 +225,82 @@ func TestEveryFieldAltered(t *testing.T) {
 			w, dave := quorumWorld(t)
 			w.unlimited()
 			must(t, w.signer.needKeys(t.Context(), ""))
-			body := c.body(w, dave)
-			before, latest := w.entries(), w.beliefs().latest
-			tried := 0
-			for _, m := range mutants(t, body) {
-				if slices.ContainsFunc(c.free, func(free string) bool { return strings.HasPrefix(m.what, free) }) {
-					continue
-				}
-				tried++
-				status, answer := w.post(c.path, c.by(w), m.body)
-				if status == http.StatusOK || status == http.StatusInternalServerError || strings.Contains(answer, "cert-v01") {
-					t.Errorf("%s: %d %s", m.what, status, answer)
-				}
-				if w.entries() != before || w.beliefs().latest != latest {
-					t.Fatalf("%s: an entry was made", m.what)
-				}
+			w.everyFieldAltered(c.path, c.by(w), c.body(w, dave), c.free)
+		})
+	}
+}
+
+// everyFieldAltered makes a call with every field of its body altered, one at a time, and
+// then as it was.
+func (w *world) everyFieldAltered(path string, by tls.Certificate, body any, free []string) {
+	w.t.Helper()
+	before, latest := w.entries(), w.beliefs().latest
+	tried := 0
+	for _, m := range mutants(w.t, body) {
+		if slices.ContainsFunc(free, func(free string) bool { return strings.HasPrefix(m.what, free) }) {
+			continue
+		}
+		tried++
+		status, answer := w.post(path, by, m.body)
+		if status == http.StatusOK || status == http.StatusInternalServerError || strings.Contains(answer, "cert-v01") {
+			w.t.Errorf("%s: %d %s", m.what, status, answer)
+		}
+		if w.entries() != before || w.beliefs().latest != latest {
+			w.t.Fatalf("%s: an entry was made", m.what)
+		}
+	}
+	if tried < 5 {
+		w.t.Errorf("only %d alterations were tried", tried)
+	}
+	if status, answer := w.post(path, by, render(w.t, body)); status != http.StatusOK || w.entries() != before+1 {
+		w.t.Errorf("as it was: %d %s", status, answer)
+	}
+}
+
+// TestEveryFieldOfActingAloneAltered is TestEveryFieldAltered for what needs nobody's
+// approval, or another's: none of it goes through with one thing otherwise.
+func TestEveryFieldOfActingAloneAltered(t *testing.T) {
+	t.Parallel()
+	urgent := func(q *evidence.Request) { q.Ask.BreakGlass, q.Ask.Duration = true, 20*time.Minute }
+	for name, c := range map[string]struct {
+		path string
+		body func(r *ruled) any
+		free []string
+	}{
+		"an emergency": {wire.PathSignSession, func(r *ruled) any {
+			return wire.SessionRequest{Bundle: r.confirmed(r.unapproved(r.wants("r1", "rescue", urgent), r.alice), r.alice)}
+		}, []string{"bundle.approvals dropped", "bundle.approvals is null", "bundle.approvals is []"}},
+		"what the broker says": {wire.PathSignSession, func(r *ruled) any {
+			return wire.SessionRequest{
+				Bundle:   r.unapproved(r.wants("r1", "guarded"), r.alice),
+				Asserted: []policies.Assertion{{Name: "on-call", Value: "true"}, {Name: "ticket-open", Value: "true"}},
 			}
-			if tried < 5 {
-				t.Errorf("only %d alterations were tried", tried)
-			}
-			if status, answer := w.post(c.path, c.by(w), render(t, body)); status != http.StatusOK || w.entries() != before+1 {
-				t.Errorf("as it was: %d %s", status, answer)
-			}
+		}, []string{"bundle.approvals dropped", "bundle.approvals is null", "bundle.approvals is []"}},
+		"an approval on another's behalf": {wire.PathSignSession, func(r *ruled) any {
+			must(t, r.delegate(r.delegation(r.bob, r.dave, time.Hour, "leads")))
+			request := r.wants("r1", "db-read")
+			b := r.unapproved(request, r.alice)
+			b.Approvals = append(b.Approvals, r.approveFor(request, r.dave, r.bob, time.Hour))
+			return wire.SessionRequest{Bundle: b}
+		}, []string{"bundle.approvals.0 twice"}},
+		"a delegation": {wire.PathDelegate, func(r *ruled) any {
+			return wire.DelegateRequest{Evidence: r.delegation(r.bob, r.dave, time.Hour, "leads")}
+		}, nil},
+		"a review": {wire.PathReview, func(r *ruled) any {
+			request := r.wants("r1", "rescue", urgent)
+			r.mustSign(r.confirmed(r.unapproved(request, r.alice), r.alice))
+			review, err := evidence.ReviewOf(request, r.person(r.walter), "As they said.", r.clock.Now().Truncate(time.Second), nonce())
+			must(t, err)
+			text := r.encode(review)
+			return wire.ReviewRequest{Evidence: evidence.SignedByPasskey{Statement: text, Assertion: r.walter.sign(t, text)}}
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRuled(t)
+			r.unlimited()
+			must(t, r.signer.needKeys(t.Context(), ""))
+			r.everyFieldAltered(c.path, r.broker, c.body(r), c.free)
 		})
 	}
 }
@@ -271,6 +326,11 @@ func TestEveryFieldOfTakingAwayAltered(t *testing.T) {
 			w.enrolledDevice()
 			return wire.BlockDeviceRequest{Device: "dev-1", By: w.subject(w.carol)}
 		}},
+		"end a delegation": {wire.PathEndDelegation, func(w *world, dave *person) any {
+			given := w.delegation(w.bob, dave, time.Hour, "leads")
+			must(t, w.delegate(given))
+			return wire.EndDelegationRequest{Digest: evidence.Digest(given.Statement), By: w.subject(w.bob)}
+		}},
 		"suspend an administrator": {wire.PathSuspend, func(w *world, dave *person) any {
 			return wire.SuspendRequest{Person: w.subject(dave), Name: "Dave Dunn", By: w.subject(w.carol)}
 		}},
@@ -288,7 +348,7 @@ func TestEveryFieldOfTakingAwayAltered(t *testing.T) {
 				for index := before; index < w.entries(); index++ {
 					e, err := w.signer.book.settle(t.Context(), index)
 					must(t, err)
-					if e.entry.Ending == nil && e.entry.Removal == nil && e.entry.Suspension == nil && e.entry.DeviceBlock == nil {
+					if e.entry.Ending == nil && e.entry.Removal == nil && e.entry.Suspension == nil && e.entry.DeviceBlock == nil && e.entry.DelegationEnd == nil {
 						t.Fatalf("%s makes %+v", m.what, e.entry)
 					}
 				}

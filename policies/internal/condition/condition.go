@@ -163,8 +163,9 @@ type Condition struct {
 	reads  []string
 	labels []Label
 
-	program cel.Program
-	partial func() (cel.Program, error)
+	program cel.Program                 // for facts of which the estimate holds
+	bounded func() (cel.Program, error) // the same, counting as it goes; takes twice as long
+	partial func() (cel.Program, error) // that knows what it does not know
 }
 
 // Label is a target's label that a condition names.
@@ -206,17 +207,20 @@ func (e *Environment) Compile(source string) (*Condition, *Fault) {
 		return nil, &Fault{Line: 1, Column: 1, Text: "This may cost too much to evaluate; ask for less in it, above all within exists and all"}
 	}
 
-	// 5. And it stops if it does.
+	// 5. And it stops if it does, for facts that are greater than those.
 	c := &Condition{labels: r.labels}
 	for _, name := range r.reads {
 		c.reads = append(c.reads, e.asserted[name].Name)
 	}
 	slices.Sort(c.reads)
 	c.reads = slices.Compact(c.reads)
-	c.program, err = e.language.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(mostCost))
+	c.program, err = e.language.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		return nil, &Fault{Line: 1, Column: 1, Text: "This cannot be evaluated: " + err.Error()}
 	}
+	c.bounded = sync.OnceValues(func() (cel.Program, error) {
+		return e.language.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(mostCost))
+	})
 	c.partial = sync.OnceValues(func() (cel.Program, error) {
 		return e.language.Program(checked, cel.EvalOptions(cel.OptOptimize, cel.OptPartialEval), cel.CostLimit(mostCost))
 	})
@@ -238,7 +242,14 @@ func (c *Condition) Holds(f Facts) (bool, error) {
 	if c.program == nil {
 		return false, errors.New("it was never compiled")
 	}
-	out, _, err := c.program.Eval(&values{f})
+	program := c.program
+	if !f.asEstimated() {
+		var err error
+		if program, err = c.bounded(); err != nil {
+			return false, inWords(err)
+		}
+	}
+	out, _, err := program.Eval(&values{f})
 	if err != nil {
 		return false, inWords(err)
 	}

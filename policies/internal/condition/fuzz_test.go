@@ -24,6 +24,11 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		for _, in := range []condition.Facts{facts(), great(), {}} {
+			if in.AsEstimated() {
+				if spent := c.Spent(in); spent > condition.MostCost {
+					t.Errorf("%q cost %d", source, spent)
+				}
+			}
 			begun := time.Now()
 			holds, err := c.Holds(in)
 			if took := time.Since(begun); took > 5*time.Second {
@@ -74,10 +79,15 @@ func TestAcceptedConditionsStayWithinTheEstimate(t *testing.T) {
 			t.Logf("refused: %s: %s", source, fault.Text)
 			continue
 		}
-		begun := time.Now()
-		if _, err := c.Holds(great()); err != nil && strings.Contains(err.Error(), "cost") {
+		begun, in := time.Now(), great()
+		if _, err := c.Holds(in); err != nil && strings.Contains(err.Error(), "cost") {
 			t.Errorf("%s: %v", source, err)
 		}
-		t.Logf("%s: %s", source, time.Since(begun))
+		took := time.Since(begun)
+		if spent := c.Spent(in); !in.AsEstimated() || spent > condition.MostCost {
+			t.Errorf("%s cost %d", source, spent)
+		} else {
+			t.Logf("%s: %s for %d", source, took, spent)
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/env"
@@ -237,6 +236,34 @@ func literal(e ast.Expr) (string, bool) {
 	return string(text), ok
 }
 
+// asEstimated tells whether the facts are of the sizes that the estimate is made for.
+func (f *Facts) asEstimated() bool {
+	if len(f.Requester.Groups) > mostGroups || len(f.Held) > mostGroups || len(f.Target.Labels) > mostLabels {
+		return false
+	}
+	for _, list := range [...][]string{f.Requester.Groups, f.Held, {
+		f.Requester.Subject, f.Requester.Issuer, f.Requester.Name, f.Requester.Email,
+		f.Ask.Role, f.Ask.Target, f.Ask.Login, f.Ask.Reason, f.Ask.Ticket, f.Target.Name,
+	}} {
+		for _, text := range list {
+			if len(text) > mostText {
+				return false
+			}
+		}
+	}
+	for key, value := range f.Target.Labels {
+		if len(key) > mostText || len(value) > mostText {
+			return false
+		}
+	}
+	for _, value := range f.Asserted {
+		if text, ok := value.(string); ok && len(text) > mostText {
+			return false
+		}
+	}
+	return true
+}
+
 // sizes says how large facts are at most, for the estimate of what a condition costs.
 type sizes struct{}
 
@@ -265,5 +292,3 @@ func (sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
 	return nil
 }
-
-var _ cel.Activation = (*values)(nil)

@@ -30,6 +30,10 @@ type World struct {
 	Certificates []string
 	Others       []note.Signer // who cosign the checkpoint
 
+	// Alter changes a bundle before it is issued by; Asserted is the broker's word.
+	Alter    func(*evidence.Bundle)
+	Asserted []policies.Assertion
+
 	t         testing.TB
 	policy    map[string]string
 	authority ed25519.PrivateKey // the user CA's
@@ -40,13 +44,16 @@ type World struct {
 // New makes the world before anybody asked for anything: a first policy, two
 // administrators by the ceremony, approvers whom both enrolled, a person enrolled
 // by their login key, a new policy, a suspension, and a new key of the signer's.
-func New(t testing.TB) *World {
+func New(t testing.TB) *World { return NewRuled(t, "", "") }
+
+// NewRuled is New with more in the policy: of the organization, and documents.
+func NewRuled(t testing.TB, organization, documents string) *World {
 	t.Helper()
 	w := &World{World: evidencetest.NewWorld(t), Log: NewLog(t, "stint-signer/"+evidencetest.Instance), t: t}
 	// One passkey of each algorithm that counts.
 	w.Frank = &evidencetest.Member{Person: evidencetest.Person("frank", policies.AdministratorsGroup), Passkey: evidencetest.NewEd25519Passkey(t, evidencetest.RelyingParty, evidencetest.Origin)}
 	w.Carol.Passkey = evidencetest.NewRSAPasskey(t, evidencetest.RelyingParty, evidencetest.Origin, 2048)
-	w.policy = map[string]string{"policy.yaml": strings.Replace(evidencetest.Policy, "quorum: 1", "quorum: 2", 1)}
+	w.policy = map[string]string{"policy.yaml": strings.Replace(evidencetest.Policy, "quorum: 1\n", "quorum: 2\n"+organization, 1) + documents}
 	w.Beliefs = evidence.NewBeliefs(evidencetest.Instance, evidencetest.IssuerURL, evidencetest.ClientID, evidencetest.RelyingParty, []string{evidencetest.Origin})
 
 	now := w.Now
@@ -298,7 +305,10 @@ func (w *World) authorityAt(index int64) (key string) {
 func (w *World) Session(alter func(*evidence.SessionEntry)) evidence.Entry {
 	w.t.Helper()
 	bundle, circumstances := w.Bundle(w.t), w.Circumstances()
-	circumstances.Used = w.FirstUse()
+	circumstances.Used, circumstances.Asserted = w.FirstUse(), w.Asserted
+	if w.Alter != nil {
+		w.Alter(&bundle)
+	}
 	verified, err := evidence.Verify(bundle, w.Beliefs.Trust(w.Now), circumstances)
 	check(w.t, err)
 	session := &evidence.SessionEntry{
@@ -428,7 +438,7 @@ func (w *World) Export(history bool) api.Evidence {
 	}
 	for index, leaf := range w.Log.Leaves {
 		e := w.read(leaf)
-		own := e.Session != nil || e.Target != nil || e.Ending != nil
+		own := e.Session != nil || e.Target != nil || e.Ending != nil || e.Review != nil
 		if own || history && e.Host == nil && e.Refusal == nil {
 			file.Entries = append(file.Entries, w.Log.Prove(int64(index)))
 		}
