@@ -11,13 +11,15 @@ import (
 )
 
 // BenchmarkDecide measures decisions under 500 roles and 1,000 groups, one by one: half of
-// them take no longer than p50, and all but one of a hundred no longer than p99.
+// them take no longer than p50, and all but one of a hundred no longer than p99. Whatever
+// else the machine does is in p99 too; p99-request is of requests, each of which counts with
+// the median of its decisions.
 func BenchmarkDecide(b *testing.B) {
 	for _, people := range []int{100, 10_000} {
 		b.Run(fmt.Sprintf("people=%d", people), func(b *testing.B) {
 			world := policiestest.New(b, people)
 			requests := world.Requests(1000)
-			took := make([]time.Duration, 0, b.N)
+			took, each := make([]time.Duration, 0, b.N), make([][]time.Duration, len(requests))
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := range b.N {
@@ -26,11 +28,24 @@ func BenchmarkDecide(b *testing.B) {
 				took = append(took, time.Since(begun))
 			}
 			b.StopTimer()
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "p50-µs")
-			b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1e3, "p99-µs")
+			for i, t := range took {
+				each[i%len(each)] = append(each[i%len(each)], t)
+			}
+			var medians []time.Duration
+			for _, times := range each[:min(b.N, len(each))] {
+				medians = append(medians, percentile(times, 50))
+			}
+			report := func(t time.Duration, name string) { b.ReportMetric(float64(t.Nanoseconds())/1e3, name) }
+			report(percentile(took, 50), "p50-µs")
+			report(percentile(took, 99), "p99-µs")
+			report(percentile(medians, 99), "p99-request-µs")
 		})
 	}
+}
+
+func percentile(times []time.Duration, n int) time.Duration {
+	slices.Sort(times)
+	return times[len(times)*n/100]
 }
 
 // TestDecideCostsNoMoreForMorePeople: among a hundred times the people a decision

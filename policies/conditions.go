@@ -209,7 +209,7 @@ func (b *Bundle) conditionsOf(role string) *conditions { return b.conditions[rol
 
 // holds evaluates a condition. An error means that it has no answer for these facts; the
 // caller takes the answer that gives less.
-func (b *Bundle) holds(c *condition.Condition, in condition.Facts) (bool, error) {
+func (b *Bundle) holds(c *condition.Condition, in *condition.Facts) (bool, error) {
 	if c == nil {
 		return false, errors.New("there is no such condition")
 	}

@@ -115,7 +115,8 @@ func TestConditionFactsComeFromFacts(t *testing.T) {
 		"twice":        {[]Assertion{{"on-call", "true"}, {"risk", "3"}, {"risk", "3"}}, "true <nil>"},
 		"contradicted": {[]Assertion{{"on-call", "true"}, {"risk", "3"}, {"risk", "4"}}, "false nobody says"},
 	} {
-		holds, err := b.holds(compiled, b.conditionFacts(Facts{Asserted: c.asserted}))
+		in := b.conditionFacts(Facts{Asserted: c.asserted})
+		holds, err := b.holds(compiled, &in)
 		if got := fmt.Sprint(holds, err); !strings.HasPrefix(strings.ReplaceAll(got, "  ", " "), c.want) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
@@ -142,4 +143,30 @@ func TestManyConditionsLoadQuickly(t *testing.T) {
 	if len(b.conditions) != 500 {
 		t.Errorf("%d roles have conditions", len(b.conditions))
 	}
+}
+
+// FuzzPlaces: wherever a character of a scalar stands, it is looked for without harm and
+// said to be in the file.
+func FuzzPlaces(f *testing.F) {
+	f.Fuzz(func(t *testing.T, file string) {
+		var top yaml.Node
+		if len(file) > 2000 || yaml.Unmarshal([]byte(file), &top) != nil {
+			return
+		}
+		lines := strings.Count(file, "\n") + strings.Count(file, "\r") + strings.Count(file, "\u0085") + strings.Count(file, "\u2028") + strings.Count(file, "\u2029") + 1
+		var visit func(n *yaml.Node)
+		visit = func(n *yaml.Node) {
+			for _, child := range n.Content {
+				visit(child)
+			}
+			for line := range min(strings.Count(n.Value, "\n")+2, 20) {
+				for column := range 20 {
+					if l, c := placeIn(file, n, line+1, column+1); n.Line > 0 && (l < 1 || l > lines || c < 1) {
+						t.Fatalf("%d:%d of %q is placed at %d:%d of %q", line+1, column+1, n.Value, l, c, file)
+					}
+				}
+			}
+		}
+		visit(&top)
+	})
 }

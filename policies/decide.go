@@ -17,13 +17,14 @@ import (
 // reasons tell all that is in the way. Equal facts, in whatever order, give an
 // equal decision.
 //
-// The rules by their stable names, in the order in which they speak: role;
+// The rules by their stable names, in the order in which they speak: role (alone);
 // requester-group, target, login, duration, reason, ticket, start, window, renewals,
-// separation:<name>, break-glass, review, require:<name>, restrict:<name>, of which each
-// refuses; allow:<name> and stage:<name> (or stage, where nobody needs to agree);
-// window, use-by and end, which refuse what was agreed to and is over; confirm; and last
-// approval and independence:<what>, which tell of each approval that does not count, or was
-// not needed. An allowance or restriction whose condition does not hold says nothing.
+// separation:<name>, break-glass, review and require:<name>, each of which refuses;
+// allow:<name>, which spares stages; restrict:<name>, which refuses or adds some;
+// stage:<name>, or stage where nobody needs to agree; use-by, window and end, which
+// refuse what was agreed to and is over; confirm; and last approval and independence:<what>,
+// which tell of each approval that does not count, or was not needed. An allowance or a
+// restriction whose condition does not hold says nothing.
 //
 // What takes away (separation, independence) looks at the groups of all known
 // identities of a person; what gives looks at those of the one who asks.

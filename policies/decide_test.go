@@ -177,3 +177,57 @@ func TestMayAskAndMayApprove(t *testing.T) {
 		t.Error("MayApprove is wrong")
 	}
 }
+
+func TestMayApproveLooksAtEveryWay(t *testing.T) {
+	t.Parallel()
+	b := &Bundle{
+		roles: []Role{{
+			Name: "shell", Targets: Selector{Labels: map[string]string{"env": "production"}},
+			Approval: []Stage{{Name: "one", Groups: []string{"leads"}, Relations: []string{RelationManager, RelationOwner}, Count: 1, Escalate: []Escalation{{After: time.Hour, Groups: []string{"heads"}}}}},
+			Restrict: []Restriction{{Name: "more", Add: []Stage{{Name: "two", Groups: []string{"security"}, Count: 1}}}},
+		}},
+		targets: []Target{
+			{Name: "web-1", Labels: map[string]string{"env": "production", OwnerLabel: "platform"}},
+			{Name: "web-2", Labels: map[string]string{"env": "test", OwnerLabel: "research"}},
+			{Name: "web-3", Labels: map[string]string{"env": "production"}},
+		},
+		teams: []Team{{Name: "engineers", Members: []string{"engineering"}, Managers: []string{"managers"}}},
+	}
+	b.index()
+	alice := person("alice", "engineering")
+	for group, want := range map[string]bool{
+		"leads": true, "heads": true, "security": true, "managers": true, "platform": true,
+		"research": false, "engineering": false, "": false,
+	} {
+		if got := b.MayApprove(person("bob", group), alice, "shell"); got != want {
+			t.Errorf("whoever is in %q may approve: %v", group, got)
+		}
+	}
+	if b.MayApprove(person("bob", "managers"), person("carol", "research"), "shell") {
+		t.Error("a manager may approve for somebody who is in no team of theirs")
+	}
+	if b.MayApprove(person("alice", "leads"), alice, "shell") {
+		t.Error("who asks may approve")
+	}
+}
+
+// Many who approve for one another cost no more than a moment.
+func TestDelegationsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := &Bundle{
+		roles:   []Role{{Name: "role", Approval: []Stage{{Name: "one", Groups: []string{"leads"}, Count: 20}}}},
+		targets: []Target{{Name: "web-1"}},
+	}
+	b.index()
+	f := facts()
+	f.Ask.Role, f.Approvals = "role", nil
+	for i := range 40 {
+		a := approval(person("delegate"+string(rune('a'+i))), time.Hour, time.Duration(i)*time.Second)
+		other := person("other"+string(rune('a'+i)), "leads")
+		a.For = &other
+		f.Approvals = append(f.Approvals, a)
+	}
+	if d := b.Decide(f); seated(d) != mostDelegated {
+		t.Errorf("%d approvals on behalf of others count", seated(d))
+	}
+}

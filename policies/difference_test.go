@@ -109,6 +109,140 @@ func TestDifferenceInWords(t *testing.T) {
 		"a stage's count":  {role(func(r *Role) { r.Approval[1].Count = 1 }), []string{"shell: in the stage security 1 must approve instead of 2."}},
 		"a stage's groups": {role(func(r *Role) { r.Approval[1].Groups = []string{"interns"} }), []string{"shell: in the stage security, members of interns may approve.", "shell: in the stage security, members of security may no longer approve."}},
 		"stages in order":  {role(func(r *Role) { slices.Reverse(r.Approval) }), []string{"shell: its stages stand in another order."}},
+		"independence": {func(b *Bundle) { b.organization.Independence = Independence{} }, []string{
+			"Members of a team may approve what a manager of theirs asks for.",
+			"Somebody may approve for whoever approved for them, however lately.",
+			"Those who signed a change of a role may be its only approvers at once."}},
+		"a fact": {func(b *Bundle) { b.organization.Facts[0] = AssertedFact{Name: "risk", Type: FactNumber} }, []string{
+			"The broker may no longer assert the fact on-call.",
+			"The broker may assert the fact risk.",
+			"The fact risk is of the type number."}},
+		"a fact's type": {func(b *Bundle) { b.organization.Facts[0].Type = FactText }, []string{
+			"The fact on-call is of the type text instead of bool."}},
+		"names, any": {role(func(r *Role) { r.Targets.Names = nil }), []string{
+			"shell: its targets may have any name."}},
+		"names, others": {role(func(r *Role) { r.Targets.Names = []string{"*"} }), []string{
+			"shell: it takes in targets by the name *.",
+			"shell: it no longer takes in targets by the name web-*."}},
+		"when it begins": {role(func(r *Role) { r.Start = Start{At: AtApproval} }), []string{
+			"shell: its time begins when the last approval is given instead of when it is first used.",
+			"shell: it is not over because it was not used.",
+			"shell: no time may be set for its beginning."}},
+		"how it waits": {role(func(r *Role) { r.Pending, r.Start.Within = 3600e9, 3600e9 }), []string{
+			"shell: it is over where it was not used for 1h instead of 2h.",
+			"shell: a request waits for approvals for 1h instead of 4h."}},
+		"how often": {role(func(r *Role) { r.SingleUse, r.Renewals = false, nil }), []string{
+			"shell: any number of sessions may be opened under a grant.",
+			"shell: one person may have it any number of times instead of at most 3 times in 7 days."}},
+		"at any time": {role(func(r *Role) { r.Windows = nil }), []string{
+			"shell: it may be had at any time."}},
+		"at another time": {role(func(r *Role) { r.Windows = []string{"nights"} }), []string{
+			"shell: it may be had while the calendar nights is open.",
+			"shell: that the calendar office is open no longer matters to it."}},
+		"the ticket": {role(func(r *Role) { r.Ticket = nil }), []string{
+			"shell: no ticket is required.",
+			"shell: a ticket may look like anything."}},
+		"the ticket's form": {role(func(r *Role) { r.Ticket.Pattern = "INC-.*" }), []string{
+			"shell: a ticket must look like “INC-.*”."}},
+		"passkeys": {role(func(r *Role) { r.Passkey = PasskeyRule{} }), []string{
+			"shell: approvers sign with a passkey of any make instead of an attested passkey.",
+			"shell: the requester need not confirm what they ask for.",
+			"shell: the requester's confirmation may be as old as the request."}},
+		"passkeys, others": {role(func(r *Role) { r.Passkey = PasskeyRule{Approvers: PasskeyAny, Requester: PasskeyAttested, Fresh: 60e9} }), []string{
+			"shell: approvers sign with a passkey of any make instead of an attested passkey.",
+			"shell: the requester confirms what they ask for with an attested passkey instead of a passkey of any make.",
+			"shell: at the first use, the requester's confirmation is at most 1m old instead of 10m."}},
+		"sessions": {role(func(r *Role) { r.Session = SessionRule{} }), []string{
+			"shell: no session ends because nothing is sent.",
+			"shell: a session may open channels of all kinds.",
+			"shell: a session may be opened from any network."}},
+		"sessions, others": {role(func(r *Role) {
+			r.Session = SessionRule{Idle: 60e9, Channels: []string{ChannelExec}, Networks: []string{"10.0.0.0/16"}}
+		}), []string{
+			"shell: a session ends in which nothing is sent for 1m instead of 15m.",
+			"shell: a session may open channels of the kind exec.",
+			"shell: a session may no longer open channels of the kind shell.",
+			"shell: a session may be opened from the network 10.0.0.0/16.",
+			"shell: a session may no longer be opened from the network 10.0.0.0/8."}},
+		"who replays": {role(func(r *Role) { r.Recording.Reviewers = nil }), []string{
+			"shell: its sessions are replayed by the organization's reviewers, not its own."}},
+		"whom it trusts": {role(func(r *Role) { r.Trust = []string{"risk"} }), []string{
+			"shell: it trusts the broker's word on the fact risk.",
+			"shell: it no longer trusts the broker's word on the fact on-call."}},
+		"an allowance less": {role(func(r *Role) { r.Allow = nil }), []string{
+			"shell: the allowance on-call is removed."}},
+		"an allowance more": {role(func(r *Role) {
+			r.Allow = append(r.Allow, Allowance{Name: "small", When: "ask.duration <\n  duration(\"5m\")", Without: []string{"security"}})
+		}), []string{
+			"shell: the allowance small is added, of which the condition is “ask.duration < duration(\"5m\")… (2574497cf32b)”.",
+			"shell: the allowance small spares the stage security."}},
+		"an allowance's condition": {role(func(r *Role) { r.Allow[0].When = "true" }), []string{
+			"shell: the allowance on-call has another condition, “true”."}},
+		"a requirement": {role(func(r *Role) { r.Require[0].That, r.Require[0].Else = "true", "No." }), []string{
+			"shell: the requirement short has another condition, “true”.",
+			"shell: whoever does not fulfil the requirement short is told “No.”."}},
+		"a restriction less": {role(func(r *Role) { r.Restrict = r.Restrict[:1] }), []string{
+			"shell: the restriction root is removed."}},
+		"a restriction adds": {role(func(r *Role) {
+			r.Restrict[0] = Restriction{Name: "night", When: "now.getHours() < 6", Add: []Stage{{Name: "duty", Relations: []string{RelationOwner}, Count: 1}}}
+		}), []string{
+			"shell: the restriction night no longer refuses.",
+			"shell/night: the stage duty is added, in which 1 must approve.",
+			"shell/night: in the stage duty, an owner of the target may approve."}},
+		"a restriction's stage": {role(func(r *Role) { r.Restrict[1].Add[0].Count = 2 }), []string{
+			"shell/root: in the stage chief 2 must approve instead of 1."}},
+		"what a stage waits for": {role(func(r *Role) { r.Approval[1].After, r.Approval[0].When, r.Approval[0].Remind = nil, "", 0 }), []string{
+			"shell: the stage lead is always asked.",
+			"shell: in the stage lead, nobody is told again.",
+			"shell: the stage security no longer waits for the stage lead."}},
+		"a stage's condition": {role(func(r *Role) { r.Approval[0].When = "ask.login  == \"app\"" }), []string{
+			"shell: the stage lead is asked only when “ask.login == \"app\"… (0001c4bbe7c9)”."}},
+		"a stage's relations": {role(func(r *Role) { r.Approval[0].Relations = []string{RelationOwner} }), []string{
+			"shell: in the stage lead, an owner of the target may approve.",
+			"shell: in the stage lead, a manager of the requester may no longer approve as such."}},
+		"a stage's escalations": {role(func(r *Role) { r.Approval[0].Escalate[0].After = 7200e9 }), []string{
+			"shell: in the stage lead, after 2h members of directors may approve too.",
+			"shell: in the stage lead, after 1h members of directors may no longer approve for that."}},
+		"no emergencies": {role(func(r *Role) { r.BreakGlass = nil }), []string{
+			"shell: nobody may act alone in an emergency any more."}},
+		"emergencies": {role(func(r *Role) {
+			r.BreakGlass = &BreakGlass{Requesters: []string{"all"}, Longest: 1800e9, Review: Review{Groups: []string{"audit"}, Within: 3600e9}}
+		}), []string{
+			"shell: in an emergency, members of all may act alone.",
+			"shell: in an emergency, members of on-call may no longer act alone.",
+			"shell: an emergency lasts for at most 30m instead of 15m.",
+			"shell: members of audit review emergencies.",
+			"shell: members of security no longer review emergencies.",
+			"shell: an emergency is reviewed within 1h instead of 24h, or the role is locked."}},
+		"a separation less": {func(b *Bundle) { b.separations = nil }, []string{
+			"The separation keys-or-data is removed."}},
+		"a separation more": {func(b *Bundle) {
+			b.separations = append(b.separations, Separation{Name: "own", Forbid: ForbidObject, Roles: []string{"shell"}, Labels: []string{"owner"}})
+		}, []string{
+			"The separation own is added.",
+			"The separation own forbids having its roles on a target whose labels name a group of one's own.",
+			"The separation own is of the role shell.",
+			"The separation own looks at the label owner."}},
+		"a separation": {func(b *Bundle) {
+			b.separations[0].Forbid, b.separations[0].Days, b.separations[0].Roles = ForbidHeld, 0, []string{"keys", "shell"}
+		}, []string{
+			"The separation keys-or-data forbids holding two of its roles at once instead of having one of its roles soon after another.",
+			"The separation keys-or-data is of the role shell.",
+			"The separation keys-or-data is no longer of the role data.",
+			"The separation keys-or-data no longer looks back."}},
+		"a team": {func(b *Bundle) {
+			b.teams[0].Members, b.teams[0].Managers = []string{"web", "design"}, []string{"chiefs"}
+		}, []string{
+			"Of the team web, whoever is in design is a member.",
+			"Of the team web, whoever is in chiefs is a manager.",
+			"Of the team web, whoever is in web-leads is no longer a manager."}},
+		"a calendar": {func(b *Bundle) {
+			b.calendars[0].Zone, b.calendars[0].Open[0].To, b.calendars[0].Closed = "UTC", "24:00", nil
+		}, []string{
+			"The calendar office goes by the time of UTC instead of Europe/Berlin.",
+			"The calendar office is open on monday from 09:00 to 24:00.",
+			"The calendar office is no longer open on monday from 09:00 to 17:30.",
+			"The calendar office is no longer closed on 2026-12-25."}},
 		"any machine": {role(func(r *Role) { r.Device = DeviceRule{} }), []string{"shell: it may be used from any machine.", "shell: the machine's key may be held in a file.", "shell: the machine need no longer say in what state it is.",
 			"shell: the machine's firewall need no longer be on.", "shell: the machine's system was updated at most any number of days ago instead of 30 days.",
 			"shell: Falcon no longer counts as protection that must run on the machine.", "shell: Fleet need no longer say in what state the machine is.",
@@ -264,13 +398,14 @@ func TestDifferenceIsBounded(t *testing.T) {
 // However a policy is laid out, two texts of one meaning have no difference.
 func TestDifferenceIsOfMeaning(t *testing.T) {
 	t.Parallel()
-	files := map[string]string{"a.yaml": "kind: Organization\nreviewers: [security]\nquorum: 2\n"}
+	files := map[string]string{"a.yaml": "kind: Organization\nreviewers: [security]\nquorum: 2\n", "b.yaml": goodRole}
 	before, err := Parse(files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := maps.Clone(files)
 	other["a.yaml"] = "# Said otherwise.\nkind: Organization\nreviewers:\n  - security\n"
+	other["b.yaml"] = goodRole + "start: {at: approval}\npending: 24h\npasskey: {approvers: any}\nsingleUse: false\n"
 	after, err := Parse(other)
 	if err != nil {
 		t.Fatal(err)

@@ -1,14 +1,34 @@
 package policies
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+	"strconv"
+)
 
 func (d *differ) independence(old, now Independence) {
 	d.choice(old.DirectReports, now.DirectReports, "Nobody approves what a manager of theirs asks for.", "Members of a team may approve what a manager of theirs asks for.")
-	if old.ReciprocalDays != now.ReciprocalDays {
-		d.say("Nobody approves for somebody who approved for them in the %d days before, instead of %d.", now.ReciprocalDays, old.ReciprocalDays)
+	d.days(old.ReciprocalDays, now.ReciprocalDays,
+		"Nobody approves for somebody who approved for them in the %s before%s.", "Somebody may approve for whoever approved for them, however lately.")
+	d.days(old.PolicyChangeDays, now.PolicyChangeDays,
+		"Those who signed a change of a role are not its only approvers for %s%s.", "Those who signed a change of a role may be its only approvers at once.")
+}
+
+// days tells of a number of days of which zero asks nothing. The first format takes the
+// days and what they were after the values.
+func (d *differ) days(old, now int, there, none string, values ...any) {
+	words := func(n int) string {
+		if n == 1 {
+			return "1 day"
+		}
+		return strconv.Itoa(n) + " days"
 	}
-	if old.PolicyChangeDays != now.PolicyChangeDays {
-		d.say("Those who signed a change of a role are not its only approvers for %d days, instead of %d.", now.PolicyChangeDays, old.PolicyChangeDays)
+	switch {
+	case old == now:
+	case now == 0:
+		d.say(none, values...)
+	default:
+		d.say(there, append(slices.Clone(values), words(now), insteadOf(old != 0, words(old)))...)
 	}
 }
 
@@ -16,7 +36,7 @@ func (d *differ) facts(before, after []AssertedFact) {
 	kept(d, before, after, func(f AssertedFact) string { return f.Name },
 		"The broker may no longer assert the fact %s.", "The broker may assert the fact %s.", func(id string, old, now AssertedFact) {
 			if old.Type != now.Type {
-				d.say("The fact %s is a %s%s.", id, now.Type, insteadOf(old.Type != "", "a "+old.Type))
+				d.say("The fact %s is of the type %s%s.", id, now.Type, insteadOf(old.Type != "", old.Type))
 			}
 			if old.Description != now.Description {
 				d.say("The fact %s is described as “%s”.", id, now.Description)
@@ -57,9 +77,7 @@ func (d *differ) separations(before, after []Separation) {
 				d.say("The separation %s forbids %s%s.", id, forbids(now), insteadOf(old.Forbid != "", forbids(old)))
 			}
 			d.members(old.Roles, now.Roles, "The separation %s is of the role %s.", "The separation %s is no longer of the role %s.", id)
-			if old.Days != now.Days {
-				d.say("The separation %s looks back for %d days instead of %d.", id, now.Days, old.Days)
-			}
+			d.days(old.Days, now.Days, "The separation %s looks back for %s%s.", "The separation %s no longer looks back.", id)
 			d.members(old.Labels, now.Labels, "The separation %s looks at the label %s.", "The separation %s no longer looks at the label %s.", id)
 			if old.Description != now.Description {
 				d.say("The separation %s is described as “%s”.", id, now.Description)

@@ -72,17 +72,22 @@ func (b *Bundle) oneOf(identities []Person, p *Person) bool {
 	return false
 }
 
-// everyGroup lists the groups of all identities of a person, also as they are known.
+// everyGroup lists the groups of all identities of a person, also as they are known. The
+// caller does not change it.
 func (b *Bundle) everyGroup(identities []Person, known *People) []string {
-	if len(identities) == 1 && known == nil {
-		return identities[0].Groups
-	}
-	var groups []string
+	groups := slices.Clip(identities[0].Groups)
 	for i := range identities {
-		groups = append(groups, identities[i].Groups...)
-		if known != nil {
-			for _, k := range known.subject[identities[i].Subject] {
-				groups = append(groups, known.all[k].Groups...)
+		own := identities[i].Groups
+		if i > 0 {
+			groups = append(groups, own...)
+		}
+		if known == nil {
+			continue
+		}
+		for _, k := range known.subject[identities[i].Subject] {
+			// Most often a person is known with the very groups that they come with.
+			if as := &known.all[k]; !slices.Equal(as.Groups, own) {
+				groups = append(groups, as.Groups...)
 			}
 		}
 	}
@@ -139,7 +144,10 @@ func (b *Bundle) MayApprove(p, requester Person, role string) bool {
 		return false
 	}
 	manages := func(t Team) bool { return requester.inAny(t.Members) && p.inAny(t.Managers) }
-	owns := func(t Target) bool { return slices.Contains(p.Groups, t.Labels[OwnerLabel]) && r.Targets.selects(t) }
+	owns := func(t Target) bool {
+		owner := t.Labels[OwnerLabel]
+		return owner != "" && slices.Contains(p.Groups, owner) && r.Targets.selects(t)
+	}
 	return slices.ContainsFunc(r.everyStage(), func(s Stage) bool {
 		return p.inAny(s.Groups) ||
 			slices.ContainsFunc(s.Escalate, func(e Escalation) bool { return p.inAny(e.Groups) }) ||

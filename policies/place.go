@@ -19,7 +19,7 @@ func placeIn(file string, scalar *yaml.Node, line, column int) (int, int) {
 		}
 	}
 	w := walker{lines: strings.Split(strings.ReplaceAll(file, "\r\n", "\n"), "\n"), value: value, style: scalar.Style}
-	if !w.start(scalar) || !w.walk(min(wanted+column-1, len(value))) {
+	if scalar.Line < 1 || scalar.Column < 1 || !w.start(scalar) || !w.walk(min(wanted+column-1, len(value))) {
 		return scalar.Line, scalar.Column
 	}
 	return w.line + 1, w.column + 1

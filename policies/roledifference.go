@@ -50,8 +50,8 @@ func (d *differ) role(old, now Role) {
 	d.stages(name, old.Approval, now.Approval)
 	d.rules(name, old, now)
 	d.emergency(name, old.BreakGlass, now.BreakGlass)
-	d.some(old.Targets.Names, now.Targets.Names, "%s: its targets have one of the names that follow.", "%s: its targets may have any name.", name)
-	d.members(old.Targets.Names, now.Targets.Names, "%s: it takes in targets by the name %s.", "%s: it no longer takes in targets by the name %s.", name)
+	d.bounded(old.Targets.Names, now.Targets.Names, "%s: its targets have one of the names that follow.", "%s: its targets may have any name.",
+		"%s: it takes in targets by the name %s.", "%s: it no longer takes in targets by the name %s.", name)
 	d.members(labelsOf(old.Targets.Labels), labelsOf(now.Targets.Labels),
 		"%s: its targets must bear the label %s.", "%s: its targets need no longer bear the label %s.", name)
 	d.members(old.Logins, now.Logins, "%s: it gives the login %s.", "%s: it no longer gives the login %s.", name)
@@ -63,21 +63,23 @@ func (d *differ) role(old, now Role) {
 	d.passkey(name, old.Passkey, now.Passkey)
 	d.device(name, old.Device, now.Device)
 	d.session(name, old.Session, now.Session)
-	d.some(old.Recording.Reviewers, now.Recording.Reviewers, "%s: its sessions are replayed by its own reviewers alone.", "%s: its sessions are replayed by the organization's reviewers.", name)
-	d.members(old.Recording.Reviewers, now.Recording.Reviewers, "%s: members of %s may replay its sessions.", "%s: members of %s may no longer replay its sessions as its own reviewers.", name)
+	d.bounded(old.Recording.Reviewers, now.Recording.Reviewers, "%s: its sessions are replayed by its own reviewers, not the organization's.", "%s: its sessions are replayed by the organization's reviewers, not its own.",
+		"%s: members of %s may replay its sessions.", "%s: members of %s may no longer replay its sessions.", name)
 	if old.Description != now.Description {
 		d.say("%s: it is described as “%s”.", name, now.Description)
 	}
 }
 
-// some tells that a list which bounds something came, or is there no longer.
-func (d *differ) some(old, now []string, bounded, free string, values ...any) {
+// bounded is members for a list that bounds something, and of which none is no bound.
+func (d *differ) bounded(old, now []string, some, none, gained, lost string, values ...any) {
 	switch {
-	case len(old) == 0 && len(now) > 0:
-		d.say(bounded, values...)
 	case len(old) > 0 && len(now) == 0:
-		d.say(free, values...)
+		d.say(none, values...)
+		return
+	case len(old) == 0 && len(now) > 0:
+		d.say(some, values...)
 	}
+	d.members(old, now, gained, lost, values...)
 }
 
 // lasting tells of a duration that may be absent. The first format takes the duration
@@ -132,8 +134,8 @@ func (d *differ) times(name string, old, now Role) {
 	if often(old.Renewals) != often(now.Renewals) {
 		d.say("%s: one person may have it %s instead of %s.", name, often(now.Renewals), often(old.Renewals))
 	}
-	d.some(old.Windows, now.Windows, "%s: it may be had only while one of the calendars that follow is open.", "%s: it may be had at any time.", name)
-	d.members(old.Windows, now.Windows, "%s: it may be had while the calendar %s is open.", "%s: that the calendar %s is open no longer matters to it.", name)
+	d.bounded(old.Windows, now.Windows, "%s: it may be had only while one of the calendars that follow is open.", "%s: it may be had at any time.",
+		"%s: it may be had while the calendar %s is open.", "%s: that the calendar %s is open no longer matters to it.", name)
 }
 
 func (d *differ) ticket(name string, old, now *Ticket) {
@@ -173,10 +175,10 @@ func (d *differ) passkey(name string, old, now PasskeyRule) {
 
 func (d *differ) session(name string, old, now SessionRule) {
 	d.lasting(old.Idle, now.Idle, "%s: a session ends in which nothing is sent for %s%s.", "%s: no session ends because nothing is sent.", name)
-	d.some(old.Channels, now.Channels, "%s: a session may open only channels of the kinds that follow.", "%s: a session may open channels of all kinds.", name)
-	d.members(old.Channels, now.Channels, "%s: a session may open channels of the kind %s.", "%s: a session may no longer open channels of the kind %s by name.", name)
-	d.some(old.Networks, now.Networks, "%s: a session may be opened only from the networks that follow.", "%s: a session may be opened from any network.", name)
-	d.members(old.Networks, now.Networks, "%s: a session may be opened from the network %s.", "%s: that somebody is in the network %s no longer lets them open a session.", name)
+	d.bounded(old.Channels, now.Channels, "%s: a session may open only channels of the kinds that follow.", "%s: a session may open channels of all kinds.",
+		"%s: a session may open channels of the kind %s.", "%s: a session may no longer open channels of the kind %s.", name)
+	d.bounded(old.Networks, now.Networks, "%s: a session may be opened only from the networks that follow.", "%s: a session may be opened from any network.",
+		"%s: a session may be opened from the network %s.", "%s: a session may no longer be opened from the network %s.", name)
 }
 
 func (d *differ) emergency(name string, old, now *BreakGlass) {

@@ -16,8 +16,8 @@ import (
 //   - A stage that comes after others takes the approvals that were given since
 //     enough people had approved to fill those others, and what these come after.
 //   - Who approves on behalf of another makes one circle with them: of the two, one place is
-//     taken at most, whoever of them approves, and for whom. Of those who approve on
-//     behalf of others mostDelegated take places.
+//     taken at most, whoever of them approves, and for whom. Of the first mostLooked who
+//     approve on behalf of others mostDelegated take places.
 //   - Where those who changed the role's rules lately may not be its only approvers, the
 //     last place is not theirs unless somebody else sits.
 //
@@ -46,8 +46,12 @@ type voter struct {
 	changed       bool // the role's rules, lately
 }
 
-// mostDelegated is how many approvals on behalf of others one request counts.
-const mostDelegated = 4
+const (
+	// mostDelegated is how many approvals on behalf of others one request counts.
+	mostDelegated = 4
+	// mostLooked is among how many of them it looks for the best: every choice is tried.
+	mostLooked = 16
+)
 
 // seating is one choice of who takes part, with who sits where.
 type seating struct {
@@ -75,6 +79,7 @@ func (h *hall) seat() *seating {
 			absent[i], delegated = true, append(delegated, i)
 		}
 	}
+	delegated = delegated[:min(len(delegated), mostLooked)]
 	best := h.seatWith(slices.Clone(absent))
 	var chosen []int
 	var choose func(from int)

@@ -50,7 +50,7 @@ func (j *judgement) holds(kind conditionKind, i int) (bool, error) {
 	if i >= len(compiled) || compiled[i] == nil {
 		return false, errNotCompiled
 	}
-	return j.b.holds(compiled[i], j.in)
+	return j.b.holds(compiled[i], &j.in)
 }
 
 // spared finds which of the role's stages are asked for: those whose condition holds (or has

@@ -22,12 +22,13 @@ func didYouMean(word string, among []string) string {
 // pen: a letter too many, too few, wrong or exchanged with the next one. It is empty
 // where none is near, and the first of several.
 func nearest(word string, among []string) string {
-	if word == "" || len(word) > mostMeant {
+	low := strings.ToLower(word) // which may be longer
+	if low == "" || len(low) > mostMeant {
 		return ""
 	}
-	found, fewest := "", min(farthest, (len(word)+1)/slipLength)+1
+	found, fewest := "", min(farthest, (len(low)+1)/slipLength)+1
 	for _, other := range among[:min(len(among), mostAmong)] {
-		if n := slips(strings.ToLower(word), strings.ToLower(other), fewest); n < fewest && other != word {
+		if n := slips(low, strings.ToLower(other), fewest); n < fewest && other != word {
 			found, fewest = other, n
 		}
 	}
@@ -41,16 +42,18 @@ func slips(a, b string, most int) int {
 	if len(a)-len(b) >= most || len(b)-len(a) >= most {
 		return most
 	}
-	// Three rows of the table, of which each letter of a needs two before its own.
-	var rows [3][mostMeant + farthest + 1]int
+	// Three rows of the table, of which each letter of a needs two before its own; and of
+	// each row no more than what fewer slips than most can reach.
+	var rows [3][mostMeant + 2*farthest + 2]int
 	for j := range len(b) + 1 {
 		rows[0][j] = j
 	}
 	for i := 1; i <= len(a); i++ {
 		before, last, row := &rows[(i+1)%3], &rows[(i+2)%3], &rows[i%3]
-		row[0] = i
+		from, to := max(1, i-most), min(len(b), i+most)
+		row[from-1], row[to+1] = i, most
 		least := i
-		for j := 1; j <= len(b); j++ {
+		for j := from; j <= to; j++ {
 			change := 1
 			if a[i-1] == b[j-1] {
 				change = 0
@@ -65,5 +68,5 @@ func slips(a, b string, most int) int {
 			return most
 		}
 	}
-	return rows[len(a)%3][len(b)]
+	return min(rows[len(a)%3][len(b)], most)
 }

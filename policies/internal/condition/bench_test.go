@@ -12,7 +12,7 @@ func BenchmarkHolds(b *testing.B) {
 	c, in := compile(b, ordinary), facts()
 	b.ReportAllocs()
 	for b.Loop() {
-		if holds, err := c.Holds(in); !holds || err != nil {
+		if holds, err := c.Holds(&in); !holds || err != nil {
 			b.Fatal(holds, err)
 		}
 	}

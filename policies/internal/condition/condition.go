@@ -5,6 +5,33 @@
 // It sees the variables that are documented in this package and nothing else: no clock,
 // no network, no file, no other request. Its cost is bounded before it is accepted, and
 // bounded again while it runs.
+//
+// These are the variables, beside the asserted facts of the organization (asserted.NAME,
+// with underscores for hyphens):
+//
+//	requester.subject, .issuer         who asks: an identity at who vouches for it
+//	requester.name, .email             empty where they are not known
+//	requester.groups                   list of the groups that they are in
+//	ask.role, .target, .login          names of what is asked for
+//	ask.duration                       for how long
+//	ask.reason, .ticket                empty where none is given
+//	ask.at                             when it was asked for
+//	ask.start                          when it shall begin: now, where no time was set; has(ask.start) tells
+//	ask.breakGlass                     whether it is an emergency
+//	target.name                        as ask.target
+//	target.labels                      map of its labels; one that it does not bear has no value, and the
+//	                                   condition fails; "env" in target.labels tells
+//	now                                the time of the decision
+//	held                               list of the roles that the requester holds
+//
+// And these the functions, beside the operators of CEL:
+//
+//	list.exists(x, ...), .all(x, ...), .exists_one(x, ...), .filter(x, ...), x in list, size(list)
+//	text.contains(t), .startsWith(t), .endsWith(t), .matches("regular expression"), size(text)
+//	text.lowerAscii(), .upperAscii(), .trim(), .split(t), .substring(n), .substring(n, m), .indexOf(t), .lastIndexOf(t)
+//	time.getHours("Europe/Berlin"), and so .getMinutes, .getDayOfWeek (Sunday is 0), .getDate (from 1),
+//	.getDayOfMonth (from 0), .getMonth (from 0), .getDayOfYear (from 0), .getFullYear
+//	duration("90m"), timestamp("2026-11-23T09:00:00Z"), int(text), string(number), has(object.field)
 package condition
 
 import (
@@ -238,7 +265,7 @@ func (c *Condition) Labels() []Label { return c.labels }
 // that gives less.
 //
 // What is missing does no harm where the rest decides: in "a || b" with a true, b may fail.
-func (c *Condition) Holds(f Facts) (bool, error) {
+func (c *Condition) Holds(f *Facts) (bool, error) {
 	if c.program == nil {
 		return false, errors.New("it was never compiled")
 	}
@@ -249,7 +276,7 @@ func (c *Condition) Holds(f Facts) (bool, error) {
 			return false, inWords(err)
 		}
 	}
-	out, _, err := program.Eval(&values{f})
+	out, _, err := program.Eval((*values)(f))
 	if err != nil {
 		return false, inWords(err)
 	}
@@ -282,7 +309,7 @@ func (c *Condition) Could(f Facts) (canBeTrue, canBeFalse bool) {
 	if err != nil {
 		return true, true
 	}
-	known, err := cel.PartialVars(&values{f}, unknowns...)
+	known, err := cel.PartialVars((*values)(&f), unknowns...)
 	if err != nil {
 		return true, true
 	}

@@ -9,7 +9,7 @@ func (c *Condition) Spent(f Facts) uint64 {
 	if err != nil {
 		return 0
 	}
-	_, details, _ := program.Eval(&values{f})
+	_, details, _ := program.Eval((*values)(&f))
 	return *details.ActualCost()
 }
 

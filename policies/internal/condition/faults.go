@@ -75,6 +75,7 @@ var (
 	noFields    = regexp.MustCompile(`^type '(.*)' does not support field selection`)
 	noOverload  = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
 	noRange     = regexp.MustCompile(`^expression of type '(.*)' cannot be (?:the )?range of a comprehension`)
+	noTime      = regexp.MustCompile(`^invalid (duration|timestamp) argument`)
 	notExpected = regexp.MustCompile(`^Syntax error: (?:mismatched|extraneous) input '(.*?)' expecting `)
 	notRead     = regexp.MustCompile(`^Syntax error: token recognition error at: '(.*)'$`)
 )
@@ -108,6 +109,10 @@ func (e *Environment) fault(s source, parsed *cel.Ast, issues *cel.Issues) *Faul
 		f.Text = misapplied(found[1], found[2])
 	case noRange.MatchString(said):
 		f.Text = fmt.Sprintf("exists, all and their like go over a list, and this is %s", plain(noRange.FindStringSubmatch(said)[1]))
+	case noTime.MatchString(said):
+		if f.Text = "This is no duration; write one as 90m or 8h"; noTime.FindStringSubmatch(said)[1] == "timestamp" {
+			f.Text = "This is no time; write one as 2026-11-23T09:00:00Z"
+		}
 	case notExpected.MatchString(said):
 		token := notExpected.FindStringSubmatch(said)[1]
 		if f.Text = fmt.Sprintf("`%s` does not fit here", token); token == "<EOF>" {

@@ -30,11 +30,11 @@ func FuzzCompile(f *testing.F) {
 				}
 			}
 			begun := time.Now()
-			holds, err := c.Holds(in)
+			holds, err := c.Holds(&in)
 			if took := time.Since(begun); took > 5*time.Second {
 				t.Errorf("%q took %s", source, took)
 			}
-			again, errAgain := c.Holds(in)
+			again, errAgain := c.Holds(&in)
 			if holds != again || (err == nil) != (errAgain == nil) {
 				t.Errorf("%q: %v (%v), then %v (%v)", source, holds, err, again, errAgain)
 			}
@@ -80,7 +80,7 @@ func TestAcceptedConditionsStayWithinTheEstimate(t *testing.T) {
 			continue
 		}
 		begun, in := time.Now(), great()
-		if _, err := c.Holds(in); err != nil && strings.Contains(err.Error(), "cost") {
+		if _, err := c.Holds(&in); err != nil && strings.Contains(err.Error(), "cost") {
 			t.Errorf("%s: %v", source, err)
 		}
 		took := time.Since(begun)

@@ -12,38 +12,6 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 )
 
-// Variable is something that conditions see.
-type Variable struct {
-	Name  string // as it is written, such as requester.groups
-	Type  string
-	Means string
-}
-
-// Variables lists what conditions see, beside the asserted facts of an organization
-// (asserted.NAME):
-//
-//	requester.subject, .issuer, .name, .email   who asks; a name and an address only if they have one
-//	requester.groups                            list of the groups that they are in
-//	ask.role, .target, .login                   names of what is asked for
-//	ask.duration                                for how long
-//	ask.reason, .ticket                         empty where none is given
-//	ask.at                                      when it was asked for
-//	ask.start                                   when it shall begin; now, where no time was set; has(ask.start) tells
-//	ask.breakGlass                              whether it is an emergency
-//	target.name                                 as ask.target
-//	target.labels                               map of its labels; one that it does not bear is no value: the condition fails
-//	now                                         the time of the decision
-//	held                                        list of the roles that the requester holds
-func Variables() []Variable {
-	listed := make([]Variable, 0, len(fields)+2)
-	for _, f := range fields {
-		listed = append(listed, Variable{f.object + "." + f.name, f.kind.String(), f.means})
-	}
-	return append(listed,
-		Variable{nowName, types.TimestampType.String(), "the time of the decision"},
-		Variable{heldName, texts.String(), "the roles that the requester holds"})
-}
-
 // Names of the variables. An object's type is called as the variable is.
 const (
 	requesterName = "requester"
@@ -64,50 +32,49 @@ var (
 type field struct {
 	object, name string
 	kind         *types.Type
-	means        string
 	get          func(*values) any
 	set          func(*values) bool // what has() says; nil: always
 	known        bool               // without a request; see Condition.Could
 }
 
 var fields = []field{
-	text(requesterName, "subject", "the identity's name at its issuer", true, func(v *values) string { return v.Requester.Subject }),
-	text(requesterName, "issuer", "who vouches for the identity", true, func(v *values) string { return v.Requester.Issuer }),
-	text(requesterName, "name", "what they are called; empty where that is not known", true, func(v *values) string { return v.Requester.Name }),
-	text(requesterName, "email", "their address; empty where that is not known", true, func(v *values) string { return v.Requester.Email }),
-	{requesterName, "groups", texts, "the groups that they are in",
+	text(requesterName, "subject", true, func(v *values) string { return v.Requester.Subject }),
+	text(requesterName, "issuer", true, func(v *values) string { return v.Requester.Issuer }),
+	text(requesterName, "name", true, func(v *values) string { return v.Requester.Name }),
+	text(requesterName, "email", true, func(v *values) string { return v.Requester.Email }),
+	{requesterName, "groups", texts,
 		func(v *values) any { return types.NewStringList(types.DefaultTypeAdapter, v.Requester.Groups) },
 		func(v *values) bool { return len(v.Requester.Groups) > 0 }, true},
 
-	text(askName, "role", "the name of the role", true, func(v *values) string { return v.Ask.Role }),
-	text(askName, "target", "the name of the target", true, func(v *values) string { return v.Ask.Target }),
-	text(askName, "login", "the login on it", true, func(v *values) string { return v.Ask.Login }),
-	{askName, "duration", types.DurationType, "for how long",
+	text(askName, "role", true, func(v *values) string { return v.Ask.Role }),
+	text(askName, "target", true, func(v *values) string { return v.Ask.Target }),
+	text(askName, "login", true, func(v *values) string { return v.Ask.Login }),
+	{askName, "duration", types.DurationType,
 		func(v *values) any { return types.Duration{Duration: v.Ask.Duration} }, nil, false},
-	text(askName, "reason", "why; empty where that is not said", false, func(v *values) string { return v.Ask.Reason }),
-	text(askName, "ticket", "its ticket; empty where there is none", false, func(v *values) string { return v.Ask.Ticket }),
-	{askName, "at", types.TimestampType, "when it was asked for",
+	text(askName, "reason", false, func(v *values) string { return v.Ask.Reason }),
+	text(askName, "ticket", false, func(v *values) string { return v.Ask.Ticket }),
+	{askName, "at", types.TimestampType,
 		func(v *values) any { return types.Timestamp{Time: v.Asked} }, nil, false},
-	{askName, "start", types.TimestampType, "when it shall begin: now, where no time was set",
+	{askName, "start", types.TimestampType,
 		func(v *values) any { return types.Timestamp{Time: v.start()} },
 		func(v *values) bool { return !v.Ask.Start.IsZero() }, false},
-	{askName, "breakGlass", types.BoolType, "whether it is an emergency",
+	{askName, "breakGlass", types.BoolType,
 		func(v *values) any { return types.Bool(v.Ask.BreakGlass) }, nil, true},
 
-	text(targetName, "name", "the name of the target", true, func(v *values) string { return v.Target.Name }),
-	{targetName, "labels", labels, "its labels",
+	text(targetName, "name", true, func(v *values) string { return v.Target.Name }),
+	{targetName, "labels", labels,
 		func(v *values) any { return v.Target.Labels },
 		func(v *values) bool { return len(v.Target.Labels) > 0 }, true},
 }
 
-func text(object, name, means string, known bool, get func(*values) string) field {
-	return field{object, name, types.StringType, means,
+func text(object, name string, known bool, get func(*values) string) field {
+	return field{object, name, types.StringType,
 		func(v *values) any { return types.String(get(v)) },
 		func(v *values) bool { return get(v) != "" }, known}
 }
 
 // values are the facts of one evaluation, as the variables of it.
-type values struct{ Facts }
+type values Facts
 
 // ResolveName finds a variable; an object stands for all facts, of which its fields take theirs.
 func (v *values) ResolveName(name string) (any, bool) {
