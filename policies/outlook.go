@@ -46,3 +46,7 @@ func (b *Bundle) Outlook(requester Person, ask Ask) Outlook {
 		Restrict: could(compiled.restrict), Stages: could(compiled.stages),
 	}
 }
+
+// CouldBring tells whether the inventory may bring targets that a selector selects, as far
+// as that hangs on their labels.
+func (i Inventory) CouldBring(s Selector) bool { return couldBring(i, s) }

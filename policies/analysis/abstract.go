@@ -22,7 +22,7 @@ func everybody(b *policies.Bundle) *Population {
 	var people []Person
 	for _, group := range groupsOf(b) {
 		for i := range enough {
-			name := fmt.Sprintf("member %d of %s", i+1, group)
+			name := memberName(i, group)
 			people = append(people, Person{
 				Person: policies.Person{
 					Subject: policies.Subject{Issuer: "https://nobody.invalid", Subject: name},
@@ -34,6 +34,8 @@ func everybody(b *policies.Bundle) *Population {
 	}
 	return NewPopulation(people, nil)
 }
+
+func memberName(i int, group string) string { return fmt.Sprintf("member %d of %s", i+1, group) }
 
 // stagesOf lists the stages of a role, those that restrictions add too.
 func stagesOf(role policies.Role) []policies.Stage {

@@ -37,35 +37,48 @@ func (q *question) policyChanged() (Way, bool) {
 
 // enrolled is the way of administrators who enrol approvers that do not exist, and hold
 // their passkeys themselves, for somebody who may ask: best for one of them.
-func (q *question) enrolled() (Way, bool) {
-	administrators := map[int]bool{}
-	for _, person := range q.a.voters[policies.AdministratorsGroup] {
-		administrators[person] = true
-	}
-	if len(administrators) < q.a.bundle.Quorum() {
-		return Way{}, false
-	}
-	for _, only := range []func(int) bool{func(i int) bool { return administrators[q.a.whose(i)] }, nil} {
-		for _, p := range q.prospects(only, false) {
-			r, assumed := q.room(p, q.possible(p))
-			if !r.inventable() {
-				continue
-			}
-			asks := p.asker.identities[0]
-			w := Way{Way: WayEnrolment, Target: p.target.Name, Login: p.login, Assumed: assumed, Parts: []Part{q.a.part(asks, "asks")}}
-			for _, identity := range q.a.quorum(q.a.whose(asks)) {
-				acts := "signs the enrolment of approvers who are nobody"
-				if q.a.whose(identity) == q.a.whose(asks) {
-					w.Parts[0].Acts += " and " + acts
-					continue
-				}
-				w.Parts = append(w.Parts, q.a.part(identity, acts))
-			}
-			w.People, w.Text = len(w.Parts), sentence(w.Parts)
-			return w, true
+func (q *question) enrolled(prospects []prospect) (Way, bool) {
+	asks, p := -1, prospect{}
+	for _, one := range prospects {
+		if r, _ := q.room(one, q.possible(one)); !r.inventable() {
+			continue
+		}
+		i := slices.IndexFunc(one.asker.identities, func(i int) bool {
+			return slices.Contains(q.a.voters[policies.AdministratorsGroup], q.a.whose(i))
+		})
+		if i >= 0 {
+			asks, p = one.asker.identities[i], one
+			break
+		}
+		if asks < 0 {
+			asks, p = one.asker.identities[0], one
 		}
 	}
-	return Way{}, false
+	if asks < 0 {
+		return Way{}, false
+	}
+	signers := q.a.quorum(q.a.whose(asks))
+	_, assumed := q.room(p, q.possible(p))
+	w := Way{Way: WayEnrolment, Target: p.target.Name, Login: p.login, Assumed: assumed, Parts: []Part{q.a.part(asks, "asks")}}
+	for _, identity := range signers {
+		const acts = "signs the enrolment of approvers who are nobody"
+		if q.a.whose(identity) == q.a.whose(asks) {
+			w.Parts[0].Acts += " and " + acts
+			continue
+		}
+		w.Parts = append(w.Parts, q.a.part(identity, acts))
+	}
+	w.People, w.Text = len(w.Parts), sentence(w.Parts)
+	return w, len(signers) > 0
+}
+
+// brokenGlass is the way of an emergency, in which no stage is asked but those that a
+// restriction adds.
+func (q *question) brokenGlass(prospects []prospect) []Way {
+	if way, ok := q.fewest(prospects, nil); ok {
+		return []Way{way}
+	}
+	return nil
 }
 
 // possible are the allowances that can hold.

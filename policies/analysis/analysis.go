@@ -18,6 +18,8 @@ type Analysis struct {
 	number     map[policies.Subject]int // whose an identity is, in someone
 	wide       [][]string               // of each identity of the population: its groups by the ID token, and all of the person's in the roster
 	sets       []int                    // likewise, a number that is the same for the same groups
+	member     [][]byte                 // likewise, for each team whether it is a member of it
+	manages    [][]byte                 // likewise, whether the person manages it
 	askers     map[string][]int         // by group of the ID token: identities
 	voters     map[string][]int         // by group of the roster: whose passkeys speak for it, in someone
 	delegated  []delegated
@@ -111,6 +113,13 @@ func (a *Analysis) gather() {
 		a.sets[i] = sets[key]
 		for _, g := range own {
 			a.askers[g] = append(a.askers[g], i)
+		}
+	}
+	a.member, a.manages = make([][]byte, len(people)), make([][]byte, len(people))
+	for _, team := range a.bundle.Teams() {
+		for i, p := range people {
+			a.member[i] = append(a.member[i], bit(meets(team.Members, p.Groups)))
+			a.manages[i] = append(a.manages[i], bit(meets(team.Managers, a.wide[i])))
 		}
 	}
 }

@@ -58,9 +58,10 @@ func (a *Analysis) Collusion(role string) Result {
 		return result
 	}
 	q := a.ask(r)
-	result.Ways = append(result.Ways, q.asked()...)
-	brokenGlass := func() (Way, bool) { return q.fewest(q.prospects(nil, true), nil) }
-	for _, way := range []func() (Way, bool){brokenGlass, q.policyChanged, q.enrolled} {
+	prospects := q.prospects(nil, false)
+	result.Ways = append(result.Ways, q.asked(prospects)...)
+	result.Ways = append(result.Ways, q.brokenGlass(q.prospects(nil, true))...)
+	for _, way := range []func() (Way, bool){q.policyChanged, func() (Way, bool) { return q.enrolled(prospects) }} {
 		if w, ok := way(); ok {
 			result.Ways = append(result.Ways, w)
 		}

@@ -55,7 +55,7 @@ func TestCollusion(t *testing.T) {
 			if c.targets == nil {
 				c.targets = []string{"a env=prod"}
 			}
-			a := analysis.New(bundleOf(t, role("r", c.role)+c.rest, c.targets...), population(c.delegations, c.people...))
+			a := analysis.New(bundleOf(t, authenticators("")+role("r", c.role)+c.rest, c.targets...), population(c.delegations, c.people...))
 			got := a.Collusion("r")
 			if got.People != c.want {
 				t.Fatalf("%d people get it, want %d: %+v", got.People, c.want, got.Ways)

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -94,7 +95,8 @@ func (r *populationReader) take(d policies.Document) {
 		return
 	}
 	if before, twice := r.at[p.Subject]; twice {
-		r.is(d, errors.New(p.Subject.Subject+" is already described at "+before.Fault("").Error()[:len(before.Fault("").Error())-len(": ")]), place)
+		first := before.Fault("")
+		r.is(d, fmt.Errorf("%s is already described at %s:%d", p.Subject.Subject, first.File, first.Line), place)
 		return
 	}
 	r.at[p.Subject] = d

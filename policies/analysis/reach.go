@@ -36,18 +36,19 @@ type Why struct {
 type RoleAnswer struct {
 	Role       string        `json:"role"`
 	Ask        []Who         `json:"ask"`
-	Excluded   []Excluded    `json:"excluded"` // those in a group that may ask, whom a separation keeps out
-	Stages     []StageAnswer `json:"stages"`   // added ones too
+	Excluded   []Excluded    `json:"excluded"`
+	Stages     []StageAnswer `json:"stages"` // added ones too
 	BreakGlass []Who         `json:"break_glass"`
 	Review     []Who         `json:"review"` // who closes the review of an emergency
 	Replay     []Who         `json:"replay"` // who may see its recordings
 }
 
-// Excluded is somebody whom a separation of duty keeps out.
+// Excluded is somebody who is in a group that may ask, and is kept out all the same: by a
+// separation of duty, or because a requirement can never hold for them.
 type Excluded struct {
 	policies.Subject
 	Name       string   `json:"name"`
-	Separation string   `json:"separation"`
+	Separation string   `json:"separation"`        // empty where a requirement or restriction does
 	Targets    []string `json:"targets,omitempty"` // on these only
 	Text       string   `json:"text"`
 }
@@ -97,10 +98,3 @@ type Concern struct {
 	Violated   bool     `json:"violated"`
 	Text       string   `json:"text"`
 }
-
-// WhoCan says who may ask for a role, approve, act in an emergency and review. It is
-// empty for a role that there is not.
-func (a *Analysis) WhoCan(role string) RoleAnswer { return RoleAnswer{Role: role} }
-
-// WhatCan says what somebody can do, under each of their identities.
-func (a *Analysis) WhatCan(person policies.Subject) PersonAnswer { return PersonAnswer{} }

@@ -1,9 +1,8 @@
 package analysis
 
 import (
+	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"stint/policies"
 )
@@ -17,8 +16,14 @@ type question struct {
 	owner       bool            // owners may
 	close       []policies.Team // those whose managers their members may not approve for
 	separations []policies.Separation
+	all         []policies.Target // that it selects
+	awaited     bool              // they stand for what inventories may bring
 	targets     []policies.Target // one for all that are alike to the role
 	logins      []string          // likewise
+	scenes      []int             // of each of targets, which of looked it looks like to the conditions
+	looked      []policies.Target // one for all that are alike to the conditions
+	labels      map[string]bool   // groups that separations may keep from a target
+	everybody   []asker           // all who may ask, once they were looked for
 }
 
 // asker is one or more identities of whom it does not matter which one asks, but for who
@@ -28,7 +33,12 @@ type asker struct {
 	groups     []string // of the first, by its ID token; they may differ in groups that do not matter
 	wide       []string // of the first, with those of the person in the roster
 	emergency  bool     // may act alone
+	outlooks   outlooks
 }
+
+// outlooks are those of an asker's requests, by what their conditions see: whether it is an
+// emergency, the target and the login.
+type outlooks [2][][]policies.Outlook
 
 // prospect is a request as far as the policy can look at it.
 type prospect struct {
@@ -60,167 +70,72 @@ func (a *Analysis) ask(role policies.Role) *question {
 	if !q.reads.login {
 		q.logins = q.logins[:min(1, len(q.logins))]
 	}
-	seen := map[string]bool{}
-	for _, t := range a.bundle.TargetsOf(role.Name) {
-		if key := q.targetKey(t); !seen[key] {
-			seen[key] = true
-			q.targets = append(q.targets, t)
+	q.all = a.bundle.TargetsOf(role.Name)
+	if len(q.all) == 0 {
+		q.all, q.awaited = a.standIns(role), true
+	}
+	q.sort()
+	return q
+}
+
+// sort finds which targets are alike.
+func (q *question) sort() {
+	q.labels = map[string]bool{}
+	seen, scenes := map[string]bool{}, map[string]int{}
+	for _, t := range q.all {
+		key := q.targetKey(t)
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		scene := signature(q.seen(t))
+		if _, known := scenes[scene]; !known {
+			scenes[scene] = len(q.looked)
+			q.looked = append(q.looked, t)
+		}
+		q.targets, q.scenes = append(q.targets, t), append(q.scenes, scenes[scene])
+		for _, s := range q.separations {
+			for _, label := range s.Labels {
+				q.labels[t.Labels[label]] = true
+			}
 		}
 	}
-	return q
 }
 
 // targetKey is the same for targets that are alike to the role.
 func (q *question) targetKey(t policies.Target) string {
-	keys := slices.Clone(q.reads.keys)
+	var keys []string
 	if q.owner {
 		keys = append(keys, policies.OwnerLabel)
 	}
 	for _, s := range q.separations {
-		if s.Forbid == policies.ForbidObject {
-			keys = append(keys, s.Labels...)
-		}
+		keys = append(keys, s.Labels...)
 	}
+	return signature(q.seen(t)) + "/" + signature(labelled(t, keys))
+}
+
+// seen is what the conditions of the role look at of a target.
+func (q *question) seen(t policies.Target) []string {
+	keys := slices.Clone(q.reads.keys)
 	if q.reads.labels {
-		for key := range t.Labels {
-			keys = append(keys, key)
-		}
+		keys = slices.AppendSeq(keys, maps.Keys(t.Labels))
 	}
-	slices.Sort(keys)
+	parts := labelled(t, keys)
+	if q.reads.name {
+		parts = append(parts, t.Name)
+	}
+	return parts
+}
+
+// labelled lists some labels of a target.
+func labelled(t policies.Target, keys []string) []string {
 	var parts []string
-	for _, key := range slices.Compact(keys) {
+	for _, key := range plainly(keys) {
 		if value, ok := t.Labels[key]; ok {
 			parts = append(parts, key, value)
 		}
 	}
-	if q.reads.name {
-		parts = append(parts, t.Name)
-	}
-	return signature(parts)
-}
-
-// askers are those who are in a group that may ask, under one of the identities that
-// belong to one of only; of anybody, where that is nil.
-func (q *question) askers(only func(identity int) bool) []asker {
-	var found []asker
-	place, of, seen := map[string]int{}, map[int]string{}, map[int]bool{}
-	people := q.a.population.People()
-	for _, group := range q.role.Requesters {
-		for _, i := range q.a.askers[group] {
-			if seen[i] || only != nil && !only(i) {
-				continue
-			}
-			seen[i] = true
-			key, known := of[q.a.sets[i]]
-			if !known || q.reads.identity {
-				key = q.askerKey(people[i].Groups, q.a.wide[i])
-				if q.reads.identity {
-					key += strconv.Itoa(i)
-				}
-				of[q.a.sets[i]] = key
-			}
-			at, known := place[key]
-			if !known {
-				at = len(found)
-				place[key] = at
-				found = append(found, asker{groups: people[i].Groups, wide: q.a.wide[i], emergency: q.role.BreakGlass != nil && meets(q.role.BreakGlass.Requesters, people[i].Groups)})
-			}
-			found[at].identities = append(found[at].identities, i)
-		}
-	}
-	return found
-}
-
-// askerKey is the same for groups that are alike to the role: those of an ID token, and
-// those with the person's of the roster.
-func (q *question) askerKey(groups, wide []string) string {
-	if q.reads.groups {
-		return signature(plainly(groups)) + "/" + signature(wide)
-	}
-	var key strings.Builder
-	bit := func(is bool) {
-		if is {
-			key.WriteByte('1')
-		} else {
-			key.WriteByte('0')
-		}
-	}
-	for _, group := range q.reads.members {
-		bit(slices.Contains(groups, group))
-	}
-	for _, t := range q.teams {
-		bit(meets(t.Members, groups))
-	}
-	for _, t := range q.close {
-		bit(meets(t.Managers, wide))
-	}
-	bit(q.role.BreakGlass != nil && meets(q.role.BreakGlass.Requesters, groups))
-	for _, s := range q.separations {
-		if s.Forbid == policies.ForbidEligible {
-			bit(q.a.eligible(s, q.role.Name, wide) != "")
-			continue
-		}
-		for _, t := range q.targets {
-			bit(owns(s, t, wide) != "")
-		}
-	}
-	return key.String()
-}
-
-// prospects are the requests that no separation, requirement or restriction refuses for
-// sure.
-func (q *question) prospects(only func(identity int) bool, emergency bool) []prospect {
-	var found []prospect
-	people := q.a.population.People()
-	for _, asker := range q.askers(only) {
-		if emergency && !asker.emergency {
-			continue
-		}
-		who := people[asker.identities[0]].Person
-		for _, target := range q.targets {
-			if q.kept(asker.wide, target) != "" {
-				continue
-			}
-			for _, login := range q.logins {
-				p := prospect{asker: asker, target: target, login: login, emergency: emergency, outlook: q.outlook(who, target, login, emergency)}
-				if !p.refused(q.role) {
-					found = append(found, p)
-				}
-			}
-		}
-	}
-	return found
-}
-
-// outlook is what can become of the conditions. Nobody knows what else those are who
-// stand for a group where there is no population.
-func (q *question) outlook(who policies.Person, target policies.Target, login string, emergency bool) policies.Outlook {
-	outlook := q.a.bundle.Outlook(who, policies.Ask{Role: q.role.Name, Target: target.Name, Login: login, BreakGlass: emergency})
-	if q.a.abstract && (q.reads.identity || q.reads.groups || len(q.reads.members) > 0) {
-		for _, list := range [][]policies.Possible{outlook.Allow, outlook.Require, outlook.Restrict} {
-			for i := range list {
-				list[i] = policies.Possible{True: true, False: true}
-			}
-		}
-		for i := range outlook.Stages {
-			outlook.Stages[i].False = outlook.Stages[i].False || q.role.Approval[i].When != ""
-		}
-	}
-	return outlook
-}
-
-// refused tells whether a requirement cannot hold, or a restriction that refuses must. A
-// restriction that has no answer refuses.
-func (p prospect) refused(role policies.Role) bool {
-	if slices.ContainsFunc(p.outlook.Require, func(c policies.Possible) bool { return !c.True }) {
-		return true
-	}
-	for i, c := range p.outlook.Restrict {
-		if c.Fails || !c.False && len(role.Restrict[i].Add) == 0 {
-			return true
-		}
-	}
-	return false
+	return parts
 }
 
 // kept is the separation that keeps somebody with such groups from a target, if any.

@@ -129,6 +129,12 @@ func boundKey(bound map[int]*delegated) string {
 	return key
 }
 
+// involves tells whether somebody sits, or another sits for them.
+func (t *table) involves(person int) bool {
+	_, sits := t.at[person]
+	return sits || t.out[person]
+}
+
 // opens tells whether a delegation leads to a place that could not be filled.
 func (t *table) opens(d *delegated) bool {
 	for i, short := range t.short {

@@ -12,8 +12,7 @@ import (
 
 // asked are the ways through the stages: without any allowance, with each by itself, and
 // with all of them, as far as one leads to fewer people than those before.
-func (q *question) asked() []Way {
-	prospects := q.prospects(nil, false)
+func (q *question) asked(prospects []prospect) []Way {
 	var ways []Way
 	choices := [][]string{{}}
 	var all []string
@@ -42,39 +41,38 @@ func (q *question) asked() []Way {
 // Every seat of a stage takes another person, who is not the requester; so those who
 // collude are one more than there are seats. Only whether all seats can be taken is to
 // be found, for the smallest rooms first: once for each room with nobody left out, and
-// then, until one succeeds, for each who may ask.
+// then anew for those who may ask and have a seat in that, until one succeeds.
 func (q *question) fewest(prospects []prospect, through []string) (Way, bool) {
 	type group struct {
 		room      room
-		assumed   []string
 		prospects []prospect
 	}
 	groups := map[string]*group{}
 	for _, p := range prospects {
-		r, assumed := q.room(p, through)
+		r, _ := q.room(p, through)
 		key := r.key()
-		if g, known := groups[key]; !known {
-			groups[key] = &group{r, assumed, []prospect{p}}
-		} else {
-			if len(assumed) < len(g.assumed) {
-				g.assumed = assumed
-			}
-			g.prospects = append(g.prospects, p)
+		if groups[key] == nil {
+			groups[key] = &group{room: r}
 		}
+		groups[key].prospects = append(groups[key].prospects, p)
 	}
 	keys := slices.SortedFunc(maps.Keys(groups), func(k, l string) int {
 		return cmp.Or(cmp.Compare(groups[k].room.seats(), groups[l].room.seats()), strings.Compare(k, l))
 	})
 	for _, key := range keys {
-		g := groups[key]
-		if _, ok := q.a.fill(g.room, nil); !ok {
+		t, ok := q.a.fill(groups[key].room, nil)
+		if !ok {
 			continue
 		}
-		for _, p := range g.prospects {
+		for _, p := range groups[key].prospects {
 			for _, identity := range p.asker.identities {
-				r, assumed := q.room(p, through)
-				if t, ok := q.a.fill(r, map[int]bool{q.a.whose(identity): true}); ok {
-					return q.way(p, identity, t, through, assumed), true
+				asks := q.a.whose(identity)
+				filled, ok := t, true
+				if t.involves(asks) {
+					filled, ok = q.a.fill(groups[key].room, map[int]bool{asks: true})
+				}
+				if ok {
+					return q.way(p, identity, filled, through), true
 				}
 			}
 		}
@@ -85,8 +83,9 @@ func (q *question) fewest(prospects []prospect, through []string) (Way, bool) {
 // whose is the person that an identity belongs to.
 func (a *Analysis) whose(identity int) int { return a.number[a.population.people[identity].Subject] }
 
-// room is what a request asks of approvers (in an emergency, only what restrictions add) where the named allowances spare stages, as
-// few and as easy as can be, and the conditions that were taken to suit for that.
+// room is what a request asks of approvers where the named allowances spare stages, as few
+// and as easy as can be, and the conditions that were taken to suit for that. In an
+// emergency that is only what restrictions add.
 func (q *question) room(p prospect, through []string) (room, []string) {
 	var assumed []string
 	assume := func(c policies.Possible, wanted bool, format, name string) {
@@ -161,7 +160,10 @@ func (q *question) doors(stage policies.Stage, p prospect) []door {
 }
 
 // way is the example that a table shows.
-func (q *question) way(p prospect, identity int, t *table, through, assumed []string) Way {
+func (q *question) way(p prospect, identity int, t *table, through []string) Way {
+	// By the same groups, others may have been reached in other ways.
+	r, assumed := q.room(p, through)
+	t.room = r
 	w := Way{Way: WayAsk, People: 1 + t.room.seats(), Target: p.target.Name, Login: p.login, Assumed: assumed}
 	switch {
 	case p.emergency:

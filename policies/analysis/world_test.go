@@ -1,9 +1,17 @@
 package analysis_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"stint/policies"
 	"stint/policies/analysis"
@@ -30,6 +38,27 @@ func bundleOf(t testing.TB, documents string, targets ...string) *policies.Bundl
 	}
 	return b
 }
+
+// authenticators is an organization under which passkeys can be attested, with what else
+// it says.
+func authenticators(rest string) string {
+	return "kind: Organization\nattestation:\n  authenticators:\n  - aaguid: ee882879-721c-4913-9775-3dfcce97072a\n    name: A key\n    roots:\n    - |\n      " +
+		strings.ReplaceAll(strings.TrimSpace(root()), "\n", "\n      ") + "\n" + rest + "\n---\n"
+}
+
+// root is a certificate that attestations lead to.
+var root = sync.OnceValue(func() string {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Root"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+})
 
 func subject(name string) policies.Subject {
 	return policies.Subject{Issuer: "https://id.example.com", Subject: name}
