@@ -12,7 +12,8 @@ func (c *Condition) Fails(f Facts) bool {
 	if err != nil {
 		return false
 	}
-	known, err := cel.PartialVars(&values{f}, unknowns...)
+	seen := values(f)
+	known, err := cel.PartialVars(&seen, unknowns...)
 	if err != nil {
 		return false
 	}
