@@ -237,6 +237,11 @@ func breakGlass(t *testing.T, h *House) {
 		t.Errorf("the alarms are %+v", alarms)
 	}
 	same(t, "told", []string{"Bob", "Carol"}, namesOf(v.Told[0].People))
+	news, err := h.News(t.Context(), h.World.Bob.Person)
+	wantError(t, nil, err)
+	if len(news) != 1 || news[0].ID != v.ID || news[0].Told.Kind != access.TellBreakGlass {
+		t.Errorf("bob's news are %+v", news)
+	}
 	_, err = h.uses(t, v)
 	wantCode(t, access.CodeNotLive, err)
 	v = h.confirms(t, alice, v.ID)
