@@ -185,9 +185,13 @@ func (j *judgement) standing(h *hall, s *seating, v int) Reason {
 		free := len(s.places[i]) < h.stages[i].Count
 		switch {
 		case open&(1<<i) != 0 && free && h.voters[v].changed:
+			who := a.Approver.called()
+			if a.For != nil {
+				who += " or " + a.For.called()
+			}
 			return Reason{
 				Rule:   "independence:policy-change",
-				Text:   fmt.Sprintf("%s signed a change of %s in the last %s, and so did everybody else who approved; one of them does not count.", a.called(), j.role.Name, dayCount(j.b.organization.Independence.PolicyChangeDays)),
+				Text:   fmt.Sprintf("%s signed a change of %s in the last %s, and so did everybody else who approved; one of them does not count.", who, j.role.Name, dayCount(j.b.organization.Independence.PolicyChangeDays)),
 				Remedy: "Somebody who did not sign that change must approve.",
 			}
 		case open == 0 && early&(1<<i) != 0 && free:

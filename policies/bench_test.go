@@ -52,7 +52,7 @@ func percentile(times []time.Duration, n int) time.Duration {
 // allocates no more, and comes to the same.
 func TestDecideCostsNoMoreForMorePeople(t *testing.T) {
 	few, many := policiestest.New(t, 100), policiestest.New(t, 10_000)
-	inFew, inMany := few.Requests(200), many.Requests(200)
+	inFew, inMany := few.Requests(100), many.Requests(100)
 	outcomes := map[policies.Outcome]int{}
 	for i := range inFew {
 		a, b := few.Bundle.Decide(inFew[i]), many.Bundle.Decide(inMany[i])
@@ -61,11 +61,11 @@ func TestDecideCostsNoMoreForMorePeople(t *testing.T) {
 		}
 		outcomes[a.Outcome]++
 	}
-	if outcomes[policies.Allowed] < 100 || outcomes[policies.Refused] < 10 || outcomes[policies.NeedsApproval] < 5 {
+	if outcomes[policies.Allowed] < 50 || outcomes[policies.Refused] < 10 || outcomes[policies.NeedsApproval] < 3 {
 		t.Errorf("the requests come to %v; that is no fair sample", outcomes)
 	}
-	perFew := testing.AllocsPerRun(5, func() { decideAll(few, inFew) })
-	perMany := testing.AllocsPerRun(5, func() { decideAll(many, inMany) })
+	perFew := testing.AllocsPerRun(2, func() { decideAll(few, inFew) })
+	perMany := testing.AllocsPerRun(2, func() { decideAll(many, inMany) })
 	if perMany > perFew*1.01 {
 		t.Errorf("%d decisions allocate %.0f times among 100 people and %.0f times among 10,000", len(inFew), perFew, perMany)
 	}

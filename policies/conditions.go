@@ -23,15 +23,32 @@ type conditions struct {
 // environments compile conditions, each of them for roles that trust the same facts.
 type environments struct {
 	facts []AssertedFact
-	made  map[string]*condition.Environment
+	made  map[string]*environment
 	// labels are those that some target can bear, sorted; nil until they are asked for.
 	labels []string
+}
+
+// environment compiles what roles share once.
+type environment struct {
+	*condition.Environment
+	compiled map[string]*condition.Condition // by source
+}
+
+func (e *environment) compile(source string) (*condition.Condition, *condition.Fault) {
+	if c := e.compiled[source]; c != nil {
+		return c, nil
+	}
+	c, fault := e.Compile(source)
+	if fault == nil {
+		e.compiled[source] = c
+	}
+	return c, fault
 }
 
 var factTypes = map[string]condition.Type{FactBool: condition.Bool, FactNumber: condition.Number, FactText: condition.Text}
 
 // trusting finds the environment in which the named facts may be read; all may where all is set.
-func (e *environments) trusting(names []string, all bool) (*condition.Environment, error) {
+func (e *environments) trusting(names []string, all bool) (*environment, error) {
 	declared := make([]condition.Declared, 0, len(e.facts))
 	var key strings.Builder
 	for _, fact := range e.facts {
@@ -49,10 +66,10 @@ func (e *environments) trusting(names []string, all bool) (*condition.Environmen
 		return nil, fmt.Errorf("preparing the conditions: %w", err)
 	}
 	if e.made == nil {
-		e.made = map[string]*condition.Environment{}
+		e.made = map[string]*environment{}
 	}
-	e.made[key.String()] = made
-	return made, nil
+	e.made[key.String()] = &environment{made, map[string]*condition.Condition{}}
+	return e.made[key.String()], nil
 }
 
 // compile makes a role's conditions. One that has a fault is handed to fault with its
@@ -68,7 +85,7 @@ func (e *environments) compile(role *Role, fault func(at []any, f *condition.Fau
 			fault(at, &condition.Fault{Line: 1, Column: 1, Text: sentence(err)})
 			return &condition.Condition{}
 		}
-		c, f := environment.Compile(source)
+		c, f := environment.compile(source)
 		if f != nil {
 			fault(at, f)
 			return &condition.Condition{}

@@ -5,6 +5,7 @@ package policiestest
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,11 +32,16 @@ type World struct {
 	Known  *policies.People
 }
 
+// bundle is the policy of every world.
+var bundle = sync.OnceValues(func() (*policies.Bundle, error) {
+	return policies.Parse(map[string]string{"world.yaml": text()})
+})
+
 // New makes the world with so many people, at least two of each class. The first people
 // are the same in every world.
 func New(t testing.TB, people int) World {
 	t.Helper()
-	bundle, err := policies.Parse(map[string]string{"world.yaml": text()})
+	bundle, err := bundle()
 	if err != nil {
 		t.Fatal(err)
 	}
