@@ -106,13 +106,14 @@ var neverImports = []struct {
 	// net/netip only reads addresses.
 	{"policies", []string{"net", "net/http", "net/url", "net/rpc", "os", "os/...", "syscall", "cel.dev/..."}},
 	{"policies/internal/condition", []string{"net", "net/...", "os", "os/...", "syscall"}},
+	{"policies/analysis", []string{"net", "net/...", "os", "os/...", "syscall", "cel.dev/..."}},
 	{"server/evidence", []string{"net", "net/http", "os", "os/...", "database/sql"}},
 	{"server/ledger", []string{"net", "net/...", "os", "os/...", "database/sql"}},
 	{"server/access", []string{"net", "net/...", "os", "os/...", "syscall", "database/...", "io/fs", "log", "embed", "github.com/...", "gorm.io/...", "modernc.org/..."}},
 }
 
 // clockless packages are handed the time; they never read it.
-var clockless = []string{"policies", "policies/internal/condition", "server/evidence", "server/ledger", "server/access"}
+var clockless = []string{"policies", "policies/analysis", "policies/internal/condition", "server/evidence", "server/ledger", "server/access"}
 
 // pkgInfo is the part of `go list -json` that matters here.
 type pkgInfo struct {

@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"maps"
 	"slices"
 
 	"stint/policies"
@@ -37,30 +36,30 @@ func (q *question) policyChanged() (Way, bool) {
 
 // enrolled is the way of administrators who enrol approvers that do not exist, and hold
 // their passkeys themselves, for somebody who may ask: best for one of them.
-func (q *question) enrolled(prospects []prospect) (Way, bool) {
-	asks, p := -1, prospect{}
-	for _, one := range prospects {
-		if r, _ := q.room(one, q.possible(one)); !r.inventable() {
-			continue
-		}
-		i := slices.IndexFunc(one.asker.identities, func(i int) bool {
-			return slices.Contains(q.a.voters[policies.AdministratorsGroup], q.a.whose(i))
-		})
-		if i >= 0 {
-			asks, p = one.asker.identities[i], one
-			break
-		}
-		if asks < 0 {
-			asks, p = one.asker.identities[0], one
-		}
-	}
-	if asks < 0 {
+func (q *question) enrolled() (Way, bool) {
+	if q.a.quorum(-1) == nil {
 		return Way{}, false
 	}
-	signers := q.a.quorum(q.a.whose(asks))
-	_, assumed := q.room(p, q.possible(p))
+	administrators := func(i int) bool { return slices.Contains(q.a.voters[policies.AdministratorsGroup], q.a.whose(i)) }
+	for _, only := range []func(int) bool{administrators, nil} {
+		for _, s := range q.sights(only, false) {
+			if through := q.possible(s); q.openRoom(s, through).inventable() {
+				for p := range s.all(q) {
+					if q.room(p, through).inventable() {
+						return q.enrolledBy(p), true
+					}
+				}
+			}
+		}
+	}
+	return Way{}, false
+}
+
+func (q *question) enrolledBy(p prospect) Way {
+	_, assumed := q.stages(p.sight, q.possible(p.sight))
+	asks := p.asker.identities[0]
 	w := Way{Way: WayEnrolment, Target: p.target.Name, Login: p.login, Assumed: assumed, Parts: []Part{q.a.part(asks, "asks")}}
-	for _, identity := range signers {
+	for _, identity := range q.a.quorum(q.a.whose(asks)) {
 		const acts = "signs the enrolment of approvers who are nobody"
 		if q.a.whose(identity) == q.a.whose(asks) {
 			w.Parts[0].Acts += " and " + acts
@@ -69,27 +68,22 @@ func (q *question) enrolled(prospects []prospect) (Way, bool) {
 		w.Parts = append(w.Parts, q.a.part(identity, acts))
 	}
 	w.People, w.Text = len(w.Parts), sentence(w.Parts)
-	return w, len(signers) > 0
+	return w
 }
 
 // brokenGlass is the way of an emergency, in which no stage is asked but those that a
 // restriction adds.
-func (q *question) brokenGlass(prospects []prospect) []Way {
-	if way, ok := q.fewest(prospects, nil); ok {
-		return []Way{way}
-	}
-	return nil
-}
+func (q *question) brokenGlass() (Way, bool) { return q.fewest(q.sights(nil, true), nil, nil) }
 
 // possible are the allowances that can hold.
-func (q *question) possible(p prospect) []string {
-	names := map[string]bool{}
-	for i, c := range p.outlook.Allow {
+func (q *question) possible(s *sight) []string {
+	var names []string
+	for i, c := range s.outlook.Allow {
 		if c.True {
-			names[q.role.Allow[i].Name] = true
+			names = append(names, q.role.Allow[i].Name)
 		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	return names
 }
 
 // inventable tells whether people that are invented for it could fill a room that needs any.

@@ -9,13 +9,13 @@ import (
 
 // askers are those who are in a group that may ask, under one of the identities that
 // belong to one of only; of anybody, where that is nil.
-func (q *question) askers(only func(identity int) bool) []asker {
+func (q *question) askers(only func(identity int) bool) []*asker {
 	if only == nil && q.everybody != nil {
 		return q.everybody
 	}
-	found := []asker{}
+	found := []*asker{}
 	place, done := map[string]int{}, map[int]bool{}
-	keys, looks := map[int]string{}, map[string]outlooks{}
+	keys, looks := map[int]string{}, map[string]*outlooks{}
 	for _, group := range q.role.Requesters {
 		for _, i := range q.a.askers[group] {
 			if done[i] || only != nil && !only(i) {
@@ -32,8 +32,7 @@ func (q *question) askers(only func(identity int) bool) []asker {
 			if !known {
 				at = len(found)
 				place[key] = at
-				groups := q.a.population.people[i].Groups
-				found = append(found, asker{groups: groups, wide: q.a.wide[i], emergency: q.mayBreak(groups), outlooks: look})
+				found = append(found, q.asker(i, look))
 			}
 			found[at].identities = append(found[at].identities, i)
 		}
@@ -44,13 +43,26 @@ func (q *question) askers(only func(identity int) bool) []asker {
 	return found
 }
 
+// asker is somebody who stands for all that are alike.
+func (q *question) asker(i int, look *outlooks) *asker {
+	one := &asker{groups: q.a.population.people[i].Groups, wide: q.a.wide[i], outlooks: look}
+	one.emergency = q.mayBreak(one.groups)
+	for _, s := range q.separations {
+		if s.Forbid == policies.ForbidEligible && q.a.eligible(s, q.role.Name, one.wide) != "" {
+			one.kept = true
+		}
+	}
+	one.owns = slices.ContainsFunc(one.wide, func(g string) bool { return q.labels[g] })
+	return one
+}
+
 func (q *question) mayBreak(groups []string) bool {
 	return q.role.BreakGlass != nil && meets(q.role.BreakGlass.Requesters, groups)
 }
 
 // look is how the conditions look for an identity, asked of the policy once for all that
 // are alike to them.
-func (q *question) look(i int, known map[string]outlooks) outlooks {
+func (q *question) look(i int, known map[string]*outlooks) *outlooks {
 	var key []byte
 	groups := q.a.population.people[i].Groups
 	switch {
@@ -66,9 +78,9 @@ func (q *question) look(i int, known map[string]outlooks) outlooks {
 	if one, ok := known[string(key)]; ok {
 		return one
 	}
-	var one outlooks
+	one := &outlooks{}
 	who := q.a.population.people[i].Person
-	for emergency := range one {
+	for emergency := range len(one) {
 		if emergency == 1 && q.role.BreakGlass == nil {
 			continue
 		}
@@ -92,7 +104,7 @@ func bit(is bool) byte {
 }
 
 // askerKey is the same for identities that are alike to the role.
-func (q *question) askerKey(i int, look outlooks) string {
+func (q *question) askerKey(i int, look *outlooks) string {
 	groups, wide := q.a.population.people[i].Groups, q.a.wide[i]
 	var key []byte
 	if len(q.teams) > 0 {
@@ -125,35 +137,6 @@ func (q *question) askerKey(i int, look outlooks) string {
 	return string(key)
 }
 
-// prospects are the requests that no separation, requirement or restriction refuses for
-// sure.
-func (q *question) prospects(only func(identity int) bool, emergency bool) []prospect {
-	var found []prospect
-	for _, asker := range q.askers(only) {
-		found = append(found, q.prospectsOf(asker, emergency)...)
-	}
-	return found
-}
-
-func (q *question) prospectsOf(asker asker, emergency bool) []prospect {
-	if emergency && !asker.emergency {
-		return nil
-	}
-	var found []prospect
-	for i, target := range q.targets {
-		if q.kept(asker.wide, target) != "" {
-			continue
-		}
-		for k, login := range q.logins {
-			p := prospect{asker: asker, target: target, login: login, emergency: emergency, outlook: asker.outlooks[bit(emergency)][q.scenes[i]][k]}
-			if !p.refused(q.role) {
-				found = append(found, p)
-			}
-		}
-	}
-	return found
-}
-
 // outlook is what can become of the conditions. Nobody knows what else those are who
 // stand for a group, or for what an inventory may bring.
 func (q *question) outlook(who policies.Person, target policies.Target, login string, emergency bool) policies.Outlook {
@@ -174,18 +157,4 @@ func (q *question) outlook(who policies.Person, target policies.Target, login st
 		}
 	}
 	return outlook
-}
-
-// refused tells whether a requirement cannot hold, or a restriction that refuses must. A
-// restriction that has no answer refuses.
-func (p prospect) refused(role policies.Role) bool {
-	if slices.ContainsFunc(p.outlook.Require, func(c policies.Possible) bool { return !c.True }) {
-		return true
-	}
-	for i, c := range p.outlook.Restrict {
-		if c.Fails || !c.False && len(role.Restrict[i].Add) == 0 {
-			return true
-		}
-	}
-	return false
 }

@@ -148,9 +148,11 @@ func difference(r Recorded, old, now policies.Decision, reasons bool) Difference
 	if reasons {
 		d.Gained, d.Lost = without(now.Reasons, old.Reasons), without(old.Reasons, now.Reasons)
 	}
-	d.Change = change(old, now, reasons)
-	if d.Change == "" && len(d.Gained)+len(d.Lost) > 0 {
+	switch d.Change = change(old, now, reasons); {
+	case d.Change == "" && len(d.Gained)+len(d.Lost) > 0:
 		d.Change = ChangeReasons
+	case d.Change != "" && !reasons:
+		d.Gained = slices.DeleteFunc(slices.Clone(now.Reasons), func(r policies.Reason) bool { return r.Met })
 	}
 	if d.Change != "" {
 		d.Wider = changes[rank(d.Change)].wider

@@ -17,7 +17,7 @@ func company(t testing.TB, roles, people, targets int) (*policies.Bundle, *analy
 	var text strings.Builder
 	text.WriteString(authenticators("independence: {directReports: true}\n"))
 	for i := range roles {
-		rest := fmt.Sprintf("requesters: [team-%d, %s, everybody]\ntargets: {labels: {tier: t%d}}\n", i, group(), i%50)
+		rest := fmt.Sprintf("requesters: [team-%d, peer-%d, everybody]\ntargets: {labels: {tier: t%d}}\n", i, r.IntN(roles), i%50)
 		rest += fmt.Sprintf("approval:\n- {name: lead, groups: [lead-%d], relations: [owner], count: 1, escalate: [{after: 2h, groups: [leads]}]}\n- {name: security, groups: [security, %s], count: 2, after: [lead]}\n", i%40, group())
 		switch i % 5 {
 		case 0:
@@ -67,7 +67,7 @@ func company(t testing.TB, roles, people, targets int) (*policies.Bundle, *analy
 }
 
 func BenchmarkCollusions(b *testing.B) {
-	bundle, population := company(b, 30, 5000, 1000)
+	bundle, population := company(b, 300, 5000, 1000)
 	b.ReportAllocs()
 	for b.Loop() {
 		if len(analysis.New(bundle, population).Collusions()) != 300 {
@@ -85,7 +85,7 @@ func BenchmarkCollusionsAbstract(b *testing.B) {
 }
 
 func BenchmarkLint(b *testing.B) {
-	bundle, population := company(b, 30, 5000, 1000)
+	bundle, population := company(b, 300, 5000, 1000)
 	b.ReportAllocs()
 	for b.Loop() {
 		analysis.New(bundle, population).Lint(analysis.Options{MinCollusion: 2})
@@ -93,7 +93,7 @@ func BenchmarkLint(b *testing.B) {
 }
 
 func BenchmarkWhatCan(b *testing.B) {
-	bundle, population := company(b, 30, 5000, 1000)
+	bundle, population := company(b, 300, 5000, 1000)
 	a := analysis.New(bundle, population)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -52,16 +52,16 @@ type Part struct {
 // to suit those who collude, and are listed: then it is a lower bound. Nobody can have a
 // role that there is not.
 func (a *Analysis) Collusion(role string) Result {
-	result := Result{Role: role, Ways: []Way{}, Abstract: a.abstract}
 	r, ok := a.bundle.Role(role)
 	if !ok {
-		return result
+		return Result{Role: role, Ways: []Way{}, Abstract: a.abstract}
 	}
-	q := a.ask(r)
-	prospects := q.prospects(nil, false)
-	result.Ways = append(result.Ways, q.asked(prospects)...)
-	result.Ways = append(result.Ways, q.brokenGlass(q.prospects(nil, true))...)
-	for _, way := range []func() (Way, bool){q.policyChanged, func() (Way, bool) { return q.enrolled(prospects) }} {
+	return a.ask(r).collusion()
+}
+
+func (q *question) collusion() Result {
+	result := Result{Role: q.role.Name, Ways: q.asked(q.sights(nil, false), nil), Abstract: q.a.abstract}
+	for _, way := range []func() (Way, bool){q.brokenGlass, q.policyChanged, q.enrolled} {
 		if w, ok := way(); ok {
 			result.Ways = append(result.Ways, w)
 		}

@@ -97,7 +97,7 @@ func randomWorld(t testing.TB, seed uint64) world {
 	if chance(30) {
 		organization += "aliases: [[{issuer: 'https://id.example.com', subject: p0}, {issuer: 'https://id.example.com', subject: p1}]]\n"
 	}
-	text := authenticators(organization) + strings.Replace(role("r", rest), "logins: [root]\n", "", 1) + "---\n" + role("other", "requesters: "+some(1)+"\n")
+	text := authenticators(organization) + role("r", rest) + "---\n" + role("other", "requesters: "+some(1)+"\n")
 	if strings.Contains(text, "manager") || strings.Contains(text, "directReports: true") || chance(40) {
 		all := r.Perm(len(worldGroups))
 		split := 1 + r.IntN(2)
@@ -332,8 +332,6 @@ func TestCollusionIsExact(t *testing.T) {
 }
 
 func FuzzCollusionIsExact(f *testing.F) {
-	for seed := range uint64(5) {
-		f.Add(seed << 40)
-	}
+	f.Add(uint64(1) << 40)
 	f.Fuzz(func(t *testing.T, seed uint64) { checkExact(t, seed) })
 }

@@ -46,7 +46,8 @@ func (a *Analysis) Lint(options Options) []Finding {
 	l := &linter{a: a, places: placesOf(a.bundle), questions: map[string]*question{}, results: map[string]Result{}}
 	l.organization()
 	for _, role := range a.bundle.Roles() {
-		l.questions[role.Name], l.results[role.Name] = a.ask(role), a.Collusion(role.Name)
+		q := a.ask(role)
+		l.questions[role.Name], l.results[role.Name] = q, q.collusion()
 	}
 	for _, role := range a.bundle.Roles() {
 		l.role(role, options)

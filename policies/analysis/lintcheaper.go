@@ -61,7 +61,7 @@ func (q *question) fewestAt(spots []string) int {
 			wanted[key(login, q.targetKey(target))] = true
 		}
 	}
-	ways := q.asked(slices.DeleteFunc(q.prospects(nil, false), func(p prospect) bool { return !wanted[key(p.login, q.targetKey(p.target))] }))
+	ways := q.asked(q.sights(nil, false), func(p prospect) bool { return wanted[key(p.login, q.targetKey(p.target))] })
 	if len(ways) == 0 {
 		return 0
 	}

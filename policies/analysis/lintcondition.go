@@ -22,14 +22,10 @@ func (l *linter) conditions(q *question) {
 	}
 	askers := q.askers(nil)
 	for _, asker := range askers {
-		who := l.a.population.people[asker.identities[0]].Person
-		for _, target := range q.targets {
-			for _, login := range q.logins {
-				for _, emergency := range []bool{false, q.role.BreakGlass != nil} {
-					outlook := q.outlook(who, target, login, emergency)
-					seen.Allow, seen.Require = join(seen.Allow, outlook.Allow), join(seen.Require, outlook.Require)
-					seen.Restrict, seen.Stages = join(seen.Restrict, outlook.Restrict), join(seen.Stages, outlook.Stages)
-				}
+		for _, scenes := range asker.outlooks {
+			for _, outlook := range slices.Concat(scenes...) {
+				seen.Allow, seen.Require = join(seen.Allow, outlook.Allow), join(seen.Require, outlook.Require)
+				seen.Restrict, seen.Stages = join(seen.Restrict, outlook.Restrict), join(seen.Stages, outlook.Stages)
 			}
 		}
 	}

@@ -96,7 +96,7 @@ func (r *populationReader) take(d policies.Document) {
 	}
 	if before, twice := r.at[p.Subject]; twice {
 		first := before.Fault("")
-		r.is(d, fmt.Errorf("%s is already described at %s:%d", p.Subject.Subject, first.File, first.Line), place)
+		r.is(d, fmt.Errorf("%q is already described at %s:%d", p.Subject.Subject, first.File, first.Line), place)
 		return
 	}
 	r.at[p.Subject] = d
@@ -129,7 +129,7 @@ func (r *populationReader) groups(d policies.Document, groups []string, at ...an
 	for i, group := range groups {
 		r.is(d, policies.CheckGroup(group), append(slices.Clone(at), i)...)
 		if slices.Contains(groups[:i], group) {
-			r.is(d, errors.New(group+" stands twice"), append(slices.Clone(at), i)...)
+			r.is(d, fmt.Errorf("%q stands twice", group), append(slices.Clone(at), i)...)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (r *populationReader) delegate(people *Population, d policies.Document) {
 	for i, delegation := range doc.Delegations {
 		to, found := people.Find(delegation.To)
 		if !found {
-			r.is(d, errors.New("there is nobody, or more than one person, of the name "+delegation.To), "delegations", i, "to")
+			r.is(d, fmt.Errorf("there is nobody, or more than one person, of the name %q", delegation.To), "delegations", i, "to")
 			continue
 		}
 		if to.Subject == doc.identity() {

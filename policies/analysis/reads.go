@@ -89,7 +89,8 @@ func takeOut(source string, pattern *regexp.Regexp, whole bool, found *[]string)
 		text := strings.Trim(source[at[2]:at[3]], "\"'")
 		switch {
 		case strings.Count(before, `"`)%2+strings.Count(before, "'")%2 > 0,
-			whole && !(beginsOperand(before) && endsOperand(source[at[1]:])):
+			whole && !(beginsOperand(before) && endsOperand(source[at[1]:])),
+			!whole && strings.HasPrefix(strings.TrimLeft(source[at[1]:], " \t\r\n"), "("): // a function
 			rest.WriteString(source[:at[1]])
 		default:
 			rest.WriteString(source[:at[0]] + " ")

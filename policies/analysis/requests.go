@@ -23,7 +23,7 @@ type question struct {
 	scenes      []int             // of each of targets, which of looked it looks like to the conditions
 	looked      []policies.Target // one for all that are alike to the conditions
 	labels      map[string]bool   // groups that separations may keep from a target
-	everybody   []asker           // all who may ask, once they were looked for
+	everybody   []*asker          // all who may ask, once they were looked for
 }
 
 // asker is one or more identities of whom it does not matter which one asks, but for who
@@ -33,21 +33,14 @@ type asker struct {
 	groups     []string // of the first, by its ID token; they may differ in groups that do not matter
 	wide       []string // of the first, with those of the person in the roster
 	emergency  bool     // may act alone
-	outlooks   outlooks
+	kept       bool     // a separation keeps them out
+	owns       bool     // a separation may keep them from some targets
+	outlooks   *outlooks
 }
 
 // outlooks are those of an asker's requests, by what their conditions see: whether it is an
 // emergency, the target and the login.
 type outlooks [2][][]policies.Outlook
-
-// prospect is a request as far as the policy can look at it.
-type prospect struct {
-	asker     asker
-	target    policies.Target
-	login     string
-	emergency bool
-	outlook   policies.Outlook
-}
 
 // ask gathers what matters for a role.
 func (a *Analysis) ask(role policies.Role) *question {
@@ -138,14 +131,11 @@ func labelled(t policies.Target, keys []string) []string {
 	return parts
 }
 
-// kept is the separation that keeps somebody with such groups from a target, if any.
-func (q *question) kept(groups []string, target policies.Target) string {
-	for _, s := range q.separations {
-		if s.Forbid == policies.ForbidEligible && q.a.eligible(s, q.role.Name, groups) != "" || s.Forbid == policies.ForbidObject && owns(s, target, groups) != "" {
-			return s.Name
-		}
-	}
-	return ""
+// keptFrom tells whether a separation keeps somebody with such groups from a target.
+func (q *question) keptFrom(groups []string, target policies.Target) bool {
+	return slices.ContainsFunc(q.separations, func(s policies.Separation) bool {
+		return s.Forbid == policies.ForbidObject && owns(s, target, groups) != ""
+	})
 }
 
 // eligible is another role of the separation that somebody with such groups may ask for.

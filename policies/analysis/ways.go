@@ -3,7 +3,6 @@ package analysis
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -11,13 +10,14 @@ import (
 )
 
 // asked are the ways through the stages: without any allowance, with each by itself, and
-// with all of them, as far as one leads to fewer people than those before.
-func (q *question) asked(prospects []prospect) []Way {
-	var ways []Way
+// with all of them, as far as one leads to fewer people than those before. Only such
+// requests count as admit does, or all where it is nil.
+func (q *question) asked(sights []*sight, admit func(prospect) bool) []Way {
+	ways := []Way{}
 	choices := [][]string{{}}
 	var all []string
 	for i, allowance := range q.role.Allow {
-		if slices.ContainsFunc(prospects, func(p prospect) bool { return p.outlook.Allow[i].True }) {
+		if slices.ContainsFunc(sights, func(s *sight) bool { return s.outlook.Allow[i].True }) {
 			all = append(all, allowance.Name)
 			choices = append(choices, []string{allowance.Name})
 		}
@@ -26,7 +26,7 @@ func (q *question) asked(prospects []prospect) []Way {
 		choices = append(choices, all)
 	}
 	for _, through := range choices {
-		way, ok := q.fewest(prospects, through)
+		way, ok := q.fewest(sights, through, admit)
 		fewer := !slices.ContainsFunc(ways, func(w Way) bool { return w.People <= way.People && (len(w.Through) == 0 || len(through) > 1) })
 		if ok && fewer {
 			ways = append(ways, way)
@@ -39,37 +39,45 @@ func (q *question) asked(prospects []prospect) []Way {
 // leave.
 //
 // Every seat of a stage takes another person, who is not the requester; so those who
-// collude are one more than there are seats. Only whether all seats can be taken is to
-// be found, for the smallest rooms first: once for each room with nobody left out, and
-// then anew for those who may ask and have a seat in that, until one succeeds.
-func (q *question) fewest(prospects []prospect, through []string) (Way, bool) {
-	type group struct {
-		room      room
-		prospects []prospect
-	}
-	groups := map[string]*group{}
-	for _, p := range prospects {
-		r, _ := q.room(p, through)
-		key := r.key()
-		if groups[key] == nil {
-			groups[key] = &group{room: r}
+// collude are one more than there are seats, and how many seats there are hangs on the
+// conditions alone. Whether all of them can be taken is to be found, for the fewest seats
+// first: once for all requests that are alike to the conditions, with every door open, which
+// spares looking at each where it cannot be; then for each different room with nobody
+// left out; and then anew for those who may ask and have a seat in that, until one succeeds.
+func (q *question) fewest(sights []*sight, through []string, admit func(prospect) bool) (Way, bool) {
+	seats := func(s *sight) int {
+		total := 0
+		stages, _ := q.stages(s, through)
+		for _, stage := range stages {
+			total += stage.Count
 		}
-		groups[key].prospects = append(groups[key].prospects, p)
+		return total
 	}
-	keys := slices.SortedFunc(maps.Keys(groups), func(k, l string) int {
-		return cmp.Or(cmp.Compare(groups[k].room.seats(), groups[l].room.seats()), strings.Compare(k, l))
-	})
-	for _, key := range keys {
-		t, ok := q.a.fill(groups[key].room, nil)
-		if !ok {
+	inOrder := slices.SortedStableFunc(slices.Values(sights), func(s, t *sight) int { return cmp.Compare(seats(s), seats(t)) })
+	tables := map[string]*table{} // by the keys of rooms; nil where nobody can fill it
+	for _, s := range inOrder {
+		if _, ok := q.a.fill(q.openRoom(s, through), nil); !ok {
 			continue
 		}
-		for _, p := range groups[key].prospects {
+		for p := range s.all(q) {
+			if admit != nil && !admit(p) {
+				continue
+			}
+			r := q.room(p, through)
+			key := r.key()
+			t, known := tables[key]
+			if !known {
+				t, _ = q.a.fill(r, nil)
+				tables[key] = t
+			}
+			if t == nil {
+				continue
+			}
 			for _, identity := range p.asker.identities {
 				asks := q.a.whose(identity)
 				filled, ok := t, true
 				if t.involves(asks) {
-					filled, ok = q.a.fill(groups[key].room, map[int]bool{asks: true})
+					filled, ok = q.a.fill(r, map[int]bool{asks: true})
 				}
 				if ok {
 					return q.way(p, identity, filled, through), true
@@ -83,53 +91,67 @@ func (q *question) fewest(prospects []prospect, through []string) (Way, bool) {
 // whose is the person that an identity belongs to.
 func (a *Analysis) whose(identity int) int { return a.number[a.population.people[identity].Subject] }
 
-// room is what a request asks of approvers where the named allowances spare stages, as few
-// and as easy as can be, and the conditions that were taken to suit for that. In an
-// emergency that is only what restrictions add.
-func (q *question) room(p prospect, through []string) (room, []string) {
-	var assumed []string
-	assume := func(c policies.Possible, wanted bool, format, name string) {
+// stages are those that a request asks for where the named allowances spare some, as few
+// as can be, and the conditions that were taken to suit for that. In an emergency they
+// are only what restrictions add.
+func (q *question) stages(s *sight, through []string) (stages []policies.Stage, assumed []string) {
+	assume := func(c policies.Possible, format, name string) {
 		if c.True && c.False {
-			assumed = append(assumed, fmt.Sprintf(format, name, map[bool]string{true: "holds", false: "does not hold"}[wanted]))
+			assumed = append(assumed, fmt.Sprintf(format, name))
 		}
 	}
-	for i, c := range p.outlook.Require {
-		assume(c, true, "the requirement %s %s", q.role.Require[i].Name)
+	for i, c := range s.outlook.Require {
+		assume(c, "the requirement %s holds", q.role.Require[i].Name)
 	}
 	var spared []string
-	for i, c := range p.outlook.Allow {
+	for i, c := range s.outlook.Allow {
 		if c.True && slices.Contains(through, q.role.Allow[i].Name) {
 			spared = append(spared, q.role.Allow[i].Without...)
-			assume(c, true, "the allowance %s %s", q.role.Allow[i].Name)
+			assume(c, "the allowance %s holds", q.role.Allow[i].Name)
 		}
 	}
-	var stages []policies.Stage
 	for i, stage := range q.role.Approval {
-		switch c := p.outlook.Stages[i]; {
-		case p.emergency, slices.Contains(spared, stage.Name):
+		switch c := s.outlook.Stages[i]; {
+		case s.emergency, slices.Contains(spared, stage.Name):
 		case c.False:
-			assume(c, false, "the condition of the stage %s %s", stage.Name)
+			assume(c, "the condition of the stage %s does not hold", stage.Name)
 		default:
 			stages = append(stages, stage)
 		}
 	}
-	for i, c := range p.outlook.Restrict {
+	for i, c := range s.outlook.Restrict {
 		if c.False {
-			assume(c, false, "the restriction %s %s", q.role.Restrict[i].Name)
+			assume(c, "the restriction %s does not hold", q.role.Restrict[i].Name)
 			continue
 		}
 		stages = append(stages, q.role.Restrict[i].Add...)
 	}
+	return stages, assumed
+}
+
+// room is what a request asks of approvers.
+func (q *question) room(p prospect, through []string) room {
 	r := room{attested: q.role.Passkey.Approvers == policies.PasskeyAttested}
 	for _, t := range q.close {
 		if meets(t.Managers, p.asker.wide) {
 			r.close = append(r.close, t.Members...)
 		}
 	}
+	stages, _ := q.stages(p.sight, through)
 	for _, stage := range stages {
 		r.places = append(r.places, place{stage, q.doors(stage, p)})
 	}
-	return r, assumed
+	return r
+}
+
+// openRoom is one that is at least as easy to fill as that of any request of a sight.
+func (q *question) openRoom(s *sight, through []string) room {
+	r := room{attested: q.role.Passkey.Approvers == policies.PasskeyAttested}
+	stages, _ := q.stages(s, through)
+	for _, stage := range stages {
+		r.places = append(r.places, place{stage, q.everyDoor(stage)})
+	}
+	return r
 }
 
 // doors are the groups that lead to a stage, those that wait among them: whoever
@@ -161,9 +183,8 @@ func (q *question) doors(stage policies.Stage, p prospect) []door {
 
 // way is the example that a table shows.
 func (q *question) way(p prospect, identity int, t *table, through []string) Way {
-	// By the same groups, others may have been reached in other ways.
-	r, assumed := q.room(p, through)
-	t.room = r
+	t.room = q.room(p, through) // the same groups may have led to another in other ways
+	_, assumed := q.stages(p.sight, through)
 	w := Way{Way: WayAsk, People: 1 + t.room.seats(), Target: p.target.Name, Login: p.login, Assumed: assumed}
 	switch {
 	case p.emergency:

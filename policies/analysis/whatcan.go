@@ -61,22 +61,26 @@ func (q *question) reach(person int) (Reach, bool) {
 	if len(groups) == 0 {
 		return r, false
 	}
-	open, emergency := q.prospects(themselves, false), q.prospects(themselves, true)
-	r.BreakGlass = len(emergency) > 0
+	open, emergency := q.sights(themselves, false), q.sights(themselves, true)
 	reached := map[string]bool{}
-	for _, p := range slices.Concat(open, emergency) {
-		reached[q.targetKey(p.target)] = true
+	for _, s := range slices.Concat(open, emergency) {
+		for p := range s.all(q) {
+			reached[q.targetKey(p.target)] = true
+			r.BreakGlass = r.BreakGlass || s.emergency
+		}
 	}
 	for _, t := range q.all {
 		if reached[q.targetKey(t)] {
 			r.Targets = append(r.Targets, t.Name)
 		}
 	}
-	for _, ways := range [][]Way{q.asked(open), q.brokenGlass(emergency)} {
-		for _, w := range ways {
-			if r.People == 0 || w.People < r.People {
-				r.People = w.People
-			}
+	ways := q.asked(open, nil)
+	if w, ok := q.fewest(emergency, nil, nil); ok {
+		ways = append(ways, w)
+	}
+	for _, w := range ways {
+		if r.People == 0 || w.People < r.People {
+			r.People = w.People
 		}
 	}
 	return r, true

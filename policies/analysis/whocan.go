@@ -61,8 +61,7 @@ func doorsTo(groups []string) []door {
 // kept out.
 func (q *question) whoAsks(answer *RoleAnswer) {
 	for _, asker := range q.askers(nil) {
-		open := len(q.prospectsOf(asker, false)) > 0
-		emergency := asker.emergency && len(q.prospectsOf(asker, true)) > 0
+		open, emergency := q.open(asker, false), q.open(asker, true)
 		for _, i := range asker.identities {
 			if q.a.stoodFor(i) {
 				continue
@@ -85,6 +84,22 @@ func (q *question) whoAsks(answer *RoleAnswer) {
 	sortWho(answer.Ask)
 	sortWho(answer.BreakGlass)
 	slices.SortStableFunc(answer.Excluded, func(x, y Excluded) int { return byName(x.Name, x.Subject, y.Name, y.Subject) })
+}
+
+// open tells whether somebody can ask for the role at all.
+func (q *question) open(one *asker, emergency bool) bool {
+	if one.kept || emergency && !one.emergency {
+		return false
+	}
+	for i, target := range q.targets {
+		if one.owns && q.keptFrom(one.wide, target) {
+			continue
+		}
+		if slices.ContainsFunc(one.outlooks[bit(emergency)][q.scenes[i]], func(o policies.Outlook) bool { return !refused(q.role, o) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // exclusions says what keeps an identity out, from all or from some targets.

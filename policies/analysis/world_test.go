@@ -100,7 +100,13 @@ func population(delegations []analysis.Delegation, texts ...string) *analysis.Po
 
 // role is a document of a role with what else it says.
 func role(name string, rest string) string {
-	text := "kind: Role\nname: " + name + "\ndescription: A role\nlogins: [root]\nduration: {default: 1h, longest: 4h}\nreason: optional\n"
+	text := "kind: Role\nname: " + name + "\ndescription: A role\nreason: optional\n"
+	if !strings.Contains("\n"+rest, "\nlogins:") {
+		text += "logins: [root]\n"
+	}
+	if !strings.Contains("\n"+rest, "\nduration:") {
+		text += "duration: {default: 1h, longest: 4h}\n"
+	}
 	if !strings.Contains("\n"+rest, "\ntargets:") {
 		text += "targets: {labels: {env: prod}}\n"
 	}

@@ -12,8 +12,7 @@ func (c *Condition) Fails(f Facts) bool {
 	if err != nil {
 		return false
 	}
-	seen := values(f)
-	known, err := cel.PartialVars(&seen, unknowns...)
+	known, err := cel.PartialVars((*values)(&f), unknowns...)
 	if err != nil {
 		return false
 	}
