@@ -168,7 +168,7 @@ func (s *Service) storeCertificate(ctx context.Context, by policies.Person, aske
 			}, data); err != nil {
 				return err
 			}
-			q.Tell = c.nextTelling(q, c.now)
+			c.retell(&q)
 			return c.MoveRequest(q, q.State)
 		}
 		return c.move(&q, movement{

@@ -95,7 +95,7 @@ var advices = map[string]advice{
 	AlarmBreakGlass: {
 		"Somebody asked to act alone, without anybody's approval, as the role allows in an emergency. They have it once they have confirmed with their passkey.",
 		[]AlarmStep{
-			{Text: "Speak with the person now: is it they, and is there an emergency?", Page: "request"},
+			{Text: "Speak with the person now: is it they, and is there an emergency?"},
 			{Text: "If not: end it at once.", Command: revokeRequest, Page: "request"},
 			{Text: "Afterwards, look at the recordings and close the review, or the role locks for everybody.", Page: "request"},
 		},

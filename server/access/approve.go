@@ -202,7 +202,7 @@ func (s *Service) Approve(ctx context.Context, by policies.Person, id string, si
 		if granted(q.Decision) {
 			return c.grant(&q, a.Approver, "All approvals are given")
 		}
-		q.Tell = c.nextTelling(q, c.now)
+		c.retell(&q)
 		return c.lost(q, ToApprove, c.MoveRequest(q, Pending)) // the decision, for lists
 	})
 	if err != nil {

@@ -143,7 +143,7 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 		if err != nil {
 			return err
 		}
-		q.Tell = c.nextTelling(q, c.now)
+		c.retell(&q)
 		if err := c.AddRequest(q); err != nil {
 			return err
 		}

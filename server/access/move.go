@@ -43,7 +43,7 @@ func (c *change) move(q *Request, by movement) error {
 	if step.State.Final() {
 		q.EndedAt, q.EndedBy = c.now, by.actor
 	}
-	q.Tell = c.nextTelling(*q, c.now)
+	c.retell(q)
 	if err := c.lost(*q, by.by, c.MoveRequest(*q, from)); err != nil {
 		return err
 	}

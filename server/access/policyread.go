@@ -3,6 +3,7 @@ package access
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -31,10 +32,6 @@ type RoleCounts struct {
 func (s *Service) PolicyRoles(ctx context.Context, by policies.Person) (roles []RoleSummary, all bool, err error) {
 	err = s.read(ctx, func(r Reader, m moment) error {
 		all = m.mayReadPolicy(by) == nil
-		used, err := r.LastUsed()
-		if err != nil {
-			return err
-		}
 		locked, err := m.locked(r)
 		if err != nil {
 			return err
@@ -42,9 +39,14 @@ func (s *Service) PolicyRoles(ctx context.Context, by policies.Person) (roles []
 		roles = []RoleSummary{}
 		for _, role := range m.policy.Roles() {
 			mine := m.policy.MayAsk(by, role.Name)
-			if all || mine {
-				roles = append(roles, RoleSummary{Role: role, Mine: mine, Locked: locked[role.Name], LastUsed: used[role.Name]})
+			if !all && !mine {
+				continue
 			}
+			used, err := r.LastUsed(role.Name)
+			if err != nil && !errors.Is(err, ErrNoRow) {
+				return err
+			}
+			roles = append(roles, RoleSummary{Role: role, Mine: mine, Locked: locked[role.Name], LastUsed: used})
 		}
 		return nil
 	})

@@ -157,8 +157,9 @@ type RequestReader interface {
 	// OpenReviews lists emergencies that nobody has reviewed, the oldest first; of one
 	// role, or of all where it is empty.
 	OpenReviews(role string, limit int) ([]Request, error)
-	// LastUsed says when a certificate was last issued for each role that was ever used.
-	LastUsed() (map[string]time.Time, error)
+	// LastUsed is when a grant of a role was last used for the first time; ErrNoRow where
+	// none was.
+	LastUsed(role string) (time.Time, error)
 	// Tellings lists a request's, oldest first.
 	Tellings(request string) ([]Telling, error)
 	// ToTell lists requests of which somebody is to be told by now, the longest overdue first.

@@ -100,10 +100,12 @@ func stageOf(role policies.Role, name string) (policies.Stage, bool) {
 	return stages[i], true
 }
 
-// nextTelling is when somebody is to be told of a request next; zero for never.
-func (m moment) nextTelling(q Request, after time.Time) time.Time {
-	_, next := m.occasions(q, after)
-	return next
+// retell sets when somebody is to be told of a request next. What is due already stays
+// so until tell has told it.
+func (m moment) retell(q *Request) {
+	if q.Tell.IsZero() || q.Tell.After(m.now) {
+		_, q.Tell = m.occasions(*q, m.now)
+	}
 }
 
 // tell is a pass of Run: it tells people of requests that wait. What was told is
@@ -177,7 +179,7 @@ func (c *change) tellPeople(q Request, o occasion) error {
 	texts := map[string]string{
 		TellReminder:   "Reminded " + whom + ": " + what + " waits for an approval (stage " + o.stage + ").",
 		TellEscalation: "Escalated to " + whom + ": " + what + " has waited, and they may approve it too (stage " + o.stage + ").",
-		TellBreakGlass: "Told " + whom + ": " + q.Requester.Name + " acts alone, in an emergency, as " + describe(q.Revision.Ask) + ".",
+		TellBreakGlass: "Told " + whom + ": " + q.Requester.Name + " asks to act alone, in an emergency, as " + describe(q.Revision.Ask) + ".",
 		TellReview:     "Told " + whom + ": the emergency " + what + " waits for its review.",
 	}
 	kinds := map[string]string{
@@ -232,8 +234,10 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 		news = []NewsItem{}
 		var waiting []RequestItem
 		var next int64
-		wanted := func(q Request) bool { return slices.Contains(m.may(by, q), string(ToApprove)) }
-		if err := m.fillPage(r, by, RequestQuery{States: []State{Pending}, Limit: mostNews}, wanted, &waiting, &next); err != nil {
+		wanted := func(q Request) bool {
+			return q.Revision.Ask.BreakGlass && m.maySee(by, q) || slices.Contains(m.may(by, q), string(ToApprove))
+		}
+		if err := m.fillPage(r, by, RequestQuery{States: []State{Pending, Approved}, Limit: mostNews}, wanted, &waiting, &next); err != nil {
 			return err
 		}
 		open, err := r.OpenReviews("", mostNews)

@@ -144,7 +144,7 @@ func (s *Service) Review(ctx context.Context, by policies.Person, id string, sig
 		}
 		q.OpenReview = false
 		q.Review = &Review{By: c.roster(by.Subject).Person, At: statement.Issued, Finding: statement.Finding, Signed: signed, PasskeyName: passkey.Name}
-		q.Tell = c.nextTelling(q, c.now)
+		c.retell(&q)
 		if err := c.notePasskey(signed.Assertion.Credential); err != nil {
 			return err
 		}

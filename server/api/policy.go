@@ -25,7 +25,7 @@ type RoleSummary struct {
 	Mine        bool       `json:"mine" doc:"the caller may ask for it"`
 	BreakGlass  bool       `json:"break_glass" doc:"somebody may act alone in an emergency"`
 	Locked      string     `json:"locked,omitempty" doc:"why nobody has it until an emergency is reviewed, in a sentence"`
-	LastUsed    *time.Time `json:"last_used,omitempty" doc:"when a certificate was last issued for it"`
+	LastUsed    *time.Time `json:"last_used,omitempty" doc:"when a grant of it was last used for the first time"`
 	// What follows is for reviewers and administrators, and absent for others.
 	MayAsk     *int `json:"may_ask,omitempty" doc:"how many of the people known may ask for it"`
 	MayApprove *int `json:"may_approve,omitempty" doc:"how many people of the signer's roster could approve for somebody"`

@@ -11,8 +11,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"stint/server/border"
+	"stint/server/broker/internal/facts"
 	"stint/server/broker/internal/fleet"
 )
 
@@ -49,6 +51,8 @@ type Config struct {
 	Issuer Issuer `json:"issuer"`
 	// Fleet is the Fleet server that is asked about devices; none where it is absent.
 	Fleet *Fleet `json:"fleet,omitempty"`
+	// Facts is the source of asserted facts; none where it is absent.
+	Facts *Facts `json:"facts,omitempty"`
 	// RelyingParty is the WebAuthn relying-party id: the exact host of URL.
 	RelyingParty string `json:"relying_party"`
 	// Origins are the exact origins that may write with a cookie, and whose
@@ -95,6 +99,15 @@ type Fleet struct {
 	URL       string `json:"url"`                  // https://host
 	TokenFile string `json:"token_file"`           // of an API-only user who may read hosts
 	RootsFile string `json:"roots_file,omitempty"` // PEM; the system's roots where it is absent
+}
+
+// Facts is where asserted facts come from, and how the source knows us.
+type Facts struct {
+	URL       string `json:"url"`                  // https, to which each question is posted
+	TokenFile string `json:"token_file"`           // shown as a bearer token
+	RootsFile string `json:"roots_file,omitempty"` // PEM; the system's roots where it is absent
+	// TimeoutSeconds bounds one call; 3 at most, and where it is absent.
+	TimeoutSeconds int `json:"timeout_seconds,omitempty"`
 }
 
 var (
@@ -147,6 +160,17 @@ func (c Config) Check() error {
 		}
 		if !filepath.IsAbs(f.TokenFile) || f.RootsFile != "" && !filepath.IsAbs(f.RootsFile) {
 			fail("fleet: token_file and roots_file must be absolute paths")
+		}
+	}
+	if f := c.Facts; f != nil {
+		if err := facts.CheckAddress(f.URL); err != nil {
+			fail("facts.url: %w", err)
+		}
+		if !filepath.IsAbs(f.TokenFile) || f.RootsFile != "" && !filepath.IsAbs(f.RootsFile) {
+			fail("facts: token_file and roots_file must be absolute paths")
+		}
+		if f.TimeoutSeconds < 0 || time.Duration(f.TimeoutSeconds)*time.Second > facts.DefaultTimeout {
+			fail("facts.timeout_seconds: must be from 1 to %d", int(facts.DefaultTimeout/time.Second))
 		}
 	}
 	return errors.Join(wrong...)

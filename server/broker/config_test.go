@@ -49,6 +49,11 @@ func TestConfigCheck(t *testing.T) {
 		"fleet without tls":      {func(c *Config) { c.Fleet = &Fleet{URL: "http://fleet.example.com", TokenFile: "/t"} }, "fleet.url"},
 		"fleet is no origin":     {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com/x", TokenFile: "/t"} }, "fleet.url"},
 		"fleet without a token":  {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com"} }, "token_file"},
+		"facts without tls":      {func(c *Config) { c.Facts = &Facts{URL: "http://facts.example.com", TokenFile: "/t"} }, "facts.url"},
+		"facts without a token":  {func(c *Config) { c.Facts = &Facts{URL: "https://facts.example.com/x"} }, "token_file"},
+		"facts that take long": {func(c *Config) {
+			c.Facts = &Facts{URL: "https://facts.example.com/x", TokenFile: "/t", TimeoutSeconds: 4}
+		}, "timeout_seconds"},
 		"fleet's relative roots": {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com", TokenFile: "/t", RootsFile: "r"} }, "roots_file"},
 		"database":               {func(c *Config) { c.Database = "mysql://x" }, "database"},
 	} {
@@ -69,6 +74,7 @@ func FuzzReadConfig(f *testing.F) {
 	f.Add(append(bytes.TrimSuffix(text, []byte("}")), []byte(`,"extra":1}`)...))
 	f.Add(append(text, text...))
 	withFleet := validConfig()
+	withFleet.Facts = &Facts{URL: "https://facts.example.com/stint", TokenFile: "/t", RootsFile: "/r", TimeoutSeconds: 2}
 	withFleet.Fleet = &Fleet{URL: "https://fleet.example.com", TokenFile: "/t", RootsFile: "/r"}
 	if text, err = json.Marshal(withFleet); err != nil {
 		f.Fatal(err)

@@ -85,7 +85,7 @@ func operations(t *testing.T) (all []call) {
 	for path, methods := range document.Paths {
 		for method, operation := range methods {
 			c := call{method: strings.ToUpper(method), path: path, header: map[string]string{}}
-			for _, name := range []string{"id", "session", "credential", "enrolment", "code", "change", "alarm"} {
+			for _, name := range []string{"id", "session", "credential", "enrolment", "code", "change", "alarm", "delegation", "name"} {
 				c.path = strings.ReplaceAll(c.path, "{"+name+"}", "unknown-thing-0000")
 			}
 			if operation.RequestBody != nil {
@@ -97,7 +97,7 @@ func operations(t *testing.T) (all []call) {
 			all = append(all, c)
 		}
 	}
-	if len(all) < 57 {
+	if len(all) < 74 {
 		t.Fatalf("the document has %d operations only", len(all))
 	}
 	return all
@@ -112,7 +112,7 @@ func TestEveryOperationKnowsWhoCalls(t *testing.T) {
 		api.PathInventories: true, api.PathAcceptedSerials: true, api.PathTargetTrust: true,
 		api.PathReissue: true,
 	}
-	large := map[string]bool{api.PathPolicyChanges: true, api.PathInventories: true} // they carry files
+	large := map[string]bool{api.PathPolicyCheck: true, api.PathPolicySimulate: true, api.PathPolicyChanges: true, api.PathInventories: true} // they carry files
 	before := w.leaves()
 	for _, c := range operations(t) {
 		isOpen := c.header["open"] != ""

@@ -24,6 +24,7 @@ import (
 	"stint/recorder/wire"
 	"stint/server/access"
 	"stint/server/api"
+	"stint/server/broker/internal/facts"
 	"stint/server/broker/internal/fleet"
 	"stint/server/broker/internal/login"
 	"stint/server/broker/internal/mirror"
@@ -70,6 +71,9 @@ func (b *broker) close() error {
 	if b.fleet != nil {
 		b.fleet.Close()
 	}
+	if b.facts != nil {
+		b.facts.Close()
+	}
 	return errors.Join(b.recordings.Close(), b.store.Close())
 }
 
@@ -94,6 +98,7 @@ type broker struct {
 	signer     *signerwire.Client
 	signing    *signing.Client
 	fleet      *fleet.Client // nil where none is configured
+	facts      *facts.Client // nil where none is configured
 	login      *login.Provider
 	recordings *recordings.Keeper
 	mirror     *mirror.Mirror
@@ -189,7 +194,8 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 	return b, err
 }
 
-// openFlow wires the flow, and the Fleet server that it asks where one is configured.
+// openFlow wires the flow, and the Fleet server and the source of facts that it asks
+// where they are configured.
 func (b *broker) openFlow(endings *proxies.Endings) (err error) {
 	flow := access.Config{
 		Instance: b.config.Instance, Store: b.store, Signer: b.signing, Notifier: endings, Clock: systemClock{},
@@ -200,6 +206,12 @@ func (b *broker) openFlow(endings *proxies.Endings) (err error) {
 			return err
 		}
 		flow.Fleet = b.fleet
+	}
+	if b.config.Facts != nil {
+		if b.facts, err = b.config.Facts.open(); err != nil {
+			return err
+		}
+		flow.Facts = b.facts
 	}
 	b.flow, err = access.New(flow)
 	return err
@@ -320,7 +332,7 @@ func (b *broker) troubles() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var troubles []string
-	for _, trouble := range []string{b.policyTrouble, b.mirror.Trouble(), b.fleetTrouble()} {
+	for _, trouble := range []string{b.policyTrouble, b.mirror.Trouble(), b.fleetTrouble(), b.factTrouble()} {
 		if trouble != "" {
 			troubles = append(troubles, trouble)
 		}
@@ -339,6 +351,34 @@ func (b *broker) fleetTrouble() string {
 		}
 	}
 	return ""
+}
+
+// factTrouble says why facts that conditions of roles read cannot be known.
+func (b *broker) factTrouble() string {
+	if b.facts != nil {
+		return b.flow.FactTrouble()
+	}
+	policy := b.signing.Policy()
+	for _, role := range policy.Roles() {
+		if len(policy.Needs(role.Name).Asserted) > 0 {
+			return "A role's conditions read asserted facts, and the broker's configuration names no source of them: what restricts by them refuses."
+		}
+	}
+	return ""
+}
+
+func (f Facts) open() (*facts.Client, error) {
+	token, err := os.ReadFile(f.TokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the token for the source of facts: %w", err)
+	}
+	var roots *x509.CertPool
+	if f.RootsFile != "" {
+		if roots, err = readRoots(f.RootsFile); err != nil {
+			return nil, err
+		}
+	}
+	return facts.NewClient(f.URL, strings.TrimSpace(string(token)), time.Duration(f.TimeoutSeconds)*time.Second, roots, time.Now)
 }
 
 func (f Fleet) open() (*fleet.Client, error) {

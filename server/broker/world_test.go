@@ -59,6 +59,7 @@ type options struct {
 	balancers     []string
 	quorum        int            // of administrators; 1 where it is 0. So many join in the ceremony.
 	device        string         // what production-shell asks of devices
+	extra         string         // more policy documents, in rules.yaml
 	alter         func(w *world) // runs before the broker starts
 	log           io.Writer      // where the broker's log goes; to the test's where it is nil
 }
@@ -86,6 +87,9 @@ func newWorld(t testing.TB, o options) *world {
 	w.own = brokerIdentity
 	w.proxy, w.stranger = authority.issue("proxy-1"), authority.issue("proxy-2")
 	w.writePolicy(o.quorum, o.device)
+	if o.extra != "" {
+		w.write("policy/rules.yaml", o.extra)
+	}
 	w.write("secret", providertest.PortalSecret+"\n")
 
 	signerURL := "https://127.0.0.1:1"

@@ -71,21 +71,9 @@ func (r *reader) OpenReviews(role string, limit int) ([]access.Request, error) {
 	return all(db.Order("used, number").Limit(bound(limit)), requestRow.request)
 }
 
-type lastUsedRow struct {
-	Role string
-	Used int64
-}
-
-func (r *reader) LastUsed() (map[string]time.Time, error) {
-	var rows []lastUsedRow
-	if err := r.db.Table("requests").Select("role, max(used) AS used").Where("used > 0").Group("role").Scan(&rows).Error; err != nil {
-		return nil, err
-	}
-	last := map[string]time.Time{}
-	for _, row := range rows {
-		last[row.Role] = moment(row.Used)
-	}
-	return last, nil
+func (r *reader) LastUsed(role string) (time.Time, error) {
+	row, err := first[requestRow](r.db.Select("used").Where("used > 0 AND role = ?", role).Order("used DESC"))
+	return moment(row.Used), err
 }
 
 type tellingRow struct {

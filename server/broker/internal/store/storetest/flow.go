@@ -39,7 +39,7 @@ func Flow(t *testing.T, open Open) {
 		{"a device that the signer does not know", deviceForgotten},
 		{"a grant that is scheduled", scheduled}, {"a clock that starts at the first use", firstUse}, {"a single use", singleUse}, {"renewals and history", renewalsAndHistory},
 		{"a confirmed ask", confirmedAsk}, {"an emergency", breakGlass}, {"delegating", delegating}, {"delegating to who asks", delegationAgainstOneself},
-		{"order, reminders and escalation", orderAndReminders}, {"who replays", replayers}, {"approving each other's", reciprocal},
+		{"order, reminders and escalation", orderAndReminders}, {"who replays", replayers}, {"asserted facts", assertedFacts}, {"approving each other's", reciprocal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

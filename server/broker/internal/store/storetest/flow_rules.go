@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +26,11 @@ const byLead = "approval: [{name: lead, groups: [sre-leads], count: 1}]"
 // bothDecideBy gives broker and signer the world's policy with more documents.
 func (h *House) bothDecideBy(t testing.TB, documents ...string) {
 	t.Helper()
-	text := evidencetest.Policy + strings.Join(documents, "")
+	h.bothDecideByText(t, evidencetest.Policy+strings.Join(documents, ""))
+}
+
+func (h *House) bothDecideByText(t testing.TB, text string) {
+	t.Helper()
 	h.SetPolicy(t, text)
 	h.Signer.ChangeTrust(func(trust *evidence.Trust) { *trust = trust.WithPolicy(h.Policy()) })
 }
@@ -218,7 +223,9 @@ func confirmedAsk(t *testing.T, h *House) {
 }
 
 func breakGlass(t *testing.T, h *House) {
-	h.bothDecideBy(t, role("emergency", byLead, "breakGlass:", "  requesters: [engineering]", "  longest: 1h", "  review: {groups: [security], within: 4h}"))
+	maker := evidencetest.NewMaker(t)
+	text := strings.Replace(evidencetest.Policy, "quorum: 1\n", "quorum: 1\n"+maker.YAML("administrators"), 1)
+	h.bothDecideByText(t, text+role("emergency", byLead, "breakGlass:", "  requesters: [engineering]", "  longest: 1h", "  review: {groups: [security], within: 4h}"))
 	alice := h.pinned(t, h.World.Alice, "Make")
 	alice.Person = h.World.Alice
 	v := h.asks(t, policies.Ask{Role: "emergency", Reason: "all is down", BreakGlass: true})
@@ -230,6 +237,11 @@ func breakGlass(t *testing.T, h *House) {
 		t.Errorf("the alarms are %+v", alarms)
 	}
 	same(t, "told", []string{"Bob", "Carol"}, namesOf(v.Told[0].People))
+	news, err := h.News(t.Context(), h.World.Bob.Person)
+	wantError(t, nil, err)
+	if len(news) != 1 || news[0].ID != v.ID || news[0].Told.Kind != access.TellBreakGlass {
+		t.Errorf("bob's news are %+v", news)
+	}
 	_, err = h.uses(t, v)
 	wantCode(t, access.CodeNotLive, err)
 	v = h.confirms(t, alice, v.ID)
@@ -425,6 +437,7 @@ func orderAndReminders(t *testing.T, h *House) {
 	wantError(t, nil, err)
 	same(t, "dana is asked for", 1, len(items))
 	h.approves(t, dana, v.ID)
+	h.Clock.Move(time.Second) // statements know seconds only
 	v = h.approves(t, carol, v.ID)
 	same(t, "state", access.Approved, v.State)
 	h.used(t, v)
@@ -468,11 +481,8 @@ func replayers(t *testing.T, h *House) {
 }
 
 func reciprocal(t *testing.T, h *House) {
-	h.bothDecideBy(t, "---\nkind: Role\nname: led\ndescription: For tests.\nrequesters: [engineering, sre-leads]\ntargets: {labels: {env: staging}}\nlogins: [app]\n"+
-		"duration: {default: 30m, longest: 8h}\nreason: optional\napproval: [{name: lead, groups: [sre-leads], count: 1}]\n")
 	text := strings.Replace(evidencetest.Policy, "quorum: 1\n", "quorum: 1\nindependence: {reciprocalDays: 14}\n", 1)
-	h.SetPolicy(t, text+role("led", byLead))
-	h.Signer.ChangeTrust(func(trust *evidence.Trust) { *trust = trust.WithPolicy(h.Policy()) })
+	h.bothDecideByText(t, text+role("led", byLead))
 	// Alice agreed to what Bob used, so that he is not the one to agree to what she asks.
 	own := policies.Subject{Issuer: evidencetest.IssuerURL, Subject: "alice"}
 	past := h.wants(t, "led")
@@ -488,4 +498,63 @@ func reciprocal(t *testing.T, h *House) {
 	wantCode(t, access.CodeAlreadyApproved, err)
 	h.Clock.Move(14 * 24 * time.Hour)
 	h.approves(t, h.World.Bob, h.wants(t, "led").ID)
+}
+
+// Facts is a source of facts that says what it was told to.
+type Facts struct {
+	mu    sync.Mutex
+	facts []policies.Assertion
+	err   error
+	asked []access.FactQuery
+}
+
+// Say sets the answer.
+func (f *Facts) Say(err error, facts ...policies.Assertion) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.facts, f.err = facts, err
+}
+
+// Facts answers.
+func (f *Facts) Facts(_ context.Context, q access.FactQuery) ([]policies.Assertion, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, q)
+	return f.facts, f.err
+}
+
+func assertedFacts(t *testing.T, h *House) {
+	text := strings.Replace(evidencetest.Policy, "quorum: 1\n", "quorum: 1\nfacts:\n  - {name: ticket-open, type: bool, description: The ticket is open.}\n  - {name: risk, type: number, description: How risky.}\n", 1)
+	h.bothDecideByText(t, text+role("ticketed", "restrict:", "  - {name: closed, when: '!asserted.ticket_open', refuse: The ticket is not open.}", "approval: []"))
+	ask := policies.Ask{Role: "ticketed", Target: "staging-1", Ticket: "OPS-7"}
+	refused := func(what string) {
+		t.Helper()
+		if _, err := h.Service.Ask(t.Context(), h.World.Alice, ask); !access.IsCode(err, access.CodePolicyRefused) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	open, closed := policies.Assertion{Name: "ticket-open", Value: "true"}, policies.Assertion{Name: "ticket-open", Value: "false"}
+	refused("nothing is told")
+	h.Facts.Say(errors.New("away"), open)
+	refused("the source is away")
+	same(t, "trouble", true, h.FactTrouble() != "")
+	h.Facts.Say(nil, policies.Assertion{Name: "ticket-open", Value: "yes"})
+	refused("a value of another type")
+	h.Facts.Say(nil, closed)
+	refused("it is closed")
+	h.Facts.Say(nil, open, policies.Assertion{Name: "risk", Value: "7"}) // which no rule reads
+	v, err := h.Service.Ask(t.Context(), h.World.Alice, ask)
+	wantError(t, nil, err)
+	same(t, "stored", []policies.Assertion{open}, h.stored(t, v.ID).Asserted)
+	same(t, "asked about", "OPS-7", h.Facts.asked[len(h.Facts.asked)-1].Ask.Ticket)
+	// Asked anew at the activation and at a session's start; the signer is told.
+	certificate := h.used(t, v)
+	h.Facts.Say(nil, closed)
+	_, err = h.uses(t, v)
+	wantCode(t, access.CodePolicyRefused, err)
+	_, err = h.StartSession(t.Context(), Start(v, certificate, "session-000000000001"))
+	wantCode(t, access.CodePolicyRefused, err)
+	h.Facts.Say(nil, open)
+	_, err = h.StartSession(t.Context(), Start(v, certificate, "session-000000000001"))
+	wantError(t, nil, err)
 }

@@ -30,6 +30,7 @@ type House struct {
 	Store    *store.Store
 	Signer   *Signer
 	Fleet    *Fleet
+	Facts    *Facts
 	Clock    *Clock
 	Notices  *Notices
 	policy   *policies.Bundle
@@ -40,7 +41,7 @@ type House struct {
 func NewHouse(t testing.TB, st *store.Store) *House {
 	t.Helper()
 	w := evidencetest.NewWorld(t)
-	h := &House{World: w, Store: st, Fleet: &Fleet{}, Clock: NewClock(w.Now), Notices: &Notices{}}
+	h := &House{World: w, Store: st, Fleet: &Fleet{}, Facts: &Facts{}, Clock: NewClock(w.Now), Notices: &Notices{}}
 	challenger, err := evidence.NewChallenger(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func NewHouse(t testing.TB, st *store.Store) *House {
 func (h *House) Another(t testing.TB) *access.Service {
 	t.Helper()
 	s, err := access.New(access.Config{
-		Instance: evidencetest.Instance, Store: h.Store, Signer: h.Signer, Fleet: h.Fleet, Notifier: h.Notices, Clock: h.Clock,
+		Instance: evidencetest.Instance, Store: h.Store, Signer: h.Signer, Fleet: h.Fleet, Facts: h.Facts, Notifier: h.Notices, Clock: h.Clock,
 		Random: rand.Reader, Policy: h.Policy, Lease: 15 * time.Second, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
