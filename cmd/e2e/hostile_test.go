@@ -42,12 +42,12 @@ func TestEditedDatabase(t *testing.T) {
 		says        string
 	}{
 		{"an approval inserted", "web-1", func() {
-			d.exec(`INSERT INTO approvals SELECT ?, revision, approver_issuer, approver_subject, approver, duration_seconds, issued, passkey_name, statement, assertion FROM approvals WHERE request = ?`, pending, approved)
+			d.exec(`INSERT INTO approvals SELECT ?, revision, approver_issuer, approver_subject, approver, duration_seconds, issued, passkey_name, statement, assertion, behalf FROM approvals WHERE request = ?`, pending, approved)
 			d.grant(pending, approved)
 			d.end(approved)
 		}, "approval is for something else"},
 		{"an approval inserted that says what it should", "web-1", func() {
-			d.exec(`INSERT INTO approvals SELECT ?, revision, approver_issuer, approver_subject, approver, duration_seconds, issued, passkey_name, statement, assertion FROM approvals WHERE request = ?`, pending, approved)
+			d.exec(`INSERT INTO approvals SELECT ?, revision, approver_issuer, approver_subject, approver, duration_seconds, issued, passkey_name, statement, assertion, behalf FROM approvals WHERE request = ?`, pending, approved)
 			d.restateApproval(pending)
 			d.grant(pending, approved)
 			d.end(approved)
