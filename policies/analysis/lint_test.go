@@ -48,6 +48,8 @@ func TestLint(t *testing.T) {
 		{name: "nobody may ask", role: lead + "requesters: [none]\n", want: []string{"warning no-requesters 14 Nobody is in none", "note empty-group 14"}},
 		{name: "out of reach", role: lead, people: []string{"bob dev / lead", "ada x / administrators", "ida x / administrators", "cid sec / sec"}, want: []string{"warning out-of-reach 5"}},
 		{name: "a cheaper way", role: lead, rest: "---\n" + role("easy", "requesters: [dev]\n"), want: []string{"warning alone 23", "warning cheaper-way 23 easy gives root@a to 1 person, and r asks for 2."}},
+		{name: "a report whom the roster does not have in the team", organization: "independence: {directReports: true}\n", role: lead, rest: "---\nkind: Team\nname: t\nmembers: [dev]\nmanagers: [sec]\n",
+			people: append([]string{"max dev / lead", "eva dev / dev, lead"}, staff...), want: []string{"warning unseen-report 18 Only the directory has Ada, Bob, Ida and Max in the team t;"}},
 		{name: "a cheaper way for others", role: lead, rest: "---\n" + role("easy", "requesters: [sec]\n"), want: []string{"warning alone 23"}},
 		{name: "another login", role: lead, rest: "---\n" + strings.Replace(role("easy", "requesters: [dev]\n"), "root", "app", 1), want: []string{"warning alone 23"}},
 		{name: "a restriction that never holds", role: lead + "restrict: [{name: x, when: 'target.labels[\"env\"] == \"dev\"', refuse: No.}]\n", want: []string{"warning never 15 The restriction x of r never holds for anybody who may ask, on any of its targets: it restricts nothing."}},
