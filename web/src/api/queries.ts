@@ -6,7 +6,7 @@ import { infiniteQueryOptions, QueryCache, QueryClient, queryOptions } from '@ta
 import { api, body } from './client'
 import { asProblem } from './problem'
 
-const live = 4000
+export const live = 4000
 
 export const queryClient = new QueryClient({
   queryCache: new QueryCache({
@@ -149,6 +149,16 @@ export const change = (id: string) =>
     queryKey: ['change', id],
     queryFn: () => body(api.GET('/api/changes/{change}', { params: { path: { change: id }, query: { files: false } } })),
     refetchInterval: live,
+  })
+
+/** What recorded requests would come to under a policy change: dear to work out, and read before it is signed. */
+export const changeBacktest = (id: string) =>
+  queryOptions({
+    queryKey: ['change-backtest', id],
+    queryFn: async () => ({
+      backtest: (await body(api.GET('/api/changes/{change}', { params: { path: { change: id }, query: { files: false } } }))).backtest,
+    }),
+    staleTime: 60_000,
   })
 
 /** The files of a policy change, which may be megabytes and stay what they are: asked for once. */

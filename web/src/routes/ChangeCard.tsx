@@ -3,10 +3,11 @@ import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { api, body, type Change } from '../api/client'
 import { asProblem, Problem } from '../api/problem'
-import { changeFiles, refresh } from '../api/queries'
+import { changeBacktest, changeFiles, refresh } from '../api/queries'
 import { about, readChange, wordless } from '../change'
 import { useMe } from '../me'
 import { useSubmit } from '../submit'
+import { Backtest } from '../ui/Backtest'
 import { Button, buttonClass } from '../ui/Button'
 import styles from '../ui/Cards.module.css'
 import { CopyLine } from '../ui/CopyLine'
@@ -23,6 +24,7 @@ import { Signatures } from '../ui/Signatures'
 import { StateBadge } from '../ui/StateBadge'
 import { Statement } from '../ui/Statement'
 import { notify } from '../ui/Toasts'
+import { unreadable } from '../unreadable'
 import { signStatement } from '../webauthn'
 
 /** How many sentences of a change stand in a list. More are read, and signed, on its own page. */
@@ -34,6 +36,7 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
   const [rejecting, setRejecting] = useState(false)
   // What is still to come would move the buttons away from under a finger, and is part of what is signed.
   const files = useQuery({ ...changeFiles(change.id), enabled: whole === true && change.kind === 'policy' })
+  const decided = useQuery({ ...changeBacktest(change.id), enabled: change.kind === 'policy' && change.state === 'pending' })
   const told = tell(change)
   if (told instanceof Problem) return <ErrorNotice problem={told} />
   const waiting = change.state === 'pending'
@@ -130,6 +133,12 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
       )}
       <Signatures signed={change.signed} quorum={change.quorum} missing={change.missing} />
       {change.kind === 'policy' && <Files change={change} whole={whole === true} />}
+      {decided.data?.backtest && (
+        <section className={styles.list} aria-label="Recorded requests, decided by it">
+          <h3>Recorded requests, decided by it</h3>
+          <Backtest backtest={decided.data.backtest} />
+        </section>
+      )}
       <Disclosure summary={waiting ? 'The exact text that administrators sign' : 'The exact text that was signed'}>
         <Statement text={change.statement} digest={change.digest} label="The text of the change" />
       </Disclosure>
@@ -140,7 +149,7 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
           <CopyLine prompt={false} text={`${location.origin}/changes/${change.id}`} what="the link for another administrator" />
         </div>
       )}
-      {!files.isLoading && (may('sign') || may('send') || may('reject')) && (
+      {!files.isLoading && !decided.isLoading && (may('sign') || may('send') || may('reject')) && (
         <div className={styles.actions}>
           {may('sign') && left > 0 && (
             <Link to="/changes/$id" params={{ id: change.id }} className={buttonClass('primary')}>
@@ -185,7 +194,7 @@ function keptWords(problem: Problem): string {
 async function signChange(change: Change): Promise<Change> {
   const path = { params: { path: { change: change.id } } }
   const challenge = await body(api.POST('/api/changes/{change}/challenge', path))
-  if (challenge.statement !== change.statement) throw unreadable('the text to sign is not the one shown')
+  if (challenge.statement !== change.statement) throw unreadable(new Error('the text to sign is not the one shown'))
   const { assertion } = await signStatement(challenge)
   return body(api.POST('/api/changes/{change}/signatures', { ...path, body: { assertion } }))
 }
@@ -289,15 +298,6 @@ function tell(change: Change) {
   try {
     return readChange(change.statement, change.kind)
   } catch (thrown) {
-    return unreadable(thrown instanceof Error ? thrown.message : '')
+    return unreadable(thrown)
   }
-}
-
-function unreadable(detail: string): Problem {
-  return new Problem({
-    kind: 'fault',
-    code: 'portal.statement-differs',
-    title: 'The text to sign does not say what this page was told. Nothing can be signed here; tell whoever runs Stint.',
-    detail,
-  })
 }
