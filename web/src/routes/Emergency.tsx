@@ -3,6 +3,7 @@ import { durationWords } from '../duration'
 import { Notice } from '../ui/ErrorNotice'
 import { Option, Options } from '../ui/Options'
 import { anyOf } from '../words'
+import styles from './Ask.module.css'
 
 /** The two ways to a role that somebody may have alone: with approvals, and alone. What the second brings with it is said before it is gone. */
 export function Emergency({ role, alone, onChange }: { role: Role; alone: boolean; onChange: (alone: boolean) => void }) {
@@ -20,7 +21,7 @@ export function Emergency({ role, alone, onChange }: { role: Role; alone: boolea
       </Options>
       {alone && (
         <Notice tone="bad" title="You act alone, and answer for it">
-          <ul>
+          <ul className={styles.rules}>
             <li>You confirm it with a passkey of a make that is listed here, on the next page. Then it begins at once.</li>
             <li>Everybody who approves {role.name} is told at once, with your reason.</li>
             <li>

@@ -4,6 +4,7 @@ import { weighed } from '../policy'
 import { Button } from '../ui/Button'
 import { Icon } from '../ui/Icon'
 import styles from './Policies.module.css'
+import { Words } from '../ui/Words'
 
 const words: Record<Finding['severity'], string> = { error: 'Error', warning: 'Warning', note: 'Note' }
 
@@ -22,11 +23,11 @@ export function Findings({ findings, go }: { findings: readonly Finding[]; go?: 
             <Icon name={finding.severity === 'note' ? 'info' : 'alert'} size={14} />
             <div>
               <p>
-                <strong>{words[finding.severity]}:</strong> <bdi>{finding.text}</bdi>
+                <strong>{words[finding.severity]}:</strong> <Words text={finding.text} />
               </p>
               {finding.remedy && (
                 <p className={styles.remedy}>
-                  <bdi>{finding.remedy}</bdi>
+                  <Words text={finding.remedy} />
                 </p>
               )}
               <p className={styles.meta}>

@@ -14,6 +14,7 @@ import { StateBadge } from '../ui/StateBadge'
 import { Findings } from './Findings'
 import styles from './Policies.module.css'
 import { RoleWho } from './RoleWho'
+import { Words } from '../ui/Words'
 
 /** A role as a page to be read: what it says, who can do what with it, how few people get it together. */
 export function PolicyRolePage() {
@@ -90,7 +91,7 @@ function Whole({ role }: { role: PolicyRole }) {
                   <ul>
                     {sentences.map((text) => (
                       <li key={text}>
-                        <bdi>{text}</bdi>
+                        <Words text={text} />
                       </li>
                     ))}
                   </ul>
@@ -146,14 +147,14 @@ function Collusion({ result, name }: { result: CollusionResult; name: string }) 
               {wayWords(way.way)}: {together(way.people)}
             </h3>
             <p>
-              <bdi>{way.text}</bdi>
+              <Words text={way.text} />
             </p>
             {way.assumed.length > 0 && (
               <Disclosure small summary={way.assumed.length === 1 ? 'One condition was taken to suit them' : `${way.assumed.length} conditions were taken to suit them`}>
                 <ul>
                   {way.assumed.map((text) => (
                     <li key={text} className={styles.meta}>
-                      <bdi>{text}</bdi>
+                      <Words text={text} />
                     </li>
                   ))}
                 </ul>

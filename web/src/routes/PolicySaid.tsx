@@ -1,24 +1,19 @@
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
-import { Link, useNavigate } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import { api, body, type PolicyCheck } from '../api/client'
 import { asProblem } from '../api/problem'
-import { refresh } from '../api/queries'
-import { dropPolicyTry, type PolicyTry } from '../draft'
-import { useSubmit } from '../submit'
+import type { PolicyTry } from '../draft'
 import { Backtest } from '../ui/Backtest'
 import { Button } from '../ui/Button'
 import { classes } from '../ui/classes'
-import { Dialog } from '../ui/Dialog'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
-import { Area, Field } from '../ui/Field'
 import { Moment } from '../ui/Moment'
 import { Section } from '../ui/Page'
-import { notify } from '../ui/Toasts'
 import { counted } from '../words'
 import { Findings } from './Findings'
 import styles from './WhatIf.module.css'
+import { Words } from '../ui/Words'
 
 /** How long nobody must have typed before the files are looked at, in milliseconds. */
 const pause = 700
@@ -68,11 +63,17 @@ export function PolicySaid({ tried, check, changed, go }: PolicySaidProps) {
     )
   }
   const said = check.data
-  const current = !check.isFetching && !check.isPlaceholderData
+  const checking = check.isFetching || check.isPlaceholderData || (!said && !check.error)
   return (
     <div className={classes(styles.side, styles.said)} id="policy-said">
       <p className={styles.state} role="status">
-        {check.isFetching || check.isPlaceholderData || (!said && !check.error) ? 'Checking…' : said ? <>Checked <Moment at={check.dataUpdatedAt} clock />.</> : null}
+        {checking ? (
+          'Checking…'
+        ) : said ? (
+          <>
+            Checked <Moment at={check.dataUpdatedAt} clock />.
+          </>
+        ) : null}
       </p>
       {check.error && <ErrorNotice problem={asProblem(check.error)} kept="Your files are still here." retry={() => void check.refetch()} />}
       {!said ? (
@@ -85,7 +86,7 @@ export function PolicySaid({ tried, check, changed, go }: PolicySaidProps) {
                 <Button small kind="quiet" onClick={() => go(fault.file, fault.line, fault.column)}>
                   {fault.file}:{fault.line}:{fault.column}
                 </Button>
-                <bdi>{fault.text}</bdi>
+                <Words text={fault.text} />
               </li>
             ))}
           </ul>
@@ -104,7 +105,7 @@ export function PolicySaid({ tried, check, changed, go }: PolicySaidProps) {
               <ul className={styles.changes}>
                 {said.changes.map((text, index) => (
                   <li key={index}>
-                    <bdi>{text}</bdi>
+                    <Words text={text} />
                   </li>
                 ))}
               </ul>
@@ -113,60 +114,8 @@ export function PolicySaid({ tried, check, changed, go }: PolicySaidProps) {
           <Section title="What lint says">
             {said.findings.length > 0 ? <Findings findings={said.findings} go={go} /> : <p>Nothing.</p>}
           </Section>
-          <Propose tried={tried} unavailable={!current ? 'It is being checked' : changed === 0 ? 'Nothing was edited' : undefined} />
         </>
       )}
-    </div>
-  )
-}
-
-/** Makes a change of it, which administrators sign at its own page. */
-function Propose({ tried, unavailable }: { tried: PolicyTry; unavailable: string | undefined }) {
-  const [open, setOpen] = useState(false)
-  const [reason, setReason] = useState('')
-  const submit = useSubmit()
-  const navigate = useNavigate()
-  const propose = () =>
-    submit.run(async () => {
-      const change = await body(api.POST('/api/changes/policy', { body: { files: tried.files, reason: reason.trim() } }))
-      notify.done('Proposed', 'Administrators sign it now.')
-      dropPolicyTry()
-      await refresh()
-      await navigate({ to: '/changes/$id', params: { id: change.id } })
-    })
-  return (
-    <div className={styles.bar}>
-      <Button kind="primary" icon="change" unavailable={unavailable} onClick={() => setOpen(true)}>
-        Propose this change
-      </Button>
-      <Dialog
-        open={open}
-        onClose={() => !submit.running && setOpen(false)}
-        title="Propose this change"
-        words={
-          <>
-            It waits under <Link to="/changes">Changes</Link> until enough administrators have signed it; until then nothing changes.
-          </>
-        }
-        actions={
-          <>
-            <Button onClick={() => setOpen(false)}>Not yet</Button>
-            <Button
-              kind="primary"
-              busy={submit.running && 'Proposing…'}
-              unavailable={reason.trim() === '' && 'Say why first'}
-              onClick={() => void propose()}
-            >
-              Propose this change
-            </Button>
-          </>
-        }
-      >
-        <Field label="Reason" error={submit.problem?.field('reason')}>
-          <Area value={reason} onChange={setReason} most={500} placeholder="Administrators read it before they sign" />
-        </Field>
-        {submit.problem && <ErrorNotice problem={submit.problem} kept="Your files are still here." />}
-      </Dialog>
     </div>
   )
 }

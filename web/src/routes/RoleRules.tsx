@@ -3,6 +3,7 @@ import type { Role } from '../api/client'
 import { durationWords } from '../duration'
 import { Disclosure } from '../ui/Disclosure'
 import styles from './Ask.module.css'
+import { Words } from '../ui/Words'
 
 /** How many sentences stand open; more are folded behind their number. */
 const open = 3
@@ -15,7 +16,7 @@ export function RoleRules({ role }: { role: Role }) {
     <ul className={styles.rules}>
       {rules.map((text) => (
         <li key={text}>
-          <bdi>{text}</bdi>
+          <Words text={text} />
         </li>
       ))}
     </ul>

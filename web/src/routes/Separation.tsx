@@ -12,6 +12,7 @@ import { PageHead, Section } from '../ui/Page'
 import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
 import styles from './Separation.module.css'
+import { Words } from '../ui/Words'
 
 /** Who can have what beside what: the rules in words, and below them people by roles. */
 export function Separation() {
@@ -77,7 +78,7 @@ function Rules({ matrix }: { matrix: SeparationMatrix }) {
       <ul className={styles.rules}>
         {matrix.rules.map((rule) => (
           <li key={rule.name}>
-            <bdi>{rule.text}</bdi>
+            <Words text={rule.text} />
             {rule.description && (
               <p className={styles.meta} dir="auto">
                 {rule.description}

@@ -157,7 +157,7 @@ export function Simulate() {
                 .
               </p>
             )}
-            <DecisionTree decision={answer.data} waiting={answer.data.outcome === 'needs-approval'} />
+            <DecisionTree decision={answer.data} waiting />
           </Section>
         )}
       </div>

@@ -1,14 +1,17 @@
+import type { UseQueryResult } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
-import type { Policy } from '../api/client'
+import type { Policy, PolicyCheck } from '../api/client'
 import { dropPolicyTry, tryPolicy, usePolicyTry } from '../draft'
 import { changedFiles, faultsByFile } from '../policy'
 import { Button } from '../ui/Button'
+import { classes } from '../ui/classes'
 import { Confirm } from '../ui/Dialog'
 import { Editor, type EditorHandle } from '../ui/Editor'
 import { Notice } from '../ui/ErrorNotice'
 import { Field, Input } from '../ui/Field'
 import { Select } from '../ui/Select'
 import { counted } from '../words'
+import { Propose } from './ProposePolicy'
 import { PolicySaid, usePolicyCheck } from './PolicySaid'
 import styles from './WhatIf.module.css'
 
@@ -34,7 +37,7 @@ export function TryPolicy({ inForce }: { inForce: Policy }) {
 
   return (
     <div className={styles.split}>
-      <div className={styles.side}>
+      <div className={classes(styles.side, styles.edited)}>
         {tried && tried.from !== inForce.digest && (
           <Notice tone="wait" title="Another policy came into force since you began">
             Your files are as you left them. What is said beside them is against the policy in force now.
@@ -73,7 +76,8 @@ export function TryPolicy({ inForce }: { inForce: Policy }) {
           }}
         />
         {tried && (
-          <div>
+          <div className={styles.acts}>
+            <Propose tried={tried} unavailable={unproposable(check, changed.length)} />
             <Button kind="destructive" onClick={() => setDropping(true)}>
               Drop {counted(changed.length, 'edited file')}
             </Button>
@@ -93,6 +97,13 @@ export function TryPolicy({ inForce }: { inForce: Policy }) {
       />
     </div>
   )
+}
+
+/** Why it cannot be proposed as it stands; it must have been checked as it stands. */
+function unproposable(check: UseQueryResult<PolicyCheck>, changed: number): string | undefined {
+  if (changed === 0) return 'Nothing was edited'
+  if (!check.data || check.isFetching || check.isPlaceholderData) return 'It is being checked'
+  return check.data.faults.length > 0 ? 'It has faults' : undefined
 }
 
 function hintOf(changed: boolean, faults: number | undefined): string | undefined {

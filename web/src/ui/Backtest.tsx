@@ -9,6 +9,7 @@ import { Notice } from './ErrorNotice'
 import { Moment } from './Moment'
 import { Person } from './Person'
 import { StateBadge } from './StateBadge'
+import { Words } from './Words'
 
 /** How many recorded requests are shown at once. */
 const atOnce = 10
@@ -107,7 +108,7 @@ function Reasons({ word, reasons }: { word: string; reasons: readonly Reason[] }
   return reasons.map(({ rule, text }) => (
     <li key={word + rule + text} className={styles.reason}>
       <span>{word}:</span>
-      <bdi>{text}</bdi>
+      <Words text={text} />
     </li>
   ))
 }

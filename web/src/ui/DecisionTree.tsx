@@ -4,6 +4,7 @@ import { anyOf, called } from '../words'
 import styles from './DecisionTree.module.css'
 import { Disclosure } from './Disclosure'
 import { Mark } from './StateBadge'
+import { Words } from './Words'
 
 const headings: Record<Branch['name'], string> = {
   against: 'What stands against it',
@@ -47,7 +48,7 @@ function Leaves({ branch, waiting }: { branch: Branch; waiting: boolean }) {
       {branch.reasons.map(({ reason, stage }) => (
         <li key={reason.rule + reason.text} className={styles.why}>
           <Verdict met={reason.met} open={branch.name === 'stages' && waiting} />
-          <bdi>{reason.text}</bdi>
+          <Words text={reason.text} />
           {stage && stage.given.length > 0 && (
             <span className={styles.below}>
               agreed: <bdi>{stage.given.map(called).join(', ')}</bdi>
@@ -61,9 +62,10 @@ function Leaves({ branch, waiting }: { branch: Branch; waiting: boolean }) {
               {stage.after.length > 0 && `; after ${stage.after.join(' and ')}`}
             </span>
           )}
-          {!reason.met && reason.remedy && (
+          {/* A stage's own says who could agree, which stands above. */}
+          {!reason.met && reason.remedy && !stage && (
             <span className={styles.remedy}>
-              <bdi>{reason.remedy}</bdi>
+              <Words text={reason.remedy} />
             </span>
           )}
         </li>
