@@ -66,14 +66,20 @@ export function changedFiles(before: Readonly<Record<string, string>>, after: Re
 /** What a backtest comes to, as one sentence; whether it widens anything. */
 export function backtestSentence(backtest: Backtest): { text: string; wider: boolean } {
   if (backtest.requests === 0) return { text: 'Nothing is recorded yet that could be decided anew.', wider: false }
-  const differ = backtest.requests - backtest.same
-  const of = backtest.requests === 1 ? 'The one recorded request' : `Of ${backtest.requests} recorded requests`
-  if (differ === 0) {
-    return { text: backtest.requests === 1 ? `${of} would be decided as it was.` : `Nothing recorded would differ: all ${backtest.requests} requests would be decided as they are now.`, wider: false }
+  const sum = (which: (count: Backtest['counts'][number]) => boolean) =>
+    backtest.counts.reduce((all, count) => all + (which(count) ? count.number : 0), 0)
+  const wider = sum((count) => count.wider)
+  const reasons = sum((count) => count.change === 'other-reasons')
+  const differ = backtest.requests - backtest.same - reasons
+  const one = backtest.requests === 1
+  const which = one ? 'The one recorded request' : `Of ${backtest.requests} recorded requests, ${differ}`
+  if (differ > 0) {
+    const more = one ? `it would ${wider > 0 ? '' : 'not '}have more access` : `${wider || 'none'} of them would have more access`
+    return { text: `${which} would be decided otherwise; ${more}.`, wider: wider > 0 }
   }
-  const wider = backtest.counts.reduce((sum, count) => sum + (count.wider ? count.number : 0), 0)
-  const text = backtest.requests === 1 ? `${of} would be decided otherwise` : `${of}, ${differ} would be decided otherwise`
-  return { text: wider > 0 ? `${text}; ${wider} of them would have more access.` : `${text}; none of them would have more access.`, wider: wider > 0 }
+  const same = one ? which : `Nothing recorded would differ: all ${backtest.requests} requests`
+  const why = reasons === 0 ? '' : one ? ', for other reasons' : `, ${reasons} of them for other reasons`
+  return { text: `${same} would be decided as ${one ? 'it was' : 'they were'}${why}.`, wider: false }
 }
 
 /** A decision's reasons as branches: what stands against it, who must agree, what is met. */

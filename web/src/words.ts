@@ -5,7 +5,7 @@ import type { Person, Reason, Stage } from './api/client'
 export function anyOf(names: readonly string[], most = 5): string {
   if (names.length === 0) return 'nobody'
   if (names.length === 1) return names[0]!
-  if (names.length > most) return `${names.slice(0, most).join(', ')} or ${names.length - most} others`
+  if (names.length > most) return `${names.slice(0, most).join(', ')} or ${counted(names.length - most, 'other')}`
   return `${names.slice(0, -1).join(', ')} or ${names[names.length - 1]}`
 }
 

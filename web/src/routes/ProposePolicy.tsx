@@ -1,4 +1,4 @@
-import { Link, useNavigate } from '@tanstack/react-router'
+import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { api, body } from '../api/client'
 import { refresh } from '../api/queries'
@@ -33,11 +33,7 @@ export function Propose({ tried, unavailable }: { tried: PolicyTry; unavailable:
         open={open}
         onClose={() => !submit.running && setOpen(false)}
         title="Propose this change"
-        words={
-          <>
-            It waits under <Link to="/changes">Changes</Link> until enough administrators have signed it; until then nothing changes.
-          </>
-        }
+        words="It waits under Changes until enough administrators have signed it; until then nothing changes."
         actions={
           <>
             <Button onClick={() => setOpen(false)}>Not yet</Button>

@@ -56,7 +56,7 @@ function Stage({ stage }: { stage: StageWho }) {
   return (
     <div className={styles.sub}>
       <People
-        title={`Approve, ${stage.name}: ${stage.count} of ${stage.approvers.length}`}
+        title={`Approve, ${stage.name}: ${stage.approvers.length === 0 ? `${stage.count} needed` : `${stage.count} of ${stage.approvers.length}`}`}
         people={stage.approvers}
         none={`Nobody: a request would wait for ${counted(stage.count, 'approver')} and find none.`}
       />
