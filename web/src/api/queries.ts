@@ -151,21 +151,17 @@ export const change = (id: string) =>
     refetchInterval: live,
   })
 
-/** What recorded requests would come to under a policy change: dear to work out, and read before it is signed. */
-export const changeBacktest = (id: string) =>
-  queryOptions({
-    queryKey: ['change-backtest', id],
-    queryFn: async () => ({
-      backtest: (await body(api.GET('/api/changes/{change}', { params: { path: { change: id }, query: { files: false } } }))).backtest,
-    }),
-    staleTime: 60_000,
-  })
-
-/** The files of a policy change, which may be megabytes and stay what they are: asked for once. */
+/**
+ * The files of a policy change, which may be megabytes and stay what they are, and what recorded requests would come to
+ * under it, which is dear to work out: asked for once.
+ */
 export const changeFiles = (id: string) =>
   queryOptions({
     queryKey: ['change-files', id],
-    queryFn: async () => (await body(api.GET('/api/changes/{change}', { params: { path: { change: id } } }))).files,
+    queryFn: async () => {
+      const { files, backtest } = await body(api.GET('/api/changes/{change}', { params: { path: { change: id } } }))
+      return { files, backtest: backtest ?? null }
+    },
     staleTime: Infinity,
   })
 

@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { api, body, type Change } from '../api/client'
 import { asProblem, Problem } from '../api/problem'
-import { changeBacktest, changeFiles, refresh } from '../api/queries'
+import { changeFiles, refresh } from '../api/queries'
 import { about, readChange, wordless } from '../change'
 import { useMe } from '../me'
 import { useSubmit } from '../submit'
@@ -34,10 +34,10 @@ const mostInList = 8
 export function ChangeCard({ change, whole }: { change: Change; whole?: boolean }) {
   const submit = useSubmit()
   const [rejecting, setRejecting] = useState(false)
-  // What is still to come would move the buttons away from under a finger, and is part of what is signed.
-  const files = useQuery({ ...changeFiles(change.id), enabled: whole === true && change.kind === 'policy' })
-  const decided = useQuery({ ...changeBacktest(change.id), enabled: change.kind === 'policy' && change.state === 'pending' })
   const told = tell(change)
+  const signable = !(told instanceof Problem) && change.may.includes('sign') && told.words.length <= mostInList
+  // What is still to come would move the buttons away from under a finger, and is part of what is signed.
+  const files = useQuery({ ...changeFiles(change.id), enabled: change.kind === 'policy' && (whole === true || signable) })
   if (told instanceof Problem) return <ErrorNotice problem={told} />
   const waiting = change.state === 'pending'
   const words = whole || told.words.length <= mostInList ? told.words : told.words.slice(0, mostInList - 2)
@@ -133,10 +133,10 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
       )}
       <Signatures signed={change.signed} quorum={change.quorum} missing={change.missing} />
       {change.kind === 'policy' && <Files change={change} whole={whole === true} />}
-      {decided.data?.backtest && (
+      {waiting && files.data?.backtest && (
         <section className={styles.list} aria-label="Recorded requests, decided by it">
           <h3>Recorded requests, decided by it</h3>
-          <Backtest backtest={decided.data.backtest} />
+          <Backtest backtest={files.data.backtest} />
         </section>
       )}
       <Disclosure summary={waiting ? 'The exact text that administrators sign' : 'The exact text that was signed'}>
@@ -149,7 +149,7 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
           <CopyLine prompt={false} text={`${location.origin}/changes/${change.id}`} what="the link for another administrator" />
         </div>
       )}
-      {!files.isLoading && !decided.isLoading && (may('sign') || may('send') || may('reject')) && (
+      {!files.isLoading && (may('sign') || may('send') || may('reject')) && (
         <div className={styles.actions}>
           {may('sign') && left > 0 && (
             <Link to="/changes/$id" params={{ id: change.id }} className={buttonClass('primary')}>
@@ -246,7 +246,7 @@ function Files({ change, whole }: { change: Change; whole: boolean }) {
       <p className={styles.meta}>
         The files, as the broker shows them. What is signed names them by their digest, and the signer takes no others.
       </p>
-      <Differences files={files.data} />
+      <Differences files={files.data.files} />
       {change.state === 'in-force' && me.policy_warning && (
         <p className={styles.meta}>
           This broker’s own files are others. <Link to="/audit">The audit log</Link> names every policy that was in force.
