@@ -16,6 +16,7 @@ export interface AskSearch {
   /** As people write it: 1h30m. */
   duration?: string
   reason?: string
+  ticket?: string
 }
 
 function word(value: unknown, most: number): string | undefined {
@@ -44,6 +45,7 @@ const ask = createRoute({
       login: word(search['login'], 32),
       duration: duration !== undefined && parseDuration(duration) !== null ? duration : undefined,
       reason: word(search['reason'], 500),
+      ticket: word(search['ticket'], 200),
     })
   },
   component: lazyRouteComponent(() => import('./routes/Ask'), 'AskPage'),
@@ -53,6 +55,18 @@ const approvals = createRoute({
   getParentRoute: () => root,
   path: '/approvals',
   component: lazyRouteComponent(() => import('./routes/Approvals'), 'Approvals'),
+})
+
+const reviews = createRoute({
+  getParentRoute: () => root,
+  path: '/approvals/reviews',
+  component: lazyRouteComponent(() => import('./routes/Reviews'), 'Reviews'),
+})
+
+const delegations = createRoute({
+  getParentRoute: () => root,
+  path: '/approvals/delegations',
+  component: lazyRouteComponent(() => import('./routes/Delegations'), 'Delegations'),
 })
 
 const approval = createRoute({
@@ -117,6 +131,32 @@ const change = createRoute({
   component: lazyRouteComponent(() => import('./routes/Changes'), 'ChangePage'),
 })
 
+const policies = createRoute({
+  getParentRoute: () => root,
+  path: '/policies',
+  component: lazyRouteComponent(() => import('./routes/Policies'), 'Policies'),
+})
+
+const whatIf = createRoute({
+  getParentRoute: () => root,
+  path: '/policies/what-if',
+  validateSearch: (search: Record<string, unknown>): { ask?: true } => (search['ask'] === true ? { ask: true } : {}),
+  component: lazyRouteComponent(() => import('./routes/WhatIf'), 'WhatIf'),
+})
+
+const separation = createRoute({
+  getParentRoute: () => root,
+  path: '/policies/separation',
+  component: lazyRouteComponent(() => import('./routes/Separation'), 'Separation'),
+})
+
+/** A role's page; below a word of its own, so that no role's name can be that of another page. */
+const policyRole = createRoute({
+  getParentRoute: () => root,
+  path: '/policies/roles/$role',
+  component: lazyRouteComponent(() => import('./routes/PolicyRole'), 'PolicyRolePage'),
+})
+
 const confirm = createRoute({
   getParentRoute: () => root,
   path: '/confirm/$code',
@@ -154,6 +194,8 @@ export const router = createRouter({
     signIn,
     ask,
     approvals,
+    reviews,
+    delegations,
     approval,
     requests,
     request,
@@ -162,6 +204,10 @@ export const router = createRouter({
     people,
     changes,
     change,
+    policies,
+    whatIf,
+    separation,
+    policyRole,
     confirm,
     sessions,
     sessionPage,

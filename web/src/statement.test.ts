@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readApproval, readConfirmation, readGroups, readStatement, sha256Hex } from './statement'
+import { readApproval, readConfirmation, readDelegation, readGroups, readReview, readStatement, sha256Hex, subjectOf } from './statement'
 import { fromBase64url, toBase64url, toHex, utf8 } from './bytes'
 import { clockFace, durationWords, formatDuration, parseDuration } from './duration'
 import { about, readChange, wordless } from './change'
@@ -123,6 +123,46 @@ nonce: 00112233445566778899aabbccddeeff
   assert.equal((await readConfirmation(text, { request })).ticket, 'OPS-12')
   for (const bad of [text.replace('1h', '2h'), text.replace('db1-prod', 'db2-prod'), text.replace('break-glass: no', 'break-glass: yes'), text.replace(/sha256:../, 'sha256:00')]) {
     await assert.rejects(readConfirmation(bad, { request }))
+  }
+})
+
+test('a review is of this emergency, by this reviewer, with this finding', async () => {
+  const text = `stint review 1
+instance: k3f9x2mq
+request: req-7h2kq9wz4t
+request-digest: sha256:${await sha256Hex(request)}
+${request.slice(request.indexOf('role: '), request.indexOf('target: '))}${request.slice(request.indexOf('requester: '), request.indexOf('role: '))}reviewer: ${subjectOf(bob)}
+reviewer-name: "Bob"
+finding: "It was \\"needed\\"."
+issued: 2026-11-22T21:50:00Z
+nonce: 00112233445566778899aabbccddeeff
+`
+  const of = { request, reviewer: bob, finding: 'It was "needed".' }
+  assert.equal((await readReview(text, of))['reviewer-name'], 'Bob')
+  await assert.rejects(readReview(text, { ...of, finding: 'It was needed.' }))
+  await assert.rejects(readReview(text, { ...of, reviewer: { ...bob, subject: 'x' } }))
+  await assert.rejects(readReview(text.replace('req-7h2kq9wz4t', 'req-0000000000'), of))
+  await assert.rejects(readReview(text.replace(/sha256:../, 'sha256:00'), of))
+})
+
+test('a delegation gives these groups to this person until then', () => {
+  const carol = { issuer: 'http://localhost:5556/dex', subject: 'CgVjYXJvbA' }
+  const text = `stint delegation 1
+instance: k3f9x2mq
+delegator: ${subjectOf(bob)}
+delegator-name: "Bob"
+delegate: ${subjectOf(carol)}
+delegate-name: "Carol"
+groups: "security", "sre-leads"
+issued: 2026-11-22T21:50:00Z
+begins: 2026-11-22T21:50:00Z
+ends: 2026-11-29T21:50:00Z
+nonce: 00112233445566778899aabbccddeeff
+`
+  const of = { delegator: bob, delegate: carol, groups: ['sre-leads', 'security'], ends: '2026-11-29T21:50:00.000Z' }
+  assert.equal(readDelegation(text, of)['delegate-name'], 'Carol')
+  for (const other of [{ delegate: bob }, { delegator: carol }, { groups: ['security'] }, { ends: '2026-11-30T21:50:00Z' }]) {
+    assert.throws(() => readDelegation(text, { ...of, ...other }), JSON.stringify(other))
   }
 })
 

@@ -185,6 +185,43 @@ export async function readConfirmation(text: string, of: { request: string }): P
   return confirmation
 }
 
+interface Identity {
+  issuer: string
+  subject: string
+}
+
+/**
+ * Reads the review that closes an emergency, and makes sure that it is of this request, by this reviewer, with this finding.
+ * Throws where it is not.
+ */
+export async function readReview(
+  text: string,
+  of: { request: string; reviewer: Identity; finding: string },
+): Promise<Fields<'review'>> {
+  const review = readStatement(text, 'review')
+  const request = readStatement(of.request, 'request')
+  for (const name of ['instance', 'request', 'role', 'requester', 'requester-name'] as const) {
+    if (review[name] !== request[name]) throw new TypeError(`${name} is not that of the emergency`)
+  }
+  if (review['request-digest'] !== `sha256:${await sha256Hex(of.request)}`) throw new TypeError('it is about another request')
+  if (review.reviewer !== subjectOf(of.reviewer)) throw new TypeError('it is for another reviewer')
+  if (review.finding !== of.finding) throw new TypeError('it has another finding')
+  return review
+}
+
+/** Reads a delegation, and makes sure that it gives these groups to this person, no longer than until then. Throws where it does not. */
+export function readDelegation(
+  text: string,
+  of: { delegator: Identity; delegate: Identity; groups: readonly string[]; ends: string },
+): Fields<'delegation'> {
+  const delegation = readStatement(text, 'delegation')
+  if (delegation.delegator !== subjectOf(of.delegator)) throw new TypeError('it is by somebody else')
+  if (delegation.delegate !== subjectOf(of.delegate)) throw new TypeError('it is to somebody else')
+  if (readGroups(delegation.groups).join() !== [...of.groups].sort().join()) throw new TypeError('it is about other groups')
+  if (new Date(delegation.ends).getTime() !== new Date(of.ends).getTime()) throw new TypeError('it ends at another time')
+  return delegation
+}
+
 export async function sha256(bytes: Bytes): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
 }

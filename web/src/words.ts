@@ -5,7 +5,7 @@ import type { Person, Reason, Stage } from './api/client'
 export function anyOf(names: readonly string[], most = 5): string {
   if (names.length === 0) return 'nobody'
   if (names.length === 1) return names[0]!
-  if (names.length > most) return `${names.slice(0, most).join(', ')} or ${names.length - most} others`
+  if (names.length > most) return `${names.slice(0, most).join(', ')} or ${counted(names.length - most, 'other')}`
   return `${names.slice(0, -1).join(', ')} or ${names[names.length - 1]}`
 }
 
@@ -40,9 +40,9 @@ export function unreachable(stages: readonly Stage[]): Stage[] {
   return stages.filter((stage) => stage.approvers.length < stage.count - stage.given.length)
 }
 
-/** What speaks against it, but for approvals that are still to come. */
+/** What speaks against it, but for approvals and the requester's own confirmation, which are still to come. */
 export function obstacles(reasons: readonly Reason[]): Reason[] {
-  return reasons.filter((reason) => !reason.met && !reason.rule.startsWith('stage:') && reason.rule !== 'approval')
+  return reasons.filter(({ met, rule }) => !met && !rule.startsWith('stage:') && rule !== 'approval' && rule !== 'confirm')
 }
 
 /** The same ask at the command line. */
@@ -52,6 +52,9 @@ export function askCommand(ask: {
   login?: string | undefined
   duration?: string | undefined
   reason?: string | undefined
+  ticket?: string | undefined
+  start?: string | undefined
+  breakGlass?: boolean
 }): string {
   return [
     'stint request',
@@ -59,6 +62,9 @@ export function askCommand(ask: {
     `--target ${quoted(ask.target || 'TARGET')}`,
     ask.login && `--login ${quoted(ask.login)}`,
     ask.duration && `--duration ${ask.duration}`,
+    ask.ticket && `--ticket ${quoted(ask.ticket)}`,
+    ask.start && `--start ${ask.start}`,
+    ask.breakGlass && '--break-glass',
     ask.reason && `--reason ${quoted(ask.reason)}`,
   ]
     .filter(Boolean)

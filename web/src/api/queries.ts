@@ -6,7 +6,7 @@ import { infiniteQueryOptions, QueryCache, QueryClient, queryOptions } from '@ta
 import { api, body } from './client'
 import { asProblem } from './problem'
 
-const live = 4000
+export const live = 4000
 
 export const queryClient = new QueryClient({
   queryCache: new QueryCache({
@@ -151,11 +151,17 @@ export const change = (id: string) =>
     refetchInterval: live,
   })
 
-/** The files of a policy change, which may be megabytes and stay what they are: asked for once. */
+/**
+ * The files of a policy change, which may be megabytes and stay what they are, and what recorded requests would come to
+ * under it, which is dear to work out: asked for once.
+ */
 export const changeFiles = (id: string) =>
   queryOptions({
     queryKey: ['change-files', id],
-    queryFn: async () => (await body(api.GET('/api/changes/{change}', { params: { path: { change: id } } }))).files,
+    queryFn: async () => {
+      const { files, backtest } = await body(api.GET('/api/changes/{change}', { params: { path: { change: id } } }))
+      return { files, backtest: backtest ?? null }
+    },
     staleTime: Infinity,
   })
 

@@ -1,12 +1,13 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
-import { api, body, type Request } from '../api/client'
-import { asProblem, Problem } from '../api/problem'
+import { api, body, type Request, type Stage } from '../api/client'
+import { asProblem } from '../api/problem'
 import { refresh, request as requestQuery } from '../api/queries'
 import { useMinute } from '../clock'
 import { durationWords } from '../duration'
 import { useMe } from '../me'
+import { inOrder } from '../policy'
 import { readApproval, readStatement, secondsOf } from '../statement'
 import { useSubmit } from '../submit'
 import { Button, buttonClass } from '../ui/Button'
@@ -21,9 +22,11 @@ import { Area, Field } from '../ui/Field'
 import { Icon } from '../ui/Icon'
 import { Moment } from '../ui/Moment'
 import { Card } from '../ui/Page'
-import { StateBadge } from '../ui/StateBadge'
+import { Person } from '../ui/Person'
+import { Mark, StateBadge } from '../ui/StateBadge'
 import { Statement } from '../ui/Statement'
 import { notify } from '../ui/Toasts'
+import { unreadable } from '../unreadable'
 import { signStatement } from '../webauthn'
 import { called, neededWords, obstacles } from '../words'
 import styles from './Approvals.module.css'
@@ -59,6 +62,7 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
   const mayApprove = request.may.includes('approve')
   const submit = useSubmit()
   const challenge = useChallenge(request, mayApprove ? seconds : null, submit.running)
+  const behalf = challenge.data ? challenge.data.for : request.approve_for
   const [denying, setDenying] = useState(false)
   const approve = () =>
     submit.run(async () => {
@@ -105,6 +109,20 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
         ) : (
           <p className={styles.noReason}>No reason was given.</p>
         )}
+        {asked.alone && (
+          <p className={styles.caution}>
+            <Mark shape="square" />
+            <span>An emergency: they act alone, and nobody’s approval is asked.</span>
+          </p>
+        )}
+        {mayApprove && behalf && (
+          <p className={styles.behalf}>
+            <Icon name="person" size={14} />
+            <span>
+              You decide on behalf of <Person person={behalf} />, by a delegation.
+            </span>
+          </p>
+        )}
         <Cautions request={request} />
       </div>
       <div className={styles.details}>
@@ -112,8 +130,18 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
           rows={[
             ['Who', <code key="who">{asked.requester}</code>],
             ['Gets', `${asked.role}: a shell, commands and file copies as ${asked.login} on ${asked.target}, all recorded`],
-            ['Until', `${durationWords(seconds ?? asked.seconds)} after the last approval; you can revoke it before`],
+            ['Ticket', asked.ticket && <bdi>{asked.ticket}</bdi>],
+            [
+              'Begins',
+              asked.start && (
+                <>
+                  <Moment at={asked.start} clock />, <Moment at={asked.start} />
+                </>
+              ),
+            ],
+            ['Until', untilWords(request, seconds ?? asked.seconds)],
             ['Agreement', neededWords(request.decision.stages)],
+            ['Stages', request.decision.stages.length > 1 && <Stages stages={request.decision.stages} />],
           ]}
         />
         {mayApprove && asked.seconds > 60 && (
@@ -177,6 +205,31 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
         onDecided={onDecided}
       />
     </Card>
+  )
+}
+
+function untilWords(request: Request, seconds: number): string {
+  const from = request.start ? 'after it begins' : request.use_by ? 'after its first use' : 'after the last approval'
+  return `${durationWords(seconds)} ${from}; you can revoke it before`
+}
+
+/** The stages in their order, each with how far it is. */
+function Stages({ stages }: { stages: readonly Stage[] }) {
+  return (
+    <ol className={styles.stages}>
+      {inOrder(stages).map((stage) => {
+        const full = stage.given.length >= stage.count
+        return (
+          <li key={stage.name}>
+            <Mark shape={full ? 'tick' : stage.after.length > 0 ? 'clock' : 'half'} />
+            <span>
+              {stage.name}: {stage.given.length} of {stage.count}
+              {!full && stage.after.length > 0 && `, after ${stage.after.join(' and ')}`}
+            </span>
+          </li>
+        )
+      })}
+    </ol>
   )
 }
 
@@ -259,21 +312,14 @@ function ask(request: Request) {
       login: text.login,
       seconds: secondsOf(text.duration),
       reason: text.reason,
+      ticket: text.ticket,
+      start: text.start === 'none' ? undefined : text.start,
+      alone: text['break-glass'] === 'yes',
       what: `${text.login} on ${text.target}`,
     }
   } catch (thrown) {
     throw unreadable(thrown)
   }
-}
-
-function unreadable(thrown: unknown): Problem {
-  return new Problem({
-    kind: 'fault',
-    code: 'portal.statement-differs',
-    title: 'The text to sign does not say what this page was told. Nothing can be approved here; tell whoever runs Stint.',
-    detail: thrown instanceof Error ? thrown.message : '',
-    cause: thrown,
-  })
 }
 
 /**
@@ -290,7 +336,12 @@ function useChallenge(request: Request, seconds: number | null, signing: boolean
         api.POST('/api/requests/{id}/challenge', { params: { path: { id: request.id } }, body: { duration_seconds: seconds! } }),
       )
       try {
-        await readApproval(challenge.statement, { request: request.statement, approver: me.person, seconds: seconds! })
+        await readApproval(challenge.statement, {
+          request: request.statement,
+          approver: me.person,
+          seconds: seconds!,
+          ...(challenge.for ? { for: challenge.for } : {}),
+        })
       } catch (thrown) {
         throw unreadable(thrown)
       }

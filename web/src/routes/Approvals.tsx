@@ -11,7 +11,9 @@ import { MinutesLeft } from '../ui/Countdown'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
 import { PageHead } from '../ui/Page'
+import { StateBadge } from '../ui/StateBadge'
 import { called, counted } from '../words'
+import { ApprovalPlaces } from './ApprovalPlaces'
 import { ApprovalCard } from './ApprovalCard'
 import styles from './Approvals.module.css'
 
@@ -30,13 +32,16 @@ export function Approvals() {
   useStepKeys(go)
 
   const head = (
-    <PageHead
-      title="Approvals"
+    <>
+      <PageHead
+        title="Approvals"
       tab={items.length > 0 ? `(${items.length}) Approvals` : 'Approvals'}
       words={
         items.length > 0 ? `${counted(items.length, 'request')} ${items.length === 1 ? 'waits' : 'wait'} for you.` : undefined
       }
     />
+    <ApprovalPlaces />
+    </>
   )
   if (list.error && items.length === 0) {
     return (
@@ -121,6 +126,7 @@ function Entry({ item, current }: { item: RequestSummary; current: boolean }) {
     >
       <span className={styles.entryWho}>
         <bdi>{called(item.requester)}</bdi>
+        {item.break_glass && <StateBadge state="emergency" bare />}
         <span className={styles.entryLeft}>
           <MinutesLeft until={item.expires} />
         </span>

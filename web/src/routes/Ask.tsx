@@ -5,21 +5,25 @@ import { api, body, type Role } from '../api/client'
 import { asProblem } from '../api/problem'
 import { refresh, roles as rolesQuery } from '../api/queries'
 import { durationWords, formatDuration, parseDuration } from '../duration'
+import { readLocal, writeUniversal } from '../moment'
 import { useSubmit } from '../submit'
 import { Button } from '../ui/Button'
 import { Combobox } from '../ui/Combobox'
 import { CopyLine } from '../ui/CopyLine'
+import { DateTime } from '../ui/DateTime'
 import { DurationChips } from '../ui/DurationChips'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice } from '../ui/ErrorNotice'
-import { Area, Field, FieldGroup } from '../ui/Field'
+import { Area, Field, FieldGroup, Input } from '../ui/Field'
 import { Option, Options } from '../ui/Options'
 import { PageHead } from '../ui/Page'
 import { Select } from '../ui/Select'
 import { notify } from '../ui/Toasts'
 import { askCommand } from '../words'
 import styles from './Ask.module.css'
+import { Emergency } from './Emergency'
 import { RoleMachine } from './RoleMachine'
+import { RoleRules } from './RoleRules'
 import { Verdict, type Draft } from './Verdict'
 
 const route = getRouteApi('/ask')
@@ -66,49 +70,65 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
     search.duration === undefined ? undefined : parseDuration(search.duration),
   )
   const [reason, setReason] = useState(search.reason ?? '')
+  const [typedTicket, setTicket] = useState(search.ticket ?? '')
+  const [typedStart, setStart] = useState('')
+  const [emergency, setEmergency] = useState(false)
 
   const reaching =
     target === null ? (named ? [named] : []) : roles.filter((role) => role.targets.some(({ name }) => name === target))
   const role = reaching.find(({ name }) => name === chosenRole) ?? (reaching.length === 1 ? reaching[0] : undefined)
+  const alone = emergency && role?.break_glass !== undefined
+  const longest = alone ? role.break_glass!.longest_seconds : (role?.longest_seconds ?? 0)
+  const ticket = role?.ticket ? typedTicket.trim() : ''
+  const ahead = alone ? 0 : (role?.start.ahead_seconds ?? 0)
+  const start = ahead > 0 && typedStart !== '' ? readLocal(typedStart) : undefined
   const login = role ? (role.logins.find((name) => name === chosenLogin) ?? role.logins[0] ?? '') : ''
   const seconds = !role
     ? null
     : chosenDuration === undefined
-      ? role.default_seconds
+      ? Math.min(role.default_seconds, longest)
       : chosenDuration === null
         ? null
-        : Math.min(chosenDuration, role.longest_seconds)
+        : Math.min(chosenDuration, longest)
   const duration = seconds === null ? undefined : formatDuration(seconds)
 
   const draft: Draft | undefined =
     role && target !== null && seconds !== null
-      ? { role: role.name, target, login, duration_seconds: seconds, reason: reason.trim() }
+      ? {
+          role: role.name,
+          target,
+          login,
+          duration_seconds: seconds,
+          reason: reason.trim(),
+          ticket,
+          break_glass: alone,
+          ...(start ? { start: writeUniversal(start) } : {}),
+        }
       : undefined
   // Not while the ask is sent: the page then goes to the request, and must not be called back.
   useShareableAddress(
     !submit.running && (role || target || reason)
-      ? { role: role?.name, target: target ?? undefined, login: chosenLogin ?? undefined, duration, reason: reason || undefined }
+      ? { role: role?.name, target: target ?? undefined, login: chosenLogin ?? undefined, duration, reason: reason || undefined, ticket: typedTicket || undefined }
       : undefined,
   )
 
-  const missing = !target
-    ? 'Choose a target first'
-    : !role
-      ? 'Choose a role first'
-      : seconds === null
-        ? 'Say for how long'
-        : role.reason_required && reason.trim() === ''
-          ? 'Say why first'
-          : [...reason].length > mostReason
-            ? 'The reason is too long'
-            : undefined
+  const lacks: [boolean, string][] = [
+    [!target, 'Choose a target first'],
+    [!role, 'Choose a role first'],
+    [seconds === null, 'Say for how long'],
+    [start === null, 'Say when it is to begin, or empty that field'],
+    [role?.ticket?.required === true && ticket === '', 'Name the ticket first'],
+    [role?.reason_required === true && reason.trim() === '', 'Say why first'],
+    [[...reason].length > mostReason, 'The reason is too long'],
+  ]
+  const missing = lacks.find(([lacking]) => lacking)?.[1]
 
   const send = () =>
     submit.run(async () => {
       const request = await body(api.POST('/api/requests', { body: draft! }))
       notify.done(request.state === 'pending' ? 'Asked' : 'Granted', request.summary)
       void refresh()
-      await navigate(request.state === 'pending' ? { to: '/requests/$id', params: { id: request.id } } : { to: '/' })
+      await navigate(request.state === 'pending' || request.begins === undefined ? { to: '/requests/$id', params: { id: request.id } } : { to: '/' })
     })
 
   return (
@@ -143,6 +163,8 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
           </FieldGroup>
         )}
         {role && <RoleMachine role={role} />}
+        {role && <RoleRules role={role} />}
+        {role && <Emergency role={role} alone={alone} onChange={setEmergency} />}
         {role && role.logins.length > 1 && (
           <Field label="Login" name="login" error={submit.problem?.field('login')}>
             <Select
@@ -155,14 +177,36 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
         )}
         {role && (
           <DurationChips
-            key={role.name}
+            key={`${role.name} ${longest}`}
             label="For how long"
             value={seconds}
             onChange={setDuration}
-            most={role.longest_seconds}
-            bound={`the longest that ${role.name} gives`}
+            most={longest}
+            bound={`the longest that ${role.name} gives${alone ? ' in an emergency' : ''}`}
             error={submit.problem?.field('duration_seconds')}
           />
+        )}
+        {role && ahead > 0 && (
+          <DateTime
+            label="Start later"
+            optional
+            value={typedStart}
+            onChange={setStart}
+            latest={new Date(Date.now() + ahead * 1000)}
+            hint={`Empty: as soon as it may. At most ${durationWords(ahead)} ahead.`}
+            error={submit.problem?.field('start') ?? (start === null ? 'A day and a time.' : undefined)}
+          />
+        )}
+        {role?.ticket && (
+          <Field
+            label="Ticket"
+            name="ticket"
+            optional={!role.ticket.required}
+            error={submit.problem?.field('ticket')}
+            hint={role.ticket.pattern ? <>It fits <code>{role.ticket.pattern}</code>, whole.</> : 'The one that it is for.'}
+          >
+            <Input value={typedTicket} onValueChange={setTicket} spellCheck={false} maxLength={200} />
+          </Field>
         )}
         <Field
           label="Reason"
@@ -177,8 +221,12 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
       <Verdict draft={draft} />
       {submit.problem && <ErrorNotice problem={submit.problem} kept="Nothing was stored; what you typed is still here." />}
       <div className={styles.send}>
-        <Button kind="primary" type="submit" busy={submit.running && 'Asking…'} unavailable={missing}>
-          {draft ? `Ask for ${draft.login} on ${draft.target} for ${durationWords(draft.duration_seconds)}` : 'Ask for access'}
+        <Button kind={alone ? 'final' : 'primary'} type="submit" busy={submit.running && 'Asking…'} unavailable={missing}>
+          {!draft
+            ? 'Ask for access'
+            : alone
+              ? `Act alone: ${draft.login} on ${draft.target} for ${durationWords(draft.duration_seconds)}`
+              : `Ask for ${draft.login} on ${draft.target} for ${durationWords(draft.duration_seconds)}`}
         </Button>
         <CopyLink />
       </div>
@@ -192,6 +240,9 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
               login: role!.logins.length > 1 ? draft.login : undefined,
               duration,
               reason: reason.trim(),
+              ticket,
+              start: draft.start,
+              breakGlass: alone,
             })}
             what="the command"
           />

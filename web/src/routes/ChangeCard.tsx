@@ -7,6 +7,7 @@ import { changeFiles, refresh } from '../api/queries'
 import { about, readChange, wordless } from '../change'
 import { useMe } from '../me'
 import { useSubmit } from '../submit'
+import { Backtest } from '../ui/Backtest'
 import { Button, buttonClass } from '../ui/Button'
 import styles from '../ui/Cards.module.css'
 import { CopyLine } from '../ui/CopyLine'
@@ -23,6 +24,7 @@ import { Signatures } from '../ui/Signatures'
 import { StateBadge } from '../ui/StateBadge'
 import { Statement } from '../ui/Statement'
 import { notify } from '../ui/Toasts'
+import { unreadable } from '../unreadable'
 import { signStatement } from '../webauthn'
 
 /** How many sentences of a change stand in a list. More are read, and signed, on its own page. */
@@ -32,9 +34,10 @@ const mostInList = 8
 export function ChangeCard({ change, whole }: { change: Change; whole?: boolean }) {
   const submit = useSubmit()
   const [rejecting, setRejecting] = useState(false)
-  // What is still to come would move the buttons away from under a finger, and is part of what is signed.
-  const files = useQuery({ ...changeFiles(change.id), enabled: whole === true && change.kind === 'policy' })
   const told = tell(change)
+  const signable = !(told instanceof Problem) && change.may.includes('sign') && told.words.length <= mostInList
+  // What is still to come would move the buttons away from under a finger, and is part of what is signed.
+  const files = useQuery({ ...changeFiles(change.id), enabled: change.kind === 'policy' && (whole === true || signable) })
   if (told instanceof Problem) return <ErrorNotice problem={told} />
   const waiting = change.state === 'pending'
   const words = whole || told.words.length <= mostInList ? told.words : told.words.slice(0, mostInList - 2)
@@ -130,6 +133,12 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
       )}
       <Signatures signed={change.signed} quorum={change.quorum} missing={change.missing} />
       {change.kind === 'policy' && <Files change={change} whole={whole === true} />}
+      {waiting && files.data?.backtest && (
+        <section className={styles.list} aria-label="Recorded requests, decided by it">
+          <h3>Recorded requests, decided by it</h3>
+          <Backtest backtest={files.data.backtest} />
+        </section>
+      )}
       <Disclosure summary={waiting ? 'The exact text that administrators sign' : 'The exact text that was signed'}>
         <Statement text={change.statement} digest={change.digest} label="The text of the change" />
       </Disclosure>
@@ -185,7 +194,7 @@ function keptWords(problem: Problem): string {
 async function signChange(change: Change): Promise<Change> {
   const path = { params: { path: { change: change.id } } }
   const challenge = await body(api.POST('/api/changes/{change}/challenge', path))
-  if (challenge.statement !== change.statement) throw unreadable('the text to sign is not the one shown')
+  if (challenge.statement !== change.statement) throw unreadable(new Error('the text to sign is not the one shown'))
   const { assertion } = await signStatement(challenge)
   return body(api.POST('/api/changes/{change}/signatures', { ...path, body: { assertion } }))
 }
@@ -237,7 +246,7 @@ function Files({ change, whole }: { change: Change; whole: boolean }) {
       <p className={styles.meta}>
         The files, as the broker shows them. What is signed names them by their digest, and the signer takes no others.
       </p>
-      <Differences files={files.data} />
+      <Differences files={files.data.files} />
       {change.state === 'in-force' && me.policy_warning && (
         <p className={styles.meta}>
           This broker’s own files are others. <Link to="/audit">The audit log</Link> names every policy that was in force.
@@ -289,15 +298,6 @@ function tell(change: Change) {
   try {
     return readChange(change.statement, change.kind)
   } catch (thrown) {
-    return unreadable(thrown instanceof Error ? thrown.message : '')
+    return unreadable(thrown)
   }
-}
-
-function unreadable(detail: string): Problem {
-  return new Problem({
-    kind: 'fault',
-    code: 'portal.statement-differs',
-    title: 'The text to sign does not say what this page was told. Nothing can be signed here; tell whoever runs Stint.',
-    detail,
-  })
 }

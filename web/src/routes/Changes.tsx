@@ -84,9 +84,9 @@ function ChangeList({ over }: { over: boolean }) {
           'Every change that came into force, was rejected or ran out of time is kept here, with who signed it.'
         ) : (
           <>
-            Somebody’s groups, or a suspension, are changed from the page <Link to="/people">People</Link>. The policy is changed at a
-            terminal: write the files of the one in force into a directory with <code>stint policy show --write DIRECTORY</code>, edit
-            them, and propose them:
+            Somebody’s groups, or a suspension, are changed from the page <Link to="/people">People</Link>. The policy is changed under{' '}
+            <Link to="/policies/what-if">What if…</Link>, where you read what would become of it before you propose it; or at a terminal:
+            write the files in force into a directory with <code>stint policy show --write DIRECTORY</code>, edit them, and propose them:
           </>
         )}
       </EmptyState>

@@ -6,6 +6,7 @@ import { asProblem } from '../api/problem'
 import { refresh, requests, roles as rolesQuery } from '../api/queries'
 import { durationWords, formatDuration } from '../duration'
 import { Button, buttonClass } from '../ui/Button'
+import { classes } from '../ui/classes'
 import { CopyLine } from '../ui/CopyLine'
 import { Countdown } from '../ui/Countdown'
 import { Confirm } from '../ui/Dialog'
@@ -16,6 +17,7 @@ import { Card, PageHead, Section } from '../ui/Page'
 import { StateBadge } from '../ui/StateBadge'
 import { notify } from '../ui/Toasts'
 import styles from './Home.module.css'
+import { lookOf } from './requestWords'
 
 /** What I hold, what I wait for, what I may ask for. */
 export function Home() {
@@ -86,19 +88,32 @@ export function Home() {
 
 function Grant({ grant }: { grant: RequestSummary }) {
   const [ending, setEnding] = useState(false)
+  const look = lookOf(grant)
+  const counts = look !== 'scheduled' && look !== 'unused'
   const what = `${grant.login} on ${grant.target}`
   return (
-    <Card className={styles.grant} label={what}>
-      {grant.ends && (
+    <Card className={classes(styles.grant, !counts && styles.clockless)} label={what}>
+      {counts && grant.ends && (
         <Countdown from={new Date(grant.ends).getTime() - grant.duration_seconds * 1000} until={grant.ends} what="Access ends" />
       )}
       <div>
         <p className={styles.what}>{what}</p>
         <p className={styles.sub}>
-          <StateBadge state={grant.state} />
+          <StateBadge state={look} />
+          {grant.break_glass && <StateBadge state="emergency" bare />}
           <span>
             {grant.role}
-            {grant.ends && (
+            {look === 'scheduled' && (
+              <>
+                , begins <Moment at={grant.begins!} />
+              </>
+            )}
+            {look === 'unused' && (
+              <>
+                , {durationWords(grant.duration_seconds)} from its first use; over if not used <Moment at={grant.use_by!} />
+              </>
+            )}
+            {grant.ends && look !== 'unused' && (
               <>
                 , until <Moment at={grant.ends} clock />
               </>
@@ -114,7 +129,7 @@ function Grant({ grant }: { grant: RequestSummary }) {
           <Button onClick={() => setEnding(true)}>I’m done</Button>
         </div>
       )}
-      {grant.ssh && (
+      {grant.ssh && look !== 'scheduled' && (
         <div className={styles.line}>
           <CopyLine text={grant.ssh} what="the line to connect with" />
         </div>

@@ -100,6 +100,9 @@ function useEntries(query: string): Entry[] {
     page('/sessions', 'Sessions', 'sessions'),
     page('/passkeys', 'Passkeys', 'passkey'),
     page('/devices', 'Devices', 'device'),
+    page('/policies', 'Policies', 'policy'),
+    page('/approvals/delegations', 'Delegations', 'approve'),
+    ...(me.reviewer || me.administrator ? [page('/policies/what-if', 'What if the policy were another', 'policy'), page('/policies/separation', 'Separation of duty', 'policy'), page('/approvals/reviews', 'Reviews of emergencies', 'alert')] : []),
     ...(me.reviewer || me.administrator ? [page('/audit', 'Audit', 'audit'), page('/alarms', 'Alarms', 'alert'), page('/people', 'People', 'person'), page('/changes', 'Changes', 'change')] : []),
   ]
   const approvals = (toApprove.data?.pages ?? []).flatMap(({ items }) =>

@@ -17,8 +17,11 @@ import { StateBadge } from '../ui/StateBadge'
 import { Statement } from '../ui/Statement'
 import { Timeline, type TimelineItem } from '../ui/Timeline'
 import styles from './Request.module.css'
+import { ConfirmAsk } from './ConfirmAsk'
 import { RequestActions } from './RequestActions'
-import { Approvals, Certificates, Reasons, Sessions } from './RequestParts'
+import { Approvals, Asserted, Certificates, Confirmed, Reasons, Sessions, WhoWasTold } from './RequestParts'
+import { EmergencyBanner, ReviewRequest, ReviewSection } from './ReviewRequest'
+import { lookOf } from './requestWords'
 
 /** One request with all that became of it: what happened, why, who agreed, what was issued and used. */
 export function RequestPage() {
@@ -51,12 +54,14 @@ export function RequestPage() {
 
 function Whole({ request }: { request: Request }) {
   const held = request.state === 'approved' || request.state === 'active'
+  const look = lookOf(request)
   return (
     <>
+      <EmergencyBanner request={request} />
       <header className={styles.lead}>
         <h1 className={styles.headline}>{request.summary}</h1>
         <div className={styles.state}>
-          <StateBadge state={request.end_reason || request.state} />
+          <StateBadge state={look} />
           <State request={request} />
         </div>
       </header>
@@ -65,7 +70,9 @@ function Whole({ request }: { request: Request }) {
           {request.reason}
         </blockquote>
       )}
-      {held && request.ends && (
+      {request.may.includes('confirm') && <ConfirmAsk request={request} />}
+      {request.may.includes('review') && <ReviewRequest request={request} />}
+      {held && request.ends && look !== 'scheduled' && (
         <Card className={styles.held} label="What it gives">
           <Countdown
             from={request.begins ?? new Date(request.ends).getTime() - request.duration_seconds * 1000}
@@ -78,7 +85,7 @@ function Whole({ request }: { request: Request }) {
           </div>
         </Card>
       )}
-      {!held && <RequestActions request={request} />}
+      {(!held || !request.ends || look === 'scheduled') && <RequestActions request={request} />}
       <div className={styles.columns}>
         <div className={styles.column}>
           <Section title="What happened">
@@ -88,6 +95,7 @@ function Whole({ request }: { request: Request }) {
             />
           </Section>
           <Reasons request={request} />
+          <Asserted request={request} />
           <Section title="The request as it was asked">
             <Statement text={request.statement} digest={request.statement_digest} label="The text of the request" />
           </Section>
@@ -100,14 +108,21 @@ function Whole({ request }: { request: Request }) {
                 ['Role', request.role],
                 ['Login', `${request.login} on ${request.target}`],
                 ['For', durationWords(request.duration_seconds)],
+                ['Ticket', request.ticket && <bdi>{request.ticket}</bdi>],
                 ['Asked', <Moment key="asked" at={request.asked} />],
+                ['Set to begin', request.start && <Moment at={request.start} clock />],
                 ['Begins', request.begins && <Moment at={request.begins} />],
                 ['Ends', request.ends && <Moment at={request.ends} />],
+                ['Use by', request.use_by && <Moment at={request.use_by} />],
+                ['Sessions', request.single_use && 'one, and no second one'],
+                ['Confirmed', request.confirmation && <Confirmed confirmation={request.confirmation} />],
                 ['Id', <code key="id">{request.id}</code>],
               ]}
             />
           </Section>
           <Approvals request={request} />
+          <ReviewSection request={request} />
+          <WhoWasTold request={request} />
           <Sessions request={request} />
           <Certificates request={request} />
           <Section title="Proof">
@@ -147,6 +162,20 @@ function State({ request }: { request: Request }) {
       )
     case 'approved':
     case 'active':
+      if (request.use_by && !request.begins) {
+        return (
+          <span>
+            Its time begins when it is first used, and it is over if that is not <Moment at={request.use_by} />.
+          </span>
+        )
+      }
+      if (lookOf(request) === 'scheduled') {
+        return (
+          <span>
+            Begins <Moment at={request.begins!} />, until <Moment at={request.ends!} clock />. Nothing can be used before.
+          </span>
+        )
+      }
       return request.ends ? (
         <span>
           Ends <Moment at={request.ends} />.

@@ -1,52 +1,22 @@
 import { Link } from '@tanstack/react-router'
-import type { Approval, Reason, Request } from '../api/client'
+import type { Approval, Confirmation, Request } from '../api/client'
 import { durationWords } from '../duration'
+import { DecisionTree } from '../ui/DecisionTree'
 import { Disclosure } from '../ui/Disclosure'
+import { Facts } from '../ui/Facts'
 import { Moment } from '../ui/Moment'
 import { Section } from '../ui/Page'
 import { Person } from '../ui/Person'
-import { Mark, StateBadge } from '../ui/StateBadge'
+import { StateBadge } from '../ui/StateBadge'
 import { Statement } from '../ui/Statement'
-import { anyOf, called } from '../words'
 import styles from './Request.module.css'
 
-/** Why policy says what it says: each rule's own sentence, and under each stage who could agree. */
+/** Why policy says what it says, as a tree. */
 export function Reasons({ request }: { request: Request }) {
-  const { reasons, stages, summary } = request.decision
   return (
-    <Section title="Why" aside={summary}>
-      <ul className={styles.reasons}>
-        {reasons.map((reason) => {
-          const stage = stages.find(({ name }) => reason.rule === `stage:${name}`)
-          return (
-            <li key={reason.rule + reason.text} className={styles.why}>
-              <Verdict reason={reason} open={stage !== undefined && request.state === 'pending'} />
-              <span>{reason.text}</span>
-              {stage && !reason.met && stage.approvers.length > 0 && (
-                <span className={styles.who}>could agree: {anyOf(stage.approvers.map(called), 8)}</span>
-              )}
-              {stage && !reason.met && stage.approvers.length === 0 && (
-                <span className={styles.who}>nobody has a passkey enrolled for {anyOf(stage.groups)}</span>
-              )}
-            </li>
-          )
-        })}
-      </ul>
+    <Section title="Why" aside={request.decision.summary}>
+      <DecisionTree decision={request.decision} waiting={request.state === 'pending'} />
     </Section>
-  )
-}
-
-function Verdict({ reason, open }: { reason: Reason; open: boolean }) {
-  const [look, words, shape] = reason.met
-    ? ([styles.met, 'Met:', 'tick'] as const)
-    : open
-      ? ([styles.open, 'Open:', 'half'] as const)
-      : ([styles.unmet, 'Not met:', 'cross'] as const)
-  return (
-    <span className={look}>
-      <Mark shape={shape} />
-      <span className="visually-hidden">{words}</span>
-    </span>
   )
 }
 
@@ -71,7 +41,15 @@ function ApprovalItem({ approval, shorter }: { approval: Approval; shorter: bool
   return (
     <li className={styles.item}>
       <div className={styles.itemHead}>
-        <Person person={approval.approver} />
+        <span>
+          <Person person={approval.approver} />
+          {approval.for && (
+            <>
+              {' '}
+              on behalf of <Person person={approval.for} />
+            </>
+          )}
+        </span>
         {approval.counts ? (
           <StateBadge state="approved" bare />
         ) : (
@@ -88,6 +66,57 @@ function ApprovalItem({ approval, shorter }: { approval: Approval; shorter: bool
         <Statement text={approval.statement} digest={approval.digest} label="The text that was signed" />
       </Disclosure>
     </li>
+  )
+}
+
+/** The requester's own word, beside what they asked for. */
+export function Confirmed({ confirmation }: { confirmation: Confirmation }) {
+  return (
+    <>
+      with “<bdi>{confirmation.passkey_name}</bdi>”, <Moment at={confirmation.issued} />
+      <Disclosure small summary="What was signed">
+        <Statement text={confirmation.statement} digest={confirmation.digest} label="The text that the requester signed" />
+      </Disclosure>
+    </>
+  )
+}
+
+/** Who was asked again, who may approve now too, and who was told of an emergency. */
+export function WhoWasTold({ request }: { request: Request }) {
+  if (request.told.length === 0) return null
+  return (
+    <Section title="Who was told">
+      <ul className={styles.told}>
+        {request.told.map((told) => (
+          <li key={told.at + told.kind + (told.stage ?? '')}>
+            <p>
+              <bdi>{told.text}</bdi> <span className={styles.meta}><Moment at={told.at} /></span>
+            </p>
+            {told.people.length > 0 && (
+              <Disclosure small summary={told.people.length === 1 ? '1 person' : `${told.people.length} people`}>
+                <ul>
+                  {told.people.map((person) => (
+                    <li key={person.issuer + person.subject}>
+                      <Person person={person} />
+                    </li>
+                  ))}
+                </ul>
+              </Disclosure>
+            )}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}
+
+/** The broker's word on what nobody else can check. */
+export function Asserted({ request }: { request: Request }) {
+  if (request.asserted.length === 0) return null
+  return (
+    <Section title="What the broker asserted" aside="The signer cannot check these; it passes them on, and the record keeps them.">
+      <Facts rows={request.asserted.map(({ name, value }) => [name, <code key={name}>{value}</code>])} />
+    </Section>
   )
 }
 

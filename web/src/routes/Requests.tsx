@@ -14,6 +14,7 @@ import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
 import { Table, type Column } from '../ui/Table'
 import { Tabs } from '../ui/Tabs'
+import { lookOf } from './requestWords'
 import styles from './Requests.module.css'
 
 const route = getRouteApi('/requests')
@@ -25,7 +26,7 @@ const states: Record<NonNullable<RequestsSearch['state']>, RequestState[]> = {
 }
 
 const columns: Column<RequestSummary>[] = [
-  { name: 'State', narrow: true, cell: (item) => <StateBadge state={item.end_reason || item.state} bare /> },
+  { name: 'State', narrow: true, cell: (item) => <StateBadge state={lookOf(item)} bare /> },
   { name: 'Who', cell: (item) => <Person person={item.requester} /> },
   {
     name: 'What',

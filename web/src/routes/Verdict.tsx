@@ -1,13 +1,14 @@
 import { useQuery } from '@tanstack/react-query'
-import { api, body, type Ask } from '../api/client'
+import { api, body, type Ask, type Decision } from '../api/client'
 import { asProblem } from '../api/problem'
+import { exactWords } from '../clock'
 import { classes } from '../ui/classes'
 import { Icon } from '../ui/Icon'
 import { Mark } from '../ui/StateBadge'
 import { neededWords, obstacles, unreachable } from '../words'
 import styles from './Ask.module.css'
 
-export type Draft = Required<Pick<Ask, 'role' | 'target' | 'login' | 'duration_seconds' | 'reason'>>
+export type Draft = Required<Omit<Ask, 'start'>> & Pick<Ask, 'start'>
 
 /** One live sentence: who must agree, or why it will not do. */
 export function Verdict({ draft }: { draft: Draft | undefined }) {
@@ -25,13 +26,30 @@ export function Verdict({ draft }: { draft: Draft | undefined }) {
   }
   if (!preview.data) return <Sentence shape="half">Asking policy…</Sentence>
 
-  const { outcome, reasons, stages } = preview.data
-  // A reason that is not written yet is no refusal; the button says that it is missing.
-  const against = obstacles(reasons).filter(({ rule }) => !(rule === 'reason' && draft.reason === ''))
+  const { outcome, reasons, stages, confirm, begins } = preview.data
+  // A reason or a ticket that is not written yet is no refusal; the button says that it is missing.
+  const against = obstacles(reasons).filter(
+    ({ rule }) => !(rule === 'reason' && draft.reason === '') && !(rule === 'ticket' && draft.ticket === ''),
+  )
   if (against.length > 0) {
     return (
-      <Sentence look={styles.refused} shape="cross" why={against.map(({ text }) => text)}>
+      <Sentence look={styles.refused} shape="cross" why={against.map(({ text, remedy }) => (remedy ? `${text} ${remedy}` : text))}>
         This would be refused.
+      </Sentence>
+    )
+  }
+  const own = ownPart(confirm, draft.break_glass)
+  if (outcome === 'scheduled' && begins) {
+    return (
+      <Sentence look={styles.allowed} shape="tick">
+        {`Granted, to begin ${exactWords(new Date(begins).getTime())}.`}
+      </Sentence>
+    )
+  }
+  if (draft.break_glass || (own !== '' && stages.length === 0)) {
+    return (
+      <Sentence look={styles.waits} shape="half">
+        {draft.break_glass ? `Nobody is asked. ${own || 'It begins at once.'}` : own}
       </Sentence>
     )
   }
@@ -51,9 +69,16 @@ export function Verdict({ draft }: { draft: Draft | undefined }) {
         ({ groups }) => `Too few people have a passkey enrolled for ${groups.join(' or ')}: it would wait until more do.`,
       )}
     >
-      {neededWords(stages)}
+      {[neededWords(stages), own].filter(Boolean).join(' ')}
     </Sentence>
   )
+}
+
+/** What is left for the person who asks, beside asking. */
+function ownPart(confirm: Decision['confirm'], alone: boolean): string {
+  if (!confirm) return ''
+  const passkey = confirm === 'attested' ? 'a passkey of a listed make' : 'your passkey'
+  return alone ? `It begins once you have confirmed it with ${passkey}.` : `You confirm it with ${passkey}.`
 }
 
 function Sentence({

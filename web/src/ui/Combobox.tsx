@@ -5,6 +5,9 @@ import { controlClass } from './Field'
 import { Icon } from './Icon'
 import type { Option } from './Select'
 
+/** How many options are put on the page at once: whoever seeks another types more of its name. */
+const most = 200
+
 export interface ComboboxProps {
   options: readonly Option[]
   value: string | null
@@ -26,6 +29,7 @@ export function Combobox({ options, value, onChange, placeholder, empty, autoFoc
       itemToStringLabel={(option: Option) => option.label}
       isItemEqualToValue={(a: Option, b: Option) => a.value === b.value}
       filter={matches}
+      limit={most}
       autoHighlight
     >
       <Base.InputGroup className={classes(controlClass, styles.group)}>

@@ -51,6 +51,7 @@ export function Shell({ me, waiting, toSign, onSearch, onSignOut, banner, childr
         ]
       : []
   const own: Place[] = [
+    { to: '/policies', words: 'Policies', short: 'Policies', icon: 'policy' },
     ...rule,
     { to: '/passkeys', words: 'Passkeys', short: 'Passkeys', icon: 'passkey' },
     { to: '/devices', words: 'Devices', short: 'Devices', icon: 'device' },

@@ -41,6 +41,18 @@ const looks: Record<string, Look> = {
   'complies-not': { word: 'Does not comply', tone: 'bad', shape: 'cross' },
   'open-alarm': { word: 'Open', tone: 'bad', shape: 'cross' },
   acknowledged: { word: 'Acknowledged', tone: 'rest', shape: 'tick' },
+  scheduled: { word: 'Begins later', tone: 'accent', shape: 'clock' },
+  unused: { word: 'Not used yet', tone: 'accent', shape: 'ring' },
+  'needs-approval': { word: 'Needs approval', tone: 'wait', shape: 'half' },
+  emergency: { word: 'Emergency', tone: 'bad', shape: 'square' },
+  'break-glass': { word: 'Can be had alone in an emergency', tone: 'wait', shape: 'square' },
+  wider: { word: 'Widens', tone: 'bad', shape: 'cross' },
+  'not-wider': { word: 'Differs', tone: 'rest', shape: 'ring' },
+  'may-ask': { word: 'May ask', tone: 'rest', shape: 'ring' },
+  'kept-out': { word: 'Kept out', tone: 'bad', shape: 'cross' },
+  locked: { word: 'Locked', tone: 'bad', shape: 'cross' },
+  reviewed: { word: 'Reviewed', tone: 'live', shape: 'tick' },
+  'review-due': { word: 'Review open', tone: 'wait', shape: 'half' },
   needed: { word: 'Needed', tone: 'wait', shape: 'half' },
 }
 
