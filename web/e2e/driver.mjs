@@ -16,7 +16,10 @@ import { chromium } from "playwright-core";
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+// The headless shell is the same engine without the browser's own face, whose
+// profile for every context costs as much as our pages do.
 const browserPaths = [
+  "/usr/bin/chromium-headless-shell",
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
@@ -35,7 +38,7 @@ const flags = [
 
 const executablePath = process.env.STINT_CHROMIUM || browserPaths.find(existsSync);
 if (!executablePath) {
-  console.error("Chromium is not installed; set STINT_CHROMIUM to its path or install the package chromium.");
+  console.error("Chromium is not installed; set STINT_CHROMIUM to its path or install the package chromium-headless-shell or chromium.");
   process.exit(1);
 }
 const browser = await chromium.launch({ executablePath, headless: true, args: flags });
