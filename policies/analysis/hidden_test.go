@@ -31,3 +31,15 @@ func TestNoConditionHidesWhatItReads(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatAnInventoryMayBringCounts: a target that is not there yet may be had by fewer
+// people than those that are.
+func TestWhatAnInventoryMayBringCounts(t *testing.T) {
+	t.Parallel()
+	b := bundleOf(t, "kind: Organization\ninventories:\n- {name: fleet, key: "+hostKey+", labels: {env: [prod, test]}}\n---\n"+
+		role("r", "targets: {labels: {env: \"*\"}}\napproval: [{name: lead, groups: [lead], count: 1}]\nallow:\n- {name: test, without: [lead], when: 'target.labels.env == \"test\"'}\n"), "a env=prod")
+	population := population(nil, "ann dev", "bob x / lead")
+	if got := analysis.New(b, population).Collusion("r"); got.People != 1 {
+		t.Errorf("%d people, though one alone has whatever the inventory calls a test", got.People)
+	}
+}
