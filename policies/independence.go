@@ -24,9 +24,11 @@ func (j *judgement) tooClose(person int, a *Approval) (rule, why string) {
 		since := a.Issued.Add(-days(rules.ReciprocalDays))
 		var last time.Time
 		for i := range j.f.History.Agreed {
-			// What the requester approved later does not look back at this.
+			// What they used of the requester's approval after this was used looks back at this,
+			// and not the other way round. Before, the order in which both approved is no excuse.
 			past := &j.f.History.Agreed[i]
-			if past.At.After(since) && !past.At.After(a.Issued) && past.At.After(last) && j.b.oneOf(ids, &Person{Subject: past.Requester}) {
+			later := !j.f.Used.IsZero() && past.At.After(j.f.Used)
+			if past.At.After(since) && !later && past.At.After(last) && j.b.oneOf(ids, &Person{Subject: past.Requester}) {
 				last = past.At
 			}
 		}

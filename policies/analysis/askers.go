@@ -142,7 +142,7 @@ func (q *question) askerKey(i int, look *outlooks) string {
 func (q *question) outlook(who policies.Person, target policies.Target, login string, emergency bool) policies.Outlook {
 	outlook := q.a.bundle.Outlook(who, policies.Ask{Role: q.role.Name, Target: target.Name, Login: login, BreakGlass: emergency})
 	anybody := q.a.abstract && (q.reads.identity || q.reads.groups || len(q.reads.members) > 0)
-	anything := q.awaited && (q.reads.name || q.reads.labels || len(q.reads.keys) > 0)
+	anything := isStandIn(target) && (q.reads.name || q.reads.labels || len(q.reads.keys) > 0)
 	if !anybody && !anything {
 		return outlook
 	}

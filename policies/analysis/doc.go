@@ -14,7 +14,8 @@
 // depends on who asks, for which role, target and login, once for all requests that are
 // alike to it (its text shows what it reads). What it says of anything else, such as the
 // time, a ticket or an asserted fact, is taken to suit those who collude, and is listed in
-// Way.Assumed: then the number is a lower bound. Without assumptions it is exact.
+// Way.Assumed: then the number is a lower bound. Without assumptions it is exact. Targets that
+// an inventory may bring count as those that are there, and conditions on them suit too.
 //
 // Whether there are people for all seats is a matching of seats with people, found by
 // augmenting paths, which need not look at anybody who is not seated but to see that they

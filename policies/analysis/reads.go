@@ -74,9 +74,11 @@ func conditionsOf(role policies.Role) []string {
 // takeOut removes what a pattern finds, and notes the text that each read. A literal on
 // the left of `in` counts only where it is the whole left side, and what is on the right
 // the whole right side: `"a" + "b" in ...` is left alone, and so is whatever stands in a
-// literal itself or could.
+// literal itself or could. A comment and a text in three quotes may hold a single quote, which
+// would shift where all others seem to begin: with either, nothing is taken out.
 func takeOut(source string, pattern *regexp.Regexp, whole bool, found *[]string) string {
-	if strings.ContainsAny(source, "\\") || strings.Contains(source, `"`) && strings.Contains(source, "'") {
+	if strings.Contains(source, `"`) && strings.Contains(source, "'") ||
+		slices.ContainsFunc([]string{`\`, "//", `"""`, `'''`}, func(shifts string) bool { return strings.Contains(source, shifts) }) {
 		return source
 	}
 	var rest strings.Builder

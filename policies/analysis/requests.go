@@ -16,8 +16,7 @@ type question struct {
 	owner       bool            // owners may
 	close       []policies.Team // those whose managers their members may not approve for
 	separations []policies.Separation
-	all         []policies.Target // that it selects
-	awaited     bool              // they stand for what inventories may bring
+	all         []policies.Target // that it selects, or those that stand for what inventories may bring
 	targets     []policies.Target // one for all that are alike to the role
 	logins      []string          // likewise
 	scenes      []int             // of each of targets, which of looked it looks like to the conditions
@@ -63,19 +62,20 @@ func (a *Analysis) ask(role policies.Role) *question {
 	if !q.reads.login {
 		q.logins = q.logins[:min(1, len(q.logins))]
 	}
-	q.all = a.bundle.TargetsOf(role.Name)
-	if len(q.all) == 0 {
-		q.all, q.awaited = a.standIns(role), true
+	awaited := a.standIns(role)
+	if q.all = a.bundle.TargetsOf(role.Name); len(q.all) == 0 {
+		q.all = awaited
 	}
-	q.sort()
+	q.sort(awaited)
 	return q
 }
 
-// sort finds which targets are alike.
-func (q *question) sort() {
+// sort finds which targets are alike, among those that there are and those that are awaited:
+// what an inventory brings tomorrow may be had by fewer people.
+func (q *question) sort(awaited []policies.Target) {
 	q.labels = map[string]bool{}
 	seen, scenes := map[string]bool{}, map[string]int{}
-	for _, t := range q.all {
+	for _, t := range slices.Concat(q.all, awaited) {
 		key := q.targetKey(t)
 		if seen[key] {
 			continue
@@ -114,7 +114,7 @@ func (q *question) seen(t policies.Target) []string {
 		keys = slices.AppendSeq(keys, maps.Keys(t.Labels))
 	}
 	parts := labelled(t, keys)
-	if q.reads.name {
+	if q.reads.name || isStandIn(t) {
 		parts = append(parts, t.Name)
 	}
 	return parts

@@ -3,12 +3,13 @@ package analysis
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"stint/policies"
 )
 
-// standIns stand for the targets that inventories may bring to a role that selects none
-// of the policy's own: one for each inventory, and for each owner that it may name.
+// standIns stand for the targets that inventories may bring to a role: one for each
+// inventory, and for each owner that it may name.
 func (a *Analysis) standIns(role policies.Role) []policies.Target {
 	var targets []policies.Target
 	for _, inventory := range a.bundle.Organization().Inventories {
@@ -19,7 +20,7 @@ func (a *Analysis) standIns(role policies.Role) []policies.Target {
 		for key := range role.Targets.Labels {
 			labels[key] = fitting(inventory, role.Targets, key)[0]
 		}
-		name := "(of the inventory " + inventory.Name + ")"
+		name := standIn + inventory.Name + ")"
 		owners := fitting(inventory, role.Targets, policies.OwnerLabel)
 		for _, owner := range owners {
 			owned := maps.Clone(labels)
@@ -32,6 +33,11 @@ func (a *Analysis) standIns(role policies.Role) []policies.Target {
 	}
 	return targets
 }
+
+// standIn begins the names of stand-ins, and of no target.
+const standIn = "(of the inventory "
+
+func isStandIn(t policies.Target) bool { return strings.HasPrefix(t.Name, standIn) }
 
 // fitting are the values of a label that an inventory may give and a selector takes.
 func fitting(inventory policies.Inventory, s policies.Selector, key string) []string {

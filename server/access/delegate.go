@@ -237,7 +237,7 @@ func (s *Service) Delegate(ctx context.Context, by policies.Person, signed evide
 	}
 	// 4. The event.
 	view := DelegationView{GivenDelegation: evidence.GivenDelegation{
-		Digest: evidence.Digest(signed.Statement), Delegator: statement.Delegator, Delegate: statement.Delegate,
+		Digest: evidence.Digest(signed.Statement), Delegator: statement.Delegator, Credential: signed.Assertion.Credential, Delegate: statement.Delegate,
 		Groups: statement.Groups, Begins: statement.Begins, Ends: statement.Ends,
 	}, InForce: true, May: []string{"end"}}
 	err = s.writeDown(ctx, func(c *change) error {

@@ -173,8 +173,8 @@ func sharesGroup(people []policies.Person, groups []string) bool {
 }
 
 // delegator is on whose behalf somebody approved or would approve at a moment, in the
-// delegated groups for which a passkey of theirs still speaks; false without a delegation that was in force
-// then and counts now.
+// delegated groups for which the passkey that signed the delegation still speaks; false
+// without one that was in force then and counts now.
 func (m moment) delegator(of, to policies.Subject, at time.Time) (policies.Person, bool) {
 	person := m.roster(of)
 	if person.IsSuspended(m.now) || person.Deleted != nil {
@@ -182,20 +182,25 @@ func (m moment) delegator(of, to policies.Subject, at time.Time) (policies.Perso
 	}
 	behalf := person.Person
 	behalf.Groups = nil
-	_, speaking := m.passkeysOf(of)
 	for _, group := range person.Person.Groups {
 		delegated := slices.ContainsFunc(m.trust.Delegations, func(given evidence.GivenDelegation) bool {
-			return given.Delegator == of && given.Delegate == to && slices.Contains(given.Groups, group) && m.inForce(given, at)
+			signed, _ := person.Active(given.Credential, m.now)
+			return given.Delegator == of && given.Delegate == to && slices.Contains(given.Groups, group) &&
+				slices.Contains(signed.Groups, group) && m.inForce(given, at)
 		})
-		if delegated && sharesGroup(speaking, []string{group}) {
+		if delegated {
 			behalf.Groups = append(behalf.Groups, group)
 		}
 	}
 	return behalf, len(behalf.Groups) > 0
 }
 
-// inForce says whether a delegation held at a moment and was not ended early.
+// inForce says whether a delegation held at a moment, was not ended early, and did not
+// fall with the passkey that signed it.
 func (m moment) inForce(given evidence.GivenDelegation, at time.Time) bool {
+	if _, ok := m.roster(given.Delegator).Active(given.Credential, m.now); !ok {
+		return false
+	}
 	revoked := given.Revoked != nil && !m.now.Before(*given.Revoked) || m.over[given.Digest]
 	return !revoked && !at.Before(given.Begins) && at.Before(given.Ends)
 }

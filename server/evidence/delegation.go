@@ -53,10 +53,13 @@ func (d *Delegation) walk(c *codec) {
 type GivenDelegation struct {
 	Digest    string           `json:"digest"` // of its statement
 	Delegator policies.Subject `json:"delegator"`
-	Delegate  policies.Subject `json:"delegate"`
-	Groups    []string         `json:"groups"`
-	Begins    time.Time        `json:"begins"`
-	Ends      time.Time        `json:"ends"`
+	// Credential is the passkey that signed it. It falls with that, and covers only what
+	// that speaks for.
+	Credential string           `json:"credential"`
+	Delegate   policies.Subject `json:"delegate"`
+	Groups     []string         `json:"groups"`
+	Begins     time.Time        `json:"begins"`
+	Ends       time.Time        `json:"ends"`
 	// Revoked is since when it counts for nothing, what was approved by it before included.
 	Revoked *time.Time `json:"revoked,omitempty"`
 }
@@ -205,12 +208,12 @@ func (t Trust) delegated(a *Approval, with Passkey, now time.Time) (*policies.Pe
 	if err := t.checkSuspended(delegator.Person, now); err != nil {
 		return nil, within("for", err)
 	}
-	// 2. What they delegated, of what a passkey of theirs speaks for today.
+	// 2. What they delegated, of what the passkey that did so speaks for today: whoever
+	// takes a stolen one away takes what it gave with it.
 	person := delegator.Person
 	person.Groups = nil
 	for _, g := range delegator.Person.Groups {
-		speaks := slices.ContainsFunc(delegator.Passkeys, func(k Passkey) bool { return k.Active(now) && slices.Contains(k.Groups, g) })
-		if speaks && t.isDelegated(a, g, now) {
+		if t.isDelegated(a, delegator, g, now) {
 			person.Groups = append(person.Groups, g)
 		}
 	}
@@ -228,9 +231,11 @@ func (t Trust) delegated(a *Approval, with Passkey, now time.Time) (*policies.Pe
 	return &person, nil
 }
 
-func (t Trust) isDelegated(a *Approval, group string, now time.Time) bool {
+func (t Trust) isDelegated(a *Approval, delegator RosterPerson, group string, now time.Time) bool {
 	return slices.ContainsFunc(t.Delegations, func(d GivenDelegation) bool {
-		return d.Delegator == a.For && d.Delegate == a.Approver && slices.Contains(d.Groups, group) &&
+		signed, ok := delegator.Active(d.Credential, now)
+		return ok && slices.Contains(signed.Groups, group) &&
+			d.Delegator == a.For && d.Delegate == a.Approver && slices.Contains(d.Groups, group) &&
 			!a.Issued.Before(d.Begins) && a.Issued.Before(d.Ends) && !d.isRevoked(now)
 	})
 }
@@ -259,7 +264,7 @@ func (b *Beliefs) applyDelegation(e *DelegationEntry, at time.Time) error {
 	}
 	left := slices.DeleteFunc(slices.Clone(b.delegations), func(d GivenDelegation) bool { return at.Sub(d.Ends) > longestMemory })
 	b.delegations = append(left, GivenDelegation{
-		Digest: Digest(e.Evidence.Statement), Delegator: d.Delegator, Delegate: d.Delegate, Groups: d.Groups, Begins: d.Begins, Ends: d.Ends,
+		Digest: Digest(e.Evidence.Statement), Delegator: d.Delegator, Credential: e.Evidence.Assertion.Credential, Delegate: d.Delegate, Groups: d.Groups, Begins: d.Begins, Ends: d.Ends,
 	})
 	return nil
 }

@@ -87,7 +87,7 @@ func (p past) review(one *emergency) {
 // role's rules look at. The same state gives the same.
 func (s *state) circumstances(policy *policies.Bundle, requester policies.Person, request *evidence.Request, now time.Time) evidence.Circumstances {
 	c := evidence.Circumstances{Now: now, Held: []policies.Held{}}
-	if g := s.grants[request.Request]; g != nil {
+	if g := s.grants[request.Request]; g != nil && g.revision == request.Revision {
 		c.Used = g.used
 	}
 	needs := policy.Needs(request.Ask.Role)
@@ -98,10 +98,13 @@ func (s *state) circumstances(policy *policies.Bundle, requester policies.Person
 		}
 	}
 	for _, g := range found(s.past.grants, marks) {
-		if g.request == request.Request {
+		// An earlier revision is past as anything else is, or nobody who edits a request would
+		// have had what it was before. Only an extension of it is not held against it.
+		own := g.request == request.Request
+		if own && g.revision >= request.Revision {
 			continue
 		}
-		if g.isLive(now) {
+		if g.isLive(now) && !(own && g.role == request.Ask.Role) {
 			c.Held = append(c.Held, policies.Held{Request: g.request, Role: g.role})
 		}
 		if back, matters := needs.Grants[g.role]; matters && request.Issued.Sub(g.over()) < back {
@@ -139,9 +142,11 @@ func found[T comparable](kept map[string][]T, marks map[string]bool) []T {
 
 // inOrder sorts each list by its times, and what is of one time by all the rest.
 func inOrder(c *evidence.Circumstances) {
-	slices.SortFunc(c.Held, func(a, b policies.Held) int { return strings.Compare(a.Request, b.Request) })
+	slices.SortFunc(c.Held, func(a, b policies.Held) int {
+		return cmp.Or(strings.Compare(a.Request, b.Request), strings.Compare(a.Role, b.Role))
+	})
 	slices.SortFunc(c.History.Grants, func(a, b policies.PastGrant) int {
-		return cmp.Or(a.Begun.Compare(b.Begun), strings.Compare(a.Request, b.Request))
+		return cmp.Or(a.Begun.Compare(b.Begun), strings.Compare(a.Request, b.Request), strings.Compare(a.Role, b.Role), a.Ended.Compare(b.Ended))
 	})
 	slices.SortFunc(c.History.Agreed, func(a, b policies.PastApproval) int {
 		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Request, b.Request), strings.Compare(a.Requester.String(), b.Requester.String()))

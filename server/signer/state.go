@@ -33,7 +33,7 @@ type state struct {
 	delegations map[string]int64
 	targets     targetHistory // what became of the target CA's keys
 
-	grants  map[string]*grant // by request
+	grants  map[string]*grant // by request, of its last revision
 	endings map[string]int64  // entry of the ending, by request
 	hosts   map[string]hosted // last host certificate, by proxy
 	past    past
@@ -41,7 +41,7 @@ type state struct {
 	signing signing // the keys that sign
 }
 
-// grant is what was activated under one request.
+// grant is what was activated under one revision of a request.
 type grant struct {
 	request   string
 	revision  int
@@ -52,7 +52,7 @@ type grant struct {
 	principal string
 	ends      time.Time
 	used      time.Time         // the Now of the first Session entry
-	ended     time.Time         // by an ending; zero: not so far
+	ended     time.Time         // by an ending, or the next revision; zero: not so far
 	marks     []string          // under which past has it
 	entered   *entered          // the first Target entry; nil: there is none
 	last      int64             // the last Session entry
@@ -75,6 +75,19 @@ func (g *grant) over() time.Time {
 		return earliest(g.ended, g.ends)
 	}
 	return g.ends
+}
+
+// next is what takes the place of a grant, which may be nil, with a revision that is first
+// used now. What was had until then stays in the requester's past, and a single use is used.
+func (g *grant) next(request string, now time.Time) *grant {
+	next := &grant{request: request, used: now, sessions: map[string]issued{}}
+	if g != nil {
+		next.entered = g.entered
+		if g.ended.IsZero() {
+			g.ended = now
+		}
+	}
+	return next
 }
 
 // entered is a certificate that let a proxy in.
@@ -214,12 +227,9 @@ func (s *state) foldSession(index int64, e *evidence.SessionEntry) (func(), erro
 	digest, now := evidence.Digest(e.Bundle.Request), e.Circumstances.Now
 	return func() {
 		g := s.grants[e.Request]
-		if g == nil {
-			g = &grant{request: e.Request, used: now}
+		if g == nil || g.revision != request.Revision {
+			g = g.next(e.Request, now)
 			s.grants[e.Request] = g
-		}
-		if g.revision != request.Revision {
-			g.sessions = map[string]issued{}
 			s.past.agree(approvers, policies.PastApproval{Request: e.Request, Requester: e.Requester, At: now})
 		}
 		g.revision, g.digest, g.asked = request.Revision, digest, *request

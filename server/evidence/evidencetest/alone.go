@@ -21,7 +21,7 @@ func (w *World) Delegation(from, to *Member, groups ...string) *evidence.Delegat
 // Given puts a delegation into the world's trust, and returns it for a test to alter.
 func (w *World) Given(from, to *Member, groups ...string) *evidence.GivenDelegation {
 	w.Trust.Delegations = append(w.Trust.Delegations, evidence.GivenDelegation{
-		Digest: evidence.Digest(Nonce()), Delegator: from.Person.Subject, Delegate: to.Person.Subject, Groups: groups,
+		Digest: evidence.Digest(Nonce()), Delegator: from.Person.Subject, Credential: from.Passkey.Credential, Delegate: to.Person.Subject, Groups: groups,
 		Begins: w.Now.Add(-time.Hour), Ends: w.Now.Add(time.Hour),
 	})
 	return &w.Trust.Delegations[len(w.Trust.Delegations)-1]

@@ -145,7 +145,7 @@ func (s *Signer) Delegate(_ context.Context, signed evidence.SignedByPasskey) er
 		}
 		d := v.Delegation()
 		s.trust.Delegations = append(slices.Clone(s.trust.Delegations), evidence.GivenDelegation{
-			Digest: evidence.Digest(signed.Statement), Delegator: d.Delegator, Delegate: d.Delegate, Groups: d.Groups, Begins: d.Begins, Ends: d.Ends,
+			Digest: evidence.Digest(signed.Statement), Delegator: d.Delegator, Credential: signed.Assertion.Credential, Delegate: d.Delegate, Groups: d.Groups, Begins: d.Begins, Ends: d.Ends,
 		})
 		return nil
 	})
