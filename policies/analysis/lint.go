@@ -43,7 +43,7 @@ type Options struct {
 //
 // Rules by their stable names: min-collusion (the only one that Options make an error),
 // no-quorum; alone, trusted-fact, cheaper-way, quorum-one, no-reviewers, no-targets,
-// no-requesters, out-of-reach, short-stage, never, always, separation-violated,
+// no-requesters, out-of-reach, short-stage, never, always, separation-violated, unseen-report,
 // no-emergency-review, peers-only, long-duration; empty-group, delegation-chain, unused, untested.
 func (a *Analysis) Lint(options Options) []Finding {
 	l := &linter{a: a, places: placesOf(a.bundle), questions: map[string]*question{}, results: map[string]Result{}}
@@ -59,6 +59,7 @@ func (a *Analysis) Lint(options Options) []Finding {
 	if !a.abstract {
 		l.groups()
 		l.violations()
+		l.unseenReports()
 		l.chains()
 	}
 	l.unused()

@@ -69,8 +69,12 @@ func (q *question) fewestAt(spots []string) int {
 }
 
 // mayBeCheaper tells whether it is worth to look: a role that takes more people than
-// another ever asks for is not cheaper.
+// another ever asks for is not cheaper, nor is one that nobody may ask for who may ask for
+// the other.
 func (l *linter) mayBeCheaper(role, than string) bool {
+	if !l.sameAskers(role, than) {
+		return false
+	}
 	most := 1
 	for _, s := range stagesOf(l.questions[than].role) {
 		most += s.Count
@@ -81,4 +85,17 @@ func (l *linter) mayBeCheaper(role, than string) bool {
 		}
 	}
 	return false
+}
+
+// sameAskers tells whether somebody may ask for both roles.
+func (l *linter) sameAskers(role, other string) bool {
+	first := map[int]bool{}
+	for _, g := range l.questions[role].role.Requesters {
+		for _, i := range l.a.askers[g] {
+			first[l.a.whose(i)] = true
+		}
+	}
+	return slices.ContainsFunc(l.questions[other].role.Requesters, func(g string) bool {
+		return slices.ContainsFunc(l.a.askers[g], func(i int) bool { return first[l.a.whose(i)] })
+	})
 }

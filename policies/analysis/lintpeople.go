@@ -75,6 +75,31 @@ func is(n int) string {
 	return "identities are"
 }
 
+// unseenReports names approvers whom only the directory has in a team: as reports of its
+// managers the signer does not know them, since it knows approvers by its roster.
+func (l *linter) unseenReports() {
+	if !l.a.bundle.Organization().Independence.DirectReports {
+		return
+	}
+	for _, team := range l.a.bundle.Teams() {
+		names := map[string]bool{}
+		for _, g := range team.Members {
+			for _, i := range l.a.askers[g] {
+				one := l.a.someone[l.a.whose(i)]
+				approves := slices.ContainsFunc(one.passkeys, func(k Passkey) bool { return len(k.Groups) > 0 })
+				if approves && !slices.ContainsFunc(team.Members, func(g string) bool { return slices.Contains(one.roster, g) }) {
+					names[l.a.population.people[i].Called()] = true
+				}
+			}
+		}
+		if len(names) > 0 {
+			l.find(SeverityWarning, "unseen-report", kindTeam, team.Name, at("members"),
+				fmt.Sprintf("Only the directory has %s in the team %s; the signer, which knows approvers by its roster, lets them approve what their managers ask for.", few(slices.Sorted(maps.Keys(names)), fewNames), team.Name),
+				"Enrol them as members of it in the roster too.")
+		}
+	}
+}
+
 // violations names those whom a separation shuts out because they are in the groups for
 // two of its roles: they get none of these.
 func (l *linter) violations() {

@@ -104,8 +104,6 @@ func TestWhatLintSaysOfTheDefaults(t *testing.T) {
 	for rule, roles := range map[string][]string{
 		"alone":        {"demo-shell", "emergency-shell", "on-call-shell"},
 		"trusted-fact": {"on-call-shell"},
-		// The same login on the same host: by another role, with fewer people.
-		"cheaper-way": {"customer-data", "on-call-shell", "production-shell"},
 	} {
 		if got := slices.Sorted(slices.Values(said[rule])); !slices.Equal(got, roles) {
 			t.Errorf("%s is said of %v, and should be of %v", rule, got, roles)
