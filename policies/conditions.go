@@ -125,7 +125,7 @@ func (l *loader) checkConditions(d document) {
 	b.conditions[d.role.Name] = b.environments.compile(d.role, func(at []any, f *condition.Fault) {
 		meant := f.Suggestion
 		if meant == "" {
-			meant = nearest(f.Written, f.Known)
+			meant = Meant(f.Written, f.Known)
 		}
 		l.atCharacter(d, at, f.Line, f.Column, f.Text, meant)
 	}, func(at []any, c *condition.Condition) {
@@ -187,7 +187,7 @@ func (b *Bundle) labelMeant(key string) string {
 	if slices.Contains(*known, key) {
 		return ""
 	}
-	return nearest(key, *known)
+	return Meant(key, *known)
 }
 
 // atCharacter reports a fault at a character of a text, where that stands in the file.

@@ -12,16 +12,16 @@ const (
 
 // didYouMean asks after the word that was meant, where one is near; else it is empty.
 func didYouMean(word string, among []string) string {
-	if meant := nearest(word, among); meant != "" {
+	if meant := Meant(word, among); meant != "" {
 		return " Did you mean `" + meant + "`?"
 	}
 	return ""
 }
 
-// nearest finds the word that differs from what was written in the fewest slips of the
-// pen: a letter too many, too few, wrong or exchanged with the next one. It is empty
-// where none is near, and the first of several.
-func nearest(word string, among []string) string {
+// Meant finds the word that was meant by one that is none: that which differs from it in
+// the fewest slips of the pen (a letter too many, too few, wrong or exchanged with the next
+// one). It is empty where none is near, and the first of several.
+func Meant(word string, among []string) string {
 	low := strings.ToLower(word) // which may be longer
 	if low == "" || len(low) > mostMeant {
 		return ""
@@ -70,7 +70,3 @@ func slips(a, b string, most int) int {
 	}
 	return min(rows[len(a)%3][len(b)], most)
 }
-
-// Meant is the one of several words that somebody may have meant who wrote another; empty
-// where none is near.
-func Meant(word string, among []string) string { return nearest(word, among) }

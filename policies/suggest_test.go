@@ -16,17 +16,17 @@ func TestNearest(t *testing.T) {
 		"": "", "x": "", "nothing": "", "owner": "", "name": "", "signal": "", "game": "name", "logs": "", "loginsss": "logins",
 		strings.Repeat("a", 100): "",
 	} {
-		if got := nearest(word, fields); got != want {
+		if got := Meant(word, fields); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}
-	if got := nearest(strings.Repeat("\u023a", 32), []string{strings.Repeat("\u023a", 33)}); got != "" {
+	if got := Meant(strings.Repeat("\u023a", 32), []string{strings.Repeat("\u023a", 33)}); got != "" {
 		t.Errorf("a word that is longer in small letters: %q", got)
 	}
-	if got := nearest("web", []string{"wed", "wet", "we"}); got != "wed" {
+	if got := Meant("web", []string{"wed", "wet", "we"}); got != "wed" {
 		t.Errorf("of several, %q", got)
 	}
-	if got := nearest("ca", []string{"abc"}); got != "" {
+	if got := Meant("ca", []string{"abc"}); got != "" {
 		t.Errorf("three slips in two letters: %q", got)
 	}
 }

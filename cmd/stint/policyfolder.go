@@ -50,7 +50,7 @@ func never[T any](T) bool { return false }
 
 // policyFlag adds --policy to a command, which is the folder that it works on.
 func policyFlag(command *cobra.Command) *string {
-	return command.Flags().String("policy", "", "the folder of policy files; policies or the current one if not given")
+	return command.Flags().String("policy", "", "the `folder` of policy files; policies or the current one if not given")
 }
 
 // folderArgument takes at most one argument, the folder of policy files.
@@ -125,7 +125,7 @@ func faulty(e *environment, folder string, err error) error {
 
 // peopleFlag adds --people to a command.
 func peopleFlag(command *cobra.Command, otherwise string) *string {
-	return command.Flags().String("people", "", "whom it is about: a file or folder of documents `kind: Person`, or broker; "+otherwise)
+	return command.Flags().String("people", "", "whom it is about: a `file` or folder of documents kind: Person, or broker; "+otherwise)
 }
 
 // readPopulation reads the value of --people. Empty is otherwise.

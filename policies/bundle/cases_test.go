@@ -21,21 +21,25 @@ func suite(t *testing.T) *cases.Suite {
 	return s
 }
 
-// Every rule of the default policies is seen fulfilled and refusing by some case.
-func TestTheDefaultCases(t *testing.T) {
-	t.Parallel()
+// company is the default policies on the targets of the cases, and the cases.
+func company(t *testing.T) (*policies.Bundle, *cases.Suite) {
+	t.Helper()
+	s := suite(t)
 	b, err := policies.Load(bundle.Files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := suite(t)
 	if b, err = s.Bundle(b); err != nil {
 		t.Fatal(err)
 	}
+	return b, s
+}
+
+// Every rule of the default policies is seen fulfilled and refusing by some case.
+func TestTheDefaultCases(t *testing.T) {
+	t.Parallel()
+	b, s := company(t)
 	results := s.Run(b)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, r := range results.Cases {
 		for _, f := range r.Failures {
 			t.Errorf("%s:%d: %s: %s came to %s instead of %s: %s", r.File, r.Line, r.Name, f.What, f.Came, f.Expected, policies.Objections(r.Decision.Reasons))
@@ -53,14 +57,7 @@ func TestTheDefaultCases(t *testing.T) {
 // changes what the company promises.
 func TestHowFewGetARole(t *testing.T) {
 	t.Parallel()
-	s := suite(t)
-	b, err := policies.Load(bundle.Files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err = s.Bundle(b); err != nil {
-		t.Fatal(err)
-	}
+	b, s := company(t)
 	fewest := map[string]int{
 		"demo-shell":      1, // a host that holds nothing
 		"on-call-shell":   1, // where the paging schedule says so, or whoever tampers with the broker
@@ -84,14 +81,7 @@ func TestHowFewGetARole(t *testing.T) {
 // Lint has no error to tell of, and names the roles that one person gets alone.
 func TestWhatLintSaysOfTheDefaults(t *testing.T) {
 	t.Parallel()
-	s := suite(t)
-	b, err := policies.Load(bundle.Files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err = s.Bundle(b); err != nil {
-		t.Fatal(err)
-	}
+	b, s := company(t)
 	said := map[string][]string{}
 	for _, f := range analysis.New(b, nil).Lint(analysis.Options{Tested: s.Tested()}) {
 		if f.Severity == analysis.SeverityError {

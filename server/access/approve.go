@@ -29,6 +29,13 @@ func (m moment) signingChallenge(statement string, credentials []string, valid t
 	}
 }
 
+// handOut remembers a text that somebody may sign, about something, for ChallengeLife and one attempt.
+func (c *change) handOut(purpose, about string, to policies.Subject, text string, credentials []string) (SigningChallenge, error) {
+	return c.signingChallenge(text, credentials, ChallengeLife), c.PutChallenge(Challenge{
+		Purpose: purpose, About: about, Person: to, Statement: text, Expires: c.now.Add(ChallengeLife),
+	})
+}
+
 const (
 	purposeApproval = "approval"
 	purposeLogin    = "login"
@@ -78,11 +85,9 @@ func (s *Service) Challenge(ctx context.Context, by policies.Person, id string, 
 		if err != nil {
 			return err
 		}
-		challenge = c.signingChallenge(text, with, ChallengeLife)
+		challenge, err = c.handOut(purposeApproval, id, by.Subject, text, with)
 		challenge.For = draft.For
-		return c.PutChallenge(Challenge{
-			Purpose: purposeApproval, About: id, Person: by.Subject, Statement: text, Expires: c.now.Add(ChallengeLife),
-		})
+		return err
 	})
 	return challenge, err
 }

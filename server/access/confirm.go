@@ -48,10 +48,8 @@ func (s *Service) AskChallenge(ctx context.Context, by policies.Person, id strin
 		if err != nil {
 			return err
 		}
-		challenge = c.signingChallenge(text, with, ChallengeLife)
-		return c.PutChallenge(Challenge{
-			Purpose: purposeConfirmation, About: id, Person: by.Subject, Statement: text, Expires: c.now.Add(ChallengeLife),
-		})
+		challenge, err = c.handOut(purposeConfirmation, id, by.Subject, text, with)
+		return err
 	})
 	return challenge, err
 }

@@ -160,8 +160,8 @@ func (s *Service) DelegationChallenge(ctx context.Context, by policies.Person, t
 		if err != nil {
 			return invalid("groups", "This cannot be put into a statement: %v.", err).because(err)
 		}
-		challenge = c.signingChallenge(text, c.speaksForAll(by.Subject, groups), ChallengeLife)
-		return c.PutChallenge(Challenge{Purpose: purposeDelegation, Person: by.Subject, Statement: text, Expires: c.now.Add(ChallengeLife)})
+		challenge, err = c.handOut(purposeDelegation, "", by.Subject, text, c.speaksForAll(by.Subject, groups))
+		return err
 	})
 	return challenge, err
 }

@@ -76,8 +76,8 @@ func (s *Service) ReviewChallenge(ctx context.Context, by policies.Person, id, f
 		if err != nil {
 			return err
 		}
-		challenge = c.signingChallenge(text, with, ChallengeLife)
-		return c.PutChallenge(Challenge{Purpose: purposeReview, About: id, Person: by.Subject, Statement: text, Expires: c.now.Add(ChallengeLife)})
+		challenge, err = c.handOut(purposeReview, id, by.Subject, text, with)
+		return err
 	})
 	return challenge, err
 }

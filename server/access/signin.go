@@ -267,10 +267,8 @@ func (s *Service) ConfirmationChallenge(ctx context.Context, by policies.Person,
 		if err != nil {
 			return err
 		}
-		challenge = c.signingChallenge(text, credentials, ChallengeLife)
-		return c.PutChallenge(Challenge{
-			Purpose: purposeLogin, About: code, Person: by.Subject, Statement: text, Expires: c.now.Add(ChallengeLife),
-		})
+		challenge, err = c.handOut(purposeLogin, code, by.Subject, text, credentials)
+		return err
 	})
 	return challenge, err
 }
