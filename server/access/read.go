@@ -81,7 +81,7 @@ func (m moment) may(by policies.Person, q Request) []string {
 			may = append(may, string(ToRevoke))
 		}
 	}
-	if q.OpenReview && len(m.reviewsWith(by, q)) > 0 {
+	if m.awaitsReview(q) && len(m.reviewsWith(by, q)) > 0 {
 		may = append(may, "review")
 	}
 	return may

@@ -47,9 +47,13 @@ func (s *Service) Reviews(ctx context.Context, by policies.Person) (items []Open
 func (m moment) openReview(by policies.Person, q Request) OpenReviewItem {
 	due := m.reviewDue(q)
 	return OpenReviewItem{
-		RequestItem: m.item(by, q), Due: due, Locked: !due.IsZero() && !m.now.Before(due), May: len(m.reviewsWith(by, q)) > 0,
+		RequestItem: m.item(by, q), Due: due, Locked: !due.IsZero() && !m.now.Before(due), May: m.awaitsReview(q) && len(m.reviewsWith(by, q)) > 0,
 	}
 }
+
+// awaitsReview says whether an emergency can be reviewed: it is over, so that nothing that
+// is done in it goes unseen.
+func (m moment) awaitsReview(q Request) bool { return q.OpenReview && !q.at(m.now).State.Live() }
 
 // ReviewChallenge makes the statement by which a reviewer closes the review of an
 // emergency with what they found; for ChallengeLife and one attempt.
@@ -94,6 +98,9 @@ func (m moment) reviewable(r RequestReader, by policies.Person, id string) (Requ
 	}
 	if !q.OpenReview {
 		return q, nil, fail(Conflict, CodeNothingToReview, "There is nothing to review: %s was no emergency, was never used, or was reviewed already.", q.ID)
+	}
+	if !m.awaitsReview(q) {
+		return q, nil, fail(Conflict, CodeNothingToReview, "%s still goes on. Review it once it is over: have it revoked, or wait until %s.", q.ID, date(q.Ends))
 	}
 	with := m.reviewsWith(by, q)
 	if len(with) == 0 {

@@ -114,6 +114,7 @@ func TestAnEmergencyLocksTheRoleUntilItIsReviewed(t *testing.T) {
 	}
 	_, err = r.signTarget("r1")
 	must(t, err)
+	refused(t, r.review(request, r.walter), "emergency-live") // what is still to come would go unseen
 
 	// The role is there for others, until the review is late.
 	normal := func(id string) error {

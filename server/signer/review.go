@@ -15,10 +15,14 @@ func (s *signer) review(ctx context.Context, in wire.ReviewRequest) (wire.Done, 
 	if err != nil {
 		return wire.Done{}, refuse(http.StatusForbidden, "evidence.review", sentence(err.Error()))
 	}
-	// 2. Somebody acted alone under it, and nobody has reviewed that.
+	// 2. Somebody acted alone under it, which is over, and nobody has reviewed that. What
+	// is reviewed while it goes on leaves unseen what comes then.
 	var of evidence.Emergency
-	var known, closed bool
+	var known, closed, live bool
+	now := s.book.clock()
 	s.book.view(func(state *state) {
+		g := state.grants[statement.Request]
+		live = g != nil && g.digest == statement.RequestDigest && g.isLive(now)
 		if e := state.past.emergencies[statement.RequestDigest]; e != nil {
 			of, known, closed = e.Emergency, true, e.reviewed
 		}
@@ -31,6 +35,8 @@ func (s *signer) review(ctx context.Context, in wire.ReviewRequest) (wire.Done, 
 		return wire.Done{}, refuse(http.StatusForbidden, "no-such-emergency", "Nobody acted alone under this request, so there is nothing to review.")
 	case closed:
 		return wire.Done{}, refuse(http.StatusConflict, wire.CodeReviewed, "Somebody has reviewed this already.")
+	case live:
+		return wire.Done{}, refuse(http.StatusConflict, "emergency-live", "This emergency still goes on. End it, or wait, and review all of it then.")
 	}
 	// 3. Who signed it, and whether they may. 4. It counts once it is on the disk.
 	return s.doneChange(s.settleChange(ctx, wire.PathReview, in.Evidence.Statement, func(b belief) (evidence.Entry, error) {
