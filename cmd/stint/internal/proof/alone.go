@@ -17,12 +17,14 @@ type Reviewed struct {
 	Passkey evidence.Passkey // that signed it, as the roster had it; empty where the history is missing
 }
 
-// firstUse is when the first certificate was issued; zero: none has been.
-func (f *Finding) firstUse() time.Time {
-	if len(f.Issues) == 0 {
+// firstUse is when the first certificate was issued for the revision of which this is the
+// request statement; zero: none has been.
+func (f *Finding) firstUse(request string) time.Time {
+	i := slices.IndexFunc(f.Issues, func(i Issue) bool { return i.origin.Bundle.Request == request })
+	if i < 0 {
 		return time.Time{}
 	}
-	return f.Issues[0].entry.Circumstances.Now
+	return f.Issues[i].entry.Circumstances.Now
 }
 
 // review verifies the review of an emergency as the signer did.

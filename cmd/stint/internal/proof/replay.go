@@ -114,7 +114,10 @@ func (f *Finding) issue(l leaf, beliefs evidence.Beliefs) error {
 	if err != nil {
 		return err
 	}
-	if used := f.firstUse(); !session.Circumstances.Used.Equal(used) {
+	if again != nil {
+		issue.origin = again.Origin
+	}
+	if used := f.firstUse(issue.origin.Bundle.Request); !session.Circumstances.Used.Equal(used) {
 		return failed("used", "it states another first use of the grant than the certificates before it show")
 	}
 	if !f.Whole {
@@ -128,7 +131,6 @@ func (f *Finding) issue(l leaf, beliefs evidence.Beliefs) error {
 	var verified evidence.Verified
 	trust := beliefs.Trust(session.Circumstances.Now)
 	if again != nil {
-		issue.origin = again.Origin
 		verified, err = beliefs.CheckReissue(*session, *again)
 	} else {
 		verified, err = f.verify(session, beliefs, trust)

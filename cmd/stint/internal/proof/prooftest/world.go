@@ -323,10 +323,14 @@ func (w *World) Session(alter func(*evidence.SessionEntry)) evidence.Entry {
 	return evidence.Entry{Session: session}
 }
 
-// FirstUse is the time of the first certificate for the world's request; zero: there is none.
+// FirstUse is the time of the first certificate for this revision of the world's request; zero: there is none.
 func (w *World) FirstUse() time.Time {
 	for _, leaf := range w.Log.Leaves {
-		if e := w.read(leaf); e.Session != nil && e.Session.Request == w.Request.Request {
+		e := w.read(leaf)
+		if e.Session == nil || e.Session.Request != w.Request.Request || e.Session.Reissues != 0 {
+			continue
+		}
+		if request, err := evidence.DecodeAs[*evidence.Request](e.Session.Bundle.Request); err == nil && request.Revision == w.Request.Revision {
 			return e.Session.Circumstances.Now
 		}
 	}
