@@ -55,32 +55,53 @@ func New(bundle *policies.Bundle, population *Population) *Analysis {
 	return a
 }
 
-// link finds which identities are one person's.
+// link finds which identities are one person's. As for the signer, those in the roster link
+// others, and nobody else does: more links would make the numbers too great.
 func (a *Analysis) link() {
 	people := a.population.People()
-	plain := make([]policies.Person, len(people))
 	place := make(map[policies.Subject]int, len(people))
+	var pinned []policies.Person
 	for i, p := range people {
-		plain[i] = p.Person
 		place[p.Subject] = i
+		if p.pinned() {
+			pinned = append(pinned, p.Person)
+		}
 	}
-	a.known = policies.NewPeople(plain)
-	for i, p := range plain {
-		if _, done := a.number[p.Subject]; done {
+	a.known = policies.NewPeople(pinned)
+	for _, first := range []bool{true, false} { // those in the roster, and those outside
+		for i, p := range people {
+			if first == p.pinned() {
+				a.linkOne(people, place, i)
+			}
+		}
+	}
+}
+
+func (a *Analysis) linkOne(people []Person, place map[policies.Subject]int, i int) {
+	if _, done := a.number[people[i].Subject]; done {
+		return
+	}
+	own := a.bundle.Identities(people[i].Person, a.known)
+	n := len(a.someone)
+	for _, other := range own {
+		if number, done := a.number[other.Subject]; done {
+			n = number
+			break
+		}
+	}
+	if n == len(a.someone) {
+		a.someone = append(a.someone, someone{})
+	}
+	one := &a.someone[n]
+	for _, other := range own {
+		if _, done := a.number[other.Subject]; done {
 			continue
 		}
-		one := someone{}
-		for _, other := range a.bundle.Identities(plain[i], a.known) {
-			if _, done := a.number[other.Subject]; done {
-				continue
-			}
-			a.number[other.Subject] = len(a.someone)
-			known := people[place[other.Subject]]
-			one.identities = append(one.identities, place[other.Subject])
-			one.passkeys = append(one.passkeys, known.Passkeys...)
-			one.roster = append(one.roster, known.Roster...)
-		}
-		a.someone = append(a.someone, one)
+		a.number[other.Subject] = n
+		known := people[place[other.Subject]]
+		one.identities = append(one.identities, place[other.Subject])
+		one.passkeys = append(one.passkeys, known.Passkeys...)
+		one.roster = append(one.roster, known.Roster...)
 	}
 }
 

@@ -192,7 +192,14 @@ func try(w world) tried {
 		plain.Groups = p.Roster
 		known = append(known, plain)
 	}
-	o.known = policies.NewPeople(known)
+	// Who is outside of the roster links nobody.
+	var pinned []policies.Person
+	for i, p := range w.population.People() {
+		if len(p.Passkeys)+len(p.Roster) > 0 {
+			pinned = append(pinned, known[i])
+		}
+	}
+	o.known = policies.NewPeople(pinned)
 	for i := range o.of {
 		o.of[i] = -1
 		for k := range i {

@@ -43,3 +43,29 @@ func TestWhatAnInventoryMayBringCounts(t *testing.T) {
 		t.Errorf("%d people, though one alone has whatever the inventory calls a test", got.People)
 	}
 }
+
+// TestOnlyTheRosterLinks: an identity that the signer does not know links no others to it.
+func TestOnlyTheRosterLinks(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	b := bundleOf(t, "kind: Organization\naliases: [[{issuer: https://id.example.com, subject: boss}, {issuer: https://id.example.com, subject: old}]]\n---\n"+
+		role("r", "approval: [{name: lead, groups: [lead], count: 1}, {name: chief, groups: [chief], count: 1}]\n"), "a env=prod")
+	people := analysis.NewPopulation([]analysis.Person{
+		person("ann dev / lead ann@x.org"), person("boss x / chief"), person("eve dev"),
+		{Person: policies.Person{Subject: subject("old"), Name: "Old", Email: "ann@x.org"}}, // never enrolled
+	}, nil)
+	find := func(name string) policies.Person { p, _ := people.Find(name); return p.Person }
+	ann, boss := find("ann"), find("boss")
+	ann.Groups, boss.Groups = []string{"lead"}, []string{"chief"}
+	d := b.Decide(policies.Facts{
+		Now: at, Asked: at.Add(-time.Hour), Requester: find("eve"), Ask: policies.Ask{Role: "r", Target: "a", Login: "root", Duration: time.Hour},
+		Approvals: []policies.Approval{{Approver: ann, Duration: time.Hour, Issued: at.Add(-time.Minute)}, {Approver: boss, Duration: time.Hour, Issued: at.Add(-time.Minute)}},
+		Known:     policies.NewPeople([]policies.Person{ann, boss}),
+	})
+	if d.Outcome != policies.Allowed {
+		t.Fatalf("it is %s: %+v", d.Outcome, d.Reasons)
+	}
+	if got := analysis.New(b, people).Collusion("r"); got.People != 3 {
+		t.Errorf("%d people, though the three get it together", got.People)
+	}
+}

@@ -19,6 +19,9 @@ type Person struct {
 	Passkeys []Passkey `json:"passkeys,omitempty"`
 }
 
+// pinned tells whether the signer's roster has them.
+func (p Person) pinned() bool { return len(p.Passkeys)+len(p.Roster) > 0 }
+
 // Passkey is one of a person's.
 type Passkey struct {
 	Groups   []string `json:"groups,omitempty"` // of the roster, which it speaks for
