@@ -1,10 +1,12 @@
 package store_test
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"stint/server/access"
@@ -12,9 +14,35 @@ import (
 	"stint/server/broker/internal/store/storetest"
 )
 
+// migratedSQLite is a database that is up to date, to be copied for each test.
+var migratedSQLite = sync.OnceValues(func() ([]byte, error) {
+	directory, err := os.MkdirTemp("", "stint-store-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(directory) }()
+	path := filepath.Join(directory, "stint.db")
+	st, err := store.Open(context.Background(), "sqlite:"+path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	if err := st.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 func openSQLite(t testing.TB) *store.Store {
 	t.Helper()
-	return openAt(t, "sqlite:"+filepath.Join(t.TempDir(), "a ?b%.db"))
+	database, err := migratedSQLite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "a ?b%.db")
+	if err := os.WriteFile(path, database, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return openAt(t, "sqlite:"+path)
 }
 
 func openAt(t testing.TB, url string) *store.Store {
