@@ -38,7 +38,8 @@ const mostFactText = 200
 func (s *Service) askFacts(ctx context.Context, person policies.Person, ask policies.Ask) []policies.Assertion {
 	policy := s.config.Policy()
 	needed := policy.Needs(ask.Role).Asserted
-	if len(needed) == 0 || s.config.Facts == nil {
+	// Who may not ask for the role is refused anyhow, and keeps nobody else waiting for facts.
+	if len(needed) == 0 || s.config.Facts == nil || !policy.MayAsk(person, ask.Role) {
 		return nil
 	}
 	calling, cancel := context.WithTimeout(ctx, factPatience)
