@@ -1,6 +1,7 @@
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Enrolment } from '../api/client'
-import { refresh } from '../api/queries'
+import { refresh, roles as rolesQuery } from '../api/queries'
 import { makePasskey, provePossession } from '../enrol'
 import { useMe } from '../me'
 import { useSubmit } from '../submit'
@@ -24,6 +25,8 @@ export function AddPasskey({ open, onClose }: { open: boolean; onClose: () => vo
   const [step, setStep] = useState(0)
   const [made, setMade] = useState<Enrolment>()
   const submit = useSubmit()
+  // The groups offered come above the buttons: until then these would move from under a finger.
+  const listed = useQuery(rolesQuery)
 
   const close = () => {
     if (submit.running) return
@@ -64,7 +67,7 @@ export function AddPasskey({ open, onClose }: { open: boolean; onClose: () => vo
             kind="primary"
             icon="passkey"
             busy={submit.running && 'Waiting for your device…'}
-            unavailable={(!passkeysWork() && 'This browser cannot use passkeys here') || (name.trim() === '' && 'Name it first')}
+            unavailable={(!passkeysWork() && 'This browser cannot use passkeys here') || (listed.isPending && 'What it can count for is being read') || (name.trim() === '' && 'Name it first')}
             onClick={() => void go()}
           >
             {made ? 'Prove it' : 'Make the passkey'}
