@@ -41,6 +41,7 @@ func TestEveryFieldOfActingAloneAltered(t *testing.T) {
 		"a review": {wire.PathReview, func(r *ruled) any {
 			request := r.wants("r1", "rescue", urgent)
 			r.mustSign(r.confirmed(r.unapproved(request, r.alice), r.alice))
+			r.let(time.Hour) // it is over
 			review, err := evidence.ReviewOf(request, r.person(r.walter), "As they said.", r.clock.Now().Truncate(time.Second), nonce())
 			must(t, err)
 			text := r.encode(review)
