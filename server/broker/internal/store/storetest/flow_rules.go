@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -323,88 +322,6 @@ func (h *House) runs(t testing.TB, s *access.Service) (stop func()) {
 	}
 }
 
-func delegating(t *testing.T, h *House) {
-	h.bothDecideBy(t, role("led", byLead))
-	bob, erin := h.World.Bob, h.World.Erin
-	delegate := func(groups []string, ends time.Time) (access.DelegationView, error) {
-		challenge, err := h.DelegationChallenge(t.Context(), bob.Person, erin.Person.Subject, groups, ends)
-		if err != nil {
-			return access.DelegationView{}, err
-		}
-		return h.Delegate(t.Context(), bob.Person, evidence.SignedByPasskey{Statement: challenge.Statement, Assertion: bob.Passkey.Sign(t, challenge.Statement)})
-	}
-	_, err := delegate([]string{"security"}, h.Clock.Now().Add(time.Hour))
-	wantCode(t, access.CodeInvalid, err) // not his
-	_, err = delegate([]string{"sre-leads"}, h.Clock.Now().Add(-time.Hour))
-	wantCode(t, access.CodeInvalid, err)
-	v := h.wants(t, "led")
-	_, err = h.Request(t.Context(), erin.Person, v.ID)
-	wantCode(t, access.CodeRequestNotFound, err)
-	given, err := delegate([]string{"sre-leads"}, h.Clock.Now().Add(48*time.Hour))
-	wantError(t, nil, err)
-
-	// She is among those who are asked, and approves on his behalf.
-	seen, err := h.Request(t.Context(), erin.Person, v.ID)
-	wantError(t, nil, err)
-	same(t, "approvers", []string{"Bob", "Erin"}, namesOf(seen.Approvers[0]))
-	same(t, "may", true, slices.Contains(seen.May, "approve"))
-	same(t, "on behalf of", "Bob", seen.ApproveFor.Name)
-	v = h.approves(t, erin, v.ID)
-	same(t, "state", access.Approved, v.State)
-	same(t, "for", "Bob", v.Approvals[0].For.Name)
-	h.used(t, v)
-	list, err := h.Delegations(t.Context(), erin.Person)
-	wantError(t, nil, err)
-	if len(list.Taken) != 1 || !list.Taken[0].InForce || list.Taken[0].From.Name != "Bob" {
-		t.Errorf("she has taken %+v", list.Taken)
-	}
-
-	// Taking it away is free, works while the signer is away, and takes back what was approved.
-	unused := h.approves(t, erin, h.wants(t, "led").ID)
-	h.Signer.SetDown(&access.Error{Problem: access.Unavailable, Code: access.CodeSignerUnavailable, Message: "away"})
-	_, err = h.EndDelegation(t.Context(), h.World.Alice, given.Digest, "")
-	wantCode(t, access.CodeDelegationNotFound, err)
-	_, err = h.EndDelegation(t.Context(), bob.Person, given.Digest, "back again")
-	wantError(t, nil, err)
-	h.Signer.SetDown(nil)
-	_, err = h.uses(t, unused)
-	wantCode(t, access.CodePolicyRefused, err)
-	again := h.wants(t, "led")
-	_, err = h.Challenge(t.Context(), erin.Person, again.ID, 0)
-	wantCode(t, access.CodeRequestNotFound, err)
-	stop := h.Running(t)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		trust, err := h.Signer.Trust(t.Context())
-		wantError(t, nil, err)
-		if trust.Delegations[0].Revoked != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the end of the delegation never reached the signer")
-		}
-	}
-	stop()
-	_, err = h.EndDelegation(t.Context(), bob.Person, given.Digest, "")
-	wantCode(t, access.CodeDelegationOver, err)
-}
-
-func delegationAgainstOneself(t *testing.T, h *House) {
-	h.bothDecideBy(t, role("led", byLead))
-	// Alice sits for Bob; what she asks for herself she approves in nobody's name.
-	alice := h.pinned(t, h.World.Alice, "")
-	alice.Person = h.World.Alice
-	challenge, err := h.DelegationChallenge(t.Context(), h.World.Bob.Person, alice.Person.Subject, []string{"sre-leads"}, h.Clock.Now().Add(time.Hour))
-	wantError(t, nil, err)
-	_, err = h.Delegate(t.Context(), h.World.Bob.Person, evidence.SignedByPasskey{Statement: challenge.Statement, Assertion: h.World.Bob.Passkey.Sign(t, challenge.Statement)})
-	wantError(t, nil, err)
-	v := h.wants(t, "led")
-	same(t, "may", []string{"withdraw"}, v.May)
-	_, err = h.Challenge(t.Context(), alice.Person, v.ID, 0)
-	wantCode(t, access.CodeForbidden, err)
-	// Nor does anybody else on behalf of the one who asks.
-	same(t, "approvers", []string{"Bob"}, namesOf(v.Approvers[0]))
-}
-
 func orderAndReminders(t *testing.T, h *House) {
 	h.bothDecideBy(t, role("ordered", "pending: 6h", "approval:",
 		"  - {name: lead, groups: [sre-leads], count: 1, remind: 1h, escalate: [{after: 3h, groups: [administrators]}]}",
@@ -501,63 +418,4 @@ func reciprocal(t *testing.T, h *House) {
 	wantCode(t, access.CodeAlreadyApproved, err)
 	h.Clock.Move(14 * 24 * time.Hour)
 	h.approves(t, h.World.Bob, h.wants(t, "led").ID)
-}
-
-// Facts is a source of facts that says what it was told to.
-type Facts struct {
-	mu    sync.Mutex
-	facts []policies.Assertion
-	err   error
-	asked []access.FactQuery
-}
-
-// Say sets the answer.
-func (f *Facts) Say(err error, facts ...policies.Assertion) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.facts, f.err = facts, err
-}
-
-// Facts answers.
-func (f *Facts) Facts(_ context.Context, q access.FactQuery) ([]policies.Assertion, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.asked = append(f.asked, q)
-	return f.facts, f.err
-}
-
-func assertedFacts(t *testing.T, h *House) {
-	text := strings.Replace(evidencetest.Policy, "quorum: 1\n", "quorum: 1\nfacts:\n  - {name: ticket-open, type: bool, description: The ticket is open.}\n  - {name: risk, type: number, description: How risky.}\n", 1)
-	h.bothDecideByText(t, text+role("ticketed", "restrict:", "  - {name: closed, when: '!asserted.ticket_open', refuse: The ticket is not open.}", "approval: []"))
-	ask := policies.Ask{Role: "ticketed", Target: "staging-1", Ticket: "OPS-7"}
-	refused := func(what string) {
-		t.Helper()
-		if _, err := h.Service.Ask(t.Context(), h.World.Alice, ask); !access.IsCode(err, access.CodePolicyRefused) {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	open, closed := policies.Assertion{Name: "ticket-open", Value: "true"}, policies.Assertion{Name: "ticket-open", Value: "false"}
-	refused("nothing is told")
-	h.Facts.Say(errors.New("away"), open)
-	refused("the source is away")
-	same(t, "trouble", true, h.FactTrouble() != "")
-	h.Facts.Say(nil, policies.Assertion{Name: "ticket-open", Value: "yes"})
-	refused("a value of another type")
-	h.Facts.Say(nil, closed)
-	refused("it is closed")
-	h.Facts.Say(nil, open, policies.Assertion{Name: "risk", Value: "7"}) // which no rule reads
-	v, err := h.Service.Ask(t.Context(), h.World.Alice, ask)
-	wantError(t, nil, err)
-	same(t, "stored", []policies.Assertion{open}, h.stored(t, v.ID).Asserted)
-	same(t, "asked about", "OPS-7", h.Facts.asked[len(h.Facts.asked)-1].Ask.Ticket)
-	// Asked anew at the activation and at a session's start; the signer is told.
-	certificate := h.used(t, v)
-	h.Facts.Say(nil, closed)
-	_, err = h.uses(t, v)
-	wantCode(t, access.CodePolicyRefused, err)
-	_, err = h.StartSession(t.Context(), Start(v, certificate, "session-000000000001"))
-	wantCode(t, access.CodePolicyRefused, err)
-	h.Facts.Say(nil, open)
-	_, err = h.StartSession(t.Context(), Start(v, certificate, "session-000000000001"))
-	wantError(t, nil, err)
 }
