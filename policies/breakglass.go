@@ -41,7 +41,7 @@ func (j *judgement) reviewed() {
 	switch {
 	case oldest == nil:
 		j.say("review", "No emergency in %s waits for a review.", j.role.Name)
-	case j.f.Now.After(oldest.Begun.Add(glass.Review.Within)):
+	case !j.f.Now.Before(oldest.Begun.Add(glass.Review.Within)):
 		groups := list(glass.Review.Groups, "or")
 		j.refuse("review", fmt.Sprintf("Somebody of %s must review %s.", groups, oldest.Request),
 			"%s is locked for everybody: nobody of %s has reviewed the emergency %s of %s.", j.role.Name, groups, oldest.Request, moment(oldest.Begun))

@@ -152,7 +152,12 @@ func timeEnds(t *testing.T, h *House) {
 	wantCode(t, access.CodeNotPending, err)
 
 	h.run(t, func() bool {
-		return len(h.undelivered(t)) == 0 && h.stored(t, pending.ID).State.Final() && h.stored(t, approved.ID).State.Final()
+		for _, id := range []string{active.ID, approved.ID, pending.ID} {
+			if !h.stored(t, id).State.Final() {
+				return false
+			}
+		}
+		return len(h.undelivered(t)) == 0 // only now: an end is owed from when it is written down
 	})
 	for id, want := range map[string][2]string{active.ID: {"ended", "completed"}, approved.ID: {"ended", "expired"}, pending.ID: {"expired", ""}} {
 		q := h.stored(t, id)
