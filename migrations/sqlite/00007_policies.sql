@@ -52,3 +52,7 @@ CREATE TABLE delegation_ends (
 );
 CREATE INDEX delegation_ends_by_next ON delegation_ends (next) WHERE next > 0;
 CREATE INDEX delegation_ends_by_time ON delegation_ends (at);
+
+-- A session whose device was judged by another policy than the signer's is judged anew.
+ALTER TABLE sessions ADD COLUMN judged_by TEXT NOT NULL DEFAULT '';  -- policies digest
+CREATE INDEX sessions_by_judgement ON sessions (number, judged_by) WHERE live AND kill_reason = '';

@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,41 +10,20 @@ import (
 	"stint/policies"
 )
 
-var (
-	// errPolicyMoved ends a pass of rejudge: what it judged so far is of the policy before.
-	errPolicyMoved = errors.New("another policy came into force")
-	// errBeingAsked leaves a session to the next pass of rejudge.
-	errBeingAsked = errors.New("Fleet is being asked about the device")
-)
-
 // rejudge is a pass of Run. A policy that came into force may ask of machines what
-// those of live sessions never told, or cannot: it judges each session once, so that
-// none goes on by what the policy before asked. So it does when a broker starts, since
-// the policy may have changed while none ran.
+// those of live sessions never told, or cannot: it judges each session that was last
+// judged by another, so that none goes on by what the policy before asked. That stands
+// beside the session, since who judged it last may be another broker, or what a device
+// said between two policies.
 func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
-	// 1. It is another policy, and the signer's: the broker's own counts for nothing here.
-	policy := ""
-	err := s.read(ctx, func(_ Reader, m moment) error {
-		if policy = ""; m.heard {
-			policy = m.policy.Digest()
-		}
-		return nil
-	})
-	if err != nil || policy == "" || policy == s.judgedBy {
-		return longestRest, err
-	}
-	// 2. Every live session. Listing them as a writer waits for those that are being
-	// started by the policy before.
-	s.judgedBy = "" // from here on some may be judged by this one
-	live := true
-	query := SessionQuery{Live: &live, Limit: runBatch}
 	before := s.fleetTrouble.Load()
 	var failed error
-	var left bool
-	for {
+	for after := int64(0); ; {
 		var sessions []Session
-		err := s.write(ctx, func(c *change) (err error) {
-			sessions, err = c.Sessions(query)
+		err := s.read(ctx, func(r Reader, m moment) (err error) {
+			if policy := m.judges(); policy != "" {
+				sessions, err = r.SessionsJudgedByOthers(policy, after, runBatch)
+			}
 			return err
 		})
 		if err != nil {
@@ -53,31 +31,30 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 		}
 		for _, session := range sessions {
 			// One that cannot be judged keeps none behind it waiting.
-			err := s.rejudgeSession(ctx, session, policy, before)
-			switch {
-			case errors.Is(err, errPolicyMoved):
-				return 0, nil
-			case errors.Is(err, errBeingAsked):
-				left = true
-			case err != nil && failed == nil:
+			if err := s.rejudgeSession(ctx, session, before); err != nil && failed == nil {
 				failed = fmt.Errorf("judging the session %s by a new policy: %w", session.ID, err)
 			}
-			query.After = &SessionPlace{Live: true, Number: session.Number}
+			after = session.Number
 		}
-		if len(sessions) == runBatch {
-			continue
+		if len(sessions) < runBatch {
+			return longestRest, failed
 		}
-		if failed == nil && !left {
-			s.judgedBy = policy
-		}
-		return longestRest, failed
 	}
+}
+
+// judges is the digest of the policy by which sessions are judged: the signer's. It is
+// empty until that was heard, since the broker's own counts for nothing here.
+func (m moment) judges() string {
+	if !m.heard {
+		return ""
+	}
+	return m.policy.Digest()
 }
 
 // rejudgeSession judges one session. Where Fleet's last word would end it, Fleet is asked
 // first: nobody may have asked of late, since no role wanted to know. Once it has not
 // answered, it is asked no more: the other sessions would wait in vain.
-func (s *Service) rejudgeSession(ctx context.Context, session Session, policy string, before *fleetTrouble) error {
+func (s *Service) rejudgeSession(ctx context.Context, session Session, before *fleetTrouble) error {
 	var ask bool
 	err := s.read(ctx, func(r Reader, m moment) error {
 		reasons, _, err := m.judgeDevice(r, session.Role, session.Device)
@@ -96,9 +73,6 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, policy st
 		if err := c.needSigner(); err != nil {
 			return err
 		}
-		if c.policy.Digest() != policy {
-			return errPolicyMoved
-		}
 		session, err := c.Session(session.ID)
 		if err != nil || !session.Live() || session.KillReason != "" {
 			return err
@@ -107,12 +81,10 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, policy st
 		if err != nil {
 			return err
 		}
-		// What another broker is about to hear may clear it.
+		// What another broker is about to hear may clear it: the next pass sees.
 		if fleetMayClear(reasons) {
-			if asking, err := c.mayHearFleet(session.Device); err != nil {
+			if asking, err := c.mayHearFleet(session.Device); err != nil || asking {
 				return err
-			} else if asking {
-				return errBeingAsked
 			}
 		}
 		known, _ := c.trust.Devices.Find(session.Device)
@@ -132,8 +104,8 @@ func (c *change) heedDevice(session Session, device string, reasons []policies.R
 		return c.hangUpFor(session, device, against)
 	}
 	c.wake = true
-	if until.Equal(session.DeviceDue) {
+	if until.Equal(session.DeviceDue) && session.JudgedBy == c.judges() {
 		return nil
 	}
-	return c.SetDeviceDue(session.ID, until)
+	return c.SetJudged(session.ID, c.judges(), until)
 }

@@ -57,9 +57,6 @@ type Service struct {
 	// factTrouble is nil while the source of facts answers.
 	factTrouble atomic.Pointer[string]
 	askingFleet turns
-	// judgedBy is the policy by which rejudge, whose alone it is, judged every live
-	// session.
-	judgedBy string
 
 	reissuing reissuing
 	analyses  analyses

@@ -68,8 +68,11 @@ func (r *reader) SessionsOfDevice(device string) ([]access.Session, error) {
 	return all(r.db.Where("device = ? AND live", device).Order("number"), sessionRow.session)
 }
 
-// overdue is exactly the condition of its index.
-const overdue = "live AND device_due > 0 AND kill_reason = ''"
+// Each is exactly the condition of its index.
+const (
+	overdue = "live AND device_due > 0 AND kill_reason = ''"
+	goingOn = "live AND kill_reason = ''"
+)
 
 func (r *reader) DeviceOverdue(now time.Time, limit int) ([]access.Session, error) {
 	return all(r.db.Where(overdue+" AND device_due <= ?", micros(now)).Order("device_due").Limit(bound(limit)), sessionRow.session)
@@ -79,6 +82,11 @@ func (r *reader) NextDeviceDue() (time.Time, error) {
 	return one(r.db.Where(overdue).Order("device_due"), func(row sessionRow) (time.Time, error) { return moment(row.DeviceDue), nil })
 }
 
-func (t *tx) SetDeviceDue(session string, due time.Time) error {
-	return t.db.Model(&sessionRow{}).Where("id = ? AND live", session).Update("device_due", micros(due)).Error
+func (r *reader) SessionsJudgedByOthers(policy string, after int64, limit int) ([]access.Session, error) {
+	return all(r.db.Where(goingOn+" AND judged_by <> ? AND number > ?", policy, after).Order("number").Limit(bound(limit)), sessionRow.session)
+}
+
+func (t *tx) SetJudged(session, policy string, due time.Time) error {
+	return t.db.Model(&sessionRow{}).Where("id = ? AND live", session).
+		Updates(map[string]any{"judged_by": policy, "device_due": micros(due)}).Error
 }

@@ -168,7 +168,7 @@ func policyComesBack(t *testing.T, h *House) {
 		_, err = h.StartSession(ctx, Start(v, h.activateFrom(t, v, d), id))
 		wantError(t, nil, err)
 	}
-	defer h.Running(t)()
+	stop := h.Running(t)
 	due := func(rule, what string, is func(time.Time) bool) {
 		t.Helper()
 		h.demand(t, "", rule)
@@ -180,6 +180,18 @@ func policyComesBack(t *testing.T, h *House) {
 	h.beingAsked(t, "dev-2")
 	due(between, "the policy between counts", own.Before)
 	due(before, "the policy before counts again", own.Equal)
+	h.moving(t, another, "both are judged by it", func(s access.Session) bool { return s.JudgedBy == h.Policy().Digest() })
+	stop()
+
+	// It may be gone again before a pass came by, and still a session was judged by it:
+	// Fleet was asked just then.
+	h.demand(t, "", between)
+	_, err = h.BindFleet(ctx, h.World.Carol.Person, "dev-1", "SERIAL-1")
+	wantError(t, nil, err)
+	judged := read(t, h.Store, func(r access.Reader) (access.Session, error) { return r.Session(first) })
+	same(t, "judged by the policy between", true, own.Before(judged.DeviceDue))
+	defer h.Running(t)()
+	due(before, "the policy before counts after all", own.Equal)
 }
 
 // A signer that has begun anew knows none of the devices from before; until it was heard,

@@ -59,7 +59,7 @@ func (h *House) Another(t testing.TB) *access.Service {
 	t.Helper()
 	s, err := access.New(access.Config{
 		Instance: evidencetest.Instance, Store: h.Store, Signer: h.Signer, Fleet: h.Fleet, Facts: h.Facts, Notifier: h.Notices, Clock: h.Clock,
-		Random: rand.Reader, Policy: h.Policy, Lease: 15 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Random: rand.Reader, Policy: h.Policy, Lease: 15 * time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
