@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -42,9 +43,9 @@ func (r *refusedCertificate) Error() string { return r.check + ": " + r.why }
 
 // checkCertificate decides whether a key that a client showed is a user
 // certificate that counts now. It fails closed: what it does not understand, it
-// refuses. It does not decide whether the client holds the private key; the SSH
+// refuses. client is where it was shown from. It does not decide whether the client holds the private key; the SSH
 // handshake does.
-func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, now time.Time) (pass, error) {
+func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, client net.Addr, now time.Time) (pass, error) {
 	refuse := func(check, format string, args ...any) (pass, error) {
 		return pass{}, &refusedCertificate{check: check, why: fmt.Sprintf(format, args...)}
 	}
@@ -91,9 +92,18 @@ func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, now time.T
 		return refuse("principals", "the principal of this certificate is not of the form login@target")
 	}
 
-	// 4. It asks for nothing that is not understood here, and nothing is.
-	if len(certificate.CriticalOptions) != 0 {
-		return refuse("critical-option", "this certificate carries a condition that this proxy does not know")
+	// 4. It asks for nothing that is not understood here, and is shown from where it may be.
+	for option, value := range certificate.CriticalOptions {
+		if option != evidence.SourceAddress {
+			return refuse("critical-option", "this certificate carries a condition that this proxy does not know")
+		}
+		networks, err := readNetworks(strings.Split(value, ","))
+		if err != nil {
+			return refuse("critical-option", "this certificate is for networks that this proxy does not understand")
+		}
+		if why := (rules{networks: networks}).refusesFrom(client); why != "" {
+			return refuse("network", "%s", why)
+		}
 	}
 
 	// 5. Its key id is the id of the request that it was issued for.

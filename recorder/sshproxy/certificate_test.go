@@ -6,13 +6,18 @@ import (
 	"crypto/rand"
 	"errors"
 	"math"
+	"net"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"stint/server/evidence"
 )
 
 var now = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+
+var from net.Addr = &net.TCPAddr{IP: net.IPv4(10, 1, 0, 7), Port: 40000}
 
 func newKey(t testing.TB) ssh.Signer {
 	t.Helper()
@@ -109,7 +114,16 @@ func TestCheckCertificate(t *testing.T) {
 
 		{"an unknown critical option", signed(func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"verify-required": ""} }), "critical-option"},
 		{"a forced command", signed(func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"force-command": "ls"} }), "critical-option"},
-		{"a source address", signed(func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"source-address": "127.0.0.1"} }), "critical-option"},
+		{"from its networks", signed(func(c *ssh.Certificate) {
+			c.CriticalOptions = evidence.UserCriticalOptions([]string{"2001:db8::/32", "10.0.0.0/8"})
+		}), ""},
+		{"from elsewhere", signed(func(c *ssh.Certificate) {
+			c.CriticalOptions = evidence.UserCriticalOptions([]string{"2001:db8::/32", "10.2.0.0/16"})
+		}), "network"},
+		{"networks that are none", signed(func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"source-address": "10.0.0.0/8,"} }), "critical-option"},
+		{"networks and a forced command", signed(func(c *ssh.Certificate) {
+			c.CriticalOptions = map[string]string{"source-address": "10.0.0.0/8", "force-command": "ls"}
+		}), "critical-option"},
 		{"no key id", signed(func(c *ssh.Certificate) { c.KeyId = "" }), "key-id"},
 		{"a key id that is no request", signed(func(c *ssh.Certificate) { c.KeyId = "alice@example.com" }), "key-id"},
 
@@ -131,7 +145,7 @@ func TestCheckCertificate(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := checkCertificate(test.key, authorities, now)
+			got, err := checkCertificate(test.key, authorities, from, now)
 			refused := &refusedCertificate{}
 			switch {
 			case test.check == "" && err != nil:
@@ -145,7 +159,7 @@ func TestCheckCertificate(t *testing.T) {
 			}
 		})
 	}
-	if _, err := checkCertificate(signed(nil), nil, now); err == nil {
+	if _, err := checkCertificate(signed(nil), nil, from, now); err == nil {
 		t.Error("without any authority a certificate counted")
 	}
 }
@@ -155,7 +169,7 @@ func TestRefusalsTellStrangersLittle(t *testing.T) {
 	ended := good(t)
 	ended.ValidBefore = uint64(now.Unix())
 	sign(t, ended, newKey(t))
-	_, err := checkCertificate(ended, []ssh.PublicKey{newKey(t).PublicKey()}, now)
+	_, err := checkCertificate(ended, []ssh.PublicKey{newKey(t).PublicKey()}, from, now)
 	refused := &refusedCertificate{}
 	if !errors.As(err, &refused) || refused.ours {
 		t.Errorf("a stranger's certificate was taken for ours: %v", err)
@@ -192,7 +206,7 @@ func FuzzCheckCertificate(f *testing.F) {
 		if certificate, ok := key.(*ssh.Certificate); ok && signed && certificate.SignCert(rand.Reader, ours) != nil {
 			return
 		}
-		got, err := checkCertificate(key, authorities, now)
+		got, err := checkCertificate(key, authorities, from, now)
 		if err != nil {
 			if refused := (*refusedCertificate)(nil); !errors.As(err, &refused) || refused.why == "" || printable(refused.why) != refused.why {
 				t.Errorf("%q is refused with %v", data, err)
@@ -202,7 +216,7 @@ func FuzzCheckCertificate(f *testing.F) {
 		certificate := key.(*ssh.Certificate)
 		altered := *certificate
 		altered.Serial++
-		if _, err := checkCertificate(&altered, authorities, now); err == nil {
+		if _, err := checkCertificate(&altered, authorities, from, now); err == nil {
 			t.Errorf("it holds with another serial: %+v", certificate)
 		}
 		if !bytes.Equal(certificate.SignatureKey.Marshal(), ours.PublicKey().Marshal()) || len(certificate.ValidPrincipals) != 1 || certificate.CertType != ssh.UserCert ||

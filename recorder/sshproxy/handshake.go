@@ -35,7 +35,7 @@ var errKeysOnly = errors.New("certificates only")
 func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) error) (*connection, error) {
 	var told refusals
 	check := func(metadata ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-		pass, err := checkCertificate(key, p.identity.userAuthorities(), p.now())
+		pass, err := checkCertificate(key, p.identity.userAuthorities(), metadata.RemoteAddr(), p.now())
 		if err == nil {
 			err = accepts(metadata.User(), pass)
 		}

@@ -30,14 +30,21 @@ func readRules(said signer.SessionRules) (rules, error) {
 		return rules{}, fmt.Errorf("a session that may be idle for %d seconds", said.IdleSeconds)
 	}
 	r.idle = time.Duration(said.IdleSeconds) * time.Second
-	for _, text := range said.Networks {
+	var err error
+	r.networks, err = readNetworks(said.Networks)
+	return r, err
+}
+
+func readNetworks(texts []string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range texts {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
-			return rules{}, fmt.Errorf("the network %q: %w", text, err)
+			return nil, fmt.Errorf("the network %q: %w", text, err)
 		}
-		r.networks = append(r.networks, network)
+		networks = append(networks, network)
 	}
-	return r, nil
+	return networks, nil
 }
 
 // refusesFrom tells why no session may come from an address, in a clause for people;

@@ -20,6 +20,19 @@ type UserCertificate struct {
 	Authority  string // the key that is to have signed it, in the form of ParseAuthorityKey
 }
 
+// SourceAddress is the critical option of a certificate that names the networks from
+// which it may be used (OpenSSH PROTOCOL.certkeys).
+const SourceAddress = "source-address"
+
+// UserCriticalOptions are those of a certificate for a person: where it may be used
+// from networks only, these; none otherwise.
+func UserCriticalOptions(networks []string) map[string]string {
+	if len(networks) == 0 {
+		return nil
+	}
+	return map[string]string{SourceAddress: strings.Join(networks, ",")}
+}
+
 // ReadUserCertificate reads a certificate in authorized_keys form, without a comment.
 // It checks no signature: whoever believes what it says must have it from the signer.
 func ReadUserCertificate(text string) (UserCertificate, error) {

@@ -80,9 +80,6 @@ func certify(e settled, t template, authority ssh.Signer) (string, error) {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate))), nil
 }
 
-// sourceAddress is the critical option that names networks (OpenSSH PROTOCOL.certkeys).
-const sourceAddress = "source-address"
-
 // certifySession signs for a person: the proxy accepts it, targets do not.
 func (s *signer) certifySession(e settled) (string, error) {
 	session := e.entry.Session
@@ -93,13 +90,9 @@ func (s *signer) certifySession(e settled) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var options map[string]string
-	if len(session.Networks) > 0 {
-		options = map[string]string{sourceAddress: strings.Join(session.Networks, ",")}
-	}
 	return certify(e, template{
 		kind: ssh.UserCert, serial: session.Serial, keyID: session.Request, publicKey: session.SessionKey,
-		principals: []string{session.Principal}, ends: session.Ends, options: options,
+		principals: []string{session.Principal}, ends: session.Ends, options: evidence.UserCriticalOptions(session.Networks),
 		extensions: map[string]string{"permit-pty": ""},
 	}, authority)
 }

@@ -1,11 +1,14 @@
 package proof
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"stint/server/evidence"
 )
 
 // checkCertificates holds the certificates of the file against the ledger.
@@ -36,7 +39,8 @@ func (f *Finding) certificate(c *ssh.Certificate) error {
 	issue := &f.Issues[i]
 	// 1. It says what the ledger says.
 	same := c.CertType == ssh.UserCert && c.KeyId == issue.Request.Request && slices.Equal(c.ValidPrincipals, []string{issue.Principal}) &&
-		c.ValidBefore == uint64(issue.Ends.Unix()) && line(c.Key) == issue.entry.SessionKey
+		c.ValidBefore == uint64(issue.Ends.Unix()) && line(c.Key) == issue.entry.SessionKey &&
+		maps.Equal(c.CriticalOptions, evidence.UserCriticalOptions(issue.entry.Networks))
 	if !same {
 		return atEntry(issue.Index, failed("certificate", "the certificate says something else"))
 	}
@@ -45,7 +49,7 @@ func (f *Finding) certificate(c *ssh.Certificate) error {
 	if !slices.Contains(issue.authorities, authority) {
 		return atEntry(issue.Index, failed("certificate-authority", "the certificate is signed by a key that was not the signer's then"))
 	}
-	checker := ssh.CertChecker{Clock: func() time.Time { return issue.Time }}
+	checker := ssh.CertChecker{SupportedCriticalOptions: []string{evidence.SourceAddress}, Clock: func() time.Time { return issue.Time }}
 	if err := checker.CheckCert(issue.Principal, c); err != nil {
 		return atEntry(issue.Index, failed("certificate-signature", "the certificate does not hold: %v", err))
 	}

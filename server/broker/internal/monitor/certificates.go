@@ -209,7 +209,7 @@ func signedBy(text string) (string, error) {
 		return "", errors.New("what was stored is a key, not a certificate")
 	}
 	signed := certificate.SignatureKey.Marshal()
-	checker := ssh.CertChecker{IsUserAuthority: func(authority ssh.PublicKey) bool { return slices.Equal(authority.Marshal(), signed) }}
+	checker := ssh.CertChecker{SupportedCriticalOptions: []string{evidence.SourceAddress}, IsUserAuthority: func(authority ssh.PublicKey) bool { return slices.Equal(authority.Marshal(), signed) }}
 	if len(certificate.ValidPrincipals) == 0 {
 		return "", errors.New("the certificate is for everybody")
 	}

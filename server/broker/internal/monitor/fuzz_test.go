@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"stint/server/evidence"
 )
 
 // FuzzSignedBy: whoever is named as the authority of a certificate has signed it.
@@ -26,8 +28,9 @@ func FuzzSignedBy(f *testing.F) {
 		}
 		certificate := parsed.(*ssh.Certificate)
 		checker := ssh.CertChecker{
-			IsUserAuthority: func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.Marshal()) },
-			Clock:           func() time.Time { return time.Unix(int64(certificate.ValidAfter), 0) },
+			SupportedCriticalOptions: []string{evidence.SourceAddress},
+			IsUserAuthority:          func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.Marshal()) },
+			Clock:                    func() time.Time { return time.Unix(int64(certificate.ValidAfter), 0) },
 		}
 		altered := *certificate
 		altered.Serial++

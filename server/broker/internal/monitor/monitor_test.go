@@ -144,11 +144,12 @@ func (h *house) issueTarget(request string, at time.Time) (serial uint64) {
 }
 
 // keep stores a certificate as the broker does with the signer's answer.
-func (h *house) keep(request string, serial uint64, ca ssh.Signer) {
+func (h *house) keep(request string, serial uint64, ca ssh.Signer, networks ...string) {
 	h.t.Helper()
 	certificate := &ssh.Certificate{
 		Key: newKey(h.t).PublicKey(), Serial: serial, CertType: ssh.UserCert, KeyId: request, ValidPrincipals: []string{"postgres@db1"},
 		ValidAfter: uint64(now.Unix()), ValidBefore: uint64(now.Add(time.Hour).Unix()),
+		Permissions: ssh.Permissions{CriticalOptions: evidence.UserCriticalOptions(networks)},
 	}
 	must(h.t, certificate.SignCert(rand.Reader, ca))
 	must(h.t, h.store.Write(h.t.Context(), func(tx access.Tx) error {
@@ -173,7 +174,7 @@ func TestWhatFitsRaisesNothing(t *testing.T) {
 		id := fmt.Sprintf("req-%d", round)
 		h.grant(id)
 		serial := h.issue(id)
-		h.keep(id, serial, h.ca)
+		h.keep(id, serial, h.ca, []string{"10.0.0.0/8", "2001:db8::/32"}[:round%3]...)
 		h.session("ses-"+id, id, serial)
 		h.issueTarget(id, now)
 		h.signer.AddEntry(evidence.Entry{Time: now, Ending: &evidence.EndingEntry{Request: id, Reason: "dropped"}})

@@ -345,7 +345,7 @@ func (w *World) certify(e *evidence.SessionEntry, authority ed25519.PrivateKey) 
 	certificate := &ssh.Certificate{
 		Key: key, Serial: e.Serial, CertType: ssh.UserCert, KeyId: e.Request, ValidPrincipals: []string{e.Principal},
 		ValidAfter: uint64(w.Now.Add(-time.Minute).Unix()), ValidBefore: uint64(e.Ends.Unix()),
-		Permissions: ssh.Permissions{Extensions: map[string]string{"permit-pty": ""}},
+		Permissions: ssh.Permissions{CriticalOptions: evidence.UserCriticalOptions(e.Networks), Extensions: map[string]string{"permit-pty": ""}},
 	}
 	check(w.t, certificate.SignCert(rand.Reader, signer))
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate)))
