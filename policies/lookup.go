@@ -136,3 +136,23 @@ func (b *Bundle) ApproverGroups() []string {
 	}
 	return slices.Sorted(maps.Keys(groups))
 }
+
+// Groups lists every group that a rule names, sorted: those that ask, approve, review,
+// administrate, manage, are managed or must prove their passkeys. That somebody is in
+// another changes nothing, but for what a condition makes of it.
+func (b *Bundle) Groups() []string {
+	groups := append(b.ApproverGroups(), AdministratorsGroup)
+	groups = append(groups, b.organization.Reviewers...)
+	groups = append(groups, b.organization.Attestation.Groups...)
+	for _, r := range b.roles {
+		groups = append(append(groups, r.Requesters...), r.Recording.Reviewers...)
+		if r.BreakGlass != nil {
+			groups = append(groups, r.BreakGlass.Requesters...)
+		}
+	}
+	for _, t := range b.teams {
+		groups = append(append(groups, t.Members...), t.Managers...)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}

@@ -72,6 +72,9 @@ func TestEveryFieldIsRead(t *testing.T) {
 	if got := strings.Join(b.ApproverGroups(), " "); got != "chiefs directors payments payments-leads security sre-leads" {
 		t.Errorf("the approvers' groups are %s", got)
 	}
+	if got := strings.Join(b.Groups(), " "); got != "administrators audit chiefs directors engineering on-call payments payments-leads platform security security-audit sre-leads" {
+		t.Errorf("the groups are %s", got)
+	}
 	if c, ok := b.Calendar("office-hours"); !ok || c.week == nil {
 		t.Errorf("the calendar is %+v", c)
 	}

@@ -24,7 +24,7 @@ func TestDevices(t *testing.T) {
 	administrator := s.openTerminal()
 	administrator.signIn("dana")
 	page := s.proposePolicy(administrator, "longest: 4h\nreason: required\n",
-		"longest: 4h\nreason: required\ndevice: {required: true, posture: {period: 20s, protection: [Wazuh]}}\n", "Machines are looked after")
+		"longest: 4h\nreason: required\ndevice: {required: true, posture: {period: 20s, protection: [Wazuh]}}\nsession: {networks: [127.0.0.0/8, \"::1/128\"]}\n", "Machines are looked after, and here")
 	s.signChange(s.dana, page, "In force")
 	s.grant("web-1", "30m")
 

@@ -24,7 +24,7 @@ func (s *Service) Preview(ctx context.Context, by policies.Person, ask policies.
 	asserted := s.askFacts(ctx, by, ask)
 	err := s.read(ctx, func(r Reader, m moment) error {
 		var err error
-		if p.Ask, err = m.complete(ask); err != nil {
+		if p.Ask, err = complete(m.policy, ask); err != nil {
 			return err
 		}
 		draft := Request{Requester: by, Revision: Revision{Ask: p.Ask, Asked: seconds(m.now)}, Asserted: asserted}
@@ -39,12 +39,12 @@ func (s *Service) Preview(ctx context.Context, by policies.Person, ask policies.
 }
 
 // complete fills in a role's defaults and checks what policy leaves open.
-func (m moment) complete(ask policies.Ask) (policies.Ask, error) {
-	role, ok := m.policy.Role(ask.Role)
+func complete(policy *policies.Bundle, ask policies.Ask) (policies.Ask, error) {
+	role, ok := policy.Role(ask.Role)
 	if !ok {
 		return ask, invalid("role", "There is no role %q. Choose one from the list of roles.", clip(ask.Role))
 	}
-	if _, ok := m.policy.Target(ask.Target); !ok {
+	if _, ok := policy.Target(ask.Target); !ok {
 		return ask, invalid("target", "There is no target %q. Choose one that the role reaches.", clip(ask.Target))
 	}
 	if ask.Login == "" && len(role.Logins) > 0 {
@@ -110,7 +110,7 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 			return err
 		}
 		// 2. Policy, before anything is stored.
-		ask, err := c.complete(ask)
+		ask, err := complete(c.policy, ask)
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,11 @@ func (s *Service) askFacts(ctx context.Context, person policies.Person, ask poli
 	if len(needed) == 0 || s.config.Facts == nil || !policy.MayAsk(person, ask.Role) {
 		return nil
 	}
+	// They are asked of what is asked for, the role's defaults among it.
+	ask, err := complete(policy, ask)
+	if err != nil {
+		return nil // it is refused for that
+	}
 	calling, cancel := context.WithTimeout(ctx, factPatience)
 	defer cancel()
 	told, err := s.config.Facts.Facts(calling, FactQuery{Facts: needed, Person: person, Ask: ask})

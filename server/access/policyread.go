@@ -181,7 +181,7 @@ func (s *Service) Simulate(ctx context.Context, by policies.Person, imagined Wha
 		if !imagined.At.IsZero() {
 			m.now = imagined.At.UTC()
 		}
-		if p.Ask, err = m.complete(imagined.Ask); err != nil {
+		if p.Ask, err = complete(m.policy, imagined.Ask); err != nil {
 			return err
 		}
 		draft := Request{Requester: person, Revision: Revision{Ask: p.Ask, Asked: seconds(m.now)}, Asserted: asserted}

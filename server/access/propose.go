@@ -98,13 +98,12 @@ func (m moment) activePasskeys(member evidence.RosterPerson) []string {
 	return active
 }
 
-// knownGroups sorts groups, and refuses one that nobody is ever asked for in.
+// knownGroups sorts groups, and refuses one that no rule names.
 func (m moment) knownGroups(asked []string) ([]string, error) {
-	known := append(m.policy.ApproverGroups(), policies.AdministratorsGroup)
-	known = append(known, m.policy.Organization().Reviewers...)
+	known := m.policy.Groups()
 	for _, g := range asked {
-		if !slices.Contains(known, g) {
-			return nil, invalid("groups", "Nobody is asked for in the group %q. Choose one of %s.", clip(g), strings.Join(known, ", "))
+		if _, ok := slices.BinarySearch(known, g); !ok {
+			return nil, invalid("groups", "No rule of the policy names the group %q. Choose one of %s.", clip(g), shorten(known))
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(asked))), nil

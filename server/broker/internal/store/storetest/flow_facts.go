@@ -58,7 +58,7 @@ func assertedFacts(t *testing.T, h *House) {
 	v, err := h.Service.Ask(t.Context(), h.World.Alice, ask)
 	wantError(t, nil, err)
 	same(t, "stored", []policies.Assertion{open}, h.stored(t, v.ID).Asserted)
-	same(t, "asked about", "OPS-7", h.Facts.asked[len(h.Facts.asked)-1].Ask.Ticket)
+	same(t, "asked about, with the role's defaults", v.Revision.Ask, h.Facts.asked[len(h.Facts.asked)-1].Ask)
 	// Asked anew at the activation and at a session's start; the signer is told.
 	certificate := h.used(t, v)
 	h.Facts.Say(nil, closed)
