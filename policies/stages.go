@@ -64,7 +64,7 @@ func (j *judgement) spared() []askedStage {
 		a := &j.role.Allow[i]
 		if holds, err := j.holds(allowOf, i); err == nil && holds {
 			without = append(without, a.Without...)
-			j.say("allow:"+a.Name, "%s spares %s.", a.Name, stagesNamed(a.Without))
+			j.say("allow:"+a.Name, a.Name+" spares "+stagesNamed(a.Without)+".")
 		}
 	}
 	stages := make([]askedStage, 0, len(j.role.Approval))
@@ -75,7 +75,7 @@ func (j *judgement) spared() []askedStage {
 		}
 		if stage.When != "" {
 			if holds, err := j.holds(stageOf, i); err == nil && !holds {
-				j.say("stage:"+stage.Name, "%s is not asked: %s does not hold.", stage.Name, oneLine(stage.When))
+				j.say("stage:"+stage.Name, stage.Name+" is not asked: "+oneLine(stage.When)+" does not hold.")
 				continue
 			}
 		}
@@ -111,7 +111,7 @@ func (j *judgement) restricted(stages []askedStage) []askedStage {
 				stages = append(stages, j.ask(&r.Add[k]))
 				names = append(names, r.Add[k].Name)
 			}
-			j.say(rule, "%s adds %s.", r.Name, stagesNamed(names))
+			j.say(rule, r.Name+" adds "+stagesNamed(names)+".")
 		}
 	}
 	j.order(stages)
@@ -165,16 +165,16 @@ func (j *judgement) related(relation string) (groups []string, lacks string) {
 		for _, i := range inGroups(j.b.teamsBy.members, j.f.Requester.Groups) {
 			groups = append(groups, j.b.teams[i].Managers...)
 		}
-		return groups, fmt.Sprintf("%s is in no team, so nobody is their manager", j.f.Requester.called())
+		return groups, j.f.Requester.called() + " is in no team, so nobody is their manager"
 	case RelationOwner:
 		if j.target != nil {
 			if owner := j.target.Labels[OwnerLabel]; owner != "" {
 				groups = append(groups, owner)
 			}
 		}
-		return groups, fmt.Sprintf("no label says who owns %s", j.f.Ask.Target)
+		return groups, "no label says who owns " + j.f.Ask.Target
 	}
-	return nil, fmt.Sprintf("nobody is the %s", relation)
+	return nil, "nobody is the " + relation
 }
 
 // order finds for each stage which others must be full before it. What is not asked for
@@ -294,7 +294,7 @@ func (h *hall) reason(s *seating, i int) Reason {
 		for _, v := range given {
 			names = append(names, h.votes[s.seatedVote(v)].called())
 		}
-		r.Text = fmt.Sprintf("%s approved, for %s.", list(names, "and"), groups)
+		r.Text = list(names, "and") + " approved, for " + groups + "."
 		return r
 	}
 	more := ""
