@@ -216,11 +216,13 @@ func (b *Bundle) conditionFacts(f Facts) condition.Facts {
 			Role: f.Ask.Role, Target: f.Ask.Target, Login: f.Ask.Login, Duration: f.Ask.Duration,
 			Reason: f.Ask.Reason, Ticket: f.Ask.Ticket, Start: f.Ask.Start, BreakGlass: f.Ask.BreakGlass,
 		},
-		Target: condition.Target{Name: f.Ask.Target},
+		Target:   condition.Target{Name: f.Ask.Target},
+		Asserted: make(map[string]any, len(f.Asserted)),
 	}
 	if target, ok := b.Target(f.Ask.Target); ok {
 		in.Target.Labels = target.Labels
 	}
+	in.Held = make([]string, 0, len(f.Held))
 	for _, held := range f.Held {
 		if !slices.Contains(in.Held, held.Role) {
 			in.Held = append(in.Held, held.Role)
@@ -234,9 +236,6 @@ func (b *Bundle) conditionFacts(f Facts) condition.Facts {
 		value, ok := valueOf(b.organization.Facts[i].Type, said.Value)
 		if before, twice := in.Asserted[said.Name]; twice && before != value {
 			ok = false // two words on one fact are none
-		}
-		if in.Asserted == nil {
-			in.Asserted = map[string]any{}
 		}
 		if !ok {
 			value = nil
