@@ -1,22 +1,35 @@
 package policies
 
 import (
+	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
 
-// bundles and requests are how many a property is held against.
-const (
-	bundles  = 100
-	requests = 20
-)
+// requests are how many of each random bundle a property is held against.
+const requests = 20
+
+// bundles is how many random bundles it is held against: as many as STINT_SOAK_WORLDS says.
+func bundles(t *testing.T) uint64 {
+	t.Helper()
+	many := os.Getenv("STINT_SOAK_WORLDS")
+	if many == "" {
+		return 100
+	}
+	n, err := strconv.ParseUint(many, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
 
 func everyDecision(t *testing.T, check func(t *testing.T, r chance, b *Bundle, f Facts)) {
 	t.Parallel()
 	compiled := &environments{facts: propertyFacts}
-	for seed := range uint64(bundles) {
+	for seed := range bundles(t) {
 		r := newChance(seed, 7, compiled)
 		b := r.bundle()
 		for n := range requests {

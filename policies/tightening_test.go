@@ -164,7 +164,7 @@ func (r chance) nearly(b *Bundle) (asks []Facts, decisions []Decision) {
 		if against <= 1 && d.Outcome != Scheduled {
 			asks, decisions = append(asks, ask), append(decisions, d)
 		}
-		if len(asks) == requests {
+		if len(asks) == requests/2 {
 			break
 		}
 	}
@@ -174,9 +174,9 @@ func (r chance) nearly(b *Bundle) (asks []Facts, decisions []Decision) {
 // What is not allowed is not by taking something away.
 func TestTighteningNeverAllows(t *testing.T) {
 	t.Parallel()
-	took, tried := map[string]bool{}, 0
+	took := map[string]bool{}
 	compiled := &environments{facts: propertyFacts}
-	for seed := range uint64(bundles) {
+	for seed := range bundles(t) {
 		r := newChance(seed, 8, compiled)
 		b := r.bundle()
 		asks, decisions := r.nearly(b)
@@ -187,7 +187,6 @@ func TestTighteningNeverAllows(t *testing.T) {
 				if before.Outcome == Allowed && took[how.name] {
 					continue // whatever becomes of it shows nothing
 				}
-				tried++
 				after := tightened.Decide(asks[n])
 				given := after.Outcome == Allowed || after.Outcome == Scheduled
 				switch {
@@ -204,5 +203,4 @@ func TestTighteningNeverAllows(t *testing.T) {
 			t.Errorf("%q never took anything away: the cases are too tame", how.name)
 		}
 	}
-	t.Logf("%d decisions", tried)
 }
