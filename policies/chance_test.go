@@ -58,7 +58,7 @@ func (r chance) stage(name string) Stage {
 	if r.one(4) {
 		s.Relations = []string{r.pick(RelationManager, RelationOwner)}
 	}
-	if r.one(4) {
+	if r.one(2) {
 		s.Escalate = []Escalation{{After: time.Duration(5+r.IntN(10)) * time.Minute, Groups: r.groups()}}
 	}
 	return s
@@ -159,12 +159,17 @@ func (r chance) bundle() *Bundle {
 	return b
 }
 
-func (r chance) person() Person { return person(fmt.Sprint("p", r.IntN(7)), r.groups()...) }
+// person is anybody of those who are known but the requester: as a roster has them, each with
+// the same groups in all that is said of one request.
+func (r chance) person(f *Facts) Person {
+	all := f.Known.All()[2:]
+	return all[r.IntN(len(all))]
+}
 
 func (r chance) approval(f *Facts) Approval {
-	a := Approval{Approver: r.person(), Duration: f.Ask.Duration - time.Duration(r.IntN(2))*10*time.Minute, Issued: asked.Add(time.Duration(r.IntN(15)) * time.Minute), Attested: !r.one(3)}
+	a := Approval{Approver: r.person(f), Duration: f.Ask.Duration - time.Duration(r.IntN(2))*10*time.Minute, Issued: asked.Add(time.Duration(r.IntN(15)) * time.Minute), Attested: !r.one(3)}
 	if r.one(4) {
-		other := r.person()
+		other := r.person(f)
 		a.For = &other
 	}
 	return a
@@ -176,6 +181,19 @@ func (r chance) facts() Facts {
 	if r.one(4) {
 		f.Requester.Groups = r.groups()
 	}
+	known := []Person{person("alice", "a"), person("alice-too")}
+	if r.one(4) {
+		known[1].Groups = r.groups()
+	}
+	for i := range 7 {
+		known = append(known, person(fmt.Sprint("p", i), r.groups()...))
+	}
+	if r.one(3) { // p5 is one person with p6
+		linked := known[2+5]
+		linked.Email = "p6@example.com"
+		known = append(known, linked)
+	}
+	f.Known = NewPeople(known)
 	f.Ask = Ask{Role: "role", Target: r.pick("web-1", "web-1", "web-2"), Login: "app", Duration: time.Duration(40+r.IntN(3)*20) * time.Minute, Ticket: r.pick("", "T-1", "T-1", "other")}
 	if r.one(6) {
 		f.Ask.Start = asked.Add(time.Duration(r.IntN(40)) * time.Minute)
@@ -198,28 +216,15 @@ func (r chance) facts() Facts {
 		f.History.Grants = append(f.History.Grants, PastGrant{Role: r.pick("role", "keys"), Begun: ended.Add(-time.Hour), Ended: ended})
 	}
 	if r.one(3) {
-		f.History.Agreed = []PastApproval{{Requester: r.person().Subject, At: asked.Add(-time.Duration(r.IntN(60)) * time.Hour)}, {Requester: r.person().Subject, At: asked}}
+		f.History.Agreed = []PastApproval{{Requester: r.person(&f).Subject, At: asked.Add(-time.Duration(r.IntN(60)) * time.Hour)}, {Requester: r.person(&f).Subject, At: asked}}
 	}
 	if r.one(6) {
 		f.History.Reviews = []OpenReview{{"e1", asked.Add(-time.Duration(r.IntN(30)) * time.Hour)}, {"e2", asked}}
 	}
 	for range r.IntN(3) {
-		f.Changes = append(f.Changes, PolicyChange{At: asked.Add(-time.Duration(r.IntN(60)) * time.Hour), By: []Subject{r.person().Subject, r.person().Subject}, Roles: []string{"role"}})
+		f.Changes = append(f.Changes, PolicyChange{At: asked.Add(-time.Duration(r.IntN(60)) * time.Hour), By: []Subject{r.person(&f).Subject, r.person(&f).Subject}, Roles: []string{"role"}})
 	}
 	f.Asserted = r.asserted()
-	known := []Person{person("alice", "a"), person("alice-too")}
-	if r.one(4) {
-		known[1].Groups = r.groups()
-	}
-	for i := range 7 {
-		known = append(known, person(fmt.Sprint("p", i), propertyGroups[i%4]))
-	}
-	if r.one(3) { // p5 is one person with p6
-		linked := person("p5")
-		linked.Email = "p6@example.com"
-		known = append(known, linked)
-	}
-	f.Known = NewPeople(known)
 	return f
 }
 
