@@ -77,12 +77,13 @@ fuzz: web
 		$(GO) test -tags e2e -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 300x $$package </dev/null || exit 1; \
 	done
 
-## soak: collusion numbers against trying everything, in WORLDS random worlds (default 5000); kill -9 of the signer under load, SIGNER_KILLS times (default 1000), then of every process in the middle of the path, SOAK times over (default 50), under the race detector.
+## soak: the properties of decisions, and collusion numbers against trying everything, in WORLDS random worlds (default 5000); kill -9 of the signer under load, SIGNER_KILLS times (default 1000), then of every process in the middle of the path, SOAK times over (default 50), under the race detector.
 WORLDS ?= 5000
 SOAK ?= 50
 SIGNER_KILLS ?= 1000
 soak: setup web
 	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
+	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run 'TestTightening|TestAddingAnApproval|TestTheRequester|TestTheOrderOfTelling|TestAssertedFacts|TestDecisionsFit' -count 1 -timeout 0 ./policies
 	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run 'TestCollusionIsExact$$' -count 1 -timeout 0 ./policies/analysis
 	STINT_SOAK_KILLS=$(SIGNER_KILLS) $(GO) test $(TEST_FLAGS) -run 'TestKill$$' -count 1 -v -timeout 0 ./server/signer
 	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -run 'TestPathGoesOnAfterKills|TestNothingAcknowledgedIsLost' -count $(SOAK) -failfast -timeout 0 ./cmd/e2e

@@ -29,8 +29,9 @@ var mayImport = []struct {
 	imports []string
 }{
 	// Contracts: pure, or nearly so.
-	{"policies", []string{"policies/internal/condition"}},
+	{"policies", []string{"policies/internal/condition", "policies/internal/document"}},
 	{"policies/internal/condition", nil},
+	{"policies/internal/document", nil},
 	{"policies/bundle", nil},
 	{"policies/analysis", []string{"policies", "policies/cases"}},
 	{"policies/cases", []string{"policies", "policies/analysis"}},
@@ -104,8 +105,9 @@ var neverImports = []struct {
 	never []string
 }{
 	// net/netip only reads addresses.
-	{"policies", []string{"net", "net/http", "net/url", "net/rpc", "os", "os/...", "syscall", "cel.dev/..."}},
+	{"policies", []string{"net", "net/http", "net/url", "net/rpc", "os", "os/...", "syscall", "cel.dev/...", "go.yaml.in/..."}},
 	{"policies/internal/condition", []string{"net", "net/...", "os", "os/...", "syscall"}},
+	{"policies/internal/document", []string{"net", "net/...", "os", "os/...", "syscall"}},
 	{"policies/analysis", []string{"net", "net/...", "os", "os/...", "syscall", "cel.dev/..."}},
 	{"server/evidence", []string{"net", "net/http", "os", "os/...", "database/sql"}},
 	{"server/ledger", []string{"net", "net/...", "os", "os/...", "database/sql"}},
@@ -113,7 +115,7 @@ var neverImports = []struct {
 }
 
 // clockless packages are handed the time; they never read it.
-var clockless = []string{"policies", "policies/analysis", "policies/internal/condition", "server/evidence", "server/ledger", "server/access"}
+var clockless = []string{"policies", "policies/analysis", "policies/internal/condition", "policies/internal/document", "server/evidence", "server/ledger", "server/access"}
 
 // pkgInfo is the part of `go list -json` that matters here.
 type pkgInfo struct {

@@ -12,7 +12,8 @@ import (
 func (j *judgement) gather(stages []askedStage) *hall {
 	h := &hall{stages: stages, asked: j.f.Ask.Duration, since: j.f.Asked, apart: j.b.organization.Independence.PolicyChangeDays > 0}
 	approvals := inOrder(j.f.Approvals)
-	h.votes = make([]vote, 0, len(approvals))
+	h.votes, h.voters = make([]vote, 0, len(approvals)), make([]voter, 0, len(approvals))
+	j.people = make([][]Person, 0, len(approvals))
 	for i := range approvals {
 		a := &approvals[i]
 		person, other := j.person(&a.Approver), -1

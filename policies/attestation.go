@@ -16,7 +16,7 @@ const (
 
 // checkAttestation checks what is said of authenticators, and writes each AAGUID in
 // its one form.
-func (l *loader) checkAttestation(d document) {
+func (l *loader) checkAttestation(d definition) {
 	a := d.organization.Attestation
 	for i, group := range a.Groups {
 		l.is(d, field("attestation", "groups", i), CheckGroup(group))

@@ -22,7 +22,7 @@ func (j *judgement) emergency() {
 	case !j.f.Ask.Start.IsZero():
 		j.refuse(rule, "Ask without setting a time.", "An emergency begins at once; no time can be set for it.")
 	default:
-		j.say(rule, "%s may have %s alone in an emergency; whoever approves it is told, and a reviewer closes it within %s.", name, j.role.Name, FormatDuration(glass.Review.Within))
+		j.say(rule, fmt.Sprintf("%s may have %s alone in an emergency; whoever approves it is told, and a reviewer closes it within %s.", name, j.role.Name, FormatDuration(glass.Review.Within)))
 	}
 }
 
@@ -40,13 +40,13 @@ func (j *judgement) reviewed() {
 	}
 	switch {
 	case oldest == nil:
-		j.say("review", "No emergency in %s waits for a review.", j.role.Name)
+		j.say("review", "No emergency in "+j.role.Name+" waits for a review.")
 	case !j.f.Now.Before(oldest.Begun.Add(glass.Review.Within)):
 		groups := list(glass.Review.Groups, "or")
 		j.refuse("review", fmt.Sprintf("Somebody of %s must review %s.", groups, oldest.Request),
 			"%s is locked for everybody: nobody of %s has reviewed the emergency %s of %s.", j.role.Name, groups, oldest.Request, moment(oldest.Begun))
 	default:
-		j.say("review", "The emergency %s must be reviewed by %s, or %s locks.", oldest.Request, moment(oldest.Begun.Add(glass.Review.Within)), j.role.Name)
+		j.say("review", fmt.Sprintf("The emergency %s must be reviewed by %s, or %s locks.", oldest.Request, moment(oldest.Begun.Add(glass.Review.Within)), j.role.Name))
 	}
 }
 
@@ -79,7 +79,7 @@ func (j *judgement) confirmed() string {
 	case fresh > 0 && at.Sub(c.Issued) > fresh:
 		why = fmt.Sprintf("%s confirmed it at %s, which is longer than %s ago.", name, moment(c.Issued), FormatDuration(fresh))
 	default:
-		j.say("confirm", "%s confirmed it with a passkey of their own.", name)
+		j.say("confirm", name+" confirmed it with a passkey of their own.")
 		return ""
 	}
 	remedy := fmt.Sprintf("%s must confirm it with a passkey.", name)

@@ -225,7 +225,7 @@ func daysOf(text string) (span, error) {
 }
 
 // checkCalendar checks one calendar.
-func (l *loader) checkCalendar(d document) {
+func (l *loader) checkCalendar(d definition) {
 	c := d.calendar
 	l.is(d, field("name"), CheckName(c.Name))
 	if len(c.Open) == 0 || len(c.Open) > mostHours {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -13,35 +12,29 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"stint/policies/internal/document"
 )
 
 // finish checks what was read, first each document by itself and then between
 // them, and makes the bundle only if there is no fault at all.
 func (l *loader) finish() (*Bundle, error) {
-	l.defined = map[string]document{}
 	l.bundle.organization.Quorum = DefaultQuorum
-	for _, d := range l.documents {
-		what := l.take(d)
-		if before, twice := l.defined[what]; twice {
-			l.at(d, nil, "%s is already defined at %s:%d.", what, before.file, before.node.Line)
+	for _, read := range l.reader.Documents() {
+		d := define(read)
+		l.definitions = append(l.definitions, d)
+		l.take(d)
+		if before, twice := l.defined[d.what]; twice {
+			l.at(d, nil, "%s is already defined at %s:%d.", d.what, before.File, before.Fault("").Line)
 		} else {
-			l.defined[what] = d
+			l.defined[d.what] = d
 		}
 	}
-	for _, d := range l.documents {
-		switch {
-		case l.unread:
-		case d.role != nil:
-			l.checkRoleAmong(d)
-			l.checkConditions(d)
-		case d.separation != nil:
-			l.checkSeparationAmong(d)
-		case d.organization != nil:
-			l.checkOrganizationAmong(d)
-		}
+	if !l.unread && !l.reader.Partial() {
+		l.checkAmong()
 	}
-	if len(l.faults) > 0 {
-		return nil, l.told()
+	if err := l.reader.Err(); err != nil {
+		return nil, err
 	}
 	b := l.bundle
 	slices.SortFunc(b.roles, func(a, b Role) int { return cmp.Compare(a.Name, b.Name) })
@@ -54,64 +47,44 @@ func (l *loader) finish() (*Bundle, error) {
 	return b, nil
 }
 
-// take checks one document by itself and puts it into the bundle. It says what the
-// document defines.
-func (l *loader) take(d document) (what string) {
+// take checks one document by itself and puts it into the bundle.
+func (l *loader) take(d definition) {
 	b := l.bundle
 	switch {
 	case d.role != nil:
 		l.checkRole(d)
 		b.roles = append(b.roles, *d.role)
-		return "Role " + d.role.Name
 	case d.target != nil:
 		l.checkTarget(d)
 		b.targets = append(b.targets, *d.target)
-		return "Target " + d.target.Name
 	case d.separation != nil:
 		l.checkSeparation(d)
 		b.separations = append(b.separations, *d.separation)
-		return "Separation " + d.separation.Name
 	case d.team != nil:
 		l.checkTeam(d)
 		b.teams = append(b.teams, *d.team)
-		return "Team " + d.team.Name
 	case d.calendar != nil:
 		l.checkCalendar(d)
 		b.calendars = append(b.calendars, *d.calendar)
-		return "Calendar " + d.calendar.Name
+	case d.organization != nil:
+		l.checkOrganization(d)
+		b.organization = *d.organization
 	}
-	l.checkOrganization(d)
-	b.organization = *d.organization
-	return "Organization"
 }
 
-// told is every fault in the order of their places.
-func (l *loader) told() error {
-	slices.SortStableFunc(l.faults, func(a, b *Fault) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
-	var all []error
-	for _, f := range l.faults {
-		all = append(all, f)
-	}
-	return errors.Join(all...)
-}
-
-// defines tells whether the policy holds something, such as "Role production-shell".
-func (l *loader) defines(what string) bool {
-	_, ok := l.defined[what]
-	return ok
-}
-
-// names lists the names of what there is of a kind, in the order of the files.
-func (l *loader) names(kind string) []string {
-	var names []string
-	for _, d := range l.documents {
-		if name := find(d.node, field("name")); name != nil && first(d.node).Value == kind {
-			names = append(names, name.Value)
+// checkAmong checks what documents say of each other.
+func (l *loader) checkAmong() {
+	for _, d := range l.definitions {
+		switch {
+		case d.role != nil:
+			l.checkRoleAmong(d)
+			l.checkConditions(d)
+		case d.separation != nil:
+			l.checkSeparationAmong(d)
+		case d.organization != nil:
+			l.checkOrganizationAmong(d)
 		}
 	}
-	return names
 }
 
 // index makes what is looked up often findable at once.
@@ -129,7 +102,7 @@ func (b *Bundle) index() {
 	b.indexRules()
 }
 
-func (l *loader) checkTarget(d document) {
+func (l *loader) checkTarget(d definition) {
 	t := d.target
 	l.is(d, field("name"), CheckName(t.Name))
 	l.is(d, field("address"), checkAddress(t.Address))
@@ -137,7 +110,7 @@ func (l *loader) checkTarget(d document) {
 	l.labels(d, field("labels"), t.Labels)
 }
 
-func (l *loader) checkOrganization(d document) {
+func (l *loader) checkOrganization(d definition) {
 	o := d.organization
 	for i, group := range o.Reviewers {
 		l.is(d, field("reviewers", i), CheckGroup(group))
@@ -165,7 +138,7 @@ func (l *loader) checkOrganization(d document) {
 }
 
 // groups checks a list of groups that must not be empty.
-func (l *loader) groups(d document, at []any, groups []string, empty string) {
+func (l *loader) groups(d definition, at []any, groups []string, empty string) {
 	if len(groups) == 0 {
 		l.at(d, at, "%s", empty)
 	}
@@ -189,7 +162,7 @@ var (
 	labelValue = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$`)
 )
 
-func (l *loader) labels(d document, at []any, labels map[string]string) {
+func (l *loader) labels(d definition, at []any, labels map[string]string) {
 	for _, key := range sortedKeys(labels) {
 		if !labelKey.MatchString(key) || !labelValue.MatchString(labels[key]) {
 			l.at(d, append(slices.Clone(at), key), "%q: %q is not a label: use 1 to 63 letters (small ones in the key), digits, dots, underscores, slashes and hyphens.", key, labels[key])
@@ -197,7 +170,7 @@ func (l *loader) labels(d document, at []any, labels map[string]string) {
 	}
 }
 
-func (l *loader) distinct(d document, at []any, values []string) {
+func (l *loader) distinct(d definition, at []any, values []string) {
 	seen := map[string]bool{}
 	for i, value := range values {
 		if seen[value] {
@@ -244,14 +217,14 @@ func checkHostKey(line string) error {
 }
 
 // word refuses what is none of the words that may stand at a place.
-func (l *loader) word(d document, at []any, value string, words ...string) {
+func (l *loader) word(d definition, at []any, value string, words ...string) {
 	if !slices.Contains(words, value) {
-		l.at(d, at, "`%v` is %s.%s", lastKey(at), list(words, "or"), didYouMean(value, words))
+		l.at(d, at, "`%v` is %s.%s", lastKey(at), list(words, "or"), document.DidYouMean(value, words))
 	}
 }
 
 // words checks a list of which each item is one of a few, and once.
-func (l *loader) words(d document, at []any, values []string, words ...string) {
+func (l *loader) words(d definition, at []any, values []string, words ...string) {
 	for i, value := range values {
 		l.word(d, append(slices.Clone(at), i), value, words...)
 	}
@@ -271,24 +244,24 @@ func lastKey(at []any) any {
 }
 
 // written tells whether something stands at a place.
-func (l *loader) written(d document, at []any) bool { return find(d.node, at) != nil }
+func (l *loader) written(d definition, at []any) bool { return d.Has(at...) }
 
 // lasts refuses a duration that is written and out of bounds.
-func (l *loader) lasts(d document, at []any, value, least, most time.Duration) {
+func (l *loader) lasts(d definition, at []any, value, least, most time.Duration) {
 	if l.written(d, at) && (value < least || value > most) {
 		l.at(d, at, "`%v` is from %s to %s.", lastKey(at), FormatDuration(least), FormatDuration(most))
 	}
 }
 
 // counts refuses a number that is written and out of bounds.
-func (l *loader) counts(d document, at []any, value, least, most int) {
+func (l *loader) counts(d definition, at []any, value, least, most int) {
 	if l.written(d, at) && (value < least || value > most) {
 		l.at(d, at, "`%v` is from %d to %d.", lastKey(at), least, most)
 	}
 }
 
 // says refuses a sentence that is empty, too long or not plain.
-func (l *loader) says(d document, at []any, text, empty string) {
+func (l *loader) says(d definition, at []any, text, empty string) {
 	if strings.TrimSpace(text) == "" {
 		l.at(d, at, "%s", empty)
 	}
@@ -296,7 +269,7 @@ func (l *loader) says(d document, at []any, text, empty string) {
 }
 
 // bound refuses a list that is too long.
-func bound[T any](l *loader, d document, at []any, values []T, most int) {
+func bound[T any](l *loader, d definition, at []any, values []T, most int) {
 	if len(values) > most {
 		l.at(d, at, "`%v` holds at most %d.", lastKey(at), most)
 	}

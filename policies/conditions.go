@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"stint/policies/internal/condition"
 )
 
@@ -114,7 +112,7 @@ func (e *environments) compile(role *Role, fault func(at []any, f *condition.Fau
 }
 
 // checkConditions compiles a role's conditions, and reports each fault where it stands.
-func (l *loader) checkConditions(d document) {
+func (l *loader) checkConditions(d definition) {
 	b := l.bundle
 	if b.conditions == nil {
 		b.conditions, b.environments = map[string]*conditions{}, &environments{facts: b.organization.Facts}
@@ -140,30 +138,10 @@ func (l *loader) checkConditions(d document) {
 // factsAreDoubtful tells whether something is wrong with what declares the facts that a
 // role's conditions read, or trusts them, and was said. What is wrong with conditions may
 // follow from it, and is not told.
-func (l *loader) factsAreDoubtful(role document) bool {
-	for _, d := range l.documents {
-		at := field("trust")
-		if d.organization != nil {
-			at = field("facts")
-		} else if d.role != role.role {
-			continue
-		}
-		if node := find(d.node, at); node != nil {
-			last := lastLine(node)
-			if slices.ContainsFunc(l.faults, func(f *Fault) bool { return f.File == d.file && node.Line <= f.Line && f.Line <= last }) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func lastLine(n *yaml.Node) int {
-	last := n.Line
-	for _, child := range n.Content {
-		last = max(last, lastLine(child))
-	}
-	return last
+func (l *loader) factsAreDoubtful(role definition) bool {
+	return l.reader.Doubts(role.Document, "trust") || slices.ContainsFunc(l.definitions, func(d definition) bool {
+		return d.organization != nil && l.reader.Doubts(d.Document, "facts")
+	})
 }
 
 // labelMeant is the label that was probably meant by one that no target can bear; empty
@@ -190,21 +168,12 @@ func (b *Bundle) labelMeant(key string) string {
 	return Meant(key, *known)
 }
 
-// atCharacter reports a fault at a character of a text, where that stands in the file.
-func (l *loader) atCharacter(d document, at []any, line, column int, text, meant string) {
-	node := find(d.node, at)
-	if node == nil {
-		l.at(d, at, "%s.", text)
-		return
-	}
-	if slices.ContainsFunc(l.faults, func(f *Fault) bool { return f.File == d.file && f.Line == node.Line && f.Column == node.Column }) {
-		return // of the text itself something was said before
-	}
-	line, column = placeIn(l.bundle.files[d.file], node, line, column)
+// atCharacter notes a fault at a character of a condition, where that stands in the file.
+func (l *loader) atCharacter(d definition, at []any, line, column int, text, meant string) {
 	if meant != "" {
 		meant = " Did you mean `" + meant + "`?"
 	}
-	l.fault(d.file, line, column, "%s.%s", text, meant)
+	l.reader.AtCharacter(d.Document, at, line, column, "%s.%s", text, meant)
 }
 
 // compileConditions compiles what checkConditions did not: those of a bundle that was not read from
@@ -247,11 +216,13 @@ func (b *Bundle) conditionFacts(f Facts) condition.Facts {
 			Role: f.Ask.Role, Target: f.Ask.Target, Login: f.Ask.Login, Duration: f.Ask.Duration,
 			Reason: f.Ask.Reason, Ticket: f.Ask.Ticket, Start: f.Ask.Start, BreakGlass: f.Ask.BreakGlass,
 		},
-		Target: condition.Target{Name: f.Ask.Target},
+		Target:   condition.Target{Name: f.Ask.Target},
+		Asserted: make(map[string]any, len(f.Asserted)),
 	}
 	if target, ok := b.Target(f.Ask.Target); ok {
 		in.Target.Labels = target.Labels
 	}
+	in.Held = make([]string, 0, len(f.Held))
 	for _, held := range f.Held {
 		if !slices.Contains(in.Held, held.Role) {
 			in.Held = append(in.Held, held.Role)
@@ -265,9 +236,6 @@ func (b *Bundle) conditionFacts(f Facts) condition.Facts {
 		value, ok := valueOf(b.organization.Facts[i].Type, said.Value)
 		if before, twice := in.Asserted[said.Name]; twice && before != value {
 			ok = false // two words on one fact are none
-		}
-		if in.Asserted == nil {
-			in.Asserted = map[string]any{}
 		}
 		if !ok {
 			value = nil

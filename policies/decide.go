@@ -144,9 +144,10 @@ func (r *Role) hasConditions() bool {
 		slices.ContainsFunc(r.Approval, func(s Stage) bool { return s.When != "" })
 }
 
-// say tells of a rule that is met.
-func (j *judgement) say(rule, format string, values ...any) {
-	j.reasons = append(j.reasons, Reason{Rule: rule, Met: true, Text: fmt.Sprintf(format, values...)})
+// say tells of a rule that is met. Most decisions say much and refuse nothing: its words are
+// put together without fmt, at a fraction of the cost.
+func (j *judgement) say(rule, text string) {
+	j.reasons = append(j.reasons, Reason{Rule: rule, Met: true, Text: text})
 }
 
 // refuse tells of a rule that is not met, whatever anybody approves. remedy may be empty.
@@ -162,7 +163,7 @@ func (j *judgement) mayAsk() {
 	name := j.f.Requester.called()
 	for _, group := range j.role.Requesters {
 		if slices.Contains(j.f.Requester.Groups, group) {
-			j.say("requester-group", "%s is in %s, which may ask for %s.", name, group, j.role.Name)
+			j.say("requester-group", name+" is in "+group+", which may ask for "+j.role.Name+".")
 			return
 		}
 	}
@@ -178,7 +179,7 @@ func (j *judgement) targetFits() {
 	case !j.role.Targets.selects(*j.target):
 		j.refuse("target", "Ask for a role that reaches it.", "%s does not reach %s.", j.role.Name, j.target.Name)
 	default:
-		j.say("target", "%s reaches %s.", j.role.Name, j.target.Name)
+		j.say("target", j.role.Name+" reaches "+j.target.Name+".")
 	}
 }
 
@@ -188,19 +189,19 @@ func (j *judgement) loginFits() {
 		j.refuse("login", fmt.Sprintf("Ask for %s.", logins), "%s does not give the login %q; it gives %s.", j.role.Name, j.f.Ask.Login, logins)
 		return
 	}
-	j.say("login", "%s gives the login %s.", j.role.Name, j.f.Ask.Login)
+	j.say("login", j.role.Name+" gives the login "+j.f.Ask.Login+".")
 }
 
 func (j *judgement) durationFits() {
 	asked, longest := j.f.Ask.Duration, FormatDuration(j.role.Duration.Longest)
-	remedy := fmt.Sprintf("Ask for %s or less.", longest)
+	remedy := "Ask for " + longest + " or less."
 	switch {
 	case asked <= 0 || asked%time.Second != 0:
 		j.refuse("duration", remedy, "The duration must be a whole number of seconds, and more than none.")
 	case asked > j.role.Duration.Longest:
 		j.refuse("duration", remedy, "%s is longer than the %s that %s allows.", FormatDuration(asked), longest, j.role.Name)
 	default:
-		j.say("duration", "%s is within the %s that %s allows.", FormatDuration(asked), longest, j.role.Name)
+		j.say("duration", FormatDuration(asked)+" is within the "+longest+" that "+j.role.Name+" allows.")
 	}
 }
 
@@ -212,7 +213,7 @@ func (j *judgement) reasonFits() {
 	case !given && j.role.Reason == "required":
 		j.refuse("reason", "Say why you need it.", "%s needs a reason.", j.role.Name)
 	case !given:
-		j.say("reason", "%s needs no reason.", j.role.Name)
+		j.say("reason", j.role.Name+" needs no reason.")
 	default:
 		j.say("reason", "A reason was given.")
 	}
@@ -229,11 +230,11 @@ func (j *judgement) ticketFits() {
 	case ticket == "" && rule.Required:
 		j.refuse("ticket", "Name the ticket that it is for.", "%s needs a ticket.", j.role.Name)
 	case ticket == "":
-		j.say("ticket", "%s needs no ticket.", j.role.Name)
+		j.say("ticket", j.role.Name+" needs no ticket.")
 	case rule != nil && !j.b.ticketMatches(rule, ticket):
 		j.refuse("ticket", fmt.Sprintf("Write it so that it fits %s.", rule.Pattern), "%q is no ticket for %s.", ticket, j.role.Name)
 	default:
-		j.say("ticket", "The ticket %s was named.", ticket)
+		j.say("ticket", "The ticket "+ticket+" was named.")
 	}
 }
 
@@ -272,7 +273,7 @@ func (j *judgement) required() {
 		rule := "require:" + c.Name
 		holds, err := j.holds(requireOf, i)
 		if err == nil && holds {
-			j.say(rule, "%s holds.", c.Name)
+			j.say(rule, c.Name+" holds.")
 			continue
 		}
 		text := c.Else

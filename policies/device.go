@@ -203,7 +203,7 @@ func Objections(reasons []Reason) string {
 }
 
 // checkDevice checks a role's rule about devices, and fills in what it leaves out.
-func (l *loader) checkDevice(d document) {
+func (l *loader) checkDevice(d definition) {
 	rule := &d.role.Device
 	if l.written(d, field("device")) && !rule.Required {
 		// Whoever writes a rule means it to hold.

@@ -3,7 +3,6 @@ package policies
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -14,20 +13,20 @@ func FormatDuration(d time.Duration) string {
 	if d < 0 {
 		return "-" + FormatDuration(-d)
 	}
-	var text strings.Builder
+	text := make([]byte, 0, 24)
 	for _, part := range []struct {
 		unit time.Duration
 		name string
 	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
 		if n := d / part.unit; n > 0 {
-			text.WriteString(strconv.FormatInt(int64(n), 10) + part.name)
+			text = append(strconv.AppendInt(text, int64(n), 10), part.name...)
 			d -= n * part.unit
 		}
 	}
-	if text.Len() == 0 {
+	if len(text) == 0 {
 		return "0s"
 	}
-	return text.String()
+	return string(text)
 }
 
 // ParseDuration reads what FormatDuration writes for a duration that is not

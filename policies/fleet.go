@@ -164,7 +164,7 @@ func (r FleetRule) judgePolicies(policies []FleetPolicy) Reason {
 }
 
 // checkFleet checks what a role asks of Fleet, and fills in what it leaves out.
-func (l *loader) checkFleet(d document) {
+func (l *loader) checkFleet(d definition) {
 	at := func(path ...any) []any { return append(field("device", "fleet"), path...) }
 	f := d.role.Device.Fleet
 	if f == nil {

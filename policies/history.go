@@ -92,7 +92,7 @@ func (j *judgement) renewable() {
 	}
 	name, within := j.f.Requester.called(), dayCount(rule.Days)
 	if len(begun) < rule.Most {
-		j.say("renewals", "%s had %s %s in %s; %d is the most.", name, j.role.Name, times(len(begun)), within, rule.Most)
+		j.say("renewals", fmt.Sprintf("%s had %s %s in %s; %d is the most.", name, j.role.Name, times(len(begun)), within, rule.Most))
 		return
 	}
 	remedy := ""

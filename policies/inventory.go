@@ -20,7 +20,7 @@ const (
 	MostTargets = 10_000
 )
 
-func (l *loader) checkInventories(d document) {
+func (l *loader) checkInventories(d definition) {
 	inventories := d.organization.Inventories
 	if len(inventories) > mostInventories {
 		l.at(d, field("inventories"), "There are at most %d inventories.", mostInventories)
@@ -85,14 +85,14 @@ func ParseTargets(text string) ([]Target, error) {
 	if len(text) > mostFile {
 		return nil, fmt.Errorf("the targets hold more than %d bytes", mostFile)
 	}
-	l := loader{bundle: &Bundle{}}
-	l.read(name, []byte(text))
-	for _, d := range l.documents {
-		if d.target == nil {
-			l.at(d, nil, "An inventory holds documents of kind Target only.")
+	l := newLoader()
+	l.reader.Read(name, text)
+	for _, d := range l.reader.Documents() {
+		if d.Kind != "Target" {
+			l.reader.At(d, nil, "An inventory holds documents of kind Target only.")
 		}
 	}
-	if len(l.documents) > MostTargets {
+	if len(l.reader.Documents()) > MostTargets {
 		return nil, fmt.Errorf("an inventory holds at most %d targets", MostTargets)
 	}
 	bundle, err := l.finish()

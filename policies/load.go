@@ -73,7 +73,7 @@ func takesPart(name string) bool {
 
 // Parse is Load for texts by their file names, as Bundle.Files gives them.
 func Parse(files map[string]string) (*Bundle, error) {
-	l := loader{bundle: &Bundle{files: map[string]string{}}}
+	l := newLoader()
 	total := 0
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		text := files[name]
@@ -82,7 +82,7 @@ func Parse(files map[string]string) (*Bundle, error) {
 			continue
 		case path.Ext(name) == ".yml":
 			// Whoever wrote it believes that it counts.
-			l.fault(name, 1, 1, "Policy files end in .yaml; rename this one.")
+			l.reader.Note(name, 1, 1, "Policy files end in .yaml; rename this one.")
 			continue
 		case len(text) > mostFile:
 			return nil, fmt.Errorf("%s holds more than %d bytes", name, mostFile)
@@ -91,13 +91,13 @@ func Parse(files map[string]string) (*Bundle, error) {
 			return nil, fmt.Errorf("the policy folder holds more than %d bytes", mostBundle)
 		}
 		l.bundle.files[name] = text
-		if l.visible(name, text) {
-			l.read(name, []byte(text))
+		if visible(l.reader, name, text) {
+			l.reader.Read(name, text)
 		} else {
 			l.unread = true
 		}
 	}
-	if len(l.bundle.files) == 0 && len(l.faults) == 0 {
+	if len(l.bundle.files) == 0 && l.reader.Err() == nil {
 		return nil, errors.New("the policy folder holds no .yaml file")
 	}
 	return l.finish()

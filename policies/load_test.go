@@ -154,7 +154,7 @@ func TestLoadRefuses(t *testing.T) {
 	)
 	for name, c := range map[string]struct{ text, old, new, want string }{
 		"kind not first":       {role, "kind: Role\nname: production-shell\n", "name: production-shell\nkind: Role\n", "f.yaml:1:1: A document begins with `kind:` and one of Organization, Role, Target, Separation, Team or Calendar."},
-		"unknown kind":         {role, "kind: Role", "kind: Roll", "f.yaml:1:7: There is no kind \"Roll\"; use Organization, Role, Target, Separation, Team or Calendar. Did you mean `Role`?"},
+		"unknown kind":         {role, "kind: Role", "kind: Roll", "f.yaml:1:7: There is no kind \"Roll\" here; use Organization, Role, Target, Separation, Team or Calendar. Did you mean `Role`?"},
 		"no mapping":           {role, role, "- kind: Role\n", "f.yaml:1:1: A document begins with `kind:` and one of Organization, Role, Target, Separation, Team or Calendar."},
 		"empty document":       {role, role, "---\n---\n" + goodOtherRole, "f.yaml:2:1: A document begins with `kind:` and one of Organization, Role, Target, Separation, Team or Calendar."},
 		"unknown field":        {role, "reason: required", "reason: required\nreasons: both", "f.yaml:10:1: There is no field \"reasons\" here. Did you mean `reason`?"},

@@ -1,7 +1,7 @@
 package policies
 
 // checkQuorum fills in the quorum where none is written.
-func (l *loader) checkQuorum(d document) {
+func (l *loader) checkQuorum(d definition) {
 	if !l.written(d, field("quorum")) {
 		d.organization.Quorum = DefaultQuorum
 		return

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"stint/policies/internal/document"
 )
 
 // Bounds of what a role may say.
@@ -25,7 +27,7 @@ const (
 )
 
 // checkRole checks a role by itself, and fills in what it leaves out.
-func (l *loader) checkRole(d document) {
+func (l *loader) checkRole(d definition) {
 	r := d.role
 	l.is(d, field("name"), CheckName(r.Name))
 	l.is(d, field("description"), CheckText(r.Description, MostReason))
@@ -53,7 +55,7 @@ func (l *loader) checkRole(d document) {
 }
 
 // checkTimes checks how long, from when, until when and how often a role is had.
-func (l *loader) checkTimes(d document) {
+func (l *loader) checkTimes(d definition) {
 	r := d.role
 	if r.Duration.Default <= 0 || r.Duration.Longest < r.Duration.Default {
 		l.at(d, field("duration"), "`default` is more than nothing and `longest` is no shorter than it.")
@@ -85,7 +87,7 @@ func (l *loader) checkTimes(d document) {
 	l.distinct(d, field("windows"), r.Windows)
 }
 
-func (l *loader) checkTicket(d document) {
+func (l *loader) checkTicket(d definition) {
 	t := d.role.Ticket
 	if t == nil {
 		return
@@ -104,7 +106,7 @@ func (l *loader) checkTicket(d document) {
 	}
 }
 
-func (l *loader) checkPasskey(d document) {
+func (l *loader) checkPasskey(d definition) {
 	p := d.role.Passkey
 	if l.written(d, field("passkey", "approvers")) {
 		l.word(d, field("passkey", "approvers"), p.Approvers, PasskeyAny, PasskeyAttested)
@@ -117,7 +119,7 @@ func (l *loader) checkPasskey(d document) {
 	l.lasts(d, field("passkey", "fresh"), p.Fresh, shortestWait, longestDuration)
 }
 
-func (l *loader) checkSession(d document) {
+func (l *loader) checkSession(d definition) {
 	s := d.role.Session
 	l.lasts(d, field("session", "idle"), s.Idle, shortestIdle, longestIdle)
 	l.words(d, field("session", "channels"), s.Channels, ChannelShell, ChannelExec, ChannelSFTP)
@@ -139,7 +141,7 @@ func (l *loader) checkSession(d document) {
 	}
 }
 
-func (l *loader) checkBreakGlass(d document) {
+func (l *loader) checkBreakGlass(d definition) {
 	b := d.role.BreakGlass
 	if b == nil {
 		return
@@ -155,12 +157,12 @@ func (l *loader) checkBreakGlass(d document) {
 }
 
 // checkRoleAmong checks what a role says of the rest of the policy.
-func (l *loader) checkRoleAmong(d document) {
+func (l *loader) checkRoleAmong(d definition) {
 	r, o := d.role, l.bundle.organization
 	l.checkSelectsOwn(d)
 	for i, name := range r.Windows {
 		if !l.defines("Calendar " + name) {
-			l.at(d, field("windows", i), "There is no calendar %q.%s", shown(name), didYouMean(name, l.names("Calendar")))
+			l.at(d, field("windows", i), "There is no calendar %q.%s", shown(name), document.DidYouMean(name, l.names("Calendar")))
 		}
 	}
 	var facts []string
@@ -169,7 +171,7 @@ func (l *loader) checkRoleAmong(d document) {
 	}
 	for i, name := range r.Trust {
 		if !slices.Contains(facts, name) {
-			l.at(d, field("trust", i), "There is no fact %q among `facts` of the Organization.%s", shown(name), didYouMean(name, facts))
+			l.at(d, field("trust", i), "There is no fact %q among `facts` of the Organization.%s", shown(name), document.DidYouMean(name, facts))
 		}
 	}
 	l.checkManagers(d)

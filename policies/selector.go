@@ -64,7 +64,7 @@ var (
 )
 
 // checkSelector checks what a role selects its targets by.
-func (l *loader) checkSelector(d document) {
+func (l *loader) checkSelector(d definition) {
 	s := d.role.Targets
 	if len(s.Names) == 0 && len(s.Labels) == 0 {
 		l.at(d, field("targets"), "A role selects its targets by a name or a label; an empty selector would select nothing.")
@@ -87,7 +87,7 @@ func (l *loader) checkSelector(d document) {
 
 // checkSelectsOwn refuses to select by names alone what an inventory may bring: it calls
 // its targets as it likes, and only their labels are bounded.
-func (l *loader) checkSelectsOwn(d document) {
+func (l *loader) checkSelectsOwn(d definition) {
 	if len(l.bundle.organization.Inventories) == 0 || len(d.role.Targets.Labels) > 0 {
 		return
 	}

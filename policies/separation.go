@@ -23,17 +23,18 @@ func (j *judgement) separated() {
 			j.refuse("separation:"+s.Name, "", "%s forbids %q, which nobody can judge.", s.Name, s.Forbid)
 		}
 		if len(j.reasons) == before {
-			j.say("separation:"+s.Name, "%s.", fmt.Sprintf(separationHolds[s.Forbid], j.f.Requester.called(), j.role.Name))
+			j.say("separation:"+s.Name, j.f.Requester.called()+separationHolds[s.Forbid]+j.role.Name+".")
 		}
 	}
 }
 
-// separationHolds says for each kind that nothing stands against the requester and the role.
+// separationHolds says for each kind that nothing stands against the requester and the role,
+// whose names stand before and behind.
 var separationHolds = map[string]string{
-	ForbidEligible: "%s may ask for nothing that must be kept apart from %s",
-	ForbidHeld:     "%s holds nothing that must be kept apart from %s",
-	ForbidHistory:  "%s had nothing lately that must be kept apart from %s",
-	ForbidObject:   "%s is in no group whose own targets are kept from whoever has %s",
+	ForbidEligible: " may ask for nothing that must be kept apart from ",
+	ForbidHeld:     " holds nothing that must be kept apart from ",
+	ForbidHistory:  " had nothing lately that must be kept apart from ",
+	ForbidObject:   " is in no group whose own targets are kept from whoever has ",
 }
 
 // notEligible refuses whoever may ask for another of the roles, under any identity.

@@ -3,6 +3,8 @@ package policies
 import (
 	"regexp"
 	"slices"
+
+	"stint/policies/internal/document"
 )
 
 // Bounds of what is said of people and of what is known of them.
@@ -13,7 +15,7 @@ const (
 )
 
 // checkSeparation checks one separation of duty by itself.
-func (l *loader) checkSeparation(d document) {
+func (l *loader) checkSeparation(d definition) {
 	s := d.separation
 	l.is(d, field("name"), CheckName(s.Name))
 	l.is(d, field("description"), CheckText(s.Description, MostReason))
@@ -47,16 +49,16 @@ func (l *loader) checkSeparation(d document) {
 }
 
 // checkSeparationAmong checks that there are the roles that a separation names.
-func (l *loader) checkSeparationAmong(d document) {
+func (l *loader) checkSeparationAmong(d definition) {
 	for i, role := range d.separation.Roles {
 		if !l.defines("Role " + role) {
-			l.at(d, field("roles", i), "There is no role %q.%s", shown(role), didYouMean(role, l.names("Role")))
+			l.at(d, field("roles", i), "There is no role %q.%s", shown(role), document.DidYouMean(role, l.names("Role")))
 		}
 	}
 }
 
 // checkTeam checks one team.
-func (l *loader) checkTeam(d document) {
+func (l *loader) checkTeam(d definition) {
 	t := d.team
 	l.is(d, field("name"), CheckName(t.Name))
 	l.groups(d, field("members"), t.Members, "A team names the groups of its members.")
@@ -71,14 +73,14 @@ func (l *loader) checkTeam(d document) {
 }
 
 // checkIndependence checks who is too close to a requester to approve.
-func (l *loader) checkIndependence(d document) {
+func (l *loader) checkIndependence(d definition) {
 	i := d.organization.Independence
 	l.counts(d, field("independence", "reciprocalDays"), i.ReciprocalDays, 0, mostDays)
 	l.counts(d, field("independence", "policyChangeDays"), i.PolicyChangeDays, 0, mostDays)
 }
 
 // checkOrganizationAmong refuses a rule that would mean nothing.
-func (l *loader) checkOrganizationAmong(d document) {
+func (l *loader) checkOrganizationAmong(d definition) {
 	if d.organization.Independence.DirectReports && len(l.bundle.teams) == 0 {
 		l.at(d, field("independence", "directReports"), "There is no document of kind Team, so nobody is anybody's manager.")
 	}
@@ -94,7 +96,7 @@ var taken = []string{
 }
 
 // checkFacts checks the facts that the broker may assert.
-func (l *loader) checkFacts(d document) {
+func (l *loader) checkFacts(d definition) {
 	facts := d.organization.Facts
 	bound(l, d, field("facts"), facts, mostAsserted)
 	var names []string

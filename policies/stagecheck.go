@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"stint/policies/internal/document"
 )
 
 // Bounds of what a role may say of stages and conditions.
@@ -16,7 +18,7 @@ const (
 
 // checkRules checks the lists of conditions. What stands in the conditions themselves is
 // looked at where they are compiled.
-func (l *loader) checkRules(d document) {
+func (l *loader) checkRules(d definition) {
 	r := d.role
 	bound(l, d, field("trust"), r.Trust, mostRules)
 	l.distinct(d, field("trust"), r.Trust)
@@ -62,7 +64,7 @@ func (l *loader) checkRules(d document) {
 }
 
 // condition refuses a condition that is not there, or not plain to read.
-func (l *loader) condition(d document, at []any, text string) {
+func (l *loader) condition(d definition, at []any, text string) {
 	if strings.TrimSpace(text) == "" {
 		l.at(d, at, "`%v` is a condition, such as `ask.duration <= duration(\"1h\")`.", at[len(at)-1])
 	}
@@ -70,17 +72,17 @@ func (l *loader) condition(d document, at []any, text string) {
 }
 
 // areStages checks a list of names of stages.
-func (l *loader) areStages(d document, at []any, names, stages []string) {
+func (l *loader) areStages(d definition, at []any, names, stages []string) {
 	for i, name := range names {
 		if !slices.Contains(stages, name) {
-			l.at(d, append(slices.Clone(at), i), "There is no stage %q here.%s", shown(name), didYouMean(name, stages))
+			l.at(d, append(slices.Clone(at), i), "There is no stage %q here.%s", shown(name), document.DidYouMean(name, stages))
 		}
 	}
 	l.distinct(d, at, names)
 }
 
 // checkStages checks the chain of stages and those that restrictions add to it.
-func (l *loader) checkStages(d document) {
+func (l *loader) checkStages(d definition) {
 	stages := d.role.Approval
 	if !l.written(d, field("approval")) {
 		// Left out by mistake, it would mean that nobody needs to agree.
@@ -124,7 +126,7 @@ func stageNames(stages []Stage) []string {
 }
 
 // checkStage checks one stage, among those that it may wait for.
-func (l *loader) checkStage(d document, at []any, s Stage, among []Stage) {
+func (l *loader) checkStage(d definition, at []any, s Stage, among []Stage) {
 	in := func(steps ...any) []any { return slices.Concat(at, steps) }
 	l.is(d, in("name"), CheckName(s.Name))
 	if len(s.Relations) == 0 || l.written(d, in("groups")) {
@@ -160,7 +162,7 @@ func (l *loader) checkStage(d document, at []any, s Stage, among []Stage) {
 }
 
 // checkOrder refuses stages that wait for each other, and says whether none does.
-func (l *loader) checkOrder(d document, at []any, stages []Stage) bool {
+func (l *loader) checkOrder(d definition, at []any, stages []Stage) bool {
 	waiting := map[string][]string{}
 	for _, s := range stages {
 		waiting[s.Name] = s.After
@@ -185,7 +187,7 @@ func (l *loader) checkOrder(d document, at []any, stages []Stage) bool {
 }
 
 // checkManagers refuses a stage that asks for managers where nobody is one.
-func (l *loader) checkManagers(d document) {
+func (l *loader) checkManagers(d definition) {
 	if len(l.bundle.teams) > 0 {
 		return
 	}

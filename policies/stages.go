@@ -64,7 +64,7 @@ func (j *judgement) spared() []askedStage {
 		a := &j.role.Allow[i]
 		if holds, err := j.holds(allowOf, i); err == nil && holds {
 			without = append(without, a.Without...)
-			j.say("allow:"+a.Name, "%s spares %s.", a.Name, stagesNamed(a.Without))
+			j.say("allow:"+a.Name, a.Name+" spares "+stagesNamed(a.Without)+".")
 		}
 	}
 	stages := make([]askedStage, 0, len(j.role.Approval))
@@ -75,7 +75,7 @@ func (j *judgement) spared() []askedStage {
 		}
 		if stage.When != "" {
 			if holds, err := j.holds(stageOf, i); err == nil && !holds {
-				j.say("stage:"+stage.Name, "%s is not asked: %s does not hold.", stage.Name, oneLine(stage.When))
+				j.say("stage:"+stage.Name, stage.Name+" is not asked: "+oneLine(stage.When)+" does not hold.")
 				continue
 			}
 		}
@@ -89,29 +89,28 @@ func (j *judgement) spared() []askedStage {
 func (j *judgement) restricted(stages []askedStage) []askedStage {
 	for i := range j.role.Restrict {
 		r := &j.role.Restrict[i]
-		rule := "restrict:" + r.Name
 		if missing := j.missing(i); missing != "" {
-			j.refuse(rule, fmt.Sprintf("The fact %s must be known.", missing), "%s cannot be judged: nobody said what %s is.", r.Name, missing)
+			j.refuse("restrict:"+r.Name, fmt.Sprintf("The fact %s must be known.", missing), "%s cannot be judged: nobody said what %s is.", r.Name, missing)
 			continue
 		}
 		holds, err := j.holds(restrictOf, i)
 		switch {
 		case err != nil:
-			j.refuse(rule, "", "%s cannot be judged: %v.", r.Name, err)
+			j.refuse("restrict:"+r.Name, "", "%s cannot be judged: %v.", r.Name, err)
 		case !holds:
 		case len(r.Add) == 0:
 			text := r.Refuse
 			if text == "" {
 				text = r.Name + " refuses it."
 			}
-			j.refuse(rule, "It is refused while this holds: "+oneLine(r.When), "%s", text)
+			j.refuse("restrict:"+r.Name, "It is refused while this holds: "+oneLine(r.When), "%s", text)
 		default:
 			var names []string
 			for k := range r.Add {
 				stages = append(stages, j.ask(&r.Add[k]))
 				names = append(names, r.Add[k].Name)
 			}
-			j.say(rule, "%s adds %s.", r.Name, stagesNamed(names))
+			j.say("restrict:"+r.Name, r.Name+" adds "+stagesNamed(names)+".")
 		}
 	}
 	j.order(stages)
@@ -143,10 +142,10 @@ func stagesNamed(names []string) string {
 func (j *judgement) ask(stage *Stage) askedStage {
 	a := askedStage{Stage: stage, groups: stage.Groups}
 	for _, relation := range stage.Relations {
-		related, lacks := j.related(relation)
+		related := j.related(relation)
 		a.groups = append(slices.Clip(a.groups), related...)
 		if len(related) == 0 {
-			a.lacks = lacks
+			a.lacks = j.lacks(relation)
 		}
 	}
 	for _, e := range stage.Escalate {
@@ -157,24 +156,33 @@ func (j *judgement) ask(stage *Stage) askedStage {
 	return a
 }
 
-// related lists the groups whose members stand in a relation to the request, or says why
-// there are none.
-func (j *judgement) related(relation string) (groups []string, lacks string) {
+// related lists the groups whose members stand in a relation to the request.
+func (j *judgement) related(relation string) []string {
 	switch relation {
 	case RelationManager:
-		for _, i := range inGroups(j.b.teamsBy.members, j.f.Requester.Groups) {
+		teams := inGroups(j.b.teamsBy.members, j.f.Requester.Groups)
+		groups := make([]string, 0, len(teams))
+		for _, i := range teams {
 			groups = append(groups, j.b.teams[i].Managers...)
 		}
-		return groups, fmt.Sprintf("%s is in no team, so nobody is their manager", j.f.Requester.called())
+		return groups
 	case RelationOwner:
-		if j.target != nil {
-			if owner := j.target.Labels[OwnerLabel]; owner != "" {
-				groups = append(groups, owner)
-			}
+		if j.target != nil && j.target.Labels[OwnerLabel] != "" {
+			return []string{j.target.Labels[OwnerLabel]}
 		}
-		return groups, fmt.Sprintf("no label says who owns %s", j.f.Ask.Target)
 	}
-	return nil, fmt.Sprintf("nobody is the %s", relation)
+	return nil
+}
+
+// lacks says why nobody stands in a relation to the request.
+func (j *judgement) lacks(relation string) string {
+	switch relation {
+	case RelationManager:
+		return j.f.Requester.called() + " is in no team, so nobody is their manager"
+	case RelationOwner:
+		return "no label says who owns " + j.f.Ask.Target
+	}
+	return "nobody is the " + relation
 }
 
 // order finds for each stage which others must be full before it. What is not asked for
@@ -294,7 +302,7 @@ func (h *hall) reason(s *seating, i int) Reason {
 		for _, v := range given {
 			names = append(names, h.votes[s.seatedVote(v)].called())
 		}
-		r.Text = fmt.Sprintf("%s approved, for %s.", list(names, "and"), groups)
+		r.Text = list(names, "and") + " approved, for " + groups + "."
 		return r
 	}
 	more := ""

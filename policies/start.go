@@ -33,7 +33,7 @@ func (j *judgement) startFits() {
 	case start.After(latest):
 		j.refuse("start", fmt.Sprintf("Set a time until %s.", moment(latest)), "%s is more than %s ahead, which is the most for %s.", moment(start), FormatDuration(ahead), j.role.Name)
 	default:
-		j.say("start", "It begins at %s at the earliest, as was set.", moment(start))
+		j.say("start", "It begins at "+moment(start)+" at the earliest, as was set.")
 	}
 }
 
@@ -45,11 +45,11 @@ func (j *judgement) windowOpen() {
 	at := j.soonest()
 	open, until := j.window(at)
 	if open {
-		text := fmt.Sprintf("%s is open at %s", list(j.role.Windows, "or"), moment(at))
+		text := list(j.role.Windows, "or") + " is open at " + moment(at)
 		if !until.IsZero() {
 			text += " until " + moment(until)
 		}
-		j.say("window", "%s.", text)
+		j.say("window", text+".")
 		return
 	}
 	remedy := ""

@@ -23,7 +23,8 @@ func newTeamIndex(teams []Team) teamIndex {
 
 // inGroups lists the places, in one of the index' maps, of all teams that name one of the
 // groups, each once and in their order.
-func inGroups(index map[string][]int, groups []string) (places []int) {
+func inGroups(index map[string][]int, groups []string) []int {
+	places := make([]int, 0, len(groups))
 	for _, group := range groups {
 		places = append(places, index[group]...)
 	}

@@ -49,6 +49,9 @@ func CheckText(text string, most int) error {
 		return fmt.Errorf("the text has %d characters; at most %d fit", n, most)
 	}
 	for _, r := range text {
+		if ' ' <= r && r <= '~' {
+			continue // most of them
+		}
 		for _, refused := range refusedRunes {
 			if r >= refused.first && r <= refused.last {
 				return fmt.Errorf("the text holds the character U+%04X (%s), which cannot be seen or changes how the rest is read", r, refused.what)

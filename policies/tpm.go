@@ -50,7 +50,7 @@ func (b *Bundle) TPMMaker(root string) (name string, ok bool) {
 }
 
 // checkTPMMakers checks what is said of makers of TPMs.
-func (l *loader) checkTPMMakers(d document) {
+func (l *loader) checkTPMMakers(d definition) {
 	makers := d.organization.TPMMakers
 	if len(makers) > mostTPMMakers {
 		l.at(d, field("tpmMakers"), "There are at most %d makers of TPMs.", mostTPMMakers)
@@ -87,14 +87,14 @@ func (l *loader) checkTPMMakers(d document) {
 }
 
 // checkHeld checks what a role demands of the place of a device's key.
-func (l *loader) checkHeld(d document) {
+func (l *loader) checkHeld(d definition) {
 	if l.written(d, field("device", "held")) && d.role.Device.Held != HeldTPM {
 		l.at(d, field("device", "held"), "`held` is %s, or is left out.", HeldTPM)
 	}
 }
 
 // checkHeldCanBeMet refuses a role that nobody could ever use.
-func (l *loader) checkHeldCanBeMet(d document) {
+func (l *loader) checkHeldCanBeMet(d definition) {
 	if d.role.Device.Held == HeldTPM && len(l.bundle.organization.TPMMakers) == 0 {
 		l.at(d, field("device", "held"), "No maker of TPMs is believed, so nobody could use this role; list some as `tpmMakers` of the Organization.")
 	}

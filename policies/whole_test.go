@@ -117,7 +117,7 @@ func TestWhatIsWrongIsRefused(t *testing.T) {
 		"unknown field, near":                         {"requesters: [engineering, platform]", "requester: [engineering, platform]", "f.yaml:96:1: There is no field \"requester\" here. Did you mean `requesters`?"},
 		"unknown field, listed":                       {"renewals: {most: 3, days: 7}", "renewals: {times: 3, days: 7}", "f.yaml:105:12: There is no field \"times\" here. There are most and days."},
 		"unknown kind, of the tests":                  {"kind: Team", "kind: Person", "f.yaml:62:7: A Person stands in the folder tests beside the policies, not among them."},
-		"unknown kind, near":                          {"kind: Calendar", "kind: Calender", "f.yaml:54:7: There is no kind \"Calender\"; use Organization, Role, Target, Separation, Team or Calendar. Did you mean `Calendar`?"},
+		"unknown kind, near":                          {"kind: Calendar", "kind: Calender", "f.yaml:54:7: There is no kind \"Calender\" here; use Organization, Role, Target, Separation, Team or Calendar. Did you mean `Calendar`?"},
 		"start, another word":                         {"at: first-use", "at: first_use", "f.yaml:102:13: `at` is approval or first-use. Did you mean `first-use`?"},
 		"start, within without first use":             {"at: first-use", "at: approval", "f.yaml:102:31: `within` bounds the wait for the first use; it goes with `at: first-use`."},
 		"start, within too short":                     {"within: 2h", "within: 59s", "f.yaml:102:32: `within` is from 1m to 168h."},

@@ -1,8 +1,8 @@
 package bundle_test
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -20,31 +20,17 @@ import (
 // Whatever is taken away from a rule of the default policies, or widened, some case fails.
 func TestNothingWeakerPassesTheCases(t *testing.T) {
 	t.Parallel()
-	s := suite(t)
-	files := defaults(t)
+	files := map[string][]string{}
+	for name, text := range defaults(t) {
+		files[name] = documents(t, text)
+	}
 	count := 0
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		for number, root := range documents(t, files[name]) {
-			for _, found := range everything(root) {
-				if _, known := beyond[found.path]; known || covered(found.path) {
-					continue
-				}
-				done, known := weakenings[found.path]
-				if !known && found.leaf {
-					t.Errorf("%s: nobody says how %s is weakened, or who looks at it", name, found.path)
-				}
-				for _, w := range done {
-					weaker, changed := weakened(t, files[name], number, found.steps, w)
-					if !changed {
-						continue
-					}
-					count++
-					mutant := maps.Clone(files)
-					mutant[name] = weaker
-					if passes(t, about(s, root), mutant) {
-						t.Errorf("%s: %s (%v) of %s: %s, and every case passes", name, found.path, found.steps, called(root), w.name)
-					}
-				}
+	for _, together := range rounds(mutants(t, files)) {
+		b := parsedWith(t, files, together)
+		for _, m := range together {
+			count++
+			if b != nil && m.passes(t, b) {
+				t.Errorf("%s: %s, and every case passes", m.file, m.what)
 			}
 		}
 	}
@@ -54,30 +40,117 @@ func TestNothingWeakerPassesTheCases(t *testing.T) {
 	t.Logf("%d weakenings", count)
 }
 
-// about leaves the cases that a document can concern: of a role, those that ask for it.
-func about(s *cases.Suite, root *yaml.Node) *cases.Suite {
-	if child(root, "kind").Value != "Role" {
-		return s
-	}
-	some := *s
-	some.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c cases.Case) bool { return c.Ask.Role != called(root) })
-	return &some
+// mutant is a document of the default policies, weakened.
+type mutant struct {
+	file   string
+	number int    // of the document in the file
+	text   string // empty: it is left out
+	what   string
+	cases  *cases.Suite // that it can concern
+	alone  bool         // others than the cases of its own role may see it
 }
 
-// passes tells whether all cases come as expected under a policy. It ends with the first that does not.
-func passes(t *testing.T, s *cases.Suite, files map[string]string) bool {
+// mutants are all weakenings of each document, a list for each.
+func mutants(t *testing.T, files map[string][]string) [][]mutant {
 	t.Helper()
-	b, err := policies.Parse(files)
+	var all [][]mutant
+	s := suite(t)
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		for number, text := range files[file] {
+			var some []mutant
+			root := parsed(t, text)
+			concerned := about(s, root)
+			for _, found := range everything(root) {
+				if covered(found.path) {
+					continue
+				}
+				done, known := weakenings[found.path]
+				if !known && found.leaf {
+					t.Errorf("%s: nobody says how %s is weakened, or who looks at it", file, found.path)
+				}
+				for _, w := range done {
+					if weaker, changed := weakened(t, text, found.steps, w); changed {
+						some = append(some, mutant{
+							file: file, number: number, text: weaker, cases: concerned,
+							what:  fmt.Sprintf("%s (%v) of %s: %s", found.path, found.steps, called(root), w.name),
+							alone: !strings.HasPrefix(found.path, "Role.") || found.path == "Role.requesters",
+						})
+					}
+				}
+			}
+			all = append(all, some)
+		}
+	}
+	return all
+}
+
+// rounds puts mutants together that can be looked at in one policy: of each role one. What
+// is decided on a role depends on no other but by who may ask for that.
+func rounds(all [][]mutant) [][]mutant {
+	var rounds, together [][]mutant
+	for _, some := range all {
+		i := 0
+		for _, m := range some {
+			if m.alone {
+				rounds = append(rounds, []mutant{m})
+				continue
+			}
+			if i == len(together) {
+				together = append(together, nil)
+			}
+			together[i] = append(together[i], m)
+			i++
+		}
+	}
+	return append(rounds, together...)
+}
+
+// parsedWith is the policy with the mutants in their places, on the targets of the cases; nil where it
+// does not load.
+func parsedWith(t *testing.T, files map[string][]string, mutants []mutant) *policies.Bundle {
+	t.Helper()
+	altered := map[string][]string{}
+	for _, m := range mutants {
+		if altered[m.file] == nil {
+			altered[m.file] = slices.Clone(files[m.file])
+		}
+		altered[m.file][m.number] = m.text
+	}
+	texts := map[string]string{}
+	for file, documents := range files {
+		if altered[file] != nil {
+			documents = slices.DeleteFunc(altered[file], func(text string) bool { return text == "" })
+		}
+		texts[file] = strings.Join(documents, "---\n")
+	}
+	b, err := policies.Parse(texts)
 	if err == nil {
-		b, err = s.Bundle(b)
+		b, err = mutants[0].cases.Bundle(b)
 	}
 	if err != nil {
 		t.Errorf("a weaker policy does not load, so that it shows nothing: %v", err)
-		return false
 	}
-	one := *s
-	for i := range s.Cases {
-		if one.Cases = s.Cases[i : i+1]; one.Run(b).Failed > 0 {
+	return b
+}
+
+// about leaves the cases that a document can concern: of a role, those that ask for it.
+func about(s *cases.Suite, root *yaml.Node) *cases.Suite {
+	some := *s
+	some.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c cases.Case) bool {
+		return child(root, "kind").Value == "Role" && c.Ask.Role != called(root)
+	})
+	return &some
+}
+
+// passes tells whether all cases come as expected. It ends with the first that does not, and brings
+// that to the front: it may see the next weakening too.
+func (m mutant) passes(t *testing.T, b *policies.Bundle) bool {
+	t.Helper()
+	all := m.cases.Cases
+	one := *m.cases
+	for i := range all {
+		if one.Cases = all[i : i+1]; one.Run(b).Failed > 0 {
+			m.cases.Cases = slices.Concat(all[i:i+1], all[:i], all[i+1:])
 			return false
 		}
 	}
@@ -101,20 +174,39 @@ func defaults(t *testing.T) map[string]string {
 	return files
 }
 
-func documents(t *testing.T, text string) []*yaml.Node {
+// documents are the texts of those of a file.
+func documents(t *testing.T, text string) []string {
 	t.Helper()
-	var roots []*yaml.Node
+	var texts []string
 	for decoder := yaml.NewDecoder(strings.NewReader(text)); ; {
 		var top yaml.Node
 		err := decoder.Decode(&top)
 		if errors.Is(err, io.EOF) {
-			return roots
+			return texts
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		roots = append(roots, top.Content[0])
+		texts = append(texts, written(t, &top))
 	}
+}
+
+func parsed(t *testing.T, text string) *yaml.Node {
+	t.Helper()
+	var top yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &top); err != nil {
+		t.Fatal(err)
+	}
+	return top.Content[0]
+}
+
+func written(t *testing.T, n *yaml.Node) string {
+	t.Helper()
+	text, err := yaml.Marshal(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // thing is something that stands in a document: its path, and how to find it, as indices
@@ -163,29 +255,21 @@ func covered(path string) bool {
 	return false
 }
 
-// weakened is the text of a file after a weakening of a thing in one of its documents, and
-// whether there was anything to weaken.
-func weakened(t *testing.T, text string, number int, steps []int, w weakening) (string, bool) {
+// weakened is the text of a document after a weakening of a thing in it, empty where it is left
+// out as a whole, and whether there was anything to weaken.
+func weakened(t *testing.T, text string, steps []int, w weakening) (string, bool) {
 	t.Helper()
-	roots := documents(t, text)
-	at := place{roots[number]}
+	at := place{parsed(t, text)}
 	for _, i := range steps {
 		at = append(at, at.here().Content[i])
 	}
 	if !w.apply(at) {
 		return "", false
 	}
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	for _, root := range roots {
-		if len(root.Content) == 0 {
-			continue
-		}
-		if err := encoder.Encode(root); err != nil {
-			t.Fatal(err)
-		}
+	if len(at.document().Content) == 0 {
+		return "", true
 	}
-	return out.String(), true
+	return written(t, at.document()), true
 }
 
 // called is the name of a document.

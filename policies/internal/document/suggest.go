@@ -1,4 +1,4 @@
-package policies
+package document
 
 import "strings"
 
@@ -10,8 +10,8 @@ const (
 	slipLength = 3    // characters of a word for each slip that it may hold
 )
 
-// didYouMean asks after the word that was meant, where one is near; else it is empty.
-func didYouMean(word string, among []string) string {
+// DidYouMean asks after the word that was meant, where one is near; else it is empty.
+func DidYouMean(word string, among []string) string {
 	if meant := Meant(word, among); meant != "" {
 		return " Did you mean `" + meant + "`?"
 	}

@@ -1,4 +1,4 @@
-package policies
+package document
 
 import (
 	"reflect"
@@ -35,7 +35,7 @@ var durationType = reflect.TypeFor[time.Duration]()
 // fits notes where a node is not of the form that a type has in files, which is stricter
 // than the library: what it would round, guess or leave out is a fault. what names the
 // node; a struct may have a first key of the name "kind" where that is what.
-func (l *loader) fits(file string, n *yaml.Node, t reflect.Type, what string) {
+func (r *Reader) fits(file string, n *yaml.Node, t reflect.Type, what string) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -44,38 +44,38 @@ func (l *loader) fits(file string, n *yaml.Node, t reflect.Type, what string) {
 		if t.Kind() == reflect.Slice {
 			other = "of which one with nothing in it is `[]`"
 		}
-		l.misfit(file, n, "`%s` is left empty: write %s, %s.", what, wanted(t), other)
+		r.misfit(file, n, "`%s` is left empty: write %s, %s.", what, wanted(t), other)
 		return
 	}
 	switch form := formOf(t); {
 	case form != n.Kind:
-		l.misfit(file, n, "%s does not fit here: %s is wanted.", shape(n), wanted(t))
+		r.misfit(file, n, "%s does not fit here: %s is wanted.", shape(n), wanted(t))
 	case t.Kind() == reflect.Struct:
-		l.fitsStruct(file, n, t, what)
+		r.fitsStruct(file, n, t, what)
 	case t.Kind() == reflect.Slice:
 		for _, item := range n.Content {
-			l.fits(file, item, t.Elem(), what)
+			r.fits(file, item, t.Elem(), what)
 		}
 	case t.Kind() == reflect.Map:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			l.fits(file, n.Content[i+1], t.Elem(), n.Content[i].Value)
+			r.fits(file, n.Content[i+1], t.Elem(), n.Content[i].Value)
 		}
 	case t == durationType:
 		d, err := time.ParseDuration(n.Value)
 		switch {
 		case err != nil || d < 0 || n.ShortTag() != "!!str":
-			l.misfit(file, n, "%s does not fit here: %s is wanted.", shape(n), wanted(t))
+			r.misfit(file, n, "%s does not fit here: %s is wanted.", shape(n), wanted(t))
 		case d%time.Second != 0:
-			l.misfit(file, n, "%s does not fit here: durations are whole seconds.", shape(n))
+			r.misfit(file, n, "%s does not fit here: durations are whole seconds.", shape(n))
 		}
 	case t.Kind() == reflect.Bool && (n.ShortTag() != "!!bool" || n.Value != "true" && n.Value != "false"),
 		// The library would cut 1.5 to 1, and read 010 as 8.
 		t.Kind() == reflect.Int && !isWhole(n):
-		l.misfit(file, n, "%s does not fit here: %s is wanted.", shape(n), wanted(t))
+		r.misfit(file, n, "%s does not fit here: %s is wanted.", shape(n), wanted(t))
 	}
 }
 
-func (l *loader) fitsStruct(file string, n *yaml.Node, t reflect.Type, what string) {
+func (r *Reader) fitsStruct(file string, n *yaml.Node, t reflect.Type, what string) {
 	members := membersOf(t)
 	var names []string
 	for _, m := range members {
@@ -86,14 +86,14 @@ func (l *loader) fitsStruct(file string, n *yaml.Node, t reflect.Type, what stri
 		at := slices.Index(names, key.Value)
 		switch {
 		case at >= 0:
-			l.fits(file, value, members[at].of, key.Value)
-			if l.doubted[value] && what != "kind" {
-				l.doubted[n] = true // what is said of several of its fields may follow
+			r.fits(file, value, members[at].of, key.Value)
+			if r.doubted[value] && what != "kind" {
+				r.doubted[n] = true // what is said of several of its fields may follow
 			}
 		case i == 0 && what == "kind" && key.Value == "kind":
 		default:
-			l.misfit(file, key, "There is no field %q here.%s", key.Value, instead(key.Value, members))
-			l.doubted[n] = true
+			r.misfit(file, key, "There is no field %s here.%s", quoted(key.Value), instead(key.Value, members))
+			r.doubted[n] = true
 		}
 	}
 }
@@ -107,7 +107,7 @@ func instead(name string, members []member) string {
 	for _, m := range members {
 		names = append(names, m.name)
 	}
-	if hint := didYouMean(name, names); hint != "" {
+	if hint := DidYouMean(name, names); hint != "" {
 		return hint
 	}
 	for _, m := range members {
@@ -155,7 +155,7 @@ func shape(n *yaml.Node) string {
 	case yaml.SequenceNode:
 		return "A list"
 	}
-	return strconv.Quote(shown(n.Value))
+	return quoted(n.Value)
 }
 
 // wanted names a type in the words of somebody who writes YAML.
@@ -173,4 +173,23 @@ func wanted(t reflect.Type) string {
 		return "a list"
 	}
 	return "a mapping"
+}
+
+// mostQuoted is how many characters of a value stand in a sentence.
+const mostQuoted = 90
+
+// quoted is a text as it stands in a sentence.
+func quoted(text string) string {
+	if letters := []rune(text); len(letters) > mostQuoted {
+		text = string(letters[:mostQuoted]) + "…"
+	}
+	return strconv.Quote(text)
+}
+
+// list joins names for a sentence: "a", "a or b", "a, b or c".
+func list(names []string, last string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " " + last + " " + names[len(names)-1]
 }

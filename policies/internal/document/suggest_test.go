@@ -1,10 +1,9 @@
-package policies
+package document
 
 import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestNearest(t *testing.T) {
@@ -48,24 +47,21 @@ func TestSlips(t *testing.T) {
 	}
 }
 
-// A policy of many names that are nearly what others meant takes no longer than it may.
+// What is searched has bounds, whatever a policy holds.
 func TestSuggestionsAreCheap(t *testing.T) {
 	t.Parallel()
-	name := func(i int) string { return fmt.Sprintf("%s%06d", strings.Repeat("a", 57), i) }
-	var text strings.Builder
-	for i := range 500 {
-		fmt.Fprintf(&text, "kind: Role\nname: %s\nrequesters: [a]\ntargets: {labels: {a: b}}\nlogins: [a]\nduration: {default: 1h, longest: 1h}\nreason: optional\napproval: []\n---\n", name(i))
+	names := make([]string, mostAmong, mostAmong+1)
+	for i := range names {
+		names[i] = strings.Repeat("a", mostMeant-6) + fmt.Sprintf("%06d", i)
 	}
-	text.WriteString("kind: Separation\nname: many\nforbid: held\nroles:\n")
-	for i := range mostApart {
-		fmt.Fprintf(&text, "  - %s\n", name(900_000+i))
+	names = append(names, "requesters")
+	if got := Meant("requester", names); got != "" {
+		t.Errorf("it looked at more than %d words, and found %q", mostAmong, got)
 	}
-	began := time.Now()
-	_, err := Parse(map[string]string{"f.yaml": text.String()})
-	if err == nil || strings.Count(err.Error(), "There is no role") != mostApart {
-		t.Errorf("the faults are %.300v", err)
+	if got := Meant("requester", names[1:]); got != "requesters" {
+		t.Errorf("the last of as many as are looked at was not found: %q", got)
 	}
-	if took := time.Since(began); took > time.Minute {
-		t.Errorf("it took %s", took)
+	if got := Meant(names[1]+"00", names); got != "" {
+		t.Errorf("for a word that is too long, it found %q", got)
 	}
 }
