@@ -37,7 +37,7 @@ func policyDiffCommand(e *environment) *cobra.Command {
 	var most int
 	command := policyAnswer(e, &cobra.Command{
 		Use:   "diff OLD NEW [--against history|FILE]",
-		Short: "What another policy changes, and what recorded requests would now come to",
+		Short: "What another policy changes, also for recorded requests",
 		Long: `Say in sentences what a policy changes. OLD and NEW are folders, or current for
 the policy in force. --against decides recorded requests by both, and says which
 would come out otherwise, those that become easier first: history is the
@@ -89,6 +89,10 @@ broker's (reviewers and administrators), a FILE has one request a line.`,
 }
 
 func printReplay(e *environment, replay analysis.Replay, most int) {
+	if replay.Requests == 0 {
+		fmt.Fprintln(e.out, "\nNo request is recorded.")
+		return
+	}
 	fmt.Fprintf(e.out, "\nOf %s, %d would come out the same.\n", number(replay.Requests, "recorded request"), replay.Same)
 	for _, c := range replay.Counts {
 		mark := "  "
@@ -168,7 +172,7 @@ func readHistory(ctx context.Context, e *environment, against string) ([]analysi
 	}
 	file, err := os.Open(against)
 	if err != nil {
-		return nil, "", &usageError{fmt.Errorf("--against: %w", err)}
+		return nil, "", &usageError{unreadable("--against", against, err)}
 	}
 	defer file.Close()
 	var history []analysis.Recorded

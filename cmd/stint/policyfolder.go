@@ -89,6 +89,9 @@ func readPolicy(e *environment, folder string) (policyFolder, error) {
 	if bundle, err = suite.Bundle(bundle); err != nil {
 		return policyFolder{}, &usageError{err}
 	}
+	if err := suite.Fits(bundle); err != nil {
+		return policyFolder{}, faulty(e, folder, err)
+	}
 	return policyFolder{path: folder, bundle: bundle, suite: suite}, nil
 }
 
@@ -100,7 +103,10 @@ func readBundle(e *environment, folder string) (*policies.Bundle, string, error)
 			folder = "policies"
 		}
 	}
-	if info, err := os.Stat(folder); err != nil || !info.IsDir() || !holdsPolicy(folder) {
+	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+		return nil, "", &usageError{fmt.Errorf("%q is a file; name the folder that holds the policy files", plain(folder))}
+	}
+	if !holdsPolicy(folder) {
 		return nil, "", &usageError{fmt.Errorf("there are no policy files (*.yaml) in the folder %q; name the folder that holds them", plain(folder))}
 	}
 	bundle, err := policies.Load(os.DirFS(folder))
@@ -138,7 +144,7 @@ func readPopulation(ctx context.Context, e *environment, people string, otherwis
 	}
 	info, err := os.Stat(people)
 	if err != nil {
-		return nil, &usageError{fmt.Errorf("--people: %w", err)}
+		return nil, &usageError{unreadable("--people", people, err)}
 	}
 	folder, names := filepath.Dir(people), []string{filepath.Base(people)}
 	if info.IsDir() {
@@ -163,6 +169,15 @@ func readPopulation(ctx context.Context, e *environment, people string, otherwis
 		return nil, &usageError{fmt.Errorf("there is nobody in %s; describe each person in a document that begins with kind: Person", plain(people))}
 	}
 	return population, nil
+}
+
+// unreadable says that what a flag names cannot be read, and why.
+func unreadable(flag, name string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fmt.Errorf("%s %s: %w", flag, plain(name), err)
 }
 
 // populated is a population, or none where it holds nobody.
