@@ -43,7 +43,7 @@ func policyShowCommand(e *environment) *cobra.Command {
 	}, func(ctx context.Context, client *api.Client, _ []string) (api.Policy, error) {
 		return client.Policy(ctx)
 	}, func(policy api.Policy) error {
-		fmt.Fprintf(e.out, "%s\nA change takes %d administrators.\n", plain(policy.Digest), policy.Quorum)
+		fmt.Fprintf(e.out, "%s\nA change takes %s.\n", plain(policy.Digest), number(policy.Quorum, "administrator"))
 		if policy.Warning != "" {
 			fmt.Fprintln(e.out, plain(policy.Warning))
 		}

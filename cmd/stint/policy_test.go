@@ -120,7 +120,7 @@ func TestPolicyCommands(t *testing.T) {
 		}},
 		{"collusion of some people", []string{"collusion", "--policy", testPolicy, "--people", testPolicy + "/tests"}, 0, []string{
 			"ROLE              FEWEST  ASK\nproduction-shell  2       2\ncustomer-data     3       3\n", "For example:\n  - production-shell, ask (2): Ada asks; Bob approves",
-			"Fewer than 2 of these people have an administrator's passkey: no change of\n",
+			"Among these people is no quorum of administrators with passkeys",
 		}},
 		{"collusion of one", []string{"collusion", "--policy", testPolicy, "--people", few}, 0, []string{"ROLE              FEWEST\ncustomer-data     nobody\n"}},
 		{"collusion in no role", []string{"collusion", "customer", "--policy", testPolicy}, exitUsage, []string{`there is no role "customer"`}},
@@ -131,6 +131,7 @@ func TestPolicyCommands(t *testing.T) {
 
 		{"diff of the same", []string{"diff", testPolicy, testPolicy}, 0, []string{"Both mean the same."}},
 		{"diff", []string{"diff", testPolicy, stricter}, 0, []string{"production-shell"}},
+		{"diff of what only the tests have", []string{"diff", testPolicy, changedPolicy(t, "name: web-1", "name: web-2")}, 0, []string{"Both mean the same."}},
 		{"diff against what was recorded", []string{"diff", testPolicy, stricter, "--against", recorded}, 0, []string{"Of 3 recorded requests, 0 would come out the same.", "r-1: ", "Neither policy has the targets of 1 of them"}},
 		{"diff against nothing", []string{"diff", testPolicy, testPolicy, "--against", wrong}, exitUsage, []string{"wrong.jsonl:2: this is no recorded request"}},
 		{"diff against an empty file", []string{"diff", testPolicy, testPolicy, "--against", few[:len(few)-len("few.yaml")] + "none.jsonl"}, exitUsage, []string{"none.jsonl: no such file"}},

@@ -15,7 +15,7 @@ import (
 func policyCollusionCommand(e *environment) *cobra.Command {
 	var folder, people *string
 	var calm *bool
-	named, quorum := false, 0
+	named := false
 	command := policyAnswer(e, &cobra.Command{
 		Use:   "collusion [ROLE]",
 		Short: "How few people together get each role, by each way there is",
@@ -35,7 +35,6 @@ fewest people.`,
 		if err != nil {
 			return nil, err
 		}
-		quorum = read.bundle.Quorum()
 		results := []analysis.Result{}
 		if named = len(arguments) > 0; !named {
 			results = answers.Collusions()
@@ -63,7 +62,7 @@ fewest people.`,
 		case slices.ContainsFunc(results, func(r analysis.Result) bool { return r.Abstract }):
 			fmt.Fprintln(e.out, "As if every group had enough people; with --people it is about yours.")
 		case len(results) > 0 && !slices.ContainsFunc(results, changed):
-			paragraph(e, "", fmt.Sprintf("Fewer than %d of these people have an administrator's passkey: no change of policy or roster is counted.", quorum))
+			paragraph(e, "", "Among these people is no quorum of administrators with passkeys, so no change of policy or roster is counted.")
 		}
 		return nil
 	}, never)

@@ -231,7 +231,7 @@ func (w whatIf) cast(people *analysis.Population) (*cases.Suite, error) {
 		case err != nil && len(people.People()) == 0:
 			err = fmt.Errorf("nobody is known; say in which groups %s is with --group, or name people with --people", w.person)
 		case err != nil:
-			err = fmt.Errorf("%w; or say in which groups they are with --group", err)
+			err = fmt.Errorf("%w (Or say in which groups they are: --group)", err)
 		}
 		return suite, err
 	}

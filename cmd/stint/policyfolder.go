@@ -71,7 +71,8 @@ func folderOf(arguments []string) string {
 // policyFolder is a folder of policy files that was read.
 type policyFolder struct {
 	path   string
-	bundle *policies.Bundle // with the targets of the tests
+	policy *policies.Bundle
+	bundle *policies.Bundle // the same with the targets of the tests
 	suite  *cases.Suite
 }
 
@@ -86,13 +87,14 @@ func readPolicy(e *environment, folder string) (policyFolder, error) {
 	if err != nil {
 		return policyFolder{}, faulty(e, folder, err)
 	}
-	if bundle, err = suite.Bundle(bundle); err != nil {
+	with, err := suite.Bundle(bundle)
+	if err != nil {
 		return policyFolder{}, &usageError{err}
 	}
-	if err := suite.Fits(bundle); err != nil {
+	if err := suite.Fits(with); err != nil {
 		return policyFolder{}, faulty(e, folder, err)
 	}
-	return policyFolder{path: folder, bundle: bundle, suite: suite}, nil
+	return policyFolder{path: folder, policy: bundle, bundle: with, suite: suite}, nil
 }
 
 // readBundle reads the policy of a folder, and says which that is.

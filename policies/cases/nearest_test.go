@@ -50,9 +50,9 @@ func TestCasesNameWhatThereIs(t *testing.T) {
 		"kind: Case\nname: a\nask: {role: shell, target: web}\n" + rest:                                                        `3:28: There is no target "web"; did you mean web-1?`,
 		"kind: Case\nname: a\nask: {role: shell}\ncases:\n- {name: b}\n- {name: c, ask: {target: web-2}}\n" + rest:             `6:27: There is no target "web-2"; did you mean web-1?`,
 		"kind: Case\nname: a\nask: {role: shell}\nheld: [shell, shelf]\n" + rest:                                               `4:15: There is no role "shelf"; did you mean shell?`,
-		"kind: Case\nname: a\nask: {role: shell}\nhistory: {grants: [{role: shell, ago: 1d}, {role: sell, ago: 1d}]}\n" + rest: `4:48: There is no role "sell"; did you mean shell?`,
+		"kind: Case\nname: a\nask: {role: shell}\nhistory: {grants: [{role: shell, ago: 1d}, {role: sell, ago: 1d}]}\n" + rest: `4:51: There is no role "sell"; did you mean shell?`,
 		"kind: Case\nname: a\nask: {role: shell}\nchanges: [{by: [bob], ago: 1d, roles: [sell]}]\n" + rest:                     `4:40: There is no role "sell"; did you mean shell?`,
-		"kind: Case\nname: a\nask: {role: shell}\nasserted: {rsk: 1}\n" + rest:                                                 `4:12: There is no fact "rsk"; did you mean risk?`,
+		"kind: Case\nname: a\nask: {role: shell}\nasserted: {rsk: 1}\n" + rest:                                                 `4:17: There is no fact "rsk"; did you mean risk?`,
 		"kind: Case\nname: a\nask: {role: shell, target: web-1}\nheld: [shell]\nasserted: {risk: 1}\n" + rest:                  "",
 	} {
 		s, err := parse(map[string]string{"tests/b.yaml": strings.TrimSuffix(targetText, "---\n"), "tests/a.yaml": text}, cast())
