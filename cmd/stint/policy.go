@@ -19,7 +19,7 @@ func policyCommand(e *environment) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "policy",
 		Short: "Write, test and understand policies; show and propose them",
-		Long: `Write, test and understand policies. All but show, propose and what names the
+		Long: `Write, test and understand policies. All but show, propose and what asks the
 broker work offline, on a folder of policy files: the folder policies where
 there is one, else the current one. Test cases stand in its folder tests.`,
 		Args: exactly(0, "there is no such command; see: stint policy --help"),

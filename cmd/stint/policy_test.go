@@ -80,6 +80,8 @@ func TestPolicyCommands(t *testing.T) {
 			[]string{"tests/roles.yaml:8: FAILED: production: a lead agrees", "ends: expected 2026-03-02T10:40:00Z (40m after the asking)", "came     2026-03-02T10:35:00Z", "Bob approved", "4 passed, 1 failed"}},
 		{"a policy with a fault", []string{"test", changedPolicy(t, "requesters:", "requestors:")}, exitFailed, []string{"roles.yaml:8:1: There is no field \"requestors\" here. Did you mean `requesters`?"}},
 		{"tests with a fault", []string{"test", changedPolicy(t, "by: Ada", "by: Adda")}, exitFailed, []string{`tests/roles.yaml:3:5: There is no person "Adda"; did you mean Ada?`}},
+		{"a target that the policy has", []string{"test", changedPolicy(t, "kind: Organization", "kind: Target\nname: web-1\naddress: a:22\nhostKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWfvVqSmNpNDXLLzF8Dx4M4K2rWRl5gHVBYhRr3rJdM\nlabels: {env: production}\n---\nkind: Organization")}, exitFailed,
+			[]string{"tests/people.yaml:15:7: The policy has a target web-1 itself; rename this one"}},
 		{"no policy", []string{"test", t.TempDir()}, exitUsage, []string{"there are no policy files (*.yaml) in the folder"}},
 		{"two folders", []string{"test", "a", "b"}, exitUsage, []string{"give one folder"}},
 

@@ -89,7 +89,7 @@ func readPolicy(e *environment, folder string) (policyFolder, error) {
 	}
 	with, err := suite.Bundle(bundle)
 	if err != nil {
-		return policyFolder{}, &usageError{err}
+		return policyFolder{}, faulty(e, folder, err)
 	}
 	if err := suite.Fits(with); err != nil {
 		return policyFolder{}, faulty(e, folder, err)
@@ -123,8 +123,13 @@ func holdsPolicy(folder string) bool {
 	return err == nil && len(found) > 0
 }
 
-// faulty prints what is wrong with files of a folder.
+// faulty prints what is wrong with files of a folder. What kept one from being read at all
+// it leaves to the caller.
 func faulty(e *environment, folder string, err error) error {
+	var fault *policies.Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(e.err, plain(path.Join(filepath.ToSlash(folder), strings.TrimSuffix(line, "\n"))))
 	}

@@ -21,9 +21,13 @@ func (l *linter) role(role policies.Role, options Options) {
 		counted = result.WithoutBreakGlass()
 	}
 	if counted.People > 0 && counted.People < options.MinCollusion {
-		where, remedy := remedyFor(role, counted.Ways[0])
-		l.find(SeverityError, "min-collusion", kindRole, role.Name, where,
-			fmt.Sprintf("%d %s can get %s, fewer than %d: %s", counted.People, people(counted.People), role.Name, options.MinCollusion, counted.Ways[0].Text), remedy)
+		way := counted.Ways[0]
+		where, remedy := remedyFor(role, way)
+		text := fmt.Sprintf("%d %s can get %s, fewer than %d: %s", way.People, people(way.People), role.Name, options.MinCollusion, way.Text)
+		if len(way.Assumed) > 0 {
+			text += " Taken to suit them: " + strings.Join(way.Assumed, ", ") + "."
+		}
+		l.find(SeverityError, "min-collusion", kindRole, role.Name, where, text, remedy)
 	}
 	for i, name := range role.Trust {
 		l.find(SeverityWarning, "trusted-fact", kindRole, role.Name, at("trust", i),

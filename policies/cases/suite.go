@@ -29,7 +29,8 @@ type Suite struct {
 	People  *analysis.Population
 	Targets []policies.Target
 
-	said []said
+	said    []said
+	targets map[string]policies.Document // where those of Targets stand, by name
 }
 
 // said is what a case, or a row of one, says itself, at a place of a document.
@@ -96,7 +97,7 @@ func parse(files map[string]string, people *analysis.Population) (*Suite, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Suite{People: people}
+	s := &Suite{People: people, targets: map[string]policies.Document{}}
 	r := &reader{suite: s, cases: map[string]Case{}}
 	for _, d := range documents {
 		switch value := d.Value.(type) {
@@ -190,5 +191,5 @@ func (r *reader) target(d policies.Document, t policies.Target) {
 		r.note(d, nil, problem{[]any{"name"}, fmt.Sprintf("there is a target %s already", t.Name)})
 		return
 	}
-	r.suite.Targets = append(r.suite.Targets, t)
+	r.suite.Targets, r.suite.targets[t.Name] = append(r.suite.Targets, t), d
 }
