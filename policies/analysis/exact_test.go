@@ -193,24 +193,25 @@ func try(w world) tried {
 		plain.Groups = p.Roster
 		known = append(known, plain)
 	}
-	// Who is outside of the roster links nobody.
+	// Who is outside of the roster links nobody, and comes after those in it.
 	var pinned []policies.Person
+	var inside, outside []int
 	for i, p := range w.population.People() {
 		if len(p.Passkeys)+len(p.Roster) > 0 {
-			pinned = append(pinned, known[i])
+			pinned, inside = append(pinned, known[i]), append(inside, i)
+		} else {
+			outside = append(outside, i)
 		}
 	}
 	o.known = policies.NewPeople(pinned)
-	for i := range o.of {
-		o.of[i] = -1
-		for k := range i {
-			if w.bundle.Linked(known[i], known[k], o.known) {
-				o.of[i] = o.of[k]
-			}
+	all := append(inside, outside...)
+	for n, i := range all {
+		earlier := slices.IndexFunc(all[:n], func(k int) bool { return w.bundle.Linked(known[i], known[k], o.known) })
+		if earlier >= 0 {
+			o.of[i] = o.of[all[earlier]]
+			continue
 		}
-		if o.of[i] < 0 {
-			o.of[i], o.count = o.count, o.count+1
-		}
+		o.of[i], o.count = o.count, o.count+1
 	}
 	return o
 }
