@@ -52,7 +52,7 @@ func watchDevice(ctx context.Context, e *environment) error {
 	if text != "" {
 		tell(text)
 	}
-	watch(ctx, e, m.within, find, "", text, tell)
+	watch{find: find, within: m.within, told: text, tell: tell}.run(ctx, e)
 	return nil
 }
 
@@ -63,20 +63,28 @@ const shortestReport = 5 * time.Second
 // person may have signed in again, and the roles may ask more often.
 type finder func(context.Context) (*machine, *api.Client, error)
 
-// watch says in what state this machine is, again and again, until ctx is done. What
-// a role has against it, and what went wrong, goes to tell once each time it changes;
-// told is what was told of it before.
-func watch(ctx context.Context, e *environment, within time.Duration, find finder, role, told string, tell func(string)) {
+// watch is over this machine: it says in what state that is, again and again.
+type watch struct {
+	find   finder
+	within time.Duration // until the first report
+	role   string        // which role's rules count; empty: all of them
+	told   string        // what was told already
+	tell   func(string)
+}
+
+// run watches until ctx is done. What a role has against the machine, and what went
+// wrong, is told once each time it changes.
+func (w watch) run(ctx context.Context, e *environment) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(max(within, shortestReport)):
+		case <-time.After(max(w.within, shortestReport)):
 		}
 		var said api.SignedByDevice
-		m, client, err := find(ctx)
+		m, client, err := w.find(ctx)
 		if err == nil {
-			within = m.within
+			w.within = m.within
 			said, err = m.say(ctx, e)
 		}
 		if ctx.Err() != nil {
@@ -87,14 +95,14 @@ func watch(ctx context.Context, e *environment, within time.Duration, find finde
 		if err == nil {
 			device, err = m.send(ctx, client, said)
 		}
-		text := against(device, role)
+		text := against(device, w.role)
 		if err != nil {
 			text = explanation(err)
 		}
-		if text != told && text != "" {
-			tell(text)
+		if text != w.told && text != "" {
+			w.tell(text)
 		}
-		told = text
+		w.told = text
 	}
 }
 
@@ -108,10 +116,11 @@ func keepReporting(ctx context.Context, e *environment, m *machine, client *api.
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		same := func(context.Context) (*machine, *api.Client, error) { return m, client, nil }
-		watch(ctx, e, m.within, same, role, "", func(text string) {
+		tell := func(text string) {
 			// ssh has the terminal in raw mode.
 			fmt.Fprintf(e.err, "\r\nstint: %s\r\n", plain(text))
-		})
+		}
+		watch{find: same, within: m.within, role: role, tell: tell}.run(ctx, e)
 	})
 	return func() {
 		cancel()

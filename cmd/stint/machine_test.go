@@ -246,7 +246,8 @@ func TestWatchGoesOn(t *testing.T) {
 		}
 		var told []string
 		began := time.Now()
-		watch(ctx, &environment{}, time.Minute, find, "", "zero", func(text string) { told = append(told, text) })
+		tell := func(text string) { told = append(told, text) }
+		watch{find: find, within: time.Minute, told: "zero", tell: tell}.run(ctx, &environment{})
 		if want := []string{"one", "two"}; !slices.Equal(told, want) || time.Since(began) != 5*time.Minute {
 			t.Errorf("after %s it told %q", time.Since(began), told)
 		}

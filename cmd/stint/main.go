@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -72,6 +73,7 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w; see: %s --help", err, command.CommandPath())}
 	})
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", helpWidth)))
 	root.AddCommand(
 		loginCommand(e), logoutCommand(e), whoamiCommand(e),
 		rolesCommand(e), requestCommand(e), requestsCommand(e), showCommand(e),
@@ -79,7 +81,7 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 		takingCommand(e, "withdraw", "Take back a request of yours that nobody has answered", evidence.EndWithdrawn, (*api.Client).Withdraw),
 		takingCommand(e, "deny", "Say no to a request that waits for you", evidence.EndDenied, (*api.Client).Deny),
 		takingCommand(e, "revoke", "End somebody's grant now; live sessions close", evidence.EndRevoked, (*api.Client).Revoke),
-		peopleCommand(e), lockCommand(e), changesCommand(e), policyCommand(e), inventoryCommand(e),
+		peopleCommand(e), lockCommand(e), delegationsCommand(e), reviewsCommand(e), changesCommand(e), policyCommand(e), inventoryCommand(e),
 		sshCommand(e), sshConfigCommand(e), activateCommand(e), agentCommand(),
 		sessionsCommand(e), playCommand(e), exportCommand(e),
 		evidenceCommand(e), auditCommand(e), trustCommand(e),
@@ -97,6 +99,9 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 	explain(e, err)
 	return exitCode(err)
 }
+
+// helpWidth is how wide the lists of flags in a help text are, in characters.
+const helpWidth = 80
 
 // usageError is a command line that does not fit.
 type usageError struct{ error }
@@ -145,11 +150,15 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// explain prints an error as one sentence, then what was wrong with each field.
+// explain prints an error as one sentence, then whatever else was wrong.
 func explain(e *environment, err error) {
 	var problem *api.Error
 	if !errors.As(err, &problem) {
-		fmt.Fprintln(e.err, "stint:", plain(err.Error()))
+		before := "stint: "
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintln(e.err, before+plain(strings.TrimSuffix(line, "\n")))
+			before = "  "
+		}
 		return
 	}
 	fmt.Fprintln(e.err, "stint:", plain(problem.Title))

@@ -12,15 +12,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"stint/policies"
 	"stint/server/api"
 )
 
 func policyCommand(e *environment) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "policy",
-		Short: "Write, test and understand policies; the one in force, and proposing another",
-		Long: `Write, test and understand policies. All but show, propose and what names the
+		Short: "Write, test and understand policies; show and propose them",
+		Long: `Write, test and understand policies. All but show, propose and what asks the
 broker work offline, on a folder of policy files: the folder policies where
 there is one, else the current one. Test cases stand in its folder tests.`,
 		Args: exactly(0, "there is no such command; see: stint policy --help"),
@@ -44,7 +43,7 @@ func policyShowCommand(e *environment) *cobra.Command {
 	}, func(ctx context.Context, client *api.Client, _ []string) (api.Policy, error) {
 		return client.Policy(ctx)
 	}, func(policy api.Policy) error {
-		fmt.Fprintf(e.out, "%s\nA change takes %d administrators.\n", plain(policy.Digest), policy.Quorum)
+		fmt.Fprintf(e.out, "%s\nA change takes %s.\n", plain(policy.Digest), number(policy.Quorum, "administrator"))
 		if policy.Warning != "" {
 			fmt.Fprintln(e.out, plain(policy.Warning))
 		}
@@ -92,7 +91,7 @@ func policyProposeCommand(e *environment) *cobra.Command {
 	var output format
 	command := &cobra.Command{
 		Use:     "propose DIRECTORY --reason REASON",
-		Short:   "Propose a directory of policy files; administrators sign it in the portal",
+		Short:   "Propose a folder of policy files for administrators to sign",
 		Example: `  stint policy propose ./policy --reason "database admins may take four hours, INC-4711"`,
 		Args:    exactly(1, "name the directory that holds the policy files"),
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -102,9 +101,9 @@ func policyProposeCommand(e *environment) *cobra.Command {
 			if strings.TrimSpace(reason) == "" {
 				return &usageError{errors.New("why? Add --reason; administrators read it before they sign")}
 			}
-			bundle, err := policies.Load(os.DirFS(arguments[0]))
+			bundle, _, err := readBundle(e, arguments[0])
 			if err != nil {
-				return &usageError{err}
+				return err
 			}
 			_, client, err := signedIn(e)
 			if err != nil {

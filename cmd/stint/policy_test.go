@@ -80,6 +80,8 @@ func TestPolicyCommands(t *testing.T) {
 			[]string{"tests/roles.yaml:8: FAILED: production: a lead agrees", "ends: expected 2026-03-02T10:40:00Z (40m after the asking)", "came     2026-03-02T10:35:00Z", "Bob approved", "4 passed, 1 failed"}},
 		{"a policy with a fault", []string{"test", changedPolicy(t, "requesters:", "requestors:")}, exitFailed, []string{"roles.yaml:8:1: There is no field \"requestors\" here. Did you mean `requesters`?"}},
 		{"tests with a fault", []string{"test", changedPolicy(t, "by: Ada", "by: Adda")}, exitFailed, []string{`tests/roles.yaml:3:5: There is no person "Adda"; did you mean Ada?`}},
+		{"a target that the policy has", []string{"test", changedPolicy(t, "kind: Organization", "kind: Target\nname: web-1\naddress: a:22\nhostKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWfvVqSmNpNDXLLzF8Dx4M4K2rWRl5gHVBYhRr3rJdM\nlabels: {env: production}\n---\nkind: Organization")}, exitFailed,
+			[]string{"tests/people.yaml:15:7: The policy has a target web-1 itself; rename this one"}},
 		{"no policy", []string{"test", t.TempDir()}, exitUsage, []string{"there are no policy files (*.yaml) in the folder"}},
 		{"two folders", []string{"test", "a", "b"}, exitUsage, []string{"give one folder"}},
 
@@ -87,6 +89,15 @@ func TestPolicyCommands(t *testing.T) {
 		{"lint of a policy with a fault", []string{"lint", changedPolicy(t, "count: 1", "count: 0")}, exitFailed, []string{"roles.yaml:14:46: `count`"}},
 		{"lint and few people", []string{"lint", testPolicy, "--min-collusion", "2"}, 0, []string{"0 errors"}},
 		{"lint and too few people", []string{"lint", testPolicy, "--min-collusion", "3"}, exitFailed, []string{"production-shell", "error"}},
+
+		{"lint without emergencies", []string{"lint", "../../policies/bundle", "--min-collusion", "2", "--without-break-glass"}, exitFailed, []string{"1 person can get on-call-shell, fewer than 2", "spare fewer stages"}},
+		{"lint without emergencies and nothing else", []string{"lint", testPolicy, "--without-break-glass"}, exitUsage, []string{"give that too"}},
+		{"lint and fewer people than none", []string{"lint", testPolicy, "--min-collusion", "-1"}, exitUsage, []string{"--min-collusion is a number of people"}},
+		{"lint of a file", []string{"lint", testPolicy + "/roles.yaml"}, exitUsage, []string{"is a file; name the folder"}},
+		{"lint of nobody", []string{"lint", testPolicy, "--people", "nowhere"}, exitUsage, []string{"--people nowhere: no such file"}},
+		{"more coverage than there is", []string{"test", testPolicy, "--min-coverage", "101"}, exitUsage, []string{"a percentage"}},
+		{"a case of no target", []string{"test", changedPolicy(t, "duration: 5h", "duration: 5h, target: web-9")}, exitFailed, []string{`tests/roles.yaml:10:50: There is no target "web-9"; did you mean web-1?`}},
+		{"a case of no role", []string{"test", changedPolicy(t, "held: [production-shell]", "held: [production]")}, exitFailed, []string{`There is no role "production"; did you mean production-shell?`}},
 
 		{"explain", []string{"explain", "customers: on production meanwhile", "--policy", testPolicy}, 0, []string{"Refused: no approval could change it.", "In the way:", "[separation:one-at-a-time]", "> Drop production-shell."}},
 		{"simulate", []string{"simulate", "--person", "Ada", "--role", "customer-data", "--approved-by", "Bob", "--policy", testPolicy, "--at", "2026-03-02T10:00:00Z"}, 0,
@@ -97,20 +108,35 @@ func TestPolicyCommands(t *testing.T) {
 		{"simulate nobody known", []string{"simulate", "--person", "zoe", "--role", "production-shell", "--policy", testPolicy}, exitUsage, []string{"--group"}},
 		{"simulate no role", []string{"simulate", "--person", "Ada", "--role", "production", "--policy", testPolicy}, exitUsage, []string{`there is no role "production"`}},
 		{"simulate no time", []string{"simulate", "--person", "Ada", "--role", "production-shell", "--at", "noon", "--policy", testPolicy}, exitUsage, []string{`"noon" is no time such as`}},
+		{"simulate no target", []string{"simulate", "--person", "Ada", "--role", "production-shell", "--target", "web", "--held", "none", "--policy", testPolicy}, exitUsage, []string{"stint: there is no target \"web\"; did you mean web-1?\n  there is no role \"none\""}},
 		{"simulate nothing", []string{"simulate", "--policy", testPolicy}, exitUsage, []string{"--person and --role"}},
 
 		{"who-can", []string{"who-can", "customer-data", "--policy", testPolicy}, 0, []string{"May ask:\n  - Ada", "Approve as security (1 needed, after lead):\n  - Sam"}},
 		{"who-can, no role", []string{"who-can", "customer", "--policy", testPolicy}, exitUsage, []string{`there is no role "customer"`}},
 		{"what-can", []string{"what-can", "Bob", "--policy", testPolicy}, 0, []string{"Bob may ask for:", "production-shell, as deploy on web-1", "May approve:", "customer-data, as lead"}},
+		{"what-can, too few", []string{"what-can", "Zoe", "--policy", testPolicy, "--people", few}, 0, []string{"production-shell, as deploy on web-1, in engineering; but too few of these"}},
 		{"what-can, nobody", []string{"what-can", "Rob", "--policy", testPolicy}, exitUsage, []string{`there is no person "Rob"; did you mean Bob?`}},
-		{"collusion", []string{"collusion", "--policy", testPolicy}, 0, []string{"production-shell: 2 people together", "As if every group had enough people"}},
+		{"collusion", []string{"collusion", "--policy", testPolicy}, 0, []string{
+			"ROLE              FEWEST  ASK  POLICY  ENROLMENT\ncustomer-data     2       3    2       3\nproduction-shell  2       2    2       3\n",
+			"\n  ASK          somebody asks, and others approve\n", "As if every group had enough people",
+		}},
+		{"collusion of some people", []string{"collusion", "--policy", testPolicy, "--people", testPolicy + "/tests"}, 0, []string{
+			"ROLE              FEWEST  ASK\nproduction-shell  2       2\ncustomer-data     3       3\n", "For example:\n  - production-shell, ask (2): Ada asks; Bob approves",
+			"Among these people is no quorum of administrators with passkeys",
+		}},
+		{"collusion of one", []string{"collusion", "--policy", testPolicy, "--people", few}, 0, []string{"ROLE              FEWEST\ncustomer-data     nobody\n"}},
+		{"collusion in no role", []string{"collusion", "customer", "--policy", testPolicy}, exitUsage, []string{`there is no role "customer"`}},
+		{"collusion without emergencies", []string{"collusion", "emergency-shell", "--without-break-glass", "--policy", "../../policies/bundle"}, 0, []string{"emergency-shell: 2 people together\n  - policy (2)"}},
+		{"collusion with emergencies", []string{"collusion", "emergency-shell", "--policy", "../../policies/bundle"}, 0, []string{"emergency-shell: 1 person alone\n  - break-glass (1)"}},
 		{"collusion of people", []string{"collusion", "customer-data", "--policy", testPolicy, "--people", testPolicy + "/tests"}, 0, []string{"customer-data: 3 people together", "Sam"}},
 		{"collusion of nobody", []string{"collusion", "--policy", testPolicy, "--people", testPolicy}, exitFailed, []string{"There is no kind"}},
 
 		{"diff of the same", []string{"diff", testPolicy, testPolicy}, 0, []string{"Both mean the same."}},
 		{"diff", []string{"diff", testPolicy, stricter}, 0, []string{"production-shell"}},
+		{"diff of what only the tests have", []string{"diff", testPolicy, changedPolicy(t, "name: web-1", "name: web-2")}, 0, []string{"Both mean the same."}},
 		{"diff against what was recorded", []string{"diff", testPolicy, stricter, "--against", recorded}, 0, []string{"Of 3 recorded requests, 0 would come out the same.", "r-1: ", "Neither policy has the targets of 1 of them"}},
 		{"diff against nothing", []string{"diff", testPolicy, testPolicy, "--against", wrong}, exitUsage, []string{"wrong.jsonl:2: this is no recorded request"}},
+		{"diff against an empty file", []string{"diff", testPolicy, testPolicy, "--against", few[:len(few)-len("few.yaml")] + "none.jsonl"}, exitUsage, []string{"none.jsonl: no such file"}},
 		{"diff of one", []string{"diff", testPolicy}, exitUsage, []string{"name two folders"}},
 		{"schema", []string{"schema"}, 0, []string{`"$schema"`, "requesters"}},
 		{"no such command", []string{"lent"}, exitUsage, []string{"see: stint policy --help"}},
@@ -151,7 +177,7 @@ func TestPolicyCommandsFindTheFolder(t *testing.T) {
 		if code, out, said := command(t, "policy", "test"); code != 0 || !strings.Contains(out, "5 passed") {
 			t.Errorf("in %s it ended with %d: %s%s", folder, code, out, said)
 		}
-		if code, _, said := command(t, "policy", "explain", "customers: both agre"); code != exitUsage || !strings.Contains(said, `there is no case "customers: both agre"; did you mean customers: both agree? (To explain a request`) {
+		if code, _, said := command(t, "policy", "explain", "customers: both agre"); code != exitUsage || !strings.Contains(said, `there is no case "customers: both agre"; did you mean "customers: both agree"? (To explain a request`) {
 			t.Errorf("in %s it ended with %d: %s", folder, code, said)
 		}
 	}

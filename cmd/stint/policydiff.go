@@ -37,7 +37,7 @@ func policyDiffCommand(e *environment) *cobra.Command {
 	var most int
 	command := policyAnswer(e, &cobra.Command{
 		Use:   "diff OLD NEW [--against history|FILE]",
-		Short: "What another policy changes, and what recorded requests would now come to",
+		Short: "What another policy changes, also for recorded requests",
 		Long: `Say in sentences what a policy changes. OLD and NEW are folders, or current for
 the policy in force. --against decides recorded requests by both, and says which
 would come out otherwise, those that become easier first: history is the
@@ -49,7 +49,7 @@ broker's (reviewers and administrators), a FILE has one request a line.`,
 		if err != nil {
 			return policyDiffered{}, err
 		}
-		differed := policyDiffered{Sentences: append([]string{}, policies.Difference(before, after)...)}
+		differed := policyDiffered{Sentences: append([]string{}, policies.Difference(before.policy, after.policy)...)}
 		if against == "" {
 			return differed, nil
 		}
@@ -57,11 +57,11 @@ broker's (reviewers and administrators), a FILE has one request a line.`,
 		if err != nil {
 			return policyDiffered{}, err
 		}
-		replay := analysis.Backtest(before, after, history)
+		replay := analysis.Backtest(before.bundle, after.bundle, history)
 		differed.Replay, differed.Note = &replay, note
 		for _, recorded := range history {
-			_, was := before.Target(recorded.Facts.Ask.Target)
-			_, is := after.Target(recorded.Facts.Ask.Target)
+			_, was := before.bundle.Target(recorded.Facts.Ask.Target)
+			_, is := after.bundle.Target(recorded.Facts.Ask.Target)
 			if !was && !is {
 				differed.Unknown++
 			}
@@ -89,6 +89,10 @@ broker's (reviewers and administrators), a FILE has one request a line.`,
 }
 
 func printReplay(e *environment, replay analysis.Replay, most int) {
+	if replay.Requests == 0 {
+		fmt.Fprintln(e.out, "\nNo request is recorded.")
+		return
+	}
 	fmt.Fprintf(e.out, "\nOf %s, %d would come out the same.\n", number(replay.Requests, "recorded request"), replay.Same)
 	for _, c := range replay.Counts {
 		mark := "  "
@@ -108,39 +112,39 @@ func printReplay(e *environment, replay analysis.Replay, most int) {
 
 // readBoth reads two policies. The one in force has no tests beside it: it is given the
 // targets of the other's tests.
-func readBoth(ctx context.Context, e *environment, first, second string) (*policies.Bundle, *policies.Bundle, error) {
-	var bundles [2]*policies.Bundle
+func readBoth(ctx context.Context, e *environment, first, second string) (before, after policyFolder, err error) {
+	var both [2]policyFolder
 	var targets []policies.Target
 	for i, name := range []string{first, second} {
 		if name == "current" {
 			continue
 		}
-		read, err := readPolicy(e, name)
-		if err != nil {
-			return nil, nil, err
+		if both[i], err = readPolicy(e, name); err != nil {
+			return before, after, err
 		}
-		bundles[i], targets = read.bundle, read.suite.Targets
+		targets = both[i].suite.Targets
 	}
-	for i := range bundles {
-		if bundles[i] != nil {
+	for i := range both {
+		if both[i].policy != nil {
 			continue
 		}
 		_, client, err := signedIn(e)
 		if err != nil {
-			return nil, nil, err
+			return before, after, err
 		}
-		if bundles[i], err = currentPolicy(ctx, client); err != nil {
-			return nil, nil, err
+		if both[i].policy, err = currentPolicy(ctx, client); err != nil {
+			return before, after, err
 		}
+		both[i].bundle = both[i].policy
 		for _, t := range targets {
-			if _, has := bundles[i].Target(t.Name); !has {
-				if bundles[i], err = bundles[i].WithTargets(t); err != nil {
-					return nil, nil, err
+			if _, has := both[i].bundle.Target(t.Name); !has {
+				if both[i].bundle, err = both[i].bundle.WithTargets(t); err != nil {
+					return before, after, err
 				}
 			}
 		}
 	}
-	return bundles[0], bundles[1], nil
+	return both[0], both[1], nil
 }
 
 // currentPolicy is the policy in force. The broker is not believed: its files must be those
@@ -168,7 +172,7 @@ func readHistory(ctx context.Context, e *environment, against string) ([]analysi
 	}
 	file, err := os.Open(against)
 	if err != nil {
-		return nil, "", &usageError{fmt.Errorf("--against: %w", err)}
+		return nil, "", &usageError{unreadable("--against", against, err)}
 	}
 	defer file.Close()
 	var history []analysis.Recorded

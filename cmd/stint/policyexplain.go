@@ -21,7 +21,7 @@ func policyExplainCommand(e *environment) *cobra.Command {
 	var folder, people *string
 	command := policyAnswer(e, &cobra.Command{
 		Use:   "explain CASE|REQUEST",
-		Short: "A decision as a tree in words: what matched, what was missing, what would change it",
+		Short: "A decision as a tree: what fits, what is missing, what would help",
 		Long: `Explain the decision on a test case, named as it names itself, or on a request, by
 its id, which asks the broker. Marks: + is fulfilled, x is in the way, ? is what
 somebody can still do, > is what would change it.`,
@@ -219,7 +219,7 @@ func (w whatIf) imagine(read policyFolder, people *analysis.Population, now time
 	if err != nil {
 		return nil, c, err
 	}
-	return suite, c, suite.Check(c)
+	return suite, c, suite.Check(read.bundle, c)
 }
 
 // cast is the population with the person who asks, in the groups that were given.
@@ -231,7 +231,7 @@ func (w whatIf) cast(people *analysis.Population) (*cases.Suite, error) {
 		case err != nil && len(people.People()) == 0:
 			err = fmt.Errorf("nobody is known; say in which groups %s is with --group, or name people with --people", w.person)
 		case err != nil:
-			err = fmt.Errorf("%w; or say in which groups they are with --group", err)
+			err = fmt.Errorf("%w (Or say in which groups they are: --group)", err)
 		}
 		return suite, err
 	}

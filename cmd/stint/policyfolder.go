@@ -71,7 +71,8 @@ func folderOf(arguments []string) string {
 // policyFolder is a folder of policy files that was read.
 type policyFolder struct {
 	path   string
-	bundle *policies.Bundle // with the targets of the tests
+	policy *policies.Bundle
+	bundle *policies.Bundle // the same with the targets of the tests
 	suite  *cases.Suite
 }
 
@@ -86,10 +87,14 @@ func readPolicy(e *environment, folder string) (policyFolder, error) {
 	if err != nil {
 		return policyFolder{}, faulty(e, folder, err)
 	}
-	if bundle, err = suite.Bundle(bundle); err != nil {
-		return policyFolder{}, &usageError{err}
+	with, err := suite.Bundle(bundle)
+	if err != nil {
+		return policyFolder{}, faulty(e, folder, err)
 	}
-	return policyFolder{path: folder, bundle: bundle, suite: suite}, nil
+	if err := suite.Fits(with); err != nil {
+		return policyFolder{}, faulty(e, folder, err)
+	}
+	return policyFolder{path: folder, policy: bundle, bundle: with, suite: suite}, nil
 }
 
 // readBundle reads the policy of a folder, and says which that is.
@@ -100,7 +105,10 @@ func readBundle(e *environment, folder string) (*policies.Bundle, string, error)
 			folder = "policies"
 		}
 	}
-	if info, err := os.Stat(folder); err != nil || !info.IsDir() || !holdsPolicy(folder) {
+	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+		return nil, "", &usageError{fmt.Errorf("%q is a file; name the folder that holds the policy files", plain(folder))}
+	}
+	if !holdsPolicy(folder) {
 		return nil, "", &usageError{fmt.Errorf("there are no policy files (*.yaml) in the folder %q; name the folder that holds them", plain(folder))}
 	}
 	bundle, err := policies.Load(os.DirFS(folder))
@@ -115,8 +123,13 @@ func holdsPolicy(folder string) bool {
 	return err == nil && len(found) > 0
 }
 
-// faulty prints what is wrong with files of a folder.
+// faulty prints what is wrong with files of a folder. What kept one from being read at all
+// it leaves to the caller.
 func faulty(e *environment, folder string, err error) error {
+	var fault *policies.Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(e.err, plain(path.Join(filepath.ToSlash(folder), strings.TrimSuffix(line, "\n"))))
 	}
@@ -138,7 +151,7 @@ func readPopulation(ctx context.Context, e *environment, people string, otherwis
 	}
 	info, err := os.Stat(people)
 	if err != nil {
-		return nil, &usageError{fmt.Errorf("--people: %w", err)}
+		return nil, &usageError{unreadable("--people", people, err)}
 	}
 	folder, names := filepath.Dir(people), []string{filepath.Base(people)}
 	if info.IsDir() {
@@ -163,6 +176,15 @@ func readPopulation(ctx context.Context, e *environment, people string, otherwis
 		return nil, &usageError{fmt.Errorf("there is nobody in %s; describe each person in a document that begins with kind: Person", plain(people))}
 	}
 	return population, nil
+}
+
+// unreadable says that what a flag names cannot be read, and why.
+func unreadable(flag, name string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fmt.Errorf("%s %s: %w", flag, plain(name), err)
 }
 
 // populated is a population, or none where it holds nobody.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -16,15 +17,22 @@ import (
 func policyLintCommand(e *environment) *cobra.Command {
 	var least int
 	var people *string
+	var calm *bool
 	var folder policyFolder
 	command := policyAnswer(e, &cobra.Command{
-		Use:   "lint [FOLDER] [--min-collusion N]",
+		Use:   "lint [FOLDER] [--min-collusion N [--without-break-glass]]",
 		Short: "What in a policy is wrong, dangerous or of no use",
 		Long: `Say what in a policy is wrong, dangerous or of no use. It ends with 1 where there
 is an error. --min-collusion N makes an error of every role that fewer than N
-people get together.`,
+people get together; with --without-break-glass, otherwise than in an emergency.`,
 		Args: folderArgument,
 	}, func(ctx context.Context, arguments []string) ([]analysis.Finding, error) {
+		if least < 0 {
+			return nil, &usageError{errors.New("--min-collusion is a number of people")}
+		}
+		if *calm && least == 0 {
+			return nil, &usageError{errors.New("--without-break-glass says what --min-collusion leaves out; give that too")}
+		}
 		var err error
 		if folder, err = readPolicy(e, folderOf(arguments)); err != nil {
 			return nil, err
@@ -33,7 +41,7 @@ people get together.`,
 		if err != nil {
 			return nil, err
 		}
-		options := analysis.Options{MinCollusion: least}
+		options := analysis.Options{MinCollusion: least, WithoutBreakGlass: *calm}
 		if len(folder.suite.Cases) > 0 {
 			options.Tested = folder.suite.Tested()
 		}
@@ -58,8 +66,9 @@ people get together.`,
 		}
 		return false
 	})
-	command.Flags().IntVar(&least, "min-collusion", 0, "fail where fewer people than this together get a role")
+	command.Flags().IntVar(&least, "min-collusion", 0, "fail where fewer than `N` people together get a role")
 	people = peopleFlag(command, "if not given, every group has enough people")
+	calm = withoutBreakGlassFlag(command)
 	return command
 }
 
@@ -96,13 +105,16 @@ func policyTestCommand(e *environment) *cobra.Command {
 	var folder policyFolder
 	command := policyAnswer(e, &cobra.Command{
 		Use:   "test [FOLDER] [--coverage] [--min-coverage N]",
-		Short: "Decide the test cases of a policy, and say which do not come as expected",
+		Short: "Decide the test cases, and say which do not come as expected",
 		Long: `Decide the cases in the folder tests of a policy, and explain each that does not
 come as expected. Coverage counts for each rule of each role whether some case
 saw it fulfilled, and some case saw it not. It ends with 1 where a case fails,
 or where the coverage is less than --min-coverage.`,
 		Args: folderArgument,
 	}, func(_ context.Context, arguments []string) (policyTested, error) {
+		if least < 0 || least > 100 {
+			return policyTested{}, &usageError{errors.New("--min-coverage is a percentage from 0 to 100")}
+		}
 		var err error
 		if folder, err = readPolicy(e, folderOf(arguments)); err != nil {
 			return policyTested{}, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,7 +43,7 @@ func policyWhoCanCommand(e *environment) *cobra.Command {
 	var folder, people *string
 	command := policyAnswer(e, &cobra.Command{
 		Use:   "who-can ROLE",
-		Short: "Who may ask for a role, approve it, act alone in an emergency, and review",
+		Short: "Who may ask for a role, approve it, act alone, and review",
 		Args:  exactly(1, "name a role"),
 	}, func(ctx context.Context, arguments []string) (analysis.RoleAnswer, error) {
 		read, population, answers, err := analyse(ctx, e, *folder, *people, peopleOfTests)
@@ -118,7 +117,7 @@ func policyWhatCanCommand(e *environment) *cobra.Command {
 	var folder, people *string
 	command := policyAnswer(e, &cobra.Command{
 		Use:   "what-can PERSON",
-		Short: "What somebody may ask for and approve, and what is kept apart for them",
+		Short: "What somebody may ask for and approve, and what is kept apart",
 		Args:  exactly(1, "name a person: a name, an e-mail address or a subject"),
 	}, func(ctx context.Context, arguments []string) (analysis.PersonAnswer, error) {
 		_, population, answers, err := analyse(ctx, e, *folder, *people, peopleOfTests)
@@ -138,6 +137,8 @@ func policyWhatCanCommand(e *environment) *cobra.Command {
 		for _, reach := range answer.Ask {
 			text := fmt.Sprintf("%s, as %s on %s%s", reach.Role, strings.Join(reach.Logins, ", "), some(reach.Targets), grounds(reach.Why))
 			switch {
+			case reach.People == 0 && len(reach.Targets) > 0:
+				text += "; but too few of these people could agree"
 			case reach.People == 1:
 				text += "; alone"
 			case reach.People > 1:
@@ -183,64 +184,4 @@ func some(names []string) string {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
 	}
 	return strings.Join(names, ", ")
-}
-
-func policyCollusionCommand(e *environment) *cobra.Command {
-	var folder, people *string
-	command := policyAnswer(e, &cobra.Command{
-		Use:   "collusion [ROLE]",
-		Short: "How few people together get each role, with an example of who",
-		Long: `Say of each role the smallest number of people who must act together to get it,
-by each way there is: asking and approving, emergencies, and administrators who
-change the policy or enrol approvers. With a role, its ways are shown in full.`,
-		Args: func(_ *cobra.Command, arguments []string) error {
-			if len(arguments) > 1 {
-				return &usageError{errors.New("name one role, or none for all of them")}
-			}
-			return nil
-		},
-	}, func(ctx context.Context, arguments []string) ([]analysis.Result, error) {
-		read, _, answers, err := analyse(ctx, e, *folder, *people, nobodyInParticular)
-		if err != nil {
-			return nil, err
-		}
-		if len(arguments) == 0 {
-			return append([]analysis.Result{}, answers.Collusions()...), nil
-		}
-		return []analysis.Result{answers.Collusion(arguments[0])}, read.knownRole(arguments[0])
-	}, func(results []analysis.Result) error {
-		slices.SortStableFunc(results, func(a, b analysis.Result) int { return a.People - b.People })
-		abstract := false
-		for _, r := range results {
-			abstract = abstract || r.Abstract
-			fmt.Fprintf(e.out, "%s: %s\n", plain(r.Role), together(r.People))
-			ways := r.Ways
-			if len(results) > 1 {
-				ways = ways[:min(len(ways), 1)]
-			}
-			for _, way := range ways {
-				text := fmt.Sprintf("%s (%d): %s", way.Way, way.People, way.Text)
-				if len(way.Assumed) > 0 {
-					text += " Taken to suit them: " + strings.Join(way.Assumed, ", ") + "."
-				}
-				sentences(e, "  ", text)
-			}
-		}
-		if abstract {
-			fmt.Fprintln(e.out, "As if every group had enough people; with --people it is about yours.")
-		}
-		return nil
-	}, never)
-	folder, people = policyFlag(command), peopleFlag(command, "if not given, every group has enough people")
-	return command
-}
-
-func together(people int) string {
-	switch people {
-	case 0:
-		return "nobody can have it"
-	case 1:
-		return "1 person alone"
-	}
-	return fmt.Sprintf("%d people together", people)
 }

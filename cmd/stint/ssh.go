@@ -77,15 +77,18 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 		return err
 	}
 	defer os.RemoveAll(dir)
-	certify := func() (openssh.Credential, error) {
-		return openssh.Activate(ctx, who, client, grant, machine.proof(e), e.random, e.now)
-	}
-	renew := func(void *ssh.Certificate) (openssh.Credential, error) {
-		credential, _, err := openssh.Renew(ctx, who, client, void)
-		return credential, err
+	open := opening{
+		grant: grant, device: machine.device(), authorities: believed.UserCA,
+		certify: func() (openssh.Credential, error) {
+			return openssh.Activate(ctx, who, client, grant, machine.proof(e), e.random, e.now)
+		},
+		renew: func(void *ssh.Certificate) (openssh.Credential, error) {
+			credential, _, err := openssh.Renew(ctx, who, client, void)
+			return credential, err
+		},
 	}
 	socket := os.Getenv("SSH_AUTH_SOCK")
-	credential, held, err := credentialFor(ctx, e, socket, grant, machine.device(), believed.UserCA, certify, renew)
+	credential, held, err := open.credential(ctx, e, socket)
 	if err != nil {
 		return err
 	}
@@ -118,13 +121,22 @@ func connect(e *environment, dir string, credential openssh.Credential, proxies 
 	return runSSH(append(append(options, "--", credential.Target), words...))
 }
 
-// credentialFor has the person's ssh-agent hold a key for the grant: the one that
-// it holds already, with a certificate that takes the place of a void one, or a new one.
+// opening is a session that is about to be opened by a grant.
+type opening struct {
+	grant       api.RequestSummary
+	device      string   // whose certificates serve; empty where the grant asks for none
+	authorities []string // whose certificates count
+	certify     func() (openssh.Credential, error)
+	renew       func(void *ssh.Certificate) (openssh.Credential, error)
+}
+
+// credential has the person's ssh-agent hold a key for the grant: the one that it holds
+// already, with a certificate that takes the place of a void one, or a new one.
 // It is not held where no agent runs, or none that answers and takes the key.
-func credentialFor(ctx context.Context, e *environment, socket string, grant api.RequestSummary, device string, authorities []string, certify func() (openssh.Credential, error), renew func(void *ssh.Certificate) (openssh.Credential, error)) (credential openssh.Credential, held bool, err error) {
+func (o opening) credential(ctx context.Context, e *environment, socket string) (credential openssh.Credential, held bool, err error) {
 	connection, err := dialAgent(ctx, socket)
 	if err != nil {
-		credential, err = certify()
+		credential, err = o.certify()
 		return credential, false, err
 	}
 	defer connection.Close()
@@ -137,24 +149,24 @@ func credentialFor(ctx context.Context, e *environment, socket string, grant api
 	// Each answer has its time: one that comes late would be taken for the next.
 	var certificate, void *ssh.Certificate
 	if err = connection.SetDeadline(time.Now().Add(agentPatience)); err == nil {
-		certificate, void, err = openssh.Held(keys, grant.ID, grant.Login, grant.Target, device, authorities, e.now())
+		certificate, void, err = openssh.Held(keys, o.grant.ID, o.grant.Login, o.grant.Target, o.device, o.authorities, e.now())
 	}
 	if err != nil {
 		unlock() // with an agent that does not answer, there is nothing to share
-		credential, err = certify()
+		credential, err = o.certify()
 		return credential, false, err
 	}
 	if certificate != nil {
 		return openssh.Credential{
-			Certificate: certificate, Request: grant.ID, Login: grant.Login, Target: grant.Target, Ends: *grant.Ends,
+			Certificate: certificate, Request: o.grant.ID, Login: o.grant.Login, Target: o.grant.Target, Ends: *o.grant.Ends,
 		}, true, nil
 	}
 	if void != nil {
-		if credential, err = renew(void); err == nil {
+		if credential, err = o.renew(void); err == nil {
 			return credential, true, nil
 		}
 	}
-	if credential, err = certify(); err != nil {
+	if credential, err = o.certify(); err != nil {
 		return credential, false, err
 	}
 	held = connection.SetDeadline(time.Now().Add(agentPatience)) == nil && openssh.Add(keys, credential, e.now()) == nil

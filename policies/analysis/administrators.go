@@ -43,9 +43,9 @@ func (q *question) enrolled() (Way, bool) {
 	administrators := func(i int) bool { return slices.Contains(q.a.voters[policies.AdministratorsGroup], q.a.whose(i)) }
 	for _, only := range []func(int) bool{administrators, nil} {
 		for _, s := range q.sights(only, false) {
-			if through := q.possible(s); q.openRoom(s, through).inventable() {
+			if by := (passage{through: q.possible(s)}); q.openRoom(s, by).inventable() {
 				for p := range s.all(q) {
-					if q.room(p, through).inventable() {
+					if q.room(p, by).inventable() {
 						return q.enrolledBy(p), true
 					}
 				}
@@ -70,10 +70,6 @@ func (q *question) enrolledBy(p prospect) Way {
 	w.People, w.Text = len(w.Parts), sentence(w.Parts)
 	return w
 }
-
-// brokenGlass is the way of an emergency, in which no stage is asked but those that a
-// restriction adds.
-func (q *question) brokenGlass() (Way, bool) { return q.fewest(q.sights(nil, true), nil, nil) }
 
 // possible are the allowances that can hold.
 func (q *question) possible(s *sight) []string {

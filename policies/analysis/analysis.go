@@ -23,6 +23,7 @@ type Analysis struct {
 	askers     map[string][]int         // by group of the ID token: identities
 	voters     map[string][]int         // by group of the roster: whose passkeys speak for it, in someone
 	delegated  []delegated
+	unattested bool // some passkey is
 }
 
 // someone is one person, under all identities that the policy links.
@@ -111,6 +112,7 @@ func (a *Analysis) gather() {
 		one := &a.someone[i]
 		spoken := map[string]bool{}
 		for _, k := range one.passkeys {
+			a.unattested = a.unattested || !k.Attested
 			for _, g := range k.Groups {
 				if !spoken[g] {
 					spoken[g] = true

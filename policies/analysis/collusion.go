@@ -35,8 +35,10 @@ type Way struct {
 	Target  string   `json:"target,omitempty"`  // of the example
 	Login   string   `json:"login,omitempty"`   // of the example
 	Parts   []Part   `json:"parts"`             // an example: one for each person
-	Assumed []string `json:"assumed,omitempty"` // conditions that depend on more than who, what and where, and were taken to suit them
+	Assumed []string `json:"assumed,omitempty"` // what was taken to suit them: conditions on more than who, what and where, and attested passkeys that they would enrol
 	Text    string   `json:"text"`              // the example as a sentence
+
+	enrols bool // it takes an attested passkey that an approver does not have yet
 }
 
 // Part is what one person of the example does.
@@ -49,8 +51,9 @@ type Part struct {
 // Collusion says how few people together get a role on some target that it reaches, by
 // each way there is. The number is exact as far as the policy depends on who asks and
 // who approves, for which role, target and login; conditions on anything else are taken
-// to suit those who collude, and are listed: then it is a lower bound. Nobody can have a
-// role that there is not.
+// to suit those who collude, and approvers whose passkeys are not attested to enrol such
+// as are. What was taken so is listed: then it is a lower bound. Nobody can have a role
+// that there is not.
 func (a *Analysis) Collusion(role string) Result {
 	r, ok := a.bundle.Role(role)
 	if !ok {
@@ -60,8 +63,8 @@ func (a *Analysis) Collusion(role string) Result {
 }
 
 func (q *question) collusion() Result {
-	result := Result{Role: q.role.Name, Ways: q.asked(q.sights(nil, false), nil), Abstract: q.a.abstract}
-	for _, way := range []func() (Way, bool){q.brokenGlass, q.policyChanged, q.enrolled} {
+	result := Result{Role: q.role.Name, Ways: append(q.asked(q.sights(nil, false), nil), q.asked(q.sights(nil, true), nil)...), Abstract: q.a.abstract}
+	for _, way := range []func() (Way, bool){q.policyChanged, q.enrolled} {
 		if w, ok := way(); ok {
 			result.Ways = append(result.Ways, w)
 		}
@@ -71,6 +74,16 @@ func (q *question) collusion() Result {
 		result.People = result.Ways[0].People
 	}
 	return result
+}
+
+// WithoutBreakGlass is the result with emergencies left out.
+func (r Result) WithoutBreakGlass() Result {
+	r.Ways = slices.DeleteFunc(slices.Clone(r.Ways), func(w Way) bool { return w.Way == WayBreakGlass })
+	r.People = 0
+	if len(r.Ways) > 0 {
+		r.People = r.Ways[0].People
+	}
+	return r
 }
 
 // Collusions is Collusion for every role, by name.

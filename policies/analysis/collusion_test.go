@@ -1,6 +1,7 @@
 package analysis_test
 
 import (
+	"strings"
 	"testing"
 
 	"stint/policies/analysis"
@@ -19,7 +20,16 @@ func TestCollusion(t *testing.T) {
 		want        int
 		way         string
 		text        string
+		assumed     string
 	}{
+		{name: "nobody has an attested passkey yet", role: two + "passkey: {approvers: attested}\n", people: []string{"ann dev", "bob x / lead", "cid x / security plain"}, want: 3,
+			text: "Ann asks; Bob approves stage lead as one of lead; Cid approves stage security as one of security.", assumed: "Cid enrols an attested passkey"},
+		{name: "another than the attested passkey's", role: two + "passkey: {approvers: attested}\n", people: []string{"ann dev", "bob x / lead,security", "cid x / lead plain"}, want: 3, assumed: "Cid enrols an attested passkey"},
+		{name: "attested passkeys suffice", role: two + "passkey: {approvers: attested}\n", people: []string{"ann dev", "abe x / lead plain", "bob x / lead", "cid x / security", "eve x / security plain"}, want: 3},
+		{name: "a delegate with an attested passkey", role: two + "passkey: {approvers: attested}\n", people: []string{"ann dev", "bob x / lead", "cid x / security plain", "dan x / x"},
+			delegations: []analysis.Delegation{{From: subject("cid"), To: subject("dan"), Groups: []string{"security"}}}, want: 3,
+			text: "Ann asks; Bob approves stage lead as one of lead; Dan approves stage security as one of security on behalf of Cid."},
+		{name: "no passkey is none", role: two + "passkey: {approvers: attested}\n", people: []string{"ann dev", "bob x / lead", "cid security"}, want: 0},
 		{name: "nobody approves", people: []string{"ann dev"}, want: 1, way: analysis.WayAsk, text: "Ann asks."},
 		{name: "nobody may ask", people: []string{"ann ops"}, want: 0},
 		{name: "two stages", role: two, people: []string{"ann dev", "bob x / lead", "cid x / security"}, want: 3, way: analysis.WayAsk,
@@ -65,6 +75,9 @@ func TestCollusion(t *testing.T) {
 			}
 			if c.text != "" && got.Ways[0].Text != c.text {
 				t.Errorf("the example is %q, want %q", got.Ways[0].Text, c.text)
+			}
+			if c.want > 0 && strings.Join(got.Ways[0].Assumed, ", ") != c.assumed {
+				t.Errorf("it assumes %q, want %q", got.Ways[0].Assumed, c.assumed)
 			}
 			for _, w := range got.Ways {
 				if len(w.Parts) != w.People {

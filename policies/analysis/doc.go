@@ -28,10 +28,14 @@
 // (held and history) does not. A delegation in force lets the delegate sit in the place of the
 // other, of whom only one may; choices of at most four are tried where seats stay empty. A
 // delegation that those who collude make for the purpose gets them nothing, as whoever makes
-// it could approve: except where passkeys must be attested and theirs is not, which is not looked at.
+// it could approve.
 //
-// A requester's own confirmation asks for nobody else, and anybody can enrol a passkey that
-// does no more than that; so it is taken to be there.
+// Passkeys are cheap, groups are not. A requester's own confirmation asks for nobody else, and
+// anybody can enrol a passkey that does no more than that; so it is taken to be there. Where
+// approvers' passkeys must be attested, whoever speaks for the group by another one is counted
+// too, where that takes fewer people: administrators sign a better passkey for the same groups
+// without being part of it. Way.Assumed says who would enrol one. Who speaks for a group by no passkey does
+// not count for it: to let them in is what administrators decide.
 //
 // Administrators have two more ways to every role: as many as the quorum change the
 // policy, or enrol approvers who do not exist.

@@ -16,14 +16,18 @@ const longDuration = 24 * time.Hour
 func (l *linter) role(role policies.Role, options Options) {
 	q, result := l.questions[role.Name], l.results[role.Name]
 	l.alone(role, result)
-	ways := slices.Clone(result.Ways)
+	counted := result
 	if options.WithoutBreakGlass {
-		ways = slices.DeleteFunc(ways, func(w Way) bool { return w.Way == WayBreakGlass })
+		counted = result.WithoutBreakGlass()
 	}
-	if len(ways) > 0 && ways[0].People < options.MinCollusion {
-		l.find(SeverityError, "min-collusion", kindRole, role.Name, at("approval"),
-			fmt.Sprintf("%d %s can get %s, fewer than %d: %s", ways[0].People, people(ways[0].People), role.Name, options.MinCollusion, ways[0].Text),
-			"Ask for more people who are not the requester, or take the way away.")
+	if counted.People > 0 && counted.People < options.MinCollusion {
+		way := counted.Ways[0]
+		where, remedy := remedyFor(role, way)
+		text := fmt.Sprintf("%d %s can get %s, fewer than %d: %s", way.People, people(way.People), role.Name, options.MinCollusion, way.Text)
+		if len(way.Assumed) > 0 {
+			text += " Taken to suit them: " + strings.Join(way.Assumed, ", ") + "."
+		}
+		l.find(SeverityError, "min-collusion", kindRole, role.Name, where, text, remedy)
 	}
 	for i, name := range role.Trust {
 		l.find(SeverityWarning, "trusted-fact", kindRole, role.Name, at("trust", i),
@@ -47,6 +51,20 @@ func (l *linter) role(role policies.Role, options Options) {
 		l.reachable(q, result)
 		l.reviewable(role)
 	}
+}
+
+// remedyFor says where in a role a way begins, and what would make it take more people.
+func remedyFor(role policies.Role, w Way) (where []any, remedy string) {
+	switch w.Way {
+	case WayAllow:
+		i := slices.IndexFunc(role.Allow, func(c policies.Allowance) bool { return c.Name == w.Through[0] })
+		return at("allow", i), "Let it spare fewer stages."
+	case WayBreakGlass:
+		return at("breakGlass"), "Have a restriction add a stage in emergencies too, take them away, or leave them out of the number."
+	case WayPolicy, WayEnrolment:
+		return at("approval"), "Let more administrators sign a change: raise the organization's `quorum`."
+	}
+	return at("approval"), "Ask for more people who are not the requester."
 }
 
 func people(n int) string {
@@ -123,7 +141,7 @@ func (l *linter) reachable(q *question, result Result) {
 				fmt.Sprintf("%d %s fill the stage %s of %s, which needs %d.", len(persons), can(len(persons)), stage.Name, name, stage.Count), "Enrol passkeys of more people for its groups, or name other groups.")
 		}
 	}
-	if !short && !slices.ContainsFunc(result.Ways, func(w Way) bool { return w.Way == WayAsk || w.Way == WayAllow }) {
+	if !short && !slices.ContainsFunc(result.Ways, func(w Way) bool { return (w.Way == WayAsk || w.Way == WayAllow) && !w.enrols }) {
 		l.find(SeverityWarning, "out-of-reach", kindRole, name, nil,
 			"Nobody can have "+name+" by asking: a separation, a requirement or a restriction refuses everybody, or its stages need more different people than there are beside whoever asks.", "`stint policy who-can` shows who is kept out, and who approves.")
 	}

@@ -10,14 +10,16 @@ import (
 )
 
 // asked are the ways through the stages: without any allowance, with each by itself, and
-// with all of them, as far as one leads to fewer people than those before. Only such
-// requests count as admit does, or all where it is nil.
+// with all of them; then the same where approvers enrol attested passkeys for it. Each
+// stands there as far as it leads to fewer people than those before. Only such requests
+// count as admit does, or all where it is nil.
 func (q *question) asked(sights []*sight, admit func(prospect) bool) []Way {
 	ways := []Way{}
 	choices := [][]string{{}}
 	var all []string
 	for i, allowance := range q.role.Allow {
-		if slices.ContainsFunc(sights, func(s *sight) bool { return s.outlook.Allow[i].True }) {
+		// In an emergency there is nothing to spare.
+		if slices.ContainsFunc(sights, func(s *sight) bool { return !s.emergency && s.outlook.Allow[i].True }) {
 			all = append(all, allowance.Name)
 			choices = append(choices, []string{allowance.Name})
 		}
@@ -25,18 +27,36 @@ func (q *question) asked(sights []*sight, admit func(prospect) bool) []Way {
 	if len(all) > 1 {
 		choices = append(choices, all)
 	}
-	for _, through := range choices {
-		way, ok := q.fewest(sights, through, admit)
-		fewer := !slices.ContainsFunc(ways, func(w Way) bool { return w.People <= way.People && (len(w.Through) == 0 || len(through) > 1) })
-		if ok && fewer {
-			ways = append(ways, way)
+	for _, enrolling := range q.enrolling() {
+		for _, through := range choices {
+			way, ok := q.fewest(sights, passage{through, enrolling}, admit)
+			fewer := !slices.ContainsFunc(ways, func(w Way) bool {
+				return w.People <= way.People && (len(w.Through) == 0 || len(through) > 1 || slices.Equal(w.Through, through))
+			})
+			if ok && fewer {
+				ways = append(ways, way)
+			}
 		}
 	}
 	return ways
 }
 
-// fewest is the way with the fewest people through the stages that the named allowances
-// leave.
+// passage is what those who collude make use of on their way through the stages.
+type passage struct {
+	through   []string // allowances
+	enrolling bool     // approvers whose passkeys are not attested enrol such as are
+}
+
+// enrolling tells by which passkeys approvals are looked at: as they are, and as they
+// could be where that may make a difference.
+func (q *question) enrolling() []bool {
+	if q.role.Passkey.Approvers == policies.PasskeyAttested && q.a.unattested {
+		return []bool{false, true}
+	}
+	return []bool{false}
+}
+
+// fewest is the way with the fewest people through the stages that are left on a passage.
 //
 // Every seat of a stage takes another person, who is not the requester; so those who
 // collude are one more than there are seats, and how many seats there are hangs on the
@@ -44,10 +64,10 @@ func (q *question) asked(sights []*sight, admit func(prospect) bool) []Way {
 // first: once for all requests that are alike to the conditions, with every door open, which
 // spares looking at each where it cannot be; then for each different room with nobody
 // left out; and then anew for those who may ask and have a seat in that, until one succeeds.
-func (q *question) fewest(sights []*sight, through []string, admit func(prospect) bool) (Way, bool) {
+func (q *question) fewest(sights []*sight, by passage, admit func(prospect) bool) (Way, bool) {
 	seats := func(s *sight) int {
 		total := 0
-		stages, _ := q.stages(s, through)
+		stages, _ := q.stages(s, by.through)
 		for _, stage := range stages {
 			total += stage.Count
 		}
@@ -56,14 +76,14 @@ func (q *question) fewest(sights []*sight, through []string, admit func(prospect
 	inOrder := slices.SortedStableFunc(slices.Values(sights), func(s, t *sight) int { return cmp.Compare(seats(s), seats(t)) })
 	tables := map[string]*table{} // by the keys of rooms; nil where nobody can fill it
 	for _, s := range inOrder {
-		if _, ok := q.a.fill(q.openRoom(s, through), nil); !ok {
+		if _, ok := q.a.fill(q.openRoom(s, by), nil); !ok {
 			continue
 		}
 		for p := range s.all(q) {
 			if admit != nil && !admit(p) {
 				continue
 			}
-			r := q.room(p, through)
+			r := q.room(p, by)
 			key := r.key()
 			t, known := tables[key]
 			if !known {
@@ -80,7 +100,7 @@ func (q *question) fewest(sights []*sight, through []string, admit func(prospect
 					filled, ok = q.a.fill(r, map[int]bool{asks: true})
 				}
 				if ok {
-					return q.way(p, identity, filled, through), true
+					return q.way(p, identity, filled, by), true
 				}
 			}
 		}
@@ -130,14 +150,14 @@ func (q *question) stages(s *sight, through []string) (stages []policies.Stage, 
 }
 
 // room is what a request asks of approvers.
-func (q *question) room(p prospect, through []string) room {
-	r := room{attested: q.role.Passkey.Approvers == policies.PasskeyAttested}
+func (q *question) room(p prospect, by passage) room {
+	r := room{attested: q.attested(by)}
 	for _, t := range q.close {
 		if meets(t.Managers, p.asker.wide) {
 			r.close = append(r.close, t.Members...)
 		}
 	}
-	stages, _ := q.stages(p.sight, through)
+	stages, _ := q.stages(p.sight, by.through)
 	for _, stage := range stages {
 		r.places = append(r.places, place{stage, q.doors(stage, p)})
 	}
@@ -145,13 +165,18 @@ func (q *question) room(p prospect, through []string) room {
 }
 
 // openRoom is one that is at least as easy to fill as that of any request of a sight.
-func (q *question) openRoom(s *sight, through []string) room {
-	r := room{attested: q.role.Passkey.Approvers == policies.PasskeyAttested}
-	stages, _ := q.stages(s, through)
+func (q *question) openRoom(s *sight, by passage) room {
+	r := room{attested: q.attested(by)}
+	stages, _ := q.stages(s, by.through)
 	for _, stage := range stages {
 		r.places = append(r.places, place{stage, q.everyDoor(stage)})
 	}
 	return r
+}
+
+// attested tells whether only attested passkeys count.
+func (q *question) attested(by passage) bool {
+	return q.role.Passkey.Approvers == policies.PasskeyAttested && !by.enrolling
 }
 
 // doors are the groups that lead to a stage, those that wait among them: whoever
@@ -182,42 +207,52 @@ func (q *question) doors(stage policies.Stage, p prospect) []door {
 }
 
 // way is the example that a table shows.
-func (q *question) way(p prospect, identity int, t *table, through []string) Way {
-	t.room = q.room(p, through) // the same groups may have led to another in other ways
-	_, assumed := q.stages(p.sight, through)
+func (q *question) way(p prospect, identity int, t *table, by passage) Way {
+	t.room = q.room(p, by) // the same groups may have led to another in other ways
+	_, assumed := q.stages(p.sight, by.through)
 	w := Way{Way: WayAsk, People: 1 + t.room.seats(), Target: p.target.Name, Login: p.login, Assumed: assumed}
 	switch {
 	case p.emergency:
 		w.Way = WayBreakGlass
 		w.Parts = append(w.Parts, q.a.part(identity, "breaks the glass"))
-	case len(through) > 0:
-		w.Way, w.Through = WayAllow, through
+	case len(by.through) > 0:
+		w.Way, w.Through = WayAllow, by.through
 		fallthrough
 	default:
 		w.Parts = append(w.Parts, q.a.part(identity, "asks"))
 	}
+	now := *t
+	now.room.attested = q.attested(passage{})
 	for i, people := range t.seated {
 		for _, person := range people {
-			e, _ := t.entry(person, i)
+			e, counts := now.entry(person, i)
+			if !counts {
+				e, _ = t.entry(person, i)
+			}
 			acts := "approves stage " + t.room.places[i].stage.Name + " " + e.door.phrase()
-			subject := q.a.voter(person, e, t.room)
+			subject := q.a.voter(person, e, now.room)
 			if e.as != nil {
 				acts += " on behalf of " + q.a.identity(e.as.identity).Called()
 				subject = e.as.by
 			}
-			w.Parts = append(w.Parts, q.a.part(q.a.population.subjects[subject], acts))
+			part := q.a.part(q.a.population.subjects[subject], acts)
+			w.Parts = append(w.Parts, part)
+			if !counts {
+				w.enrols = true
+				w.Assumed = append(w.Assumed, part.Name+" enrols an attested passkey")
+			}
 		}
 	}
 	w.Text = sentence(w.Parts)
 	return w
 }
 
-// voter is under which identity somebody takes a seat.
+// voter is under which identity somebody takes a seat, one that can do so now first.
 func (a *Analysis) voter(person int, e entry, r room) policies.Subject {
-	for _, i := range a.someone[person].identities {
-		for _, k := range a.population.people[i].Passkeys {
-			if slices.Contains(k.Groups, e.door.group) && (k.Attested || !r.attested) {
-				return a.population.people[i].Subject
+	for _, attested := range []bool{r.attested, false} {
+		for _, i := range a.someone[person].identities {
+			if p := a.population.people[i]; p.speaksFor(e.door.group, attested) {
+				return p.Subject
 			}
 		}
 	}

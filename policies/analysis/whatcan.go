@@ -74,11 +74,7 @@ func (q *question) reach(person int) (Reach, bool) {
 			r.Targets = append(r.Targets, t.Name)
 		}
 	}
-	ways := q.asked(open, nil)
-	if w, ok := q.fewest(emergency, nil, nil); ok {
-		ways = append(ways, w)
-	}
-	for _, w := range ways {
+	for _, w := range append(q.asked(open, nil), q.asked(emergency, nil)...) {
 		if r.People == 0 || w.People < r.People {
 			r.People = w.People
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,13 +20,73 @@ type problem struct {
 
 var outcomes = []string{string(policies.Allowed), string(policies.NeedsApproval), string(policies.Scheduled), string(policies.Refused)}
 
-// Check says all that is wrong with a case that was put together, not read.
-func (s *Suite) Check(c Case) error {
+// Check says all that is wrong with a case that was put together, not read, for a policy
+// that has the targets of the tests (Bundle).
+func (s *Suite) Check(b *policies.Bundle, c Case) error {
 	var faults []error
-	for _, p := range append(s.written(c), c.whole()...) {
+	for _, p := range slices.Concat(s.written(c), c.whole(), c.strange(b)) {
 		faults = append(faults, errors.New(p.text))
 	}
 	return errors.Join(faults...)
+}
+
+// Fits refuses cases that name what a policy, which has the targets of the tests (Bundle),
+// has not: a role, a target or a fact. Misspelt, each would be refused or count for nothing,
+// which may be just what the case expects. The error names every fault, as that of Parse.
+func (s *Suite) Fits(b *policies.Bundle) error {
+	r := &reader{}
+	for _, said := range s.said {
+		if r.note(said.document, said.at, said.part.strange(b)...); len(r.faults) == mostFaults {
+			break
+		}
+	}
+	return errors.Join(r.faults...)
+}
+
+// strange says what a case, or a row of one, names that a policy has not.
+func (c Case) strange(b *policies.Bundle) []problem {
+	var problems []problem
+	unknown := func(what, name string, names []string, at []any) {
+		problems = append(problems, problem{at, Unknown(what, name, names).Error()})
+	}
+	role := func(name string, at ...any) {
+		if _, known := b.Role(name); name != "" && !known {
+			unknown("role", name, named(b.Roles(), func(r policies.Role) string { return r.Name }), at)
+		}
+	}
+	role(c.Ask.Role, "ask", "role")
+	if _, known := b.Target(c.Ask.Target); c.Ask.Target != "" && !known {
+		unknown("target", c.Ask.Target, named(b.Targets(), func(t policies.Target) string { return t.Name }), []any{"ask", "target"})
+	}
+	for i, name := range c.Held {
+		role(name, "held", i)
+	}
+	if c.History != nil {
+		for i, g := range c.History.Grants {
+			role(g.Role, "history", "grants", i, "role")
+		}
+	}
+	for i, change := range c.Changes {
+		for k, name := range change.Roles {
+			role(name, "changes", i, "roles", k)
+		}
+	}
+	facts := named(b.Organization().Facts, func(f policies.AssertedFact) string { return f.Name })
+	for _, name := range slices.Sorted(maps.Keys(c.Asserted)) {
+		if !slices.Contains(facts, name) {
+			unknown("fact", name, facts, []any{"asserted", name})
+		}
+	}
+	return problems
+}
+
+// named are the names of things.
+func named[T any](things []T, name func(T) string) []string {
+	var names []string
+	for _, thing := range things {
+		names = append(names, name(thing))
+	}
+	return names
 }
 
 // written says what is wrong with what a case, or a row of one, says itself.
@@ -156,22 +217,6 @@ func (s *Suite) Person(name string) (analysis.Person, error) {
 		return analysis.Person{}, fmt.Errorf("there is no person %q; describe people in %s/people.yaml, each as a document of kind Person", name, Folder)
 	}
 	return analysis.Person{}, Unknown("person", name, names)
-}
-
-// mostListed is how many names are listed to somebody who wrote one that is not among them.
-const mostListed = 20
-
-// Unknown says that there is no such thing of that name, and which may be meant.
-func Unknown(what, name string, names []string) error {
-	switch meant := policies.Meant(name, names); {
-	case meant != "":
-		return fmt.Errorf("there is no %s %q; did you mean %s?", what, name, meant)
-	case len(names) == 0:
-		return fmt.Errorf("there is no %s %q, nor any other", what, name)
-	case len(names) > mostListed:
-		return fmt.Errorf("there is no %s %q; there are %s and %d more", what, name, strings.Join(names[:mostListed], ", "), len(names)-mostListed)
-	}
-	return fmt.Errorf("there is no %s %q; there are %s", what, name, listed(names, "and"))
 }
 
 // sentence is a problem as people read it.

@@ -2,6 +2,7 @@ package cases
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,13 +12,19 @@ import (
 	"stint/policies/analysis"
 )
 
-// Bundle is the policy with the targets of the tests.
+// Bundle is the policy with the targets of the tests, none of which the policy has. The
+// error names every fault, as that of Parse.
 func (s *Suite) Bundle(b *policies.Bundle) (*policies.Bundle, error) {
-	with, err := b.WithTargets(s.Targets...)
-	if err != nil {
-		return nil, fmt.Errorf("a target of the tests: %w; rename it, or leave it out", err)
+	r := &reader{}
+	for _, t := range s.Targets {
+		if _, twice := b.Target(t.Name); twice {
+			r.note(s.targets[t.Name], nil, problem{[]any{"name"}, fmt.Sprintf("the policy has a target %s itself; rename this one, or leave it out", t.Name)})
+		}
 	}
-	return with, nil
+	if len(r.faults) > 0 {
+		return nil, errors.Join(r.faults...)
+	}
+	return b.WithTargets(s.Targets...)
 }
 
 func (c Case) asked() time.Time {

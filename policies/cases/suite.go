@@ -28,6 +28,16 @@ type Suite struct {
 	Cases   []Case // in the order of files and lines
 	People  *analysis.Population
 	Targets []policies.Target
+
+	said    []said
+	targets map[string]policies.Document // where those of Targets stand, by name
+}
+
+// said is what a case, or a row of one, says itself, at a place of a document.
+type said struct {
+	document policies.Document
+	at       []any
+	part     Case
 }
 
 // Load reads the suite of the policy in fsys: the files *.yaml of Folder. A policy without
@@ -87,8 +97,8 @@ func parse(files map[string]string, people *analysis.Population) (*Suite, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Suite{People: people}
-	r := &reader{suite: s, named: map[string]Case{}}
+	s := &Suite{People: people, targets: map[string]policies.Document{}}
+	r := &reader{suite: s, cases: map[string]Case{}}
 	for _, d := range documents {
 		switch value := d.Value.(type) {
 		case *Case:
@@ -106,7 +116,7 @@ func parse(files map[string]string, people *analysis.Population) (*Suite, error)
 // reader gathers cases and what is wrong with them.
 type reader struct {
 	suite  *Suite
-	named  map[string]Case
+	cases  map[string]Case // by name
 	faults []error
 }
 
@@ -126,6 +136,7 @@ func (r *reader) note(d policies.Document, below []any, problems ...problem) {
 func (r *reader) take(d policies.Document, base Case) {
 	rows := base.Cases
 	r.note(d, nil, r.suite.written(base)...)
+	r.suite.said = append(r.suite.said, said{d, nil, base})
 	if rows == nil {
 		r.add(d, nil, base)
 		return
@@ -136,6 +147,7 @@ func (r *reader) take(d policies.Document, base Case) {
 	for i, row := range rows {
 		at := []any{"cases", i}
 		r.note(d, at, r.suite.written(row)...)
+		r.suite.said = append(r.suite.said, said{d, at, row})
 		switch {
 		case row.Cases != nil:
 			r.note(d, at, problem{[]any{"cases"}, "a row has no rows of its own"})
@@ -152,10 +164,10 @@ func (r *reader) take(d policies.Document, base Case) {
 func (r *reader) add(d policies.Document, at []any, c Case) {
 	c.File, c.Line = d.File, d.Fault("", at...).Line
 	r.note(d, at, c.whole()...)
-	if first, twice := r.named[c.Name]; twice {
+	if first, twice := r.cases[c.Name]; twice {
 		r.note(d, at, problem{[]any{"name"}, fmt.Sprintf("there is a case %q already, at %s:%d", c.Name, first.File, first.Line)})
 	}
-	r.named[c.Name] = c
+	r.cases[c.Name] = c
 	if len(r.suite.Cases) == mostCases {
 		r.note(d, at, problem{nil, fmt.Sprintf("there are at most %d cases", mostCases)})
 		return
@@ -179,5 +191,5 @@ func (r *reader) target(d policies.Document, t policies.Target) {
 		r.note(d, nil, problem{[]any{"name"}, fmt.Sprintf("there is a target %s already", t.Name)})
 		return
 	}
-	r.suite.Targets = append(r.suite.Targets, t)
+	r.suite.Targets, r.suite.targets[t.Name] = append(r.suite.Targets, t), d
 }
