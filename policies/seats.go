@@ -14,7 +14,8 @@ import (
 //
 //   - A person takes one place at most, and only at a stage that takes an approval of theirs.
 //   - A stage that comes after others takes the approvals that were given since
-//     enough people had approved to fill those others, and what these come after.
+//     enough people had approved to fill those others, and what these come after. Statements
+//     know seconds only: what was given in the same second as that is taken too.
 //   - Who approves on behalf of another makes one circle with them: of the two, one place is
 //     taken at most, whoever of them approves, and for whom. Of the first mostLooked who
 //     approve on behalf of others mostDelegated take places.
@@ -136,7 +137,7 @@ func (h *hall) seatWith(absent []bool) *seating {
 			ready[i] = 0
 		default:
 			if before := h.fill(stage.after, absent, ready, -1); before.full() {
-				ready[i] = before.last + 1
+				ready[i] = h.secondOf(before.last)
 			}
 		}
 	}
@@ -158,6 +159,15 @@ func (h *hall) seatWith(absent []bool) *seating {
 
 // never is behind every vote.
 const never = math.MaxInt
+
+// secondOf is the first vote of those that were given at the same time as the k-th. Those
+// that are before all votes wait for nobody.
+func (h *hall) secondOf(k int) int {
+	for k > 0 && !h.votes[k-1].Issued.Before(h.votes[k].Issued) {
+		k--
+	}
+	return max(k, 0)
+}
 
 // fill takes one vote after the other, until no place among the wanted stages is left. The vote
 // first, where there is one, is taken before all others; it is as late as it is.

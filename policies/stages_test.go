@@ -223,11 +223,20 @@ func (e everything) places(stages uint64) (n int) {
 // takes tells whether the stage takes one of a voter's first votes.
 func (e everything) takes(choice, voter, stage, end int) bool {
 	for k := range end {
-		if e.votes[k].voter == voter && e.votes[k].fits&(1<<stage) != 0 && e.most(choice, k, e.stages[stage].after) == e.places(e.stages[stage].after) {
+		if e.votes[k].voter == voter && e.votes[k].fits&(1<<stage) != 0 && e.most(choice, e.by(k), e.stages[stage].after) == e.places(e.stages[stage].after) {
 			return true
 		}
 	}
 	return false
+}
+
+// by is how many votes were given by the time that the k-th was.
+func (e everything) by(k int) int {
+	n := k
+	for n < len(e.votes) && !e.votes[n].Issued.After(e.votes[k].Issued) {
+		n++
+	}
+	return n
 }
 
 // most is how many places of some stages can be taken by the first votes.
