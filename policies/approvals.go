@@ -50,6 +50,14 @@ func (j *judgement) gather(stages []askedStage) *hall {
 	return h
 }
 
+// pending is how long a request waits for approvals.
+func (r *Role) pending() time.Duration {
+	if r.Pending <= 0 {
+		return DefaultPending
+	}
+	return r.Pending
+}
+
 // person numbers a person: the identities of one person have one number. Approvals link
 // nothing by themselves, the known identities do.
 func (j *judgement) person(p *Person) int {
@@ -122,6 +130,8 @@ func (j *judgement) dismiss(a *Approval, by ...[]Person) (rule, why, remedy stri
 		return "approval", name + " agreed to no time at all, so it does not count.", ""
 	case a.Issued.Before(j.f.Asked):
 		return "approval", "The approval by " + name + " is older than what was asked for, so it does not count.", name + " may approve again."
+	case a.Issued.After(j.f.Asked.Add(j.role.pending())):
+		return "approval", fmt.Sprintf("%s approved more than %s after the asking, which is as long as a request for %s waits, so it does not count.", name, FormatDuration(j.role.pending()), j.role.Name), "Ask anew."
 	case a.Issued.After(j.f.Now.Add(Skew)):
 		return "approval", "The approval by " + name + " is dated in the future, so it does not count.", ""
 	case j.role.Passkey.Approvers == PasskeyAttested && !a.Attested:
@@ -158,7 +168,7 @@ func (j *judgement) dismissed(h *hall, s *seating) {
 	for k := range h.votes {
 		a := &h.votes[k]
 		if i := s.seats[a.voter]; i >= 0 && k != s.seatedVote(a.voter) {
-			if waits := h.stages[i].after; a.fits&(1<<i) != 0 && k < s.ready[i] {
+			if waits := h.stages[i].after; a.fits&(1<<i) != 0 && !s.ready[i].takes(k) {
 				j.reasons = append(j.reasons, Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s full, and again after; the first does not count.", a.called(), h.were(waits))})
 				continue
 			}

@@ -11,7 +11,8 @@ import (
 // Needs says which facts about what happened before the rules of a role look at.
 // OpenReviews of the role always do. Whoever gathers Facts leaves out what they do not, so
 // that a ledger entry holds no more of people's doings than the decision needs. Spans count
-// back from Facts.Asked, and the revision that is decided on is never part of its own history; earlier ones are.
+// back from Facts.Asked, and the revision that is decided on is never part of its own
+// history; earlier ones are.
 type Needs struct {
 	// Grants says of each role how far back its PastGrants matter: those that ended, or
 	// will end, later than that.
