@@ -26,7 +26,15 @@ func (j *judgement) gather(stages []askedStage) *hall {
 				fits |= 1 << s
 			}
 		}
-		if rule, why, remedy := j.dismiss(a, person, other, stages, fits); rule != "" {
+		circle := [][]Person{j.people[person]}
+		if other >= 0 {
+			circle = append(circle, j.people[other])
+		}
+		rule, why, remedy := j.dismiss(a, circle...)
+		if rule == "" && fits == 0 {
+			rule, why, remedy = j.unfit(a, stages)
+		}
+		if rule != "" {
 			j.turnedAway = append(j.turnedAway, Reason{Rule: rule, Text: why, Remedy: remedy})
 			continue
 		}
@@ -36,11 +44,19 @@ func (j *judgement) gather(stages []askedStage) *hall {
 			h.voters = append(h.voters, voter{person: person, other: other, first: len(h.votes)})
 		}
 		if h.apart && !h.voters[v].changed {
-			h.voters[v].changed = j.changedRules(person, a.Issued) || other >= 0 && j.changedRules(other, a.Issued)
+			h.voters[v].changed = slices.ContainsFunc(circle, func(ids []Person) bool { return j.changedRules(ids, a.Issued) })
 		}
 		h.votes = append(h.votes, vote{Approval: a, voter: v, fits: fits})
 	}
 	return h
+}
+
+// pending is how long a request waits for approvals.
+func (r *Role) pending() time.Duration {
+	if r.Pending <= 0 {
+		return DefaultPending
+	}
+	return r.Pending
 }
 
 // person numbers a person: the identities of one person have one number. Approvals link
@@ -98,8 +114,9 @@ func length(yes bool) int {
 	return 0
 }
 
-// dismiss says by which rule an approval cannot count at all, and why; no rule if it may.
-func (j *judgement) dismiss(a *Approval, person, other int, stages []askedStage, fits uint64) (rule, why, remedy string) {
+// dismiss says by which rule an approval cannot count, whatever the stages take, and why; no
+// rule if it may. by are the identities of whoever gives it, and of whom they do it for.
+func (j *judgement) dismiss(a *Approval, by ...[]Person) (rule, why, remedy string) {
 	name := a.called()
 	switch {
 	case a.Approver.Subject == j.f.Requester.Subject:
@@ -114,22 +131,24 @@ func (j *judgement) dismiss(a *Approval, person, other int, stages []askedStage,
 		return "approval", name + " agreed to no time at all, so it does not count.", ""
 	case a.Issued.Before(j.f.Asked):
 		return "approval", "The approval by " + name + " is older than what was asked for, so it does not count.", name + " may approve again."
+	case a.Issued.After(j.f.Asked.Add(j.role.pending())):
+		return "approval", fmt.Sprintf("%s approved more than %s after the asking, which is as long as a request for %s waits, so it does not count.", name, FormatDuration(j.role.pending()), j.role.Name), "Ask anew."
 	case a.Issued.After(j.f.Now.Add(Skew)):
 		return "approval", "The approval by " + name + " is dated in the future, so it does not count.", ""
 	case j.role.Passkey.Approvers == PasskeyAttested && !a.Attested:
 		return "approval", fmt.Sprintf("%s signed with a passkey of an unproven make; %s needs one that the organization lists.", name, j.role.Name), name + " may approve with such a passkey."
 	}
-	for _, n := range []int{person, other} {
-		if n < 0 {
-			continue
-		}
-		if rule, why := j.tooClose(n, a); rule != "" {
+	for _, ids := range by {
+		if rule, why := j.tooClose(ids, a); rule != "" {
 			return rule, why, "Somebody else must approve."
 		}
 	}
-	if fits != 0 {
-		return "", "", ""
-	}
+	return "", "", ""
+}
+
+// unfit says why no stage takes an approval.
+func (j *judgement) unfit(a *Approval, stages []askedStage) (rule, why, remedy string) {
+	name := a.called()
 	by, from := a.speaksFor(), time.Time{}
 	for i := range stages {
 		for _, e := range stages[i].Escalate {
@@ -150,7 +169,7 @@ func (j *judgement) dismissed(h *hall, s *seating) {
 	for k := range h.votes {
 		a := &h.votes[k]
 		if i := s.seats[a.voter]; i >= 0 && k != s.seatedVote(a.voter) {
-			if waits := h.stages[i].after; a.fits&(1<<i) != 0 && k < s.ready[i] {
+			if waits := h.stages[i].after; a.fits&(1<<i) != 0 && !s.ready[i].takes(k) {
 				j.reasons = append(j.reasons, Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s full, and again after; the first does not count.", a.called(), h.were(waits))})
 				continue
 			}

@@ -2,7 +2,39 @@ package policies
 
 import (
 	"fmt"
+	"slices"
 )
+
+// ReviewRule is who closes the review of an emergency in a role, and by when. Where the role
+// knows no emergencies, or is not there any more, the organization's reviewers and the
+// administrators close one that was before, and until they have nobody has the role: a
+// change of the policy does not take the place of a review.
+func (b *Bundle) ReviewRule(role string) Review {
+	if known := b.role(role); known != nil && known.BreakGlass != nil {
+		return known.BreakGlass.Review
+	}
+	return Review{Groups: append(slices.Clip(b.organization.Reviewers), AdministratorsGroup)}
+}
+
+// ApproversOf lists the groups whose members could ever approve an ask of somebody's, sorted:
+// those of all stages of the role, whatever its conditions come to, by relation and after an
+// escalation too.
+func (b *Bundle) ApproversOf(requester Person, ask Ask) []string {
+	role := b.role(ask.Role)
+	if role == nil {
+		return nil
+	}
+	j := newJudgement(b, role, &Facts{Requester: requester, Ask: ask})
+	var groups []string
+	for _, stage := range role.everyStage() {
+		groups = append(groups, j.ask(&stage).groups...)
+		for _, e := range stage.Escalate {
+			groups = append(groups, e.Groups...)
+		}
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
 
 // emergency judges an ask to act alone. Every other rule holds in an emergency too.
 func (j *judgement) emergency() {
@@ -28,10 +60,10 @@ func (j *judgement) emergency() {
 
 // reviewed refuses the role to everybody while an emergency waits for its review for too long.
 func (j *judgement) reviewed() {
-	glass := j.role.BreakGlass
-	if glass == nil {
+	if j.role.BreakGlass == nil && len(j.f.History.Reviews) == 0 {
 		return
 	}
+	rule := j.b.ReviewRule(j.role.Name)
 	var oldest *OpenReview
 	for i := range j.f.History.Reviews {
 		if r := &j.f.History.Reviews[i]; oldest == nil || r.Begun.Before(oldest.Begun) || r.Begun.Equal(oldest.Begun) && r.Request < oldest.Request {
@@ -41,12 +73,12 @@ func (j *judgement) reviewed() {
 	switch {
 	case oldest == nil:
 		j.say("review", "No emergency in "+j.role.Name+" waits for a review.")
-	case !j.f.Now.Before(oldest.Begun.Add(glass.Review.Within)):
-		groups := list(glass.Review.Groups, "or")
+	case !j.f.Now.Before(oldest.Begun.Add(rule.Within)):
+		groups := list(rule.Groups, "or")
 		j.refuse("review", fmt.Sprintf("Somebody of %s must review %s.", groups, oldest.Request),
 			"%s is locked for everybody: nobody of %s has reviewed the emergency %s of %s.", j.role.Name, groups, oldest.Request, moment(oldest.Begun))
 	default:
-		j.say("review", fmt.Sprintf("The emergency %s must be reviewed by %s, or %s locks.", oldest.Request, moment(oldest.Begun.Add(glass.Review.Within)), j.role.Name))
+		j.say("review", fmt.Sprintf("The emergency %s must be reviewed by %s, or %s locks.", oldest.Request, moment(oldest.Begun.Add(rule.Within)), j.role.Name))
 	}
 }
 

@@ -9,17 +9,16 @@ import (
 )
 
 // Needs says which facts about what happened before the rules of a role look at.
-// Whoever gathers Facts leaves out what they do not, so that a ledger entry holds no
-// more of people's doings than the decision needs. Spans count back from Facts.Asked,
-// and the revision that is decided on is never part of its own history; earlier ones are.
+// OpenReviews of the role always do. Whoever gathers Facts leaves out what they do not, so
+// that a ledger entry holds no more of people's doings than the decision needs. Spans count
+// back from Facts.Asked, and the revision that is decided on is never part of its own
+// history; earlier ones are.
 type Needs struct {
 	// Grants says of each role how far back its PastGrants matter: those that ended, or
 	// will end, later than that.
 	Grants map[string]time.Duration
 	// Agreed is how far back PastApprovals matter; zero: not at all.
 	Agreed time.Duration
-	// Reviews: the role's OpenReviews matter, however old.
-	Reviews bool
 	// Changes is how far back the PolicyChanges that name the role matter; zero: not at all.
 	Changes time.Duration
 	// Asserted are the names of the asserted facts that the role's conditions read, sorted.
@@ -53,7 +52,6 @@ func (b *Bundle) Needs(role string) Needs {
 		}
 	}
 	n.Agreed = days(b.organization.Independence.ReciprocalDays)
-	n.Reviews = r.BreakGlass != nil
 	n.Changes = days(b.organization.Independence.PolicyChangeDays)
 	if c := b.conditionsOf(role); c != nil {
 		for _, conditions := range [][]*condition.Condition{c.allow, c.require, c.restrict, c.stages} {

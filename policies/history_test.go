@@ -91,7 +91,7 @@ func TestNeeds(t *testing.T) {
 	b := mustLoad(t, withAuthenticators(t))
 	for role, want := range map[string]Needs{
 		"shell": {
-			Grants: map[string]time.Duration{"shell": days(10), "keys": days(30)}, Agreed: days(7), Reviews: true,
+			Grants: map[string]time.Duration{"shell": days(10), "keys": days(30)}, Agreed: days(7),
 			Changes: days(14), Asserted: []string{"risk", "ticket-open"},
 		},
 		"keys": {Grants: map[string]time.Duration{"shell": days(30)}, Agreed: days(7), Changes: days(14)},

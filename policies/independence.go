@@ -6,11 +6,53 @@ import (
 	"time"
 )
 
-// tooClose says by which rule of independence a person cannot approve what the requester
-// asks for, and why; no rule where they can. It looks at all identities of both.
-func (j *judgement) tooClose(person int, a *Approval) (rule, why string) {
+// Approvers judges approvals of one request, each by itself, whatever others there are. What
+// one costs does not grow with how many were judged.
+type Approvers struct{ j *judgement }
+
+// Approvers is for the request of f, whose own approvals do not matter here.
+func (b *Bundle) Approvers(f Facts) Approvers {
+	role := b.role(f.Ask.Role)
+	if role == nil {
+		return Approvers{}
+	}
+	return Approvers{newJudgement(b, role, &f)}
+}
+
+// Dismissal says why Decide would not count an approval, whoever else approves and whatever
+// the stages take; nil where it may count.
+func (a Approvers) Dismissal(approval Approval) *Reason {
+	if a.j == nil {
+		return &Reason{Rule: "role", Text: "There is no such role."}
+	}
+	rule, why, remedy := a.j.dismiss(&approval, a.identities(approval)...)
+	if rule == "" {
+		return nil
+	}
+	return &Reason{Rule: rule, Text: why, Remedy: remedy}
+}
+
+// ChangedRules tells whether whoever gives an approval, or on whose behalf they do, changed
+// the role's rules so lately that somebody else has to approve too.
+func (a Approvers) ChangedRules(approval Approval) bool {
+	return a.j != nil && a.j.b.organization.Independence.PolicyChangeDays > 0 &&
+		slices.ContainsFunc(a.identities(approval), func(ids []Person) bool { return a.j.changedRules(ids, approval.Issued) })
+}
+
+// identities are those of whoever approves, and of whom they do it for.
+func (a Approvers) identities(approval Approval) [][]Person {
+	people := [][]Person{a.j.b.Identities(approval.Approver, a.j.f.Known)}
+	if approval.For != nil {
+		people = append(people, a.j.b.Identities(*approval.For, a.j.f.Known))
+	}
+	return people
+}
+
+// tooClose says by which rule of independence a person, given by all their identities, cannot
+// approve what the requester asks for, and why; no rule where they can.
+func (j *judgement) tooClose(ids []Person, a *Approval) (rule, why string) {
 	rules := &j.b.organization.Independence
-	requester, ids := j.f.Requester.called(), j.people[person]
+	requester := j.f.Requester.called()
 	name := ids[0].called()
 	if len(j.teams) > 0 {
 		groups := j.b.everyGroup(ids, j.f.Known)
@@ -41,11 +83,11 @@ func (j *judgement) tooClose(person int, a *Approval) (rule, why string) {
 
 // changedRules tells whether a person signed a change of the role's rules that an approval at
 // that time may have waited for, or that came after it.
-func (j *judgement) changedRules(person int, at time.Time) bool {
+func (j *judgement) changedRules(ids []Person, at time.Time) bool {
 	since := at.Add(-days(j.b.organization.Independence.PolicyChangeDays))
 	return slices.ContainsFunc(j.f.Changes, func(c PolicyChange) bool {
 		return c.At.After(since) && slices.Contains(c.Roles, j.role.Name) &&
-			slices.ContainsFunc(c.By, func(s Subject) bool { return j.b.oneOf(j.people[person], &Person{Subject: s}) })
+			slices.ContainsFunc(c.By, func(s Subject) bool { return j.b.oneOf(ids, &Person{Subject: s}) })
 	})
 }
 

@@ -14,7 +14,8 @@ import (
 //
 //   - A person takes one place at most, and only at a stage that takes an approval of theirs.
 //   - A stage that comes after others takes the approvals that were given since
-//     enough people had approved to fill those others, and what these come after.
+//     enough people had approved to fill those others, and what these come after. Statements
+//     know seconds only: of the approvals of one second each counts as given last.
 //   - Who approves on behalf of another makes one circle with them: of the two, one place is
 //     taken at most, whoever of them approves, and for whom. Of the first mostLooked who
 //     approve on behalf of others mostDelegated take places.
@@ -55,10 +56,11 @@ const (
 
 // seating is one choice of who takes part, with who sits where.
 type seating struct {
-	hall   *hall
-	absent []bool // of voters
-	ready  []int  // from which vote on a stage takes approvals; past the last: from none
-	wanted int    // places there are
+	hall    *hall
+	absent  []bool // of voters
+	ready   []turn // of stages
+	wanted  int    // places there are
+	filling uint64 // in which stages
 
 	places [][]int  // places[i] holds voters, in the order in which they first approved
 	seats  []int    // of voters; -1: none
@@ -118,7 +120,7 @@ func (v *voter) meets(w *voter) bool {
 // seatWith seats those who are not absent.
 func (h *hall) seatWith(absent []bool) *seating {
 	// The fewer a stage waits for, the earlier its turn: those that it waits for wait for less.
-	ready, turns := make([]int, len(h.stages)), make([]int, 0, len(h.stages))
+	ready, turns := make([]turn, len(h.stages)), make([]int, 0, len(h.stages))
 	for waits := range len(h.stages) {
 		for i := range h.stages {
 			if bits.OnesCount64(h.stages[i].after) == waits {
@@ -127,21 +129,21 @@ func (h *hall) seatWith(absent []bool) *seating {
 		}
 	}
 	for i := range ready {
-		ready[i] = never
+		ready[i].from = never
 	}
 	for _, i := range turns {
 		switch stage := &h.stages[i]; {
 		case stage.never:
 		case stage.after == 0:
-			ready[i] = 0
+			ready[i].from = 0
 		default:
-			if before := h.fill(stage.after, absent, ready, -1); before.full() {
-				ready[i] = before.last + 1
+			if before := h.fill(stage.after, absent, ready, -1, -1); before.full() {
+				ready[i] = h.turnAfter(before)
 			}
 		}
 	}
 	every := uint64(math.MaxUint64)
-	s := h.fill(every, absent, ready, -1)
+	s := h.fill(every, absent, ready, -1, -1)
 	if !h.apart || !s.full() || s.taken == 0 || !s.onlyChanged() {
 		return s
 	}
@@ -149,7 +151,7 @@ func (h *hall) seatWith(absent []bool) *seating {
 	// taking a place from the count: somebody else stands up for them.
 	for k := range h.votes {
 		if v := h.votes[k].voter; !h.voters[v].changed && !absent[v] && s.open(k) != 0 {
-			return h.fill(every, absent, ready, k)
+			return h.fill(every, absent, ready, k, -1)
 		}
 	}
 	s.unseatLatest()
@@ -159,10 +161,36 @@ func (h *hall) seatWith(absent []bool) *seating {
 // never is behind every vote.
 const never = math.MaxInt
 
+// turn says which votes a stage takes: those from one on, and some of the same second.
+type turn struct {
+	from int // past the last vote: none
+	also []int
+}
+
+func (t turn) takes(k int) bool { return k >= t.from || slices.Contains(t.also, k) }
+
+// turnAfter is the turn of a stage that waits for others, which are full in a seating:
+// since the vote that filled them, and of that second since whatever other votes would.
+func (h *hall) turnAfter(before *seating) turn {
+	t := turn{from: before.last + 1}
+	if before.last < 0 {
+		return t
+	}
+	filled := h.votes[before.last].Issued
+	for k := before.last; k >= 0 && !h.votes[k].Issued.Before(filled); k-- {
+		others := h.fill(before.filling, before.absent, before.ready, -1, k)
+		if others.full() && !h.votes[others.last].Issued.After(filled) {
+			t.also = append(t.also, k)
+		}
+	}
+	return t
+}
+
 // fill takes one vote after the other, until no place among the wanted stages is left. The vote
-// first, where there is one, is taken before all others; it is as late as it is.
-func (h *hall) fill(wanted uint64, absent []bool, ready []int, first int) *seating {
-	s := &seating{hall: h, absent: absent, ready: ready, last: -1}
+// first, where there is one, is taken before all others; it is as late as it is. The vote
+// without is not taken.
+func (h *hall) fill(wanted uint64, absent []bool, ready []turn, first, without int) *seating {
+	s := &seating{hall: h, absent: absent, ready: ready, filling: wanted, last: -1}
 	s.places, s.seats, s.edges = make([][]int, len(h.stages)), make([]int, len(h.voters)), make([]uint64, len(h.voters))
 	for i := range h.stages {
 		if wanted&(1<<i) != 0 || i >= mostAsked {
@@ -176,7 +204,7 @@ func (h *hall) fill(wanted uint64, absent []bool, ready []int, first int) *seati
 		s.take(first, wanted)
 	}
 	for k := 0; k < len(h.votes) && !s.full(); k++ {
-		if k != first {
+		if k != first && k != without {
 			s.take(k, wanted)
 		}
 	}
@@ -187,7 +215,7 @@ func (h *hall) fill(wanted uint64, absent []bool, ready []int, first int) *seati
 func (s *seating) open(k int) uint64 {
 	open := s.hall.votes[k].fits
 	for left := open; left != 0; left &= left - 1 {
-		if i := bits.TrailingZeros64(left); k < s.ready[i] {
+		if i := bits.TrailingZeros64(left); !s.ready[i].takes(k) {
 			open &^= 1 << i
 		}
 	}

@@ -182,7 +182,7 @@ func (e everything) best() (most, last int) {
 			continue
 		}
 		for end := range len(e.votes) + 1 {
-			taken := e.most(choice, end, 1<<len(e.stages)-1)
+			taken := e.most(choice, end, 1<<len(e.stages)-1, -1)
 			if e.apart && taken == e.places(1<<len(e.stages)-1) && taken > 0 && !e.others(choice, end) {
 				taken--
 			}
@@ -220,18 +220,28 @@ func (e everything) places(stages uint64) (n int) {
 	return n
 }
 
-// takes tells whether the stage takes one of a voter's first votes.
-func (e everything) takes(choice, voter, stage, end int) bool {
+// takes tells whether the stage takes one of a voter's first votes, but for one vote: those
+// after others have filled what it waits for, by the time of that vote.
+func (e everything) takes(choice, voter, stage, end, without int) bool {
 	for k := range end {
-		if e.votes[k].voter == voter && e.votes[k].fits&(1<<stage) != 0 && e.most(choice, k, e.stages[stage].after) == e.places(e.stages[stage].after) {
+		if k != without && e.votes[k].voter == voter && e.votes[k].fits&(1<<stage) != 0 && e.most(choice, e.by(k), e.stages[stage].after, k) == e.places(e.stages[stage].after) {
 			return true
 		}
 	}
 	return false
 }
 
+// by is how many votes were given by the time that the k-th was.
+func (e everything) by(k int) int {
+	n := k
+	for n < len(e.votes) && !e.votes[n].Issued.After(e.votes[k].Issued) {
+		n++
+	}
+	return n
+}
+
 // most is how many places of some stages can be taken by the first votes.
-func (e everything) most(choice, end int, stages uint64) int {
+func (e everything) most(choice, end int, stages uint64, without int) int {
 	if stages == 0 {
 		return 0
 	}
@@ -243,7 +253,7 @@ func (e everything) most(choice, end int, stages uint64) int {
 		}
 		best := try(voter + 1)
 		for i := range e.stages {
-			if choice&(1<<voter) != 0 && stages&(1<<i) != 0 && taken[i] < e.stages[i].Count && e.takes(choice, voter, i, end) {
+			if choice&(1<<voter) != 0 && stages&(1<<i) != 0 && taken[i] < e.stages[i].Count && e.takes(choice, voter, i, end, without) {
 				taken[i]++
 				best = max(best, 1+try(voter+1))
 				taken[i]--
@@ -266,7 +276,7 @@ func (e everything) others(choice, end int) bool {
 			return true
 		}
 		for i := range e.stages {
-			if choice&(1<<voter) != 0 && taken[i] < e.stages[i].Count && e.takes(choice, voter, i, end) {
+			if choice&(1<<voter) != 0 && taken[i] < e.stages[i].Count && e.takes(choice, voter, i, end, -1) {
 				taken[i]++
 				found := try(voter+1, seated+1, other || !e.voters[voter].changed)
 				taken[i]--

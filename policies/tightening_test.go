@@ -134,6 +134,11 @@ var tightenings = []tightening{
 		}
 		return role.BreakGlass != nil
 	}},
+	{"there are no emergencies any more", func(_ chance, _ *Bundle, role *Role) bool {
+		had := role.BreakGlass != nil
+		role.BreakGlass = nil
+		return had
+	}},
 }
 
 // tightened is the bundle with something taken away; nil where there was nothing.

@@ -248,7 +248,7 @@ func looksFurther(before, after *policies.Bundle, f policies.Facts) bool {
 			return true
 		}
 	}
-	return has.Agreed > had.Agreed || has.Changes > had.Changes || has.Reviews && !had.Reviews
+	return has.Agreed > had.Agreed || has.Changes > had.Changes
 }
 
 // outcomes in words.

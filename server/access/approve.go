@@ -95,8 +95,13 @@ func (s *Service) Challenge(ctx context.Context, by policies.Person, id string, 
 // drafted picks by which right the person would approve, the own one first, and says
 // with which passkeys; the error of the own right where none counts.
 func (c *change) drafted(q Request, by policies.Person, draft *Approval) ([]string, error) {
+	panel, err := c.panel(c, q, q.Decision)
+	if err != nil {
+		return nil, err
+	}
 	var first error
 	for _, usable := range append(c.approvesBy(by, q), right{}) {
+		usable = panel.best(by, usable)
 		draft.For, draft.Signed.Assertion.Credential = usable.behalf, ""
 		if len(usable.credentials) > 0 {
 			draft.Signed.Assertion.Credential = usable.credentials[0]
@@ -130,22 +135,57 @@ func (c *change) tryApproval(q Request, by policies.Person, a Approval) (policie
 	if slices.ContainsFunc(given, func(g Approval) bool { return g.Approver.Subject == by.Subject }) {
 		return policies.Decision{}, fail(Conflict, CodeAlreadyApproved, "You have approved this already; it waits for somebody else.")
 	}
-	decision, _, err := c.evaluate(c, q, a)
+	facts, err := c.facts(c, q, append(given, a))
 	if err != nil {
 		return policies.Decision{}, err
 	}
-	if decision.Outcome == policies.Refused {
+	decision := c.policy.Decide(facts)
+	switch {
+	case decision.Outcome == policies.Refused:
 		return policies.Decision{}, refusal(decision)
+	case counts(decision, by.Subject):
+		return decision, nil
 	}
-	if i := slices.IndexFunc(decision.Stages, func(stage policies.StageResult) bool { return len(stage.After) > 0 }); i >= 0 && !counts(decision, by.Subject) {
-		return policies.Decision{}, fail(Conflict, CodeAlreadyApproved,
-			"Your approval would not count yet: the stage %s waits until %s is done.", decision.Stages[i].Name, strings.Join(decision.Stages[i].After, ", "))
+	if counting, ok := c.approval(a); ok {
+		if why := c.policy.Approvers(facts).Dismissal(counting); why != nil {
+			return policies.Decision{}, notCounted(*why)
+		}
 	}
-	if !counts(decision, by.Subject) {
-		return policies.Decision{}, fail(Conflict, CodeAlreadyApproved,
-			"Your approval would not count: what you could agree to is agreed to already. It waits for somebody else.")
+	for _, stage := range decision.Stages {
+		if len(stage.After) > 0 && sharesGroup(speakers(c.approvesBy(by, q)), stage.Groups) {
+			return policies.Decision{}, fail(Conflict, CodeNotCounted,
+				"Your approval would not count yet: the stage %s waits until %s is done.", stage.Name, strings.Join(stage.After, ", "))
+		}
 	}
-	return decision, nil
+	// What the decision with it says that the one without it does not.
+	before, err := c.facts(c, q, given)
+	if err != nil {
+		return policies.Decision{}, err
+	}
+	without := c.policy.Decide(before).Reasons
+	for _, reason := range decision.Reasons {
+		if !reason.Met && (reason.Rule == "approval" || strings.HasPrefix(reason.Rule, "independence:")) && !slices.Contains(without, reason) {
+			return policies.Decision{}, notCounted(reason)
+		}
+	}
+	return policies.Decision{}, fail(Conflict, CodeNotCounted,
+		"Your approval would not count: what you could agree to is agreed to already. It waits for somebody else.")
+}
+
+func speakers(rights []right) (people []policies.Person) {
+	for _, r := range rights {
+		people = append(people, r.speaking...)
+	}
+	return people
+}
+
+// notCounted refuses an approval that policy would not count, with its reason.
+func notCounted(why policies.Reason) *Error {
+	text := "Your approval would not count: " + why.Text
+	if why.Remedy != "" {
+		text += " " + why.Remedy
+	}
+	return fail(Conflict, CodeNotCounted, "%s", text)
 }
 
 // Approve stores an approver's signature over the text that Challenge handed
@@ -266,8 +306,8 @@ func statementUnknown() *Error {
 
 // verifyPasskey checks the signature by a pinned passkey of that person.
 func (m moment) verifyPasskey(signed evidence.SignedByPasskey, of policies.Subject) (evidence.Passkey, error) {
-	holder, passkey, ok := m.trust.Roster.Holder(signed.Assertion.Credential, m.now)
-	if !ok || holder.Person.Subject != of {
+	passkey, ok := m.active(m.roster(of), signed.Assertion.Credential)
+	if !ok {
 		return evidence.Passkey{}, fail(Forbidden, CodeNotPinned,
 			"This passkey is not in the signer's roster for you. Use one that is, or have it enrolled.")
 	}

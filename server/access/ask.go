@@ -31,7 +31,11 @@ func (s *Service) Preview(ctx context.Context, by policies.Person, ask policies.
 		if p.Decision, _, err = m.evaluate(r, draft); err != nil {
 			return err
 		}
-		p.Approvers = m.approversOf(p.Decision, by)
+		panel, err := m.panel(r, draft, p.Decision)
+		if err != nil {
+			return err
+		}
+		p.Approvers = panel.approvers()
 		p.Summary = Summarise(p.Decision, p.Approvers)
 		return nil
 	})
@@ -183,11 +187,7 @@ func (c *change) alarmBreakGlass(id string, q Request) error {
 	}); err != nil {
 		return err
 	}
-	role, _ := c.policy.Role(q.Revision.Ask.Role)
-	groups := slices.Clone(role.BreakGlass.Review.Groups)
-	for _, stage := range role.Approval {
-		groups = append(groups, stage.Groups...)
-	}
+	groups := append(c.policy.ApproversOf(q.Requester, q.Revision.Ask), c.reviewGroups(q.Revision.Ask.Role)...)
 	slices.Sort(groups)
 	return c.tellPeople(q, occasion{kind: TellBreakGlass, due: q.Revision.Asked, groups: slices.Compact(groups)})
 }

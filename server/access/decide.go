@@ -78,7 +78,7 @@ func (m moment) approval(a Approval) (policies.Approval, bool) {
 	if !ok {
 		return policies.Approval{}, false
 	}
-	passkey, ok := person.Active(a.Signed.Assertion.Credential, m.now)
+	passkey, ok := m.active(person, a.Signed.Assertion.Credential)
 	if !ok {
 		return policies.Approval{}, false
 	}
@@ -99,8 +99,8 @@ func (m moment) confirmed(q Request) *policies.Confirmation {
 	if c == nil || c.Revision != q.Revision.Number {
 		return nil
 	}
-	holder, passkey, ok := m.trust.Roster.Holder(c.Signed.Assertion.Credential, m.now)
-	if !ok || holder.Person.Subject != q.Requester.Subject {
+	passkey, ok := m.active(m.roster(q.Requester.Subject), c.Signed.Assertion.Credential)
+	if !ok {
 		return nil
 	}
 	return &policies.Confirmation{Issued: c.Issued, Attested: passkey.Attested != ""}
@@ -155,13 +155,19 @@ func (m moment) roster(s policies.Subject) evidence.RosterPerson {
 	return person
 }
 
+// active is a person's passkey with that credential id, if they can sign with it now.
+func (m moment) active(person evidence.RosterPerson, credential string) (evidence.Passkey, bool) {
+	passkey, ok := person.Active(credential, m.now)
+	return passkey, ok && !m.isSuspended(person.Person)
+}
+
 // passkeysOf lists the passkeys with which a person can sign now, and for whom
 // each speaks: in no more groups than it was enrolled for. Suspended, they sign
 // nothing.
 func (m moment) passkeysOf(s policies.Subject) (credentials []string, speaking []policies.Person) {
 	credentials = []string{}
 	person := m.roster(s)
-	if person.IsSuspended(m.now) {
+	if len(person.Passkeys) == 0 || m.isSuspended(person.Person) {
 		return credentials, nil
 	}
 	for _, k := range person.Passkeys {

@@ -41,6 +41,7 @@ const (
 	CodeNotPending         = "request.not-pending" // decided, withdrawn or expired already
 	CodeNotLive            = "request.not-live"    // not approved or active, or past its end
 	CodeAlreadyApproved    = "request.approved-by-you"
+	CodeNotCounted         = "request.not-counted"   // an approval that would count for nothing
 	CodeScheduled          = "request.scheduled"     // it begins later
 	CodeConfirmFirst       = "request.confirm-first" // the requester has to confirm, or to confirm again
 	CodeNothingToConfirm   = "request.nothing-to-confirm"
@@ -87,7 +88,6 @@ const (
 	CodeFleetTaken         = "fleet.taken"   // its host is another device's
 	CodeClockBehind        = "clock.behind"  // giving stops until the clock is right
 	CodeSignerRefused      = "signer.refused"
-	CodeSignerReviewed     = "signer.reviewed" // it has a review already
 	CodeSignerUnavailable  = "signer.unavailable"
 	CodeBusy               = "store.busy" // lost every retry against other writers
 	CodeAlarmNotFound      = "alarm.not-found"

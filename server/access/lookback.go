@@ -31,15 +31,13 @@ func (m moment) lookBack(r Reader, own []policies.Person, q Request, f *policies
 			return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Request, b.Request))
 		})
 	}
-	if needs.Reviews {
-		open, err := r.OpenReviews(role, MaxPage)
-		if err != nil {
-			return err
-		}
-		for _, o := range open {
-			if o.ID != q.ID {
-				f.History.Reviews = append(f.History.Reviews, policies.OpenReview{Request: o.ID, Begun: o.Used})
-			}
+	open, err := r.OpenReviews(role, MaxPage)
+	if err != nil {
+		return err
+	}
+	for _, o := range open {
+		if o.ID != q.ID {
+			f.History.Reviews = append(f.History.Reviews, policies.OpenReview{Request: o.ID, Begun: o.Used})
 		}
 	}
 	if needs.Changes > 0 {

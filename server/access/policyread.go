@@ -121,7 +121,11 @@ func (s *Service) PolicyRole(ctx context.Context, by policies.Person, name strin
 		}
 		rows, err := r.Requests(q)
 		for _, row := range rows {
-			v.Uses = append(v.Uses, m.item(by, row))
+			item, err := m.item(r, by, row)
+			if err != nil {
+				return err
+			}
+			v.Uses = append(v.Uses, item)
 		}
 		return err
 	})
@@ -188,7 +192,11 @@ func (s *Service) Simulate(ctx context.Context, by policies.Person, imagined Wha
 		if p.Decision, _, err = m.evaluate(r, draft); err != nil {
 			return err
 		}
-		p.Approvers = m.approversOf(p.Decision, person)
+		panel, err := m.panel(r, draft, p.Decision)
+		if err != nil {
+			return err
+		}
+		p.Approvers = panel.approvers()
 		p.Summary = Summarise(p.Decision, p.Approvers)
 		return nil
 	})

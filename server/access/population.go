@@ -92,7 +92,7 @@ func (m moment) population(r PeopleReader) (*analysis.Population, error) {
 // inhabitant is a person as an analysis takes them: the suspended can do nothing.
 func (m moment) inhabitant(p policies.Person) analysis.Person {
 	pinned := m.roster(p.Subject)
-	if pinned.IsSuspended(m.now) {
+	if m.isSuspended(p) {
 		p.Groups = nil
 	}
 	person := analysis.Person{Person: p, Passkeys: []analysis.Passkey{}}

@@ -71,8 +71,9 @@ type Signer interface {
 	// fetched anew before they return. Both are idempotent.
 	Delegate(ctx context.Context, signed evidence.SignedByPasskey) error
 	EndDelegation(ctx context.Context, digest string, by policies.Subject) error
-	// Review closes the review of an emergency. It is idempotent.
-	Review(ctx context.Context, signed evidence.SignedByPasskey) error
+	// Review closes the review of an emergency, and gives the one that closed it: another
+	// where somebody was faster.
+	Review(ctx context.Context, signed evidence.SignedByPasskey) (evidence.SignedByPasskey, error)
 	// RotateKeys replaces keys of the signer's at once; trust is fetched anew before it
 	// returns. Purpose is one of evidence's Purpose constants, or all.
 	RotateKeys(ctx context.Context, purpose, reason string, by policies.Subject) error

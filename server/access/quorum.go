@@ -79,8 +79,9 @@ func (m moment) linked(p, q policies.Person) bool {
 }
 
 func (m moment) countsAsAdministrator(s Signature, concerned policies.Person) bool {
-	holder, passkey, ok := m.trust.Roster.Holder(s.Assertion.Credential, m.now)
-	return ok && holder.Person.Subject == s.Signer.Subject &&
+	holder := m.roster(s.Signer.Subject)
+	passkey, ok := m.active(holder, s.Assertion.Credential)
+	return ok &&
 		slices.Contains(holder.With(passkey).Groups, policies.AdministratorsGroup) &&
 		(concerned.Subject == policies.Subject{} || !m.linked(holder.Person, concerned))
 }

@@ -50,21 +50,49 @@ func (m moment) visible(r RequestReader, by policies.Person, id string) (Request
 	return q, err
 }
 
-// may lists what a person may do with a request now.
-func (m moment) may(by policies.Person, q Request) []string {
+// isAsked says whether a pending request asks for groups for which a person speaks, who is
+// neither who asked nor counts already. Whether they would count a panel says.
+func (m moment) isAsked(by policies.Person, q Request) bool {
+	if m.behind || q.at(m.now).State != Pending || counts(q.Decision, by.Subject) {
+		return false
+	}
+	return slices.ContainsFunc(m.rights(by, q.Requester), func(r right) bool {
+		return slices.ContainsFunc(q.Decision.Stages, func(stage policies.StageResult) bool {
+			return isOpen(stage) && sharesGroup(r.speaking, stage.Groups)
+		})
+	})
+}
+
+// mayApproveNow says whether a person's approval would count.
+func (m moment) mayApproveNow(r Reader, by policies.Person, q Request) (bool, error) {
+	if !m.isAsked(by, q) {
+		return false, nil
+	}
+	p, err := m.panel(r, q, q.Decision)
+	if err != nil {
+		return false, err
+	}
+	_, yes := p.awaits(by)
+	return yes, nil
+}
+
+// may lists what a person may do with the request of a panel now.
+func (p panel) may(by policies.Person) []string {
 	may := []string{}
-	q = q.at(m.now)
+	m, q := p.m, p.q.at(p.m.now)
 	own := by.Subject == q.Requester.Subject
 	switch {
 	case q.State == Pending:
-		approved := counts(q.Decision, by.Subject)
-		if _, yes := m.awaits(by, q); yes && !own && !approved && !m.behind {
-			may = append(may, string(ToApprove))
+		if m.isAsked(by, q) {
+			if _, yes := p.awaits(by); yes {
+				may = append(may, string(ToApprove))
+			}
 		}
 		if own && q.Decision.Confirm != "" {
 			may = append(may, "confirm")
 		}
-		if m.mayEnd(by, q) {
+		// Nobody decides on their own; they take it back.
+		if m.mayEnd(by, q) && !m.isRequester(by, q.Requester) {
 			may = append(may, string(ToDeny))
 		}
 		if own {
@@ -128,12 +156,16 @@ func (s *Service) Request(ctx context.Context, by policies.Person, id string) (R
 		role, _ := m.policy.Role(q.Revision.Ask.Role)
 		v.SingleUse = role.SingleUse
 		v.Headline = Headline(v.Request)
-		v.Approvers = m.approversOf(v.Decision, q.Requester)
-		v.Summary = Summarise(v.Decision, v.Approvers)
 		q.Decision = v.Decision
-		v.May = m.may(by, q)
+		panel, err := m.panel(r, q, q.Decision)
+		if err != nil {
+			return err
+		}
+		v.Approvers = panel.approvers()
+		v.Summary = Summarise(v.Decision, v.Approvers)
+		v.May = panel.may(by)
 		if slices.Contains(v.May, string(ToApprove)) {
-			v.ApproveFor, _ = m.awaits(by, q)
+			v.ApproveFor, _ = panel.awaits(by)
 		}
 		return nil
 	})
@@ -169,13 +201,13 @@ func (s *Service) Requests(ctx context.Context, by policies.Person, view string,
 	err = s.read(ctx, func(r Reader, m moment) error {
 		items, next = []RequestItem{}, 0
 		q := RequestQuery{States: states, Before: before, Limit: page(limit)}
-		wanted := func(Request) bool { return true }
+		wanted := func(Request) (bool, error) { return true, nil }
 		switch view {
 		case ViewMine:
 			q.Requester = by.Subject
 		case ViewToApprove:
 			q.States = []State{Pending}
-			wanted = func(q Request) bool { return slices.Contains(m.may(by, q), string(ToApprove)) }
+			wanted = func(q Request) (bool, error) { return m.mayApproveNow(r, by, q) }
 		case ViewAll:
 			if !m.isReviewer(by) && !m.isAdministrator(by.Subject) {
 				return fail(Forbidden, CodeForbidden, "Only reviewers and administrators see everybody's requests.")
@@ -191,7 +223,7 @@ func (s *Service) Requests(ctx context.Context, by policies.Person, view string,
 // maxScan bounds how many rows one page looks at to find those that are wanted.
 const maxScan = 10 * MaxPage
 
-func (m moment) fillPage(r Reader, by policies.Person, q RequestQuery, wanted func(Request) bool, items *[]RequestItem, next *int64) error {
+func (m moment) fillPage(r Reader, by policies.Person, q RequestQuery, wanted func(Request) (bool, error), items *[]RequestItem, next *int64) error {
 	for scanned := 0; scanned < maxScan; {
 		rows, err := r.Requests(q)
 		if err != nil {
@@ -199,10 +231,16 @@ func (m moment) fillPage(r Reader, by policies.Person, q RequestQuery, wanted fu
 		}
 		for i, row := range rows {
 			q.Before = row.Number
-			if !wanted(row) {
+			if is, err := wanted(row); err != nil {
+				return err
+			} else if !is {
 				continue
 			}
-			*items = append(*items, m.item(by, row))
+			item, err := m.item(r, by, row)
+			if err != nil {
+				return err
+			}
+			*items = append(*items, item)
 			if len(*items) == q.Limit {
 				if i < len(rows)-1 || len(rows) == q.Limit {
 					*next = row.Number
@@ -219,12 +257,17 @@ func (m moment) fillPage(r Reader, by policies.Person, q RequestQuery, wanted fu
 	return nil
 }
 
-func (m moment) item(by policies.Person, row Request) RequestItem {
-	item := RequestItem{Request: row.at(m.now), Headline: Headline(row.at(m.now)), May: m.may(by, row)}
+func (m moment) item(r Reader, by policies.Person, row Request) (item RequestItem, err error) {
+	item = RequestItem{Request: row.at(m.now), Headline: Headline(row.at(m.now))}
+	panel := panel{m: m, q: row}
 	if item.State == Pending {
-		item.WaitsFor = Summarise(row.Decision, m.approversOf(row.Decision, row.Requester))
+		if panel, err = m.panel(r, row, row.Decision); err != nil {
+			return item, err
+		}
+		item.WaitsFor = Summarise(row.Decision, panel.approvers())
 	}
-	return item
+	item.May = panel.may(by)
+	return item, nil
 }
 
 func page(limit int) int {

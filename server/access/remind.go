@@ -42,10 +42,7 @@ type occasion struct {
 // occasions lists those of a request that are due by a time, and when the next one is;
 // zero for never. Of reminders that were missed only the last is told.
 func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Time) {
-	role, ok := m.policy.Role(q.Revision.Ask.Role)
-	if !ok {
-		return nil, next
-	}
+	role, _ := m.policy.Role(q.Revision.Ask.Role) // one that is gone can still be locked
 	add := func(o occasion) {
 		if !o.due.After(by) {
 			due = append(due, o)
@@ -77,8 +74,8 @@ func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Ti
 			}
 		}
 	}
-	if q.OpenReview && role.BreakGlass != nil {
-		review := role.BreakGlass.Review
+	if q.OpenReview {
+		review := m.policy.ReviewRule(q.Revision.Ask.Role)
 		locks := q.Used.Add(review.Within)
 		add(occasion{TellReview, "", q.Used.Add(review.Within / 2), review.Groups})
 		add(occasion{TellReview, "", locks, review.Groups})
@@ -164,9 +161,16 @@ func (s *Service) tellOf(ctx context.Context, id string) error {
 }
 
 // tellPeople stores that people were told, and puts it into the audit log; unless they
-// were.
+// were. Who is to approve is told where it would count, who is to watch in any case.
 func (c *change) tellPeople(q Request, o occasion) error {
 	people := c.members(o.groups, q.Requester)
+	if o.kind == TellReminder || o.kind == TellEscalation {
+		panel, err := c.panel(c, q, q.Decision)
+		if err != nil {
+			return err
+		}
+		people = panel.among(o.groups, true)
+	}
 	names := make([]string, len(people))
 	for i, p := range people {
 		names[i] = p.Name
@@ -212,13 +216,6 @@ func subjectsOf(people []policies.Person) []policies.Subject {
 	return subjects
 }
 
-// members are those of the roster who could act for one of the groups on somebody's
-// request, their delegates included.
-func (m moment) members(groups []string, requester policies.Person) []policies.Person {
-	stage := policies.Decision{Stages: []policies.StageResult{{Groups: groups}}}
-	return m.approversOf(stage, requester)[0]
-}
-
 // NewsItem is something that a person was told and that still waits.
 type NewsItem struct {
 	RequestItem
@@ -234,8 +231,11 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 		news = []NewsItem{}
 		var waiting []RequestItem
 		var next int64
-		wanted := func(q Request) bool {
-			return q.Revision.Ask.BreakGlass && m.maySee(by, q) || slices.Contains(m.may(by, q), string(ToApprove))
+		wanted := func(q Request) (bool, error) {
+			if q.Revision.Ask.BreakGlass && m.maySee(by, q) {
+				return true, nil
+			}
+			return m.mayApproveNow(r, by, q)
 		}
 		if err := m.fillPage(r, by, RequestQuery{States: []State{Pending, Approved}, Limit: mostNews}, wanted, &waiting, &next); err != nil {
 			return err
@@ -245,7 +245,11 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 			return err
 		}
 		for _, q := range open {
-			waiting = append(waiting, m.item(by, q))
+			item, err := m.item(r, by, q)
+			if err != nil {
+				return err
+			}
+			waiting = append(waiting, item)
 		}
 		for _, item := range waiting {
 			told, err := r.Tellings(item.ID)

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -19,14 +20,13 @@ type OpenReviewItem struct {
 	May    bool // the caller may close it
 }
 
-// reviewDue is when a role locks because of an emergency that was used; zero where the
-// role no longer knows emergencies.
+// reviewDue is when a role locks because of an emergency that was used; zero where it was
+// not.
 func (m moment) reviewDue(q Request) time.Time {
-	role, ok := m.policy.Role(q.Revision.Ask.Role)
-	if !ok || role.BreakGlass == nil || q.Used.IsZero() {
-		return time.Time{}
+	if q.Used.IsZero() {
+		return q.Used
 	}
-	return q.Used.Add(role.BreakGlass.Review.Within)
+	return q.Used.Add(m.policy.ReviewRule(q.Revision.Ask.Role).Within)
 }
 
 // Reviews lists open reviews that the caller may see, the one that is due first in front.
@@ -35,20 +35,26 @@ func (s *Service) Reviews(ctx context.Context, by policies.Person) (items []Open
 		items = []OpenReviewItem{}
 		open, err := r.OpenReviews("", MaxPage)
 		for _, q := range open {
-			if m.maySee(by, q) {
-				items = append(items, m.openReview(by, q))
+			if !m.maySee(by, q) {
+				continue
 			}
+			item, err := m.openReview(r, by, q)
+			if err != nil {
+				return err
+			}
+			items = append(items, item)
 		}
 		return err
 	})
 	return items, err
 }
 
-func (m moment) openReview(by policies.Person, q Request) OpenReviewItem {
+func (m moment) openReview(r Reader, by policies.Person, q Request) (OpenReviewItem, error) {
 	due := m.reviewDue(q)
+	item, err := m.item(r, by, q)
 	return OpenReviewItem{
-		RequestItem: m.item(by, q), Due: due, Locked: !due.IsZero() && !m.now.Before(due), May: m.awaitsReview(q) && len(m.reviewsWith(by, q)) > 0,
-	}
+		RequestItem: item, Due: due, Locked: !due.IsZero() && !m.now.Before(due), May: m.awaitsReview(q) && len(m.reviewsWith(by, q)) > 0,
+	}, err
 }
 
 // awaitsReview says whether an emergency can be reviewed: it is over, so that nothing that
@@ -121,7 +127,6 @@ func (s *Service) Review(ctx context.Context, by policies.Person, id string, sig
 		return RequestView{}, err // it was encoded by ReviewChallenge
 	}
 	// 2. It is still open, and a passkey of theirs signed.
-	var passkey evidence.Passkey
 	err = s.read(ctx, func(r Reader, m moment) error {
 		q, _, err := m.reviewable(r, by, id)
 		if err != nil {
@@ -130,17 +135,18 @@ func (s *Service) Review(ctx context.Context, by policies.Person, id string, sig
 		if statement.RequestDigest != q.Revision.Digest {
 			return statementUnknown()
 		}
-		passkey, err = m.verifyPasskey(signed, by.Subject)
+		_, err = m.verifyPasskey(signed, by.Subject)
 		return err
 	})
 	if err != nil {
 		return RequestView{}, err
 	}
 	// 3. The signer, outside any transaction: it locks the role, and must know first. It may
-	// have taken somebody's review that was never written down here.
+	// have taken somebody's review that was never written down here: that one counts.
 	calling, cancel := context.WithTimeout(ctx, signerPatience)
 	defer cancel()
-	if err := s.config.Signer.Review(calling, signed); err != nil && !IsCode(err, CodeSignerReviewed) {
+	taken, err := s.config.Signer.Review(calling, signed)
+	if err != nil {
 		return RequestView{}, err
 	}
 	// 4. Row and event.
@@ -149,22 +155,43 @@ func (s *Service) Review(ctx context.Context, by policies.Person, id string, sig
 		if err != nil || !q.OpenReview {
 			return err // another broker was faster
 		}
-		q.OpenReview = false
-		q.Review = &Review{By: c.roster(by.Subject).Person, At: statement.Issued, Finding: statement.Finding, Signed: signed, PasskeyName: passkey.Name}
-		c.retell(&q)
-		if err := c.notePasskey(signed.Assertion.Credential); err != nil {
-			return err
-		}
-		if _, err := c.record(AuditEvent{
-			Kind: EventReviewed, Actor: ActorOf(by), Request: id,
-			Text: by.Name + " reviewed what " + q.Requester.Name + " did alone, in an emergency: " + statement.Finding,
-		}, signed); err != nil {
-			return err
-		}
-		return c.MoveRequest(q, q.State)
+		return c.closeReview(q, taken)
 	})
 	if err != nil {
 		return RequestView{}, err
 	}
 	return s.Request(ctx, by, id)
+}
+
+// closeReview writes down the review that the signer has.
+func (c *change) closeReview(q Request, taken evidence.SignedByPasskey) error {
+	statement, err := evidence.DecodeAs[*evidence.Review](taken.Statement)
+	if err != nil {
+		return fmt.Errorf("the signer's review of %s: %w", q.ID, err)
+	}
+	if statement.Request != q.ID || statement.RequestDigest != q.Revision.Digest {
+		return fmt.Errorf("the signer's review of %s is of something else", q.ID)
+	}
+	reviewer := c.roster(statement.Reviewer)
+	if reviewer.Person.Subject != statement.Reviewer {
+		reviewer.Person = policies.Person{Subject: statement.Reviewer, Name: statement.ReviewerName}
+	}
+	q.OpenReview = false
+	q.Review = &Review{By: reviewer.Person, At: statement.Issued, Finding: statement.Finding, Signed: taken}
+	for _, k := range reviewer.Passkeys {
+		if k.Credential == taken.Assertion.Credential {
+			q.Review.PasskeyName = k.Name
+		}
+	}
+	c.retell(&q)
+	if err := c.notePasskey(taken.Assertion.Credential); err != nil {
+		return err
+	}
+	if _, err := c.record(AuditEvent{
+		Kind: EventReviewed, Actor: ActorOf(reviewer.Person), Request: q.ID,
+		Text: statement.ReviewerName + " reviewed what " + q.Requester.Name + " did alone, in an emergency: " + statement.Finding,
+	}, taken); err != nil {
+		return err
+	}
+	return c.MoveRequest(q, q.State)
 }

@@ -21,26 +21,50 @@ type right struct {
 // were given. There is none against somebody's own request, under whatever identity,
 // nor on behalf of who asked.
 func (m moment) rights(p, requester policies.Person) []right {
-	if m.linked(m.roster(p.Subject).Person, requester) || p.Subject == requester.Subject {
+	var given []evidence.GivenDelegation
+	for _, d := range m.trust.Delegations {
+		if d.Delegate == p.Subject {
+			given = append(given, d)
+		}
+	}
+	return m.against(m.rightsWith(p.Subject, given), p, requester)
+}
+
+// against keeps the rights of a person that hold against what somebody asks.
+func (m moment) against(rights []right, p, requester policies.Person) []right {
+	if len(rights) == 0 || m.isRequester(p, requester) {
 		return nil
 	}
-	credentials, speaking := m.passkeysOf(p.Subject)
+	kept := make([]right, 0, len(rights))
+	for _, r := range rights {
+		if r.behalf == nil || !m.linked(*r.behalf, requester) {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// isRequester says whether somebody is who asked, under whatever identity.
+func (m moment) isRequester(p, requester policies.Person) bool {
+	return p.Subject == requester.Subject || m.linked(p, requester) || m.linked(m.roster(p.Subject).Person, requester)
+}
+
+// rightsWith lists somebody's rights, whoever asks, with what was delegated to them.
+func (m moment) rightsWith(s policies.Subject, given []evidence.GivenDelegation) []right {
+	credentials, speaking := m.passkeysOf(s)
 	if len(credentials) == 0 {
 		return nil
 	}
 	rights := []right{{credentials: credentials, speaking: speaking}}
-	for _, given := range m.trust.Delegations {
-		if given.Delegate != p.Subject {
-			continue
-		}
-		behalf, ok := m.delegator(given.Delegator, p.Subject, m.now)
-		known := slices.ContainsFunc(rights, func(r right) bool { return r.behalf != nil && r.behalf.Subject == given.Delegator })
-		if !ok || known || m.linked(behalf, requester) {
+	for _, d := range given {
+		behalf, ok := m.delegator(d.Delegator, s, m.now)
+		known := slices.ContainsFunc(rights, func(r right) bool { return r.behalf != nil && r.behalf.Subject == d.Delegator })
+		if !ok || known {
 			continue
 		}
 		as := right{behalf: &behalf}
 		for _, credential := range credentials {
-			if m.attestedFor(p.Subject, credential, behalf.Groups) {
+			if m.attestedFor(s, credential, behalf.Groups) {
 				as.credentials, as.speaking = append(as.credentials, credential), append(as.speaking, behalf)
 			}
 		}
@@ -52,7 +76,7 @@ func (m moment) rights(p, requester policies.Person) []right {
 // attestedFor says whether a passkey may act for groups of which policy wants a known
 // authenticator.
 func (m moment) attestedFor(of policies.Subject, credential string, groups []string) bool {
-	passkey, ok := m.roster(of).Active(credential, m.now)
+	passkey, ok := m.active(m.roster(of), credential)
 	return ok && (passkey.Attested != "" || !m.policy.NeedsAttestation(groups))
 }
 
@@ -83,24 +107,11 @@ func (m moment) approvesBy(p policies.Person, q Request) []right {
 
 func (m moment) mayApprove(p policies.Person, q Request) bool { return len(m.approvesBy(p, q)) > 0 }
 
-// awaits says whether an open stage of a pending request could take a person's approval
-// now, and on whose behalf it would be: nil for their own.
-func (m moment) awaits(p policies.Person, q Request) (behalf *policies.Person, yes bool) {
-	for _, r := range m.rights(p, q.Requester) {
-		for _, stage := range q.Decision.Stages {
-			if len(stage.Given) < stage.Count && len(stage.After) == 0 && sharesGroup(r.speaking, stage.Groups) {
-				return r.behalf, true
-			}
-		}
-	}
-	return nil, false
-}
-
 // reviewsWith lists the passkeys with which a person could close the review of an
 // emergency.
 func (m moment) reviewsWith(p policies.Person, q Request) []string {
 	with := []string{}
-	if m.linked(m.roster(p.Subject).Person, q.Requester) || p.Subject == q.Requester.Subject {
+	if m.isRequester(p, q.Requester) {
 		return with
 	}
 	credentials, speaking := m.passkeysOf(p.Subject)
@@ -112,14 +123,8 @@ func (m moment) reviewsWith(p policies.Person, q Request) []string {
 	return with
 }
 
-// reviewGroups are those whose members close the review of an emergency; none where the
-// role no longer knows emergencies: nothing is locked then.
-func (m moment) reviewGroups(role string) []string {
-	if known, ok := m.policy.Role(role); ok && known.BreakGlass != nil {
-		return known.BreakGlass.Review.Groups
-	}
-	return nil
-}
+// reviewGroups are those whose members close the review of an emergency.
+func (m moment) reviewGroups(role string) []string { return m.policy.ReviewRule(role).Groups }
 
 // mayReplay says who may replay the sessions of a role beside those whose they are:
 // the role's own reviewers, or else the organization's. It takes either source of
@@ -144,28 +149,6 @@ func (m moment) maySee(p policies.Person, q Request) bool {
 	return p.Subject == q.Requester.Subject || m.mayEnd(p, q) || m.mayReplay(p, q.Revision.Ask.Role)
 }
 
-// approversOf lists, for each stage, who could approve: the roster's members of its
-// groups who have a passkey for one, and those to whom such a member delegated it,
-// but not the requester.
-func (m moment) approversOf(d policies.Decision, requester policies.Person) [][]policies.Person {
-	lists := make([][]policies.Person, len(d.Stages))
-	for i := range lists {
-		lists[i] = []policies.Person{}
-	}
-	if len(lists) == 0 {
-		return lists
-	}
-	for _, p := range m.trust.Roster.People {
-		rights := m.rights(p.Person, requester)
-		for i, stage := range d.Stages {
-			if slices.ContainsFunc(rights, func(r right) bool { return sharesGroup(r.speaking, stage.Groups) }) {
-				lists[i] = append(lists[i], p.Person)
-			}
-		}
-	}
-	return lists
-}
-
 func sharesGroup(people []policies.Person, groups []string) bool {
 	return slices.ContainsFunc(people, func(p policies.Person) bool {
 		return slices.ContainsFunc(p.Groups, func(g string) bool { return slices.Contains(groups, g) })
@@ -177,14 +160,14 @@ func sharesGroup(people []policies.Person, groups []string) bool {
 // without one that was in force then and counts now.
 func (m moment) delegator(of, to policies.Subject, at time.Time) (policies.Person, bool) {
 	person := m.roster(of)
-	if person.IsSuspended(m.now) || person.Deleted != nil {
+	if m.isSuspended(person.Person) || person.Deleted != nil {
 		return policies.Person{}, false
 	}
 	behalf := person.Person
 	behalf.Groups = nil
 	for _, group := range person.Person.Groups {
 		delegated := slices.ContainsFunc(m.trust.Delegations, func(given evidence.GivenDelegation) bool {
-			signed, _ := person.Active(given.Credential, m.now)
+			signed, _ := m.active(person, given.Credential)
 			return given.Delegator == of && given.Delegate == to && slices.Contains(given.Groups, group) &&
 				slices.Contains(signed.Groups, group) && m.inForce(given, at)
 		})
@@ -198,7 +181,7 @@ func (m moment) delegator(of, to policies.Subject, at time.Time) (policies.Perso
 // inForce says whether a delegation held at a moment, was not ended early, and did not
 // fall with the passkey that signed it.
 func (m moment) inForce(given evidence.GivenDelegation, at time.Time) bool {
-	if _, ok := m.roster(given.Delegator).Active(given.Credential, m.now); !ok {
+	if _, ok := m.active(m.roster(given.Delegator), given.Credential); !ok {
 		return false
 	}
 	revoked := given.Revoked != nil && !m.now.Before(*given.Revoked) || m.over[given.Digest]

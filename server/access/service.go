@@ -78,6 +78,7 @@ type moment struct {
 	trust  Trust
 	heard  bool // the signer has been heard, so trust holds something
 	fleet  bool // there is a Fleet server to ask
+	crowd  *crowd
 	// over are the delegations that were ended and of which the signer may not know yet.
 	over map[string]bool
 }
@@ -88,7 +89,7 @@ func (s *Service) look(ctx context.Context, r Reader) (moment, error) {
 	if err != nil {
 		return moment{}, err
 	}
-	m := moment{instant: s.floor.read(s.config.Clock.Now(), last), fleet: s.config.Fleet != nil}
+	m := moment{instant: s.floor.read(s.config.Clock.Now(), last), fleet: s.config.Fleet != nil, crowd: &crowd{}}
 	if trust, err := s.config.Signer.Trust(ctx); err == nil {
 		m.trust, m.heard = trust, true
 	}

@@ -56,7 +56,7 @@ func Summarise(d policies.Decision, approvers [][]policies.Person) string {
 			continue
 		}
 		if len(names) == 0 {
-			parts = append(parts, fmt.Sprintf("%d of %s, where nobody has a passkey yet", missing, strings.Join(stage.Groups, ", ")))
+			parts = append(parts, fmt.Sprintf("%d of %s, where there is nobody who could", missing, strings.Join(stage.Groups, ", ")))
 			continue
 		}
 		parts = append(parts, fmt.Sprintf("%d of %s", missing, shorten(names)))

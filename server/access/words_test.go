@@ -59,14 +59,14 @@ func TestSummarise(t *testing.T) {
 		stages    []policies.StageResult
 		approvers [][]policies.Person
 	}{
-		"Granted at once: the role needs no approval.":      {policies.Allowed, nil, nil},
-		"All approvals are given.":                          {policies.Allowed, []policies.StageResult{stage(1, "Bob")}, nil},
-		"Needs 1 of Bob, Dana.":                             {policies.NeedsApproval, []policies.StageResult{stage(1)}, [][]policies.Person{people("Bob Dana")}},
-		"Needs 1 of Dana, and 1 of Eve.":                    {policies.NeedsApproval, []policies.StageResult{stage(2, "Bob"), stage(1)}, [][]policies.Person{people("Bob Dana"), people("Eve")}},
-		"Needs 1 of Eve.":                                   {policies.NeedsApproval, []policies.StageResult{stage(1, "Bob"), stage(1)}, [][]policies.Person{people("Bob"), people("Eve")}},
-		"Needs 1 of leads, where nobody has a passkey yet.": {policies.NeedsApproval, []policies.StageResult{stage(1)}, [][]policies.Person{nil}},
-		"Needs 2 of a, b, c, d, e, f and 2 others.":         {policies.NeedsApproval, []policies.StageResult{stage(2)}, [][]policies.Person{people("a b c d e f g h")}},
-		"Policy does not allow this.":                       {policies.Refused, nil, nil},
+		"Granted at once: the role needs no approval.":       {policies.Allowed, nil, nil},
+		"All approvals are given.":                           {policies.Allowed, []policies.StageResult{stage(1, "Bob")}, nil},
+		"Needs 1 of Bob, Dana.":                              {policies.NeedsApproval, []policies.StageResult{stage(1)}, [][]policies.Person{people("Bob Dana")}},
+		"Needs 1 of Dana, and 1 of Eve.":                     {policies.NeedsApproval, []policies.StageResult{stage(2, "Bob"), stage(1)}, [][]policies.Person{people("Bob Dana"), people("Eve")}},
+		"Needs 1 of Eve.":                                    {policies.NeedsApproval, []policies.StageResult{stage(1, "Bob"), stage(1)}, [][]policies.Person{people("Bob"), people("Eve")}},
+		"Needs 1 of leads, where there is nobody who could.": {policies.NeedsApproval, []policies.StageResult{stage(1)}, [][]policies.Person{nil}},
+		"Needs 2 of a, b, c, d, e, f and 2 others.":          {policies.NeedsApproval, []policies.StageResult{stage(2)}, [][]policies.Person{people("a b c d e f g h")}},
+		"Policy does not allow this.":                        {policies.Refused, nil, nil},
 	} {
 		if got := access.Summarise(policies.Decision{Outcome: test.outcome, Stages: test.stages}, test.approvers); got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -268,8 +268,16 @@ func TestVerifyReview(t *testing.T) {
 		"by somebody who may not": {"review-groups", func(w *reviewing) {
 			w.review, w.by = w.Review(t, w.Bob), w.Bob.Passkey
 		}},
-		"by a passkey that speaks for no group": {"review-groups", func(w *reviewing) { w.Member("carol").Passkeys[0].Groups = nil }},
-		"in a role without emergencies":         {"review-role", func(w *reviewing) { w.SetOrganization(1, "") }},
+		"by a passkey that speaks for no group":        {"review-groups", func(w *reviewing) { w.Member("carol").Passkeys[0].Groups = nil }},
+		"in a role that knows no emergencies any more": {"", func(w *reviewing) { w.SetOrganization(1, "") }},
+		"there by an administrator": {"", func(w *reviewing) {
+			w.SetOrganization(1, "")
+			w.review, w.by = w.Review(t, w.Dana), w.Dana.Passkey
+		}},
+		"there by somebody who may not": {"review-groups", func(w *reviewing) {
+			w.SetOrganization(1, "")
+			w.review, w.by = w.Review(t, w.Bob), w.Bob.Passkey
+		}},
 		"with another's signature": {"review-signature", func(w *reviewing) {
 			forged := *w.Bob.Passkey
 			forged.Credential, w.by = w.by.Credential, &forged

@@ -10,7 +10,7 @@ import (
 // rosterIndex finds people of one roster, at the same cost for many as for few. It is
 // made when it is first asked, once.
 type rosterIndex struct {
-	from time.Time // nothing in the roster is dated later: from then on known does not change
+	from time.Time // nobody in the roster joins or leaves later: from then on known does not change
 
 	once      sync.Once
 	subject   map[policies.Subject]int
@@ -38,6 +38,23 @@ func (x *rosterIndex) made(people []RosterPerson) *rosterIndex {
 // indexed is a roster whose times are all at from or before, with an index.
 func indexed(r Roster, from time.Time) Roster {
 	return Roster{People: listed(r.People), index: &rosterIndex{from: from}}
+}
+
+// Indexed is the same roster, in which people are found at the same cost for many as for
+// few. Nobody writes to its people any more.
+func (r Roster) Indexed() Roster {
+	var from time.Time
+	for _, p := range r.People {
+		if p.Deleted != nil && p.Deleted.After(from) {
+			from = *p.Deleted
+		}
+		for _, k := range p.Passkeys {
+			if k.Enrolled.After(from) {
+				from = k.Enrolled
+			}
+		}
+	}
+	return indexed(r, from)
 }
 
 // present is what is left of roster, devices and delegations at from and later, as

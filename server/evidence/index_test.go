@@ -2,6 +2,7 @@ package evidence_test
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -57,5 +58,28 @@ func TestAVerificationDoesNotGrowWithPeople(t *testing.T) {
 	issueMany, connectMany := counted(200)
 	if issueMany > issueFew+20 || connectMany > connectFew+20 {
 		t.Errorf("with many people an issue allocates %v times, not %v, and a connection %v times, not %v", issueMany, issueFew, connectMany, connectFew)
+	}
+}
+
+// TestAnIndexChangesNothing: whoever is found, and known at a time, is so without it.
+func TestAnIndexChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := evidencetest.NewWorld(t)
+	gone, joined := w.Now.Add(-time.Hour), w.Now.Add(time.Hour)
+	w.Member("bob").Deleted = &gone
+	w.Member("carol").Passkeys[0].Enrolled = joined
+	plain := w.Trust.Roster
+	index := plain.Indexed()
+	for _, at := range []time.Time{gone.Add(-time.Minute), w.Now, joined, joined.Add(time.Hour)} {
+		if got, want := index.Known(at).All(), plain.Known(at).All(); !reflect.DeepEqual(got, want) {
+			t.Errorf("at %s it knows %v, not %v", at, got, want)
+		}
+	}
+	for _, p := range append(plain.People, evidence.RosterPerson{Person: evidencetest.Person("nobody")}) {
+		got, found := index.Find(p.Person.Subject)
+		want, is := plain.Find(p.Person.Subject)
+		if found != is || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is %v, not %v", p.Person.Name, got, want)
+		}
 	}
 }

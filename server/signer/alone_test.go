@@ -135,7 +135,13 @@ func TestAnEmergencyLocksTheRoleUntilItIsReviewed(t *testing.T) {
 	closing := r.encode(text)
 	must(t, r.sendReview(closing, r.walter))
 	must(t, r.sendReview(closing, r.walter)) // the answer was lost
-	refused(t, r.review(request, r.walter), wire.CodeReviewed)
+	size := r.entries()
+	if has := r.reviewed(request, r.walter); has != closing {
+		t.Errorf("another review is answered with\n%s", has)
+	}
+	if r.entries() != size {
+		t.Error("a review of what was reviewed is in the ledger")
+	}
 	must(t, normal("r6"))
 	r.audit()
 
@@ -143,7 +149,28 @@ func TestAnEmergencyLocksTheRoleUntilItIsReviewed(t *testing.T) {
 	r.shut()
 	r.open()
 	must(t, normal("r7"))
-	refused(t, r.review(request, r.walter), wire.CodeReviewed)
+	if has := r.reviewed(request, r.walter); has != closing {
+		t.Errorf("another review is answered with\n%s", has)
+	}
+}
+
+// TestDroppingTheRuleIsNoReview: a role stays locked though policy knows no emergencies in it any more.
+func TestDroppingTheRuleIsNoReview(t *testing.T) {
+	t.Parallel()
+	r := newRuled(t)
+	request := r.wants("r1", "rescue", func(q *evidence.Request) { q.Ask.BreakGlass, q.Ask.Duration = true, time.Minute })
+	r.mustSign(r.confirmed(r.unapproved(request, r.alice), r.alice))
+	r.let(2 * time.Minute)
+	r.enforceBy(r.carol, "roles.yaml", strings.Replace(ruledText, "breakGlass: {requesters: [engineering], longest: 30m, review: {groups: [watchers], within: 24h}}\n", "", 1))
+	normal := func(id string) error {
+		_, err := r.sign(r.bundleOf(r.wants(id, "rescue", func(q *evidence.Request) { q.Ask.Duration = time.Hour }), newKey(t)))
+		return err
+	}
+	refused(t, normal("r2"), "evidence.policy")
+	refused(t, r.review(request, r.walter), "evidence.review-groups")
+	must(t, r.review(request, r.carol)) // an administrator
+	must(t, normal("r3"))
+	r.audit()
 }
 
 // TestALateReviewEndsLiveGrantsToo: a role that locks lets nobody connect.

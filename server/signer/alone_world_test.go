@@ -201,6 +201,17 @@ func (r *ruled) sendReview(text string, by *person) error {
 	return err
 }
 
+// reviewed is the text of the review that the signer has, whatever somebody says now.
+func (r *ruled) reviewed(request string, by *person) string {
+	r.t.Helper()
+	review, err := evidence.ReviewOf(request, r.person(by), "Another word.", r.clock.Now().Truncate(time.Second), nonce())
+	must(r.t, err)
+	text := r.encode(review)
+	done, err := r.signer.review(context.Background(), wire.ReviewRequest{Evidence: evidence.SignedByPasskey{Statement: text, Assertion: by.sign(r.t, text)}})
+	must(r.t, err)
+	return r.prove(done.Proof).Review.Evidence.Statement
+}
+
 // asserting asks for a certificate with the broker's word.
 func (r *ruled) asserting(b evidence.Bundle, facts ...policies.Assertion) (wire.SessionCertificate, error) {
 	return r.signer.signSession(context.Background(), wire.SessionRequest{Bundle: b, Asserted: facts})

@@ -29,7 +29,7 @@ type past struct {
 // emergency is the use of one revision of a request by somebody who acted alone.
 type emergency struct {
 	evidence.Emergency
-	reviewed bool
+	closed int64 // the entry of its review; 0, which is never one: nobody has reviewed it
 }
 
 func newPast() past {
@@ -76,9 +76,12 @@ func (p past) alone(e evidence.Emergency) {
 	p.open[e.Role] = append(p.open[e.Role], one)
 }
 
-// review closes an emergency.
-func (p past) review(one *emergency) {
-	one.reviewed = true
+// review closes an emergency with an entry, unless one has already.
+func (p past) review(one *emergency, index int64) {
+	if one.closed != 0 {
+		return
+	}
+	one.closed = index
 	p.open[one.Role] = slices.DeleteFunc(p.open[one.Role], func(e *emergency) bool { return e == one })
 }
 
@@ -116,13 +119,13 @@ func (s *state) circumstances(policy *policies.Bundle, requester policies.Person
 			c.History.Agreed = append(c.History.Agreed, one)
 		}
 	}
-	if needs.Reviews {
+	if open := s.past.open[request.Ask.Role]; len(open) > 0 {
 		// Its own can be reviewed only once it is over, so it does not count against itself.
 		own := ""
 		if text, err := evidence.Encode(request); err == nil {
 			own = evidence.Digest(text)
 		}
-		for _, e := range s.past.open[request.Ask.Role] {
+		for _, e := range open {
 			if e.Digest == own {
 				continue
 			}

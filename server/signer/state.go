@@ -291,7 +291,7 @@ func (s *state) foldReview(index int64, e *evidence.ReviewEntry) (func(), error)
 	}
 	return func() {
 		s.statements[evidence.Digest(e.Evidence.Statement)] = index
-		s.past.review(one)
+		s.past.review(one, index)
 	}, nil
 }
 

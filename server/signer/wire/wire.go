@@ -56,8 +56,6 @@ const (
 	CodeRolledBack = "rolled-back"
 	// CodeNoSuchDelegation: the delegation that is to end never took effect, or is long over.
 	CodeNoSuchDelegation = "no-such-delegation"
-	// CodeReviewed: the emergency was reviewed already.
-	CodeReviewed = "reviewed"
 	// CodeScheduled: everything is agreed, and the time that was set has not come.
 	CodeScheduled = "evidence.scheduled"
 )
@@ -206,7 +204,8 @@ type EndDelegationRequest struct {
 	By     policies.Subject `json:"by"`
 }
 
-// ReviewRequest closes the review of an emergency. It is idempotent.
+// ReviewRequest closes the review of an emergency. The answer proves the review that
+// closed it, which is another where somebody was faster.
 type ReviewRequest struct {
 	Evidence evidence.SignedByPasskey `json:"evidence"` // of an evidence.Review
 }

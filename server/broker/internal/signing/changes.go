@@ -2,7 +2,9 @@ package signing
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 
 	"stint/policies"
 	"stint/server/access"
@@ -73,9 +75,19 @@ func (c *Client) EndDelegation(ctx context.Context, digest string, by policies.S
 }
 
 // Review closes the review of an emergency.
-func (c *Client) Review(ctx context.Context, signed evidence.SignedByPasskey) error {
-	_, err := c.wire.Review(ctx, wire.ReviewRequest{Evidence: signed})
-	return translate(err)
+func (c *Client) Review(ctx context.Context, signed evidence.SignedByPasskey) (evidence.SignedByPasskey, error) {
+	done, err := c.wire.Review(ctx, wire.ReviewRequest{Evidence: signed})
+	if err != nil {
+		return evidence.SignedByPasskey{}, translate(err)
+	}
+	var entry evidence.Entry
+	if err := json.Unmarshal([]byte(done.Proof.Entry), &entry); err != nil {
+		return evidence.SignedByPasskey{}, unavailable(fmt.Errorf("reading the entry of a review: %w", err))
+	}
+	if entry.Review == nil {
+		return evidence.SignedByPasskey{}, unavailable(errors.New("the entry of a review is about something else"))
+	}
+	return entry.Review.Evidence, nil
 }
 
 // changed translates the signer's answer to a change, and makes its effect known

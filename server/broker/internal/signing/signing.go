@@ -107,6 +107,7 @@ func (c *Client) Refresh(ctx context.Context) error {
 		c.troubled("The signer's policy cannot be read; broker and signer may be of different versions.", err)
 		return err
 	}
+	result.Trust.Roster = result.Trust.Roster.Indexed()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.trust = access.Trust{Trust: result.Trust, PolicyDigest: result.PolicyDigest, Checkpoint: result.Checkpoint, Ceremony: result.Ceremony}

@@ -192,7 +192,7 @@ func TestRefusalsAndOutages(t *testing.T) {
 		"rotate":    func() error { return c.RotateKeys(t.Context(), "all", "why", by) },
 		"delegate":  func() error { return c.Delegate(t.Context(), evidence.SignedByPasskey{}) },
 		"end one":   func() error { return c.EndDelegation(t.Context(), "sha256:00", by) },
-		"review":    func() error { return c.Review(t.Context(), evidence.SignedByPasskey{}) },
+		"review":    func() error { _, err := c.Review(t.Context(), evidence.SignedByPasskey{}); return err },
 	}
 	for name, call := range calls {
 		a.say(http.StatusForbidden, &wire.Error{Status: http.StatusForbidden, Code: "evidence.policy", Title: "Policy says no."})

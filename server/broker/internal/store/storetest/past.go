@@ -24,7 +24,7 @@ type usedGrant struct {
 	used, ends time.Time
 	ended      time.Time // early; zero: not
 	agreed     []policies.Subject
-	reviewed   bool
+	reviewed   *evidence.SignedByPasskey // nil: by nobody
 }
 
 func (g *usedGrant) over() time.Time {
@@ -69,7 +69,7 @@ func (s *Signer) circumstances(policy *policies.Bundle, requester policies.Perso
 		if needs.Agreed > 0 && request.Issued.Sub(g.used) < needs.Agreed && slices.ContainsFunc(own, func(p policies.Person) bool { return slices.Contains(g.agreed, p.Subject) }) {
 			c.History.Agreed = append(c.History.Agreed, policies.PastApproval{Request: g.asked.Request, Requester: g.asked.Requester, At: g.used})
 		}
-		if needs.Reviews && g.asked.Ask.BreakGlass && !g.reviewed && role == request.Ask.Role {
+		if g.asked.Ask.BreakGlass && g.reviewed == nil && role == request.Ask.Role {
 			c.History.Reviews = append(c.History.Reviews, policies.OpenReview{Request: g.asked.Request, Begun: g.used})
 		}
 	}
@@ -165,19 +165,23 @@ func (s *Signer) EndDelegation(_ context.Context, digest string, _ policies.Subj
 	})
 }
 
-// Review verifies, and closes.
-func (s *Signer) Review(_ context.Context, signed evidence.SignedByPasskey) error {
-	return s.judge(func() error {
+// Review verifies, and closes; of two the first did.
+func (s *Signer) Review(_ context.Context, signed evidence.SignedByPasskey) (taken evidence.SignedByPasskey, err error) {
+	err = s.judge(func() error {
 		statement, err := evidence.DecodeAs[*evidence.Review](signed.Statement)
 		if err != nil {
 			return err
 		}
 		g := s.past.of(statement.Request)
-		of := evidence.Emergency{Request: statement.Request, Digest: g.digest, Role: g.asked.Ask.Role, Requester: g.requester, Begun: g.used}
-		if _, err := evidence.VerifyReview(signed, of, s.trust, s.clock.Now()); err != nil {
-			return err
+		if g.reviewed == nil {
+			of := evidence.Emergency{Request: statement.Request, Digest: g.digest, Role: g.asked.Ask.Role, Requester: g.requester, Begun: g.used}
+			if _, err := evidence.VerifyReview(signed, of, s.trust, s.clock.Now()); err != nil {
+				return err
+			}
+			g.reviewed = &signed
 		}
-		g.reviewed = true
+		taken = *g.reviewed
 		return nil
 	})
+	return taken, err
 }
