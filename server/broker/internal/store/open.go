@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strconv"
 
 	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
@@ -53,6 +54,12 @@ func (d dialect) Initialize(db *gorm.DB) error {
 		UpdateClauses: []string{"UPDATE", "SET", "FROM", "WHERE"},
 		DeleteClauses: []string{"DELETE", "FROM", "WHERE"},
 	})
+	// SQLite plans a statement anew for each value of a parameter of LIMIT.
+	db.ClauseBuilders["LIMIT"] = func(c clause.Clause, builder clause.Builder) {
+		if limit, ok := c.Expression.(clause.Limit); ok && limit.Limit != nil {
+			_, _ = builder.WriteString("LIMIT " + strconv.Itoa(*limit.Limit))
+		}
+	}
 	db.ConnPool = d.pool
 	return nil
 }

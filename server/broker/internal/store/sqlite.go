@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,12 +30,12 @@ func openSQLite(ctx context.Context, path string, log *slog.Logger) (*Store, err
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	// 2. Writers wait for each other in Go, where waiting is fair, not in SQLite.
-	writing, err := sql.Open("sqlite", sqliteName(path, "_txlock=immediate"))
+	writing, err := openKeeping(sqliteName(path, "_txlock=immediate"))
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	writing.SetMaxOpenConns(1)
-	reading, err := sql.Open("sqlite", sqliteName(path, "_pragma=query_only(1)"))
+	reading, err := openKeeping(sqliteName(path, "_pragma=query_only(1)"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), writing.Close())
 	}
