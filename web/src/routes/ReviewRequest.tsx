@@ -23,8 +23,9 @@ import styles from './Request.module.css'
 export function EmergencyBanner({ request }: { request: Request }) {
   if (!request.break_glass) return null
   const { review } = request
+  const held = request.state === 'approved' || request.state === 'active'
   return (
-    <Notice tone={review?.closed ? 'calm' : 'bad'} title={`${called(request.requester)} acts alone here, in an emergency`}>
+    <Notice tone={review?.closed ? 'calm' : 'bad'} title={`${called(request.requester)} ${held ? 'acts' : request.state === 'pending' ? 'wants to act' : 'acted'} alone here, in an emergency`}>
       {review?.closed ? (
         <>
           Nobody approved it. It was reviewed <Moment at={review.closed} />.
@@ -40,8 +41,12 @@ export function EmergencyBanner({ request }: { request: Request }) {
           )}
           {review.locked ? `; that time is over, and nobody has ${request.role} until they have.` : `, or nobody has ${request.role} from then on.`}
         </>
-      ) : (
+      ) : request.state === 'pending' ? (
         'No approval is asked for; it begins with a passkey of the one who asks.'
+      ) : held ? (
+        'Nobody approved it. From its first use on it waits for a review.'
+      ) : (
+        'Nobody approved it, and it was not used.'
       )}
     </Notice>
   )
