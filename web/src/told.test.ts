@@ -41,6 +41,7 @@ test('each telling is one sentence that begins with a name', () => {
   const says = (item: NewsItem, open: OpenReview[] = []) => toldSentence(item, open).join('')
   assert.equal(says(telling('r', 'reminder', 1)), 'Alice still waits for your answer: root on web-1 for 1 hour.')
   assert.equal(says(telling('r', 'escalation', 1)), 'Alice has waited, and you may approve it too: root on web-1 for 1 hour.')
+  assert.equal(says(telling('r', 'break-glass', 1)), 'Alice wants to act alone, in an emergency: root on web-1 for 1 hour.')
   assert.equal(says(telling('r', 'break-glass', 1, 'active')), 'Alice acts alone, in an emergency: root on web-1 for 1 hour.')
   assert.equal(says(telling('r', 'break-glass', 1, 'ended')), 'Alice acted alone, in an emergency: root on web-1 for 1 hour.')
   const review = telling('r', 'review', 1)

@@ -31,7 +31,7 @@ export function toldSentence(item: NewsItem, open: readonly OpenReview[]): [who:
   const says = {
     reminder: ` still waits for your answer: ${what}.`,
     escalation: ` has waited, and you may approve it too: ${what}.`,
-    'break-glass': ` ${request.state === 'ended' ? 'acted' : 'acts'} alone, in an emergency: ${what}.`,
+    'break-glass': ` ${request.state === 'pending' ? 'wants to act' : request.state === 'ended' ? 'acted' : 'acts'} alone, in an emergency: ${what}.`,
     review: isLocked(item, open)
       ? `’s emergency was not reviewed in time, so that nobody has ${request.role}: ${what}.`
       : `’s emergency waits for a review: ${what}.`,

@@ -1,3 +1,4 @@
+import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { api, body, type Request } from '../api/client'
 import { refresh } from '../api/queries'
@@ -104,9 +105,24 @@ export function ReviewRequest({ request }: { request: Request }) {
     <Card className={styles.own} label="Review this emergency">
       <h2>Review this emergency</h2>
       <p>
-        Read why {called(request.requester)} acted alone, and replay the sessions below. What you write is signed with your passkey and
-        stays in the record.
+        Read why {called(request.requester)} acted alone
+        {request.sessions.length > 0 ? ', and replay what they did.' : '; no session was opened.'} What you write is signed with your
+        passkey and stays in the record.
       </p>
+      {request.sessions.length > 0 && (
+        <ul className={styles.told}>
+          {request.sessions.map((session) => (
+            <li key={session.id}>
+              <Link to="/sessions/$session" params={{ session: session.id }}>
+                Replay {session.login} on {session.target}
+              </Link>{' '}
+              <span className={styles.meta}>
+                <Moment at={session.started} />
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
       <Field label="What you found" name="finding" error={submit.problem?.field('finding')}>
         <Area value={finding} onChange={setFinding} most={500} placeholder="What was done, whether it was needed, what follows" />
       </Field>
