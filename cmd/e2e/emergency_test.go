@@ -58,7 +58,7 @@ func (s *story) actsAlone(alice, carol *tab) {
 	carol.press("Enter")
 	carol.waitURL("/requests/" + id)
 	carol.focusOn(page)
-	s.bob.tabTo(told + fmt.Sprintf(` >> role=link[name="Look at it: %s on web-1"]`, s.Login))
+	s.bob.tabTo(told + fmt.Sprintf(` >> role=link[name="See it: %s on web-1"]`, s.Login))
 	s.bob.press("Enter")
 	s.bob.waitURL("/requests/" + id)
 

@@ -55,7 +55,7 @@ function Item({ item, open }: { item: NewsItem; open: readonly OpenReview[] }) {
         <p className={styles.meta}>
           <Badge item={item} open={open} />
           <span>
-            told <Moment at={told.at} />
+            <Moment at={told.at} />
             {due && (
               <>
                 , due <Moment at={due} />
@@ -98,7 +98,7 @@ function Act({ item: { request, told } }: { item: NewsItem }) {
       </Link>
     )
   }
-  const word = request.may.includes('review') ? 'Review' : 'Look at it'
+  const word = request.may.includes('review') ? 'Review' : 'See it'
   return (
     <Link to="/requests/$id" params={params} className={buttonClass('plain', { small: true })} aria-label={`${word}: ${what}`}>
       {word}
