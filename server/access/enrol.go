@@ -45,7 +45,9 @@ func (s *Service) StartEnrolment(ctx context.Context, by policies.Person, k NewP
 			Credential: k.Credential, PublicKey: k.PublicKey, AAGUID: k.AAGUID,
 			Created: c.now, Expires: seconds(c.now).Add(enrolmentLife),
 		}
-		if c.policy.NeedsAttestation(groups) {
+		// One that no group demands is handed on where the make is listed: such a passkey confirms
+		// what takes an attested one. Any other would refuse the enrolment for nothing.
+		if c.policy.NeedsAttestation(groups) || c.lists(k.AAGUID) {
 			e.Attestation = k.Attestation
 		}
 		e.Statement, err = evidence.Encode(&evidence.Enrolment{
@@ -75,6 +77,11 @@ func (s *Service) StartEnrolment(ctx context.Context, by policies.Person, k NewP
 		return err
 	})
 	return view, err
+}
+
+// lists says whether the policy lists a make of authenticators.
+func (m moment) lists(aaguid string) bool {
+	return slices.ContainsFunc(m.policy.Organization().Attestation.Authenticators, func(a policies.Authenticator) bool { return a.AAGUID == aaguid })
 }
 
 type enrolmentData struct {

@@ -247,6 +247,14 @@ type SeparationCell struct {
 	Held     bool
 	LastUsed time.Time // zero: not within a year
 	Against  []string  // separations that stand against it now
+	Own      []OwnTargets
+}
+
+// OwnTargets are targets of a role that a separation by object keeps from somebody,
+// because their labels name a group that they are in.
+type OwnTargets struct {
+	Separation string
+	Targets    []string
 }
 
 // SeparationRow is a person with those of the roles that they may ask for.
@@ -265,7 +273,7 @@ type SeparationMatrix struct {
 
 // Separation is the matrix of people and roles, for reviewers and administrators: a page
 // of those who may ask for a role that a separation names, from behind an identity on.
-// Separations by object depend on the target and stand against nothing here.
+// Separations by object stand against single targets only.
 func (s *Service) Separation(ctx context.Context, by policies.Person, after policies.Subject, limit int) (matrix SeparationMatrix, err error) {
 	if err := s.read(ctx, func(_ Reader, m moment) error { return m.mayReadPolicy(by) }); err != nil {
 		return matrix, err
@@ -281,6 +289,7 @@ func (s *Service) Separation(ctx context.Context, by policies.Person, after poli
 		}
 		slices.Sort(matrix.Roles)
 		matrix.Roles = slices.Compact(matrix.Roles)
+		own := known.ownTargets(matrix.Rules)
 		for _, p := range known.population.People() {
 			if after != (policies.Subject{}) && cmp.Compare(p.Subject.String(), after.String()) <= 0 {
 				continue
@@ -292,6 +301,9 @@ func (s *Service) Separation(ctx context.Context, by policies.Person, after poli
 			if len(row.Cells) == 0 {
 				continue
 			}
+			for i, cell := range row.Cells {
+				row.Cells[i].Own = own[cell.Role][p.Subject]
+			}
 			if matrix.Rows = append(matrix.Rows, row); len(matrix.Rows) == page(limit) {
 				matrix.Next = p.Subject
 				return nil
@@ -300,6 +312,33 @@ func (s *Service) Separation(ctx context.Context, by policies.Person, after poli
 		return nil
 	})
 	return matrix, err
+}
+
+// ownTargets are those of every person, by role, that separations by object keep from them.
+func (a *analysed) ownTargets(rules []policies.Separation) map[string]map[policies.Subject][]OwnTargets {
+	own := map[string]map[policies.Subject][]OwnTargets{}
+	for _, rule := range rules {
+		if rule.Forbid != policies.ForbidObject {
+			continue
+		}
+		for _, role := range rule.Roles {
+			if own[role] == nil {
+				own[role] = a.keptFrom(role)
+			}
+		}
+	}
+	return own
+}
+
+// keptFrom are the targets of a role that are kept from each person.
+func (a *analysed) keptFrom(role string) map[policies.Subject][]OwnTargets {
+	kept := map[policies.Subject][]OwnTargets{}
+	for _, one := range a.analysis.WhoCan(role).Excluded {
+		if len(one.Targets) > 0 {
+			kept[one.Subject] = append(kept[one.Subject], OwnTargets{one.Separation, one.Targets})
+		}
+	}
+	return kept
 }
 
 func (m moment) separationRow(r Reader, p policies.Person, matrix SeparationMatrix) (SeparationRow, error) {

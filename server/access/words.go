@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,9 @@ func Headline(r Request) string {
 func Summarise(d policies.Decision, approvers [][]policies.Person) string {
 	switch d.Outcome {
 	case policies.Allowed:
+		if slices.ContainsFunc(d.Reasons, func(r policies.Reason) bool { return r.Rule == "break-glass" }) {
+			return "Granted without an approval, in an emergency."
+		}
 		if len(d.Stages) == 0 {
 			return "Granted at once: the role needs no approval."
 		}

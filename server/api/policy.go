@@ -260,6 +260,16 @@ type SeparationCell struct {
 	Held     bool       `json:"held" doc:"they hold it now"`
 	LastUsed *time.Time `json:"last_used,omitempty"`
 	Against  []string   `json:"against" doc:"rules that stand against it for them now"`
+	// Own is what rules by object keep from them of the role's targets.
+	Own []OwnTargets `json:"own"`
+}
+
+// OwnTargets are targets that a rule keeps from somebody because their labels name a group
+// that they are in.
+type OwnTargets struct {
+	Separation string   `json:"separation"`
+	Targets    []string `json:"targets" doc:"the first ones"`
+	Number     int      `json:"number" doc:"how many there are"`
 }
 
 // RecordedRequest is a request as facts that policy decides by.

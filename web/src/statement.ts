@@ -120,6 +120,13 @@ export function subjectOf(person: { issuer: string; subject: string }): string {
   return `${person.subject} @ ${person.issuer}`
 }
 
+/** Whom a statement means: the subject, and the issuer who calls them so. */
+export function personOf(text: string): { subject: string; issuer: string } {
+  const place = text.lastIndexOf(' @ ')
+  if (place < 1) throw new TypeError('not a person')
+  return { subject: text.slice(0, place), issuer: text.slice(place + 3) }
+}
+
 /** The duration of a statement, in seconds. Throws where it is not written in its one form. */
 export function secondsOf(text: string): number {
   const seconds = parseDuration(text)

@@ -1,4 +1,4 @@
-/** What the pages about the policy, about delegations and about reviews read. */
+/** What the pages about the policy, about delegations and about reviews read, and what somebody was told. */
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { api, body } from './client'
 import { live } from './queries'
@@ -50,5 +50,12 @@ export const delegations = queryOptions({
 export const reviews = queryOptions({
   queryKey: ['reviews'],
   queryFn: () => body(api.GET('/api/reviews')),
+  refetchInterval: live,
+})
+
+/** What the caller was told and has not answered; the frame asks for it on every page. */
+export const news = queryOptions({
+  queryKey: ['news'],
+  queryFn: () => body(api.GET('/api/news')),
   refetchInterval: live,
 })

@@ -93,7 +93,7 @@ export function Kitchen() {
         ceremony: false,
         instance: 'k',
       }}
-      waiting={3}
+      waiting={{ count: 3, loud: true }}
       toSign={1}
       onSearch={() => notify.news('Bob approved your request', 'postgres on db1.prod, until 15:04')}
       onSignOut={() => notify.done('Signed out')}

@@ -2,9 +2,11 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState, type ErrorComponentProps } from '@tanstack/react-router'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { api, body } from '../api/client'
+import { news, reviews } from '../api/policyQueries'
 import { asProblem } from '../api/problem'
 import { changes, enrolments, me as meQuery, queryClient, requests } from '../api/queries'
 import { MeContext } from '../me'
+import { waitingCount } from '../told'
 import { Button, buttonClass } from '../ui/Button'
 import { EmptyState, Loading } from '../ui/EmptyState'
 import { ErrorNotice, Notice } from '../ui/ErrorNotice'
@@ -39,8 +41,9 @@ function Inside() {
   const me = useQuery(meQuery).data!
   const [searching, setSearching] = useState(false)
   const waiting = useInfiniteQuery(requests('to-approve', ['pending']))
-  const count =
-    waiting.data?.pages.reduce((sum, page) => sum + page.items.filter((item) => item.may.includes('approve')).length, 0) ?? 0
+  const toDecide = (waiting.data?.pages ?? []).flatMap((page) => page.items).filter((item) => item.may.includes('approve'))
+  const told = useQuery(news).data?.items ?? []
+  const open = useQuery(reviews).data?.items ?? []
   const toSign = useToSign(me.administrator)
   useNews()
   useShortcut('k', () => setSearching(true))
@@ -49,7 +52,7 @@ function Inside() {
 
   return (
     <MeContext value={me}>
-      <Shell me={me} waiting={count} toSign={toSign} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banners />}>
+      <Shell me={me} waiting={waitingCount(toDecide, told, open)} toSign={toSign} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banners />}>
         <Outlet />
       </Shell>
       {searching && (

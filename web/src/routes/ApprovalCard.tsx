@@ -6,9 +6,10 @@ import { asProblem } from '../api/problem'
 import { refresh, request as requestQuery } from '../api/queries'
 import { useMinute } from '../clock'
 import { durationWords } from '../duration'
+import { plainKey } from '../keys'
 import { useMe } from '../me'
 import { inOrder } from '../policy'
-import { readApproval, readStatement, secondsOf } from '../statement'
+import { personOf, readApproval, readStatement, secondsOf } from '../statement'
 import { useSubmit } from '../submit'
 import { Button, buttonClass } from '../ui/Button'
 import { Countdown } from '../ui/Countdown'
@@ -30,7 +31,6 @@ import { unreadable } from '../unreadable'
 import { signStatement } from '../webauthn'
 import { called, neededWords, obstacles } from '../words'
 import styles from './Approvals.module.css'
-import { plainKey } from './Approvals'
 
 /** One request to decide about. Everything it says about the ask is read from the text that will be signed. */
 export function ApprovalCard({ id, onDecided }: { id: string; onDecided: () => void }) {
@@ -92,6 +92,7 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
         <div className={styles.top}>
           <span>
             asked <Moment at={request.asked} />
+            <LastTold request={request} />
           </span>
           <Countdown from={request.asked} until={request.expires} what="The request is void" size={52} />
         </div>
@@ -128,8 +129,14 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
       <div className={styles.details}>
         <Facts
           rows={[
-            ['Who', <code key="who">{asked.requester}</code>],
-            ['Gets', `${asked.role}: a shell, commands and file copies as ${asked.login} on ${asked.target}, all recorded`],
+            ['Who', <Person key="who" person={{ ...asked.person, name: asked.who }} />],
+            [
+              'Gets',
+              <>
+                {asked.role}: a shell, commands and file copies as <span className={styles.whole}>{asked.login}</span> on{' '}
+                <span className={styles.whole}>{asked.target}</span>, all recorded
+              </>,
+            ],
             ['Ticket', asked.ticket && <bdi>{asked.ticket}</bdi>],
             [
               'Begins',
@@ -205,6 +212,18 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
         onDecided={onDecided}
       />
     </Card>
+  )
+}
+
+/** That this approver was asked again, or that it has come to them, in the place of an entry above the card. */
+function LastTold({ request }: { request: Request }) {
+  const { person } = useMe()
+  const told = request.told.findLast(({ people }) => people.some(({ issuer, subject }) => issuer === person.issuer && subject === person.subject))
+  if (told?.kind !== 'reminder' && told?.kind !== 'escalation') return null
+  return (
+    <>
+      , {told.kind === 'reminder' ? 'you were reminded' : 'it came to you too'} <Moment at={told.at} />
+    </>
   )
 }
 
@@ -306,7 +325,7 @@ function ask(request: Request) {
     const text = readStatement(request.statement, 'request')
     return {
       who: text['requester-name'],
-      requester: text.requester,
+      person: personOf(text.requester),
       role: text.role,
       target: text.target,
       login: text.login,

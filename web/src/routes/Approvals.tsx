@@ -5,6 +5,7 @@ import { asProblem } from '../api/problem'
 import { requests } from '../api/queries'
 import type { RequestSummary } from '../api/client'
 import { durationWords } from '../duration'
+import { plainKey } from '../keys'
 import { useMe } from '../me'
 import { Button, buttonClass } from '../ui/Button'
 import { MinutesLeft } from '../ui/Countdown'
@@ -16,6 +17,7 @@ import { called, counted } from '../words'
 import { ApprovalPlaces } from './ApprovalPlaces'
 import { ApprovalCard } from './ApprovalCard'
 import styles from './Approvals.module.css'
+import { Told } from './Told'
 
 /** The queue at the left, one card at the right. On a phone the card is all, with a way to the next one. */
 export function Approvals() {
@@ -35,12 +37,13 @@ export function Approvals() {
     <>
       <PageHead
         title="Approvals"
-      tab={items.length > 0 ? `(${items.length}) Approvals` : 'Approvals'}
-      words={
-        items.length > 0 ? `${counted(items.length, 'request')} ${items.length === 1 ? 'waits' : 'wait'} for you.` : undefined
-      }
-    />
-    <ApprovalPlaces />
+        tab={items.length > 0 ? `(${items.length}) Approvals` : 'Approvals'}
+        words={
+          items.length > 0 ? `${counted(items.length, 'request')} ${items.length === 1 ? 'waits' : 'wait'} for you.` : undefined
+        }
+      />
+      <ApprovalPlaces />
+      <Told except={shown} most={2} />
     </>
   )
   if (list.error && items.length === 0) {
@@ -172,17 +175,4 @@ function useStepKeys(go: (step: number) => void) {
     addEventListener('keydown', press)
     return () => removeEventListener('keydown', press)
   })
-}
-
-/** A key pressed for the page: not into a field, not with a modifier, not while a dialog is open. */
-export function plainKey(event: KeyboardEvent): boolean {
-  const target = event.target as HTMLElement | null
-  return !(
-    event.ctrlKey ||
-    event.metaKey ||
-    event.altKey ||
-    event.defaultPrevented ||
-    event.repeat ||
-    target?.closest('input, textarea, select, [contenteditable], [role=dialog], [role=alertdialog], [role=menu]')
-  )
 }

@@ -203,7 +203,7 @@ function AskForm({ roles }: { roles: readonly Role[] }) {
             name="ticket"
             optional={!role.ticket.required}
             error={submit.problem?.field('ticket')}
-            hint={role.ticket.pattern ? <>It fits <code>{role.ticket.pattern}</code>, whole.</> : 'The one that it is for.'}
+            hint={role.ticket.pattern ? <>It reads like <code>{role.ticket.pattern}</code>, from its beginning to its end.</> : 'The one that it is for.'}
           >
             <Input value={typedTicket} onValueChange={setTicket} spellCheck={false} maxLength={200} />
           </Field>

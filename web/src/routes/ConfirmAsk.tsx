@@ -54,7 +54,7 @@ export function ConfirmAsk({ request }: { request: Request }) {
       <h2>{request.break_glass ? 'Confirm that you act alone' : 'Confirm it with your passkey'}</h2>
       <p>
         {request.break_glass
-          ? 'It begins once you have confirmed it, and all who approve this role are told. '
+          ? 'It begins once you have confirmed it. All who approve this role know that you asked. '
           : 'Nobody else can say for you that you ask for it. '}
         {attested && 'It takes a passkey of a make that is listed here. '}
         <Link to="/passkeys">Your passkeys</Link>

@@ -1,6 +1,7 @@
 import type { Role } from '../api/client'
 import { durationWords } from '../duration'
 import { Notice } from '../ui/ErrorNotice'
+import { FieldGroup } from '../ui/Field'
 import { Option, Options } from '../ui/Options'
 import { anyOf } from '../words'
 import styles from './Ask.module.css'
@@ -11,14 +12,16 @@ export function Emergency({ role, alone, onChange }: { role: Role; alone: boolea
   if (!rule) return null
   return (
     <>
-      <Options>
-        <Option among="emergency" title="Ask those who approve it" checked={!alone} onChoose={() => onChange(false)}>
-          It begins when everybody who must agree has agreed.
-        </Option>
-        <Option among="emergency" title="I act alone in an emergency" checked={alone} onChoose={() => onChange(true)}>
-          Nobody approves. For at most {durationWords(rule.longest_seconds)}, and everybody learns of it.
-        </Option>
-      </Options>
+      <FieldGroup label="How">
+        <Options>
+          <Option among="emergency" title="Ask those who approve it" checked={!alone} onChoose={() => onChange(false)}>
+            It begins when everybody who must agree has agreed.
+          </Option>
+          <Option among="emergency" title="I act alone in an emergency" checked={alone} onChoose={() => onChange(true)}>
+            Nobody approves. For at most {durationWords(rule.longest_seconds)}, and everybody learns of it.
+          </Option>
+        </Options>
+      </FieldGroup>
       {alone && (
         <Notice tone="bad" title="You act alone, and answer for it">
           <ul className={styles.rules}>

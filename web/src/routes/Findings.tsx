@@ -32,7 +32,6 @@ export function Findings({ findings, go }: { findings: readonly Finding[]; go?: 
               )}
               <p className={styles.meta}>
                 <code>{finding.rule}</code>
-                {finding.file && ', '}
                 {finding.file &&
                   (go ? (
                     <Button small kind="quiet" onClick={() => go(finding.file!, finding.line ?? 1)}>

@@ -43,7 +43,7 @@ export function GroupChoice({ chosen, onChange, of }: GroupChoiceProps) {
             ? 'With none of them they approve nothing.'
             : held.length > 0
               ? 'Groups that you are in already stay.'
-              : 'With none of them it confirms your own sign-ins and nothing else.'
+              : 'With none of them it confirms your own sign-ins and requests, and approves nothing.'
         }
       >
         <Options>

@@ -18,6 +18,7 @@ import { StateBadge } from '../ui/StateBadge'
 import { notify } from '../ui/Toasts'
 import styles from './Home.module.css'
 import { lookOf } from './requestWords'
+import { Told } from './Told'
 
 /** What I hold, what I wait for, what I may ask for. */
 export function Home() {
@@ -34,6 +35,7 @@ export function Home() {
           Ask for access
         </Link>
       </PageHead>
+      <Told most={3} />
       {list.error && (
         <ErrorNotice
           problem={asProblem(list.error)}

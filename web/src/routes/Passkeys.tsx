@@ -116,7 +116,7 @@ function PasskeyRow({ passkey, last }: { passkey: Passkey; last: boolean }) {
               Counts for nothing
             </StateBadge>
           )}
-          <span>{passkey.groups.length > 0 ? `counts for ${passkey.groups.join(', ')}` : 'confirms your own sign-ins'}</span>
+          <span>{passkey.groups.length > 0 ? `counts for ${passkey.groups.join(', ')}` : 'confirms your own sign-ins and requests'}</span>
         </p>
         <p className={cards.meta}>
           made <Moment at={passkey.created} />

@@ -101,7 +101,7 @@ function Whole({ role }: { role: PolicyRole }) {
           </Section>
           <Section title="Last uses">
             {role.uses.length === 0 ? (
-              <p className={styles.words}>Nobody has asked for it yet, of whom you may see requests.</p>
+              <p className={styles.words}>Nobody has asked for it yet, as far as you may see.</p>
             ) : (
               <ul className={styles.uses}>
                 {role.uses.map((use) => (

@@ -4,6 +4,7 @@ import type { Request, TimelineEntry } from '../api/client'
 import { asProblem } from '../api/problem'
 import { request as requestQuery } from '../api/queries'
 import { durationWords, formatDuration } from '../duration'
+import { useMe } from '../me'
 import { buttonClass } from '../ui/Button'
 import { CopyLine } from '../ui/CopyLine'
 import { Countdown } from '../ui/Countdown'
@@ -146,6 +147,8 @@ function Whole({ request }: { request: Request }) {
 
 /** The state in one sentence. */
 function State({ request }: { request: Request }) {
+  const { person } = useMe()
+  const mine = request.requester.issuer === person.issuer && request.requester.subject === person.subject
   const again = {
     role: request.role,
     target: request.target,
@@ -189,9 +192,11 @@ function State({ request }: { request: Request }) {
               Ended <Moment at={request.ends} />.{' '}
             </>
           )}
-          <Link to="/ask" search={again}>
-            Ask for the same again
-          </Link>
+          {mine && (
+            <Link to="/ask" search={again}>
+              Ask for the same again
+            </Link>
+          )}
         </span>
       )
   }
@@ -200,6 +205,10 @@ function State({ request }: { request: Request }) {
 /** How each kind of event looks in the timeline; the words are the server's. */
 const looks: [RegExp, TimelineItem['tone'], TimelineItem['shape']][] = [
   [/^request\.asked/, 'wait', 'half'],
+  [/^(request\.break-glass-asked|alarm\.raised)/, 'bad', 'square'],
+  [/^(request\.(break-glass-told|reminded|escalated)|review\.due)/, 'wait', 'half'],
+  [/^request\.confirmed/, 'accent', 'tick'],
+  [/^review\.closed/, 'live', 'tick'],
   [/^request\.appro/, 'accent', 'tick'],
   [/^request\.denied/, 'bad', 'cross'],
   [/^request\.(withdrawn|expired)/, 'rest', 'dash'],

@@ -1,3 +1,4 @@
+import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { api, body, type Request } from '../api/client'
 import { refresh } from '../api/queries'
@@ -23,8 +24,9 @@ import styles from './Request.module.css'
 export function EmergencyBanner({ request }: { request: Request }) {
   if (!request.break_glass) return null
   const { review } = request
+  const held = request.state === 'approved' || request.state === 'active'
   return (
-    <Notice tone={review?.closed ? 'calm' : 'bad'} title={`${called(request.requester)} acts alone here, in an emergency`}>
+    <Notice tone={review?.closed ? 'calm' : 'bad'} title={`${called(request.requester)} ${held ? 'acts' : request.state === 'pending' ? 'wants to act' : 'acted'} alone here, in an emergency`}>
       {review?.closed ? (
         <>
           Nobody approved it. It was reviewed <Moment at={review.closed} />.
@@ -40,8 +42,12 @@ export function EmergencyBanner({ request }: { request: Request }) {
           )}
           {review.locked ? `; that time is over, and nobody has ${request.role} until they have.` : `, or nobody has ${request.role} from then on.`}
         </>
-      ) : (
+      ) : request.state === 'pending' ? (
         'No approval is asked for; it begins with a passkey of the one who asks.'
+      ) : held ? (
+        'Nobody approved it. From its first use on it waits for a review.'
+      ) : (
+        'Nobody approved it, and it was not used.'
       )}
     </Notice>
   )
@@ -99,9 +105,24 @@ export function ReviewRequest({ request }: { request: Request }) {
     <Card className={styles.own} label="Review this emergency">
       <h2>Review this emergency</h2>
       <p>
-        Read why {called(request.requester)} acted alone, and replay the sessions below. What you write is signed with your passkey and
-        stays in the record.
+        Read why {called(request.requester)} acted alone
+        {request.sessions.length > 0 ? ', and replay what they did.' : '; no session was opened.'} What you write is signed with your
+        passkey and stays in the record.
       </p>
+      {request.sessions.length > 0 && (
+        <ul className={styles.told}>
+          {request.sessions.map((session) => (
+            <li key={session.id}>
+              <Link to="/sessions/$session" params={{ session: session.id }}>
+                Replay {session.login} on {session.target}
+              </Link>{' '}
+              <span className={styles.meta}>
+                <Moment at={session.started} />
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
       <Field label="What you found" name="finding" error={submit.problem?.field('finding')}>
         <Area value={finding} onChange={setFinding} most={500} placeholder="What was done, whether it was needed, what follows" />
       </Field>

@@ -45,6 +45,7 @@ export function Reviews() {
 
 function OpenCard({ open }: { open: OpenReview }) {
   const { request } = open
+  const goesOn = request.state === 'approved' || request.state === 'active'
   return (
     <article className={styles.card} aria-label={request.summary}>
       <div className={styles.head}>
@@ -75,7 +76,13 @@ function OpenCard({ open }: { open: OpenReview }) {
           {open.may ? 'Read it and review' : 'Read it'}
         </Link>
       </div>
-      {!open.may && <p className={styles.meta}>Somebody else closes it: never the one who acted, and with a passkey of a group that reviews.</p>}
+      {!open.may && (
+        <p className={styles.meta}>
+          {goesOn
+            ? 'It goes on. It is reviewed once it is over; whoever may review it can end it now, on its page.'
+            : 'Somebody else closes it: never the one who acted, and with a passkey of a group that reviews.'}
+        </p>
+      )}
     </article>
   )
 }

@@ -11,8 +11,9 @@ import { Moment } from '../ui/Moment'
 import { PageHead, Section } from '../ui/Page'
 import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
-import styles from './Separation.module.css'
 import { Words } from '../ui/Words'
+import { counted } from '../words'
+import styles from './Separation.module.css'
 
 /** Who can have what beside what: the rules in words, and below them people by roles. */
 export function Separation() {
@@ -78,7 +79,7 @@ function Rules({ matrix }: { matrix: SeparationMatrix }) {
       <ul className={styles.rules}>
         {matrix.rules.map((rule) => (
           <li key={rule.name}>
-            <Words text={rule.text} />
+            <RuleText name={rule.name} text={rule.text} />
             {rule.description && (
               <p className={styles.meta} dir="auto">
                 {rule.description}
@@ -88,6 +89,16 @@ function Rules({ matrix }: { matrix: SeparationMatrix }) {
         ))}
       </ul>
     </Section>
+  )
+}
+
+/** The sentence begins with the rule's name, by which the cells below refer to it. */
+function RuleText({ name, text }: { name: string; text: string }) {
+  if (!text.startsWith(`${name}: `)) return <Words text={text} />
+  return (
+    <>
+      <strong>{name}</strong>: <Words text={text.slice(name.length + 2)} />
+    </>
   )
 }
 
@@ -155,7 +166,20 @@ function Cell({ role, cell }: { role: string; cell: SeparationCell | undefined }
           </span>
         )}
         {cell.against.length > 0 && <span className={styles.against}>against it: {cell.against.join(', ')}</span>}
+        {cell.own.map(({ separation, targets, number }) => (
+          <span key={separation} className={styles.against}>
+            not on their own {ownWords(targets, number)}: {separation}
+          </span>
+        ))}
       </div>
     </td>
   )
+}
+
+/** "vault", "web-1 and web-2", "web-1, web-2 and 9 others". */
+function ownWords(targets: readonly string[], number: number): string {
+  const named = targets.slice(0, 3)
+  const others = number - named.length
+  if (others > 0) return `${named.join(', ')} and ${counted(others, 'other')}`
+  return named.length < 2 ? named.join() : `${named.slice(0, -1).join(', ')} and ${named.at(-1)}`
 }

@@ -1,7 +1,10 @@
-import { useInfiniteQuery } from '@tanstack/react-query'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { useRouterState } from '@tanstack/react-router'
 import { useEffect, useRef } from 'react'
-import type { RequestSummary } from '../api/client'
+import type { NewsItem, RequestSummary } from '../api/client'
+import { news } from '../api/policyQueries'
 import { requests } from '../api/queries'
+import { tellingKey, toldSentence } from '../told'
 import { notify } from '../ui/Toasts'
 
 const sentences: Record<string, string> = {
@@ -13,7 +16,7 @@ const sentences: Record<string, string> = {
   'ended:expired': 'Your time is up',
 }
 
-/** Tells the person what became of their own requests while they were looking elsewhere in the portal. */
+/** Tells the person what became of their own requests, and of what others ask of them, while they were looking elsewhere in the portal. */
 export function useNews(): void {
   const { data } = useInfiniteQuery(requests('mine'))
   const seen = useRef<Map<string, string>>(undefined)
@@ -25,6 +28,31 @@ export function useNews(): void {
       if (item && stateOf(item) !== state && !(state === 'approved' && item.state === 'active')) tell(item)
     }
     seen.current = new Map([...states].map(([id, item]) => [id, stateOf(item)]))
+  }, [data])
+
+  // Where it stands at the top of the page, a note over the buttons would only be in the way.
+  const there = useRouterState({ select: ({ location: { pathname } }) => pathname === '/' || /^\/approvals(\/req-|$)/.test(pathname) })
+  useNewlyTold((item) => {
+    if (!there) notify.news(titles[item.told.kind], toldSentence(item, []).join(''))
+  })
+}
+
+const titles: Record<NewsItem['told']['kind'], string> = {
+  reminder: 'A reminder',
+  escalation: 'Something waits for you too',
+  'break-glass': 'Somebody acts alone',
+  review: 'A review is due',
+}
+
+/** Calls for each thing that the person is told from now on; what they were told before they came is no news. */
+export function useNewlyTold(then: (item: NewsItem) => void): void {
+  const { data } = useQuery(news)
+  const seen = useRef<Set<string>>(undefined)
+  useEffect(() => {
+    if (!data) return
+    const before = seen.current
+    seen.current = new Set(data.items.map(tellingKey))
+    if (before) data.items.filter((item) => !before.has(tellingKey(item))).forEach(then)
   }, [data])
 }
 

@@ -53,15 +53,14 @@ export function Backtest({ backtest }: { backtest: Result }) {
           </Button>
         </div>
       )}
-      <p className={styles.meta}>
-        {backtest.note}
-        {backtest.since && (
-          <>
-            {' '}
-            The oldest was asked for <Moment at={backtest.since} />.
-          </>
-        )}
-      </p>
+      {backtest.since && (
+        <p className={styles.meta}>
+          The oldest was asked for <Moment at={backtest.since} />.
+        </p>
+      )}
+      <Disclosure small summary="What it was reckoned with">
+        <p className={styles.meta}>{backtest.note}</p>
+      </Disclosure>
     </div>
   )
 }

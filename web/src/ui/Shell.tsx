@@ -16,12 +16,14 @@ interface Place {
   short: string
   icon: IconName
   count?: number
+  /** One of those must not be overlooked. */
+  loud?: boolean
 }
 
 export interface ShellProps {
   me: Me
-  /** How many requests wait for this person's decision. */
-  waiting: number
+  /** How many requests wait for this person, and whether one of them is an emergency. */
+  waiting: { count: number; loud: boolean }
   /** How many changes wait for this person's signature. */
   toSign: number
   onSearch: () => void
@@ -35,7 +37,7 @@ export function Shell({ me, waiting, toSign, onSearch, onSignOut, banner, childr
   const work: Place[] = [
     { to: '/', words: 'My access', short: 'Access', icon: 'home' },
     { to: '/ask', words: 'Ask', short: 'Ask', icon: 'ask' },
-    { to: '/approvals', words: 'Approvals', short: 'Approve', icon: 'approve', count: waiting },
+    { to: '/approvals', words: 'Approvals', short: 'Approve', icon: 'approve', ...waiting },
   ]
   const record: Place[] = [
     { to: '/requests', words: 'Requests', short: 'Requests', icon: 'clock' },
@@ -98,15 +100,16 @@ export function Shell({ me, waiting, toSign, onSearch, onSignOut, banner, childr
   )
 }
 
-function placeLink({ to, words, icon, count }: Place) {
+function placeLink({ to, words, icon, count, loud }: Place) {
   return (
     <Link key={to} to={to} activeOptions={{ exact: to === '/', includeSearch: false }}>
       <Icon name={icon} />
       <span>{words}</span>
       {count ? (
-        <span className={styles.count}>
+        <span className={styles.count} data-loud={loud || undefined}>
           {count > 99 ? '99+' : count}
-          <span className="visually-hidden"> waiting</span>
+          {loud && '!'}
+          <span className="visually-hidden"> waiting{loud && ', an emergency among them'}</span>
         </span>
       ) : null}
     </Link>

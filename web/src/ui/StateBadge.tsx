@@ -53,6 +53,8 @@ const looks: Record<string, Look> = {
   locked: { word: 'Locked', tone: 'bad', shape: 'cross' },
   reviewed: { word: 'Reviewed', tone: 'live', shape: 'tick' },
   'review-due': { word: 'Review open', tone: 'wait', shape: 'half' },
+  reminder: { word: 'Reminder', tone: 'wait', shape: 'half' },
+  escalation: { word: 'Escalated', tone: 'wait', shape: 'clock' },
   needed: { word: 'Needed', tone: 'wait', shape: 'half' },
 }
 

@@ -46,7 +46,8 @@ function ToastList() {
           <Toast.Title className={styles.title} render={<p />} />
           <Toast.Description className={styles.description} />
         </div>
-        <Toast.Close className={styles.close} aria-label="Dismiss">
+        {/* Each stands by itself, also while nobody points at them: none of their buttons is hidden, as the library has it for a stack. */}
+        <Toast.Close className={styles.close} aria-label="Dismiss" aria-hidden={false}>
           <Icon name="cross" size={13} />
         </Toast.Close>
       </Toast.Content>

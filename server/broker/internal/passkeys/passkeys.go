@@ -185,17 +185,21 @@ func (r *Registrar) Finish(ctx context.Context, by policies.Person, id string, a
 	if len(aaguid) != 16 {
 		aaguid = make([]byte, 16)
 	}
-	return access.NewPasskey{
+	passkey := access.NewPasskey{
 		Credential: base64.RawURLEncoding.EncodeToString(made.ID),
 		PublicKey:  base64.RawURLEncoding.EncodeToString(made.PublicKey),
 		AAGUID:     hex.EncodeToString(aaguid),
 		Name:       begun.Name,
 		Record:     record,
-		Attestation: &evidence.Attestation{
+	}
+	// Whoever asks the browser not to tell sends an attestation of nothing, which is none.
+	if parsed.Response.AttestationObject.Format != string(protocol.AttestationFormatNone) {
+		passkey.Attestation = &evidence.Attestation{
 			Object:     base64.RawURLEncoding.EncodeToString(parsed.Raw.AttestationResponse.AttestationObject),
 			ClientData: base64.RawURLEncoding.EncodeToString(parsed.Raw.AttestationResponse.ClientDataJSON),
-		},
-	}, nil
+		}
+	}
+	return passkey, nil
 }
 
 // detailOf is the library's whole story, for the log.
