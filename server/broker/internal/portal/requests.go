@@ -32,18 +32,6 @@ func (p *Portal) roles(ctx context.Context, _ *noInput) (*body[api.Roles], error
 	return &body[api.Roles]{roles}, nil
 }
 
-// notBeside lists the roles that nobody may hold at once with this one, sorted.
-func notBeside(policy *policies.Bundle, role string) []string {
-	var others []string
-	for _, s := range policy.Separations() {
-		if s.Forbid == policies.ForbidHeld && slices.Contains(s.Roles, role) {
-			others = append(others, s.Roles...)
-		}
-	}
-	slices.Sort(others)
-	return slices.DeleteFunc(slices.Compact(others), func(other string) bool { return other == role })
-}
-
 func (p *Portal) decide(ctx context.Context, in *onlyBody[api.Ask]) (*body[api.Decision], error) {
 	if err := checkSeconds(in.Body.DurationSeconds); err != nil {
 		return nil, err
