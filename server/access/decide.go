@@ -3,6 +3,7 @@ package access
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"stint/policies"
@@ -142,6 +143,10 @@ func refusal(d policies.Decision) *Error {
 			message = reason.Text
 			if reason.Remedy != "" {
 				message += " " + reason.Remedy
+			}
+			// Of many rules of a kind it says which; of the rest the sentence does.
+			if strings.Contains(reason.Rule, ":") {
+				message += " (Rule " + reason.Rule + ".)"
 			}
 			break
 		}

@@ -105,7 +105,7 @@ type CollusionWay struct {
 	Target  string         `json:"target,omitempty"`
 	Login   string         `json:"login,omitempty"`
 	Parts   []CollusionAct `json:"parts" doc:"an example: one for each person"`
-	Assumed []string       `json:"assumed" doc:"conditions that were taken to suit them"`
+	Assumed []string       `json:"assumed" doc:"what was taken to suit them: conditions, and passkeys that they would enrol"`
 	Text    string         `json:"text" doc:"the example in a sentence"`
 }
 

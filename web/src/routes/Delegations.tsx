@@ -130,7 +130,7 @@ function One({ one, mine }: { one: Delegation; mine: boolean }) {
         open={ending}
         onClose={() => setEnding(false)}
         title={mine ? `End that ${called(other)} approves for you?` : `End that you approve for ${called(other)}?`}
-        words={`No approval on behalf of ${mine ? 'you' : called(other)} is taken from then on. Approvals that were given stay what they are.`}
+        words={`No approval on behalf of ${mine ? 'you' : called(other)} is taken from then on. What was approved by it counts no more.`}
         confirm="End this delegation"
         busy="Ending…"
         keep="Keep it"

@@ -150,7 +150,7 @@ function Collusion({ result, name }: { result: CollusionResult; name: string }) 
               <Words text={way.text} />
             </p>
             {way.assumed.length > 0 && (
-              <Disclosure small summary={way.assumed.length === 1 ? 'One condition was taken to suit them' : `${way.assumed.length} conditions were taken to suit them`}>
+              <Disclosure small summary={way.assumed.length === 1 ? 'One thing was taken to suit them' : `${way.assumed.length} things were taken to suit them`}>
                 <ul>
                   {way.assumed.map((text) => (
                     <li key={text} className={styles.meta}>
