@@ -16,17 +16,17 @@ import (
 // TestDevices: a role asks for an enrolled device on which an agent runs. Alice
 // enrols her machine, whose key is in a TPM; when the agent stops, or the machine
 // falls silent, her sessions end within the role's period; and when dana blocks it,
-// at once.
+// at once. The role can be used from this machine's network only.
 func TestDevices(t *testing.T) {
 	t.Parallel()
 	s := beginStory(t)
 	s.looking = true
 	administrator := s.openTerminal()
 	administrator.signIn("dana")
-	page := s.proposePolicy(administrator, "longest: 4h\nreason: required\n",
-		"longest: 4h\nreason: required\ndevice: {required: true, posture: {period: 20s, protection: [Wazuh]}}\nsession: {networks: [127.0.0.0/8, \"::1/128\"]}\n", "Machines are looked after, and here")
+	page := s.proposePolicy(administrator, "longest: 4h\nreason: required\nsession:\n",
+		"longest: 4h\nreason: required\ndevice: {required: true, posture: {period: 20s, protection: [Wazuh]}}\nsession:\n  networks: [127.0.0.0/8, \"::1/128\"]\n", "Machines are looked after, and here")
 	s.signChange(s.dana, page, "In force")
-	s.grant("web-1", "30m")
+	request := s.grant("web-1", "30m")
 
 	// 1. Not without a device.
 	s.alice.refused([]string{"stint device enroll"}, "stint", "ssh", "web-1", "true")
@@ -90,6 +90,16 @@ func TestDevices(t *testing.T) {
 	s.alice.refused([]string{"this device was blocked"}, "stint", "ssh", "web-1", "true")
 	s.dana.see("text=Left on a train")
 	s.look(s.dana, "device-blocked")
+
+	// 5. Certificates for certain networks are what the ledger says, to everybody who looks.
+	trust, file := filepath.Join(s.carol.home, "trust.json"), filepath.Join(s.carol.home, "evidence.json")
+	if err := os.WriteFile(trust, []byte(s.carol.must("stint", "trust", "export")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.carol.must("stint", "evidence", "export", request.ID, "-o", file)
+	s.carol.must("stint", "evidence", "verify", file, "--trust", trust)
+	s.dana.open(s.Portal + "/alarms")
+	s.dana.see("text=No alarm is open")
 }
 
 // startAgent runs a program by the name of an agent until stop, or the test's end.
