@@ -158,6 +158,7 @@ func (s *Suite) written(c Case) []problem {
 		moment(e.Begins, "expect", "begins")
 		moment(e.Ends, "expect", "ends")
 		moment(e.UseBy, "expect", "useBy")
+		e.Grant.written(is, span)
 	}
 	return problems
 }

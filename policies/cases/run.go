@@ -26,6 +26,7 @@ type Result struct {
 	Explained Explanation       `json:"explained"`
 	Decision  policies.Decision `json:"decision"`
 	role      string
+	stated    []string // the rules of terms that it states
 }
 
 // Failure is one thing that came otherwise.
@@ -44,6 +45,12 @@ func (s *Suite) Run(b *policies.Bundle) Results {
 		r := Result{
 			Name: c.Name, File: c.File, Line: c.Line, Decision: decision, role: c.Ask.Role,
 			Failures: c.Expect.compare(facts, decision), Explained: Explain(b, facts, decision, nil),
+		}
+		for _, term := range c.Expect.terms(b, c.Ask.Role) {
+			r.stated = append(r.stated, term.rule)
+			if term.expected != term.came {
+				r.Failures = append(r.Failures, Failure{What: term.what, Expected: term.expected, Came: term.came})
+			}
 		}
 		if len(r.Failures) == 0 {
 			results.Passed++
