@@ -93,7 +93,8 @@ func TestDelegations(t *testing.T) {
 }
 
 func TestReviews(t *testing.T) {
-	begun := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
+	now := time.Now().UTC().Truncate(time.Second)
+	begun := now.Add(-time.Hour)
 	due, was := begun.Add(24*time.Hour), begun.Add(time.Minute)
 	summary := func(id string) api.RequestSummary {
 		return api.RequestSummary{ID: id, Role: "production-shell", Requester: api.Person{Subject: "ada", Name: "Ada\x1b[2J"}}
@@ -103,9 +104,9 @@ func TestReviews(t *testing.T) {
 		{Request: summary("req-2"), Begun: begun, Due: due},
 	}}})
 	signInto(t, url)
-	code, out, said := command(t, "reviews")
+	code, out, said := commandAt(t, func() time.Time { return now }, "reviews")
 	for _, text := range []string{
-		"req-1    production-shell  Ada?[2J  " + clock(begun) + "  locked since " + clock(was), clock(due) + ", 22h59m",
+		"req-1    production-shell  Ada?[2J  " + clock(begun) + "  locked since " + clock(was), clock(due) + ", 23h left",
 		"with your passkey:\n  " + url + "/requests/req-1\n",
 	} {
 		if code != 0 || !strings.Contains(out, text) {
