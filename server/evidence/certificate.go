@@ -3,7 +3,9 @@ package evidence
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +50,29 @@ func ReadUserCertificate(text string) (UserCertificate, error) {
 		Serial: c.Serial, Request: c.KeyId, Principal: c.ValidPrincipals[0], SessionKey: authorizedKey(c.Key),
 		Ends: time.Unix(int64(c.ValidBefore), 0).UTC(), Authority: authorizedKey(c.SignatureKey),
 	}, nil
+}
+
+// VerifyCertificateSignature checks that a certificate is signed by the authority that it
+// names, and nothing else: whose key that is, and when, where and for whom the certificate
+// counts, its caller asks. One that is valid at no time is refused.
+func VerifyCertificateSignature(c *ssh.Certificate) error {
+	if c.SignatureKey == nil || c.Signature == nil {
+		return errors.New("nobody signed the certificate")
+	}
+	if c.ValidAfter > math.MaxInt64 || c.ValidBefore <= c.ValidAfter {
+		return errors.New("the certificate is never valid")
+	}
+	// x/crypto offers the check of the signature only together with others. Each of
+	// those is made to pass here.
+	checker := ssh.CertChecker{
+		SupportedCriticalOptions: slices.Collect(maps.Keys(c.CriticalOptions)),
+		Clock:                    func() time.Time { return time.Unix(int64(c.ValidAfter), 0) },
+	}
+	principal := ""
+	if len(c.ValidPrincipals) > 0 {
+		principal = c.ValidPrincipals[0]
+	}
+	return checker.CheckCert(principal, c)
 }
 
 func authorizedKey(key ssh.PublicKey) string {
