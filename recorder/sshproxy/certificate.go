@@ -42,8 +42,8 @@ func (r *refusedCertificate) Error() string { return r.check + ": " + r.why }
 
 // checkCertificate decides whether a key that a client showed is a user
 // certificate that counts now. It fails closed: what it does not understand, it
-// refuses. client is where it was shown from. It does not decide whether the client holds the private key; the SSH
-// handshake does.
+// refuses. client is where it was shown from. It does not decide whether the client
+// holds the private key; the SSH handshake does.
 func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, client net.Addr, now time.Time) (pass, error) {
 	refuse := func(check, format string, args ...any) (pass, error) {
 		return pass{}, &refusedCertificate{check: check, why: fmt.Sprintf(format, args...)}
@@ -100,7 +100,7 @@ func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, client net
 		if err != nil {
 			return refuse("critical-option", "this certificate is for networks that this proxy does not understand")
 		}
-		if why := (rules{networks: networks}).refusesFrom(client); why != "" {
+		if why := refusesFrom(networks, client); why != "" {
 			return refuse("network", "%s", why)
 		}
 	}
