@@ -26,8 +26,8 @@ type UserCertificate struct {
 // which it may be used (OpenSSH PROTOCOL.certkeys).
 const SourceAddress = "source-address"
 
-// UserCriticalOptions are those of a certificate for a person: where it may be used
-// from networks only, these; none otherwise.
+// UserCriticalOptions are the critical options of a person's certificate: the networks
+// from which it may be used; none where it may be used from anywhere.
 func UserCriticalOptions(networks []string) map[string]string {
 	if len(networks) == 0 {
 		return nil
