@@ -88,7 +88,7 @@ SOAK ?= 50
 SIGNER_KILLS ?= 1000
 soak: setup web
 	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
-	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run 'TestTightening|TestAddingAnApproval|TestTheRequester|TestTheOrderOfTelling|TestAssertedFacts|TestDecisionsFit' -count 1 -timeout 0 ./policies
+	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run '^TestProperty' -count 1 -timeout 0 ./policies
 	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run 'TestCollusionIsExact$$' -count 1 -timeout 0 ./policies/analysis
 	STINT_SOAK_KILLS=$(SIGNER_KILLS) $(GO) test $(TEST_FLAGS) -run 'TestKill$$' -count 1 -v -timeout 0 ./server/signer
 	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -run 'TestPathGoesOnAfterKills|TestNothingAcknowledgedIsLost' -count $(SOAK) -failfast -timeout 0 ./cmd/e2e
