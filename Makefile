@@ -38,8 +38,7 @@ run: build
 	@.ci/packages run
 	@exec $(BUILD)/bin/stint-dev $(RUN)
 
-# Go's tests vet what they test by some of the checks that have been made by then,
-# and all that it depends on once more.
+# No vet in the tests: all of it ran above.
 ## test: everything that must hold, end to end tests included.
 test: setup web
 	.ci/gofmt

@@ -133,8 +133,9 @@ breakGlass:
 }
 
 // makeOf has the authenticator of a tab attest a passkey that nobody keeps, and returns
-// its make and a root for it. Chromium's own certificate, by which it attests, vouches for itself and is
-// no authority: what stands in the policy is an authority of the same name and key.
+// its make and a root for it. Chromium's own certificate, by which it attests, vouches for
+// itself and is no authority: what stands in the policy is an authority of the same name
+// and key.
 func (s *story) makeOf(b *tab) (aaguid, root string) {
 	s.t.Helper()
 	encoded := get[[]byte](b, "evaluate", arguments{"expression": `navigator.credentials.create({ publicKey: {

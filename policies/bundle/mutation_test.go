@@ -82,7 +82,8 @@ func mutants(t *testing.T, files map[string][]string) []mutant {
 	return all
 }
 
-// everyGroup is each group that the policies name, or a label of a target in the cases, and one of strangers.
+// everyGroup is each group that the policies name, or a label of a target in the cases,
+// and one of strangers.
 func everyGroup(b *policies.Bundle) []string {
 	groups := append(b.Groups(), "strangers")
 	for _, target := range b.Targets() {
@@ -96,7 +97,8 @@ func everyGroup(b *policies.Bundle) []string {
 	return slices.Compact(groups)
 }
 
-// touches are the roles on which a weakening at a path of a document can change what is decided; nil: all.
+// touches are the roles on which a weakening at a path of a document can change what is
+// decided; nil: all.
 func touches(b *policies.Bundle, root *yaml.Node, path string) []string {
 	name := called(root)
 	switch child(root, "kind").Value {
@@ -127,7 +129,8 @@ func touches(b *policies.Bundle, root *yaml.Node, path string) []string {
 	return nil
 }
 
-// rounds puts mutants together that can be looked at in one policy: no two that touch the same role.
+// rounds puts mutants together that can be looked at in one policy: no two that touch the
+// same role.
 func rounds(all []mutant) [][]mutant {
 	var rounds [][]mutant
 	for _, m := range all {
