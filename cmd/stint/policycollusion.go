@@ -84,11 +84,7 @@ func printWays(e *environment, r analysis.Result) {
 }
 
 func wayWords(way analysis.Way) string {
-	text := fmt.Sprintf("%s (%d): %s", way.Way, way.People, way.Text)
-	if len(way.Assumed) > 0 {
-		text += " Taken to suit them: " + strings.Join(way.Assumed, ", ") + "."
-	}
-	return text
+	return fmt.Sprintf("%s (%d): %s", way.Way, way.People, way.Sentence())
 }
 
 func together(people int) string {
