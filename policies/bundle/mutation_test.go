@@ -6,8 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -24,20 +27,31 @@ func TestNothingWeakerPassesTheCases(t *testing.T) {
 	for name, text := range defaults(t) {
 		files[name] = documents(t, text)
 	}
-	count := 0
-	for _, together := range rounds(mutants(t, files)) {
-		b := parsedWith(t, files, together)
-		for _, m := range together {
-			count++
-			if b != nil && m.passes(t, b) {
-				t.Errorf("%s: %s, and every case passes", m.file, m.what)
+	var count atomic.Int64
+	work := make(chan []mutant)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for together := range work {
+				b := parsedWith(t, files, together)
+				for _, m := range together {
+					count.Add(1)
+					if b != nil && m.passes(b) {
+						t.Errorf("%s: %s, and every case passes", m.file, m.what)
+					}
+				}
 			}
-		}
+		})
 	}
-	if count < 1000 {
-		t.Errorf("the policies were weakened in %d ways only", count)
+	for _, together := range rounds(mutants(t, files)) {
+		work <- together
 	}
-	t.Logf("%d weakenings", count)
+	close(work)
+	workers.Wait()
+	if count.Load() < 1000 {
+		t.Errorf("the policies were weakened in %d ways only", count.Load())
+	}
+	t.Logf("%d weakenings", count.Load())
 }
 
 // mutant is a document of the default policies, weakened.
@@ -46,8 +60,15 @@ type mutant struct {
 	number  int    // of the document in the file
 	text    string // empty: it is left out
 	what    string
-	touches []string     // roles on which it can change a decision; nil: on any
-	cases   *cases.Suite // that it concerns
+	touches []string // roles on which it can change a decision; nil: on any
+	cases   *concerned
+}
+
+// concerned are the cases that a document concerns, those first that saw weakenings before:
+// they may see the next too.
+type concerned struct {
+	sync.Mutex
+	suite cases.Suite
 }
 
 // mutants are all weakenings of each document.
@@ -169,7 +190,7 @@ func parsedWith(t *testing.T, files map[string][]string, mutants []mutant) *poli
 	}
 	b, err := policies.Parse(texts)
 	if err == nil {
-		b, err = mutants[0].cases.Bundle(b)
+		b, err = mutants[0].cases.suite.Bundle(b)
 	}
 	if err != nil {
 		t.Errorf("a weaker policy does not load, so that it shows nothing: %v", err)
@@ -178,25 +199,31 @@ func parsedWith(t *testing.T, files map[string][]string, mutants []mutant) *poli
 }
 
 // about leaves the cases that a document concerns: of a role, those that ask for it.
-func about(s *cases.Suite, root *yaml.Node, touched []string) *cases.Suite {
-	some := *s
-	some.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c cases.Case) bool {
+func about(s *cases.Suite, root *yaml.Node, touched []string) *concerned {
+	some := &concerned{suite: *s}
+	some.suite.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c cases.Case) bool {
 		return touched != nil && !slices.Contains(touched, c.Ask.Role)
 	})
-	return &some
+	return some
 }
 
-// passes tells whether all cases come as expected. It ends with the first that does not, and brings
-// that to the front: it may see the next weakening too.
-func (m mutant) passes(t *testing.T, b *policies.Bundle) bool {
-	t.Helper()
-	all := m.cases.Cases
-	one := *m.cases
-	for i := range all {
-		if one.Cases = all[i : i+1]; one.Run(b).Failed > 0 {
-			m.cases.Cases = slices.Concat(all[i:i+1], all[:i], all[i+1:])
-			return false
+// passes tells whether all cases come as expected. It looks at ever more of them at a time,
+// and ends where one does not.
+func (m mutant) passes(b *policies.Bundle) bool {
+	m.cases.Lock()
+	some := m.cases.suite
+	m.cases.Unlock()
+	all := some.Cases // which nobody changes
+	for from, to := 0, 1; from < len(all); from, to = to, 2*to {
+		some.Cases = all[from:min(to, len(all))]
+		i := slices.IndexFunc(some.Run(b).Cases, func(r cases.Result) bool { return len(r.Failures) > 0 })
+		if i < 0 {
+			continue
 		}
+		m.cases.Lock()
+		m.cases.suite.Cases = slices.Concat(some.Cases[i:i+1], all[:from+i], all[from+i+1:])
+		m.cases.Unlock()
+		return false
 	}
 	return true
 }

@@ -133,6 +133,11 @@ func digits(many string) weakening {
 	}}
 }
 
+// beginning lets whatever begins with a label's value have it.
+func beginning(p place) bool {
+	return !strings.Contains(p.here().Value, "*") && set(p.here().Value+"*").apply(p)
+}
+
 // letterFewer takes away the letter before an asterisk.
 func letterFewer(p place) bool {
 	before, _, found := strings.Cut(p.here().Value, "*")

@@ -48,7 +48,7 @@ func weakenings(groups []string) map[string][]weakening {
 		"Role.requesters":                   each(with),
 		"Role.targets.names":                {without, with("legacy-1")},
 		"Role.targets.names[]":              {{"a letter fewer", letterFewer}},
-		"Role.targets.labels.*":             {set("*"), {"left out", dropLabel}, {"a letter fewer", letterFewer}},
+		"Role.targets.labels.*":             {{"and what begins so", beginning}, set("*"), {"left out", dropLabel}, {"a letter fewer", letterFewer}},
 		"Role.logins":                       {with("root")},
 		"Role.duration.default":             {more},
 		"Role.duration.longest":             {more},
@@ -104,10 +104,11 @@ func weakenings(groups []string) map[string][]weakening {
 		"Role.breakGlass.review.groups":     {with("strangers")},
 		"Role.breakGlass.review.within":     {more},
 
-		"Separation":         {without},
-		"Separation.forbid":  {{"both at once only", onlyHeld}},
-		"Separation.roles[]": {{"left out", dropApart}},
-		"Separation.days":    {less},
+		"Separation":          {without},
+		"Separation.forbid":   {{"both at once only", onlyHeld}},
+		"Separation.roles[]":  {{"left out", dropApart}},
+		"Separation.days":     {less},
+		"Separation.labels[]": {set("shelf")},
 
 		"Team":           {without},
 		"Team.members":   {with("contractors"), with("auditors")},
@@ -141,5 +142,4 @@ var beyond = map[string]string{
 	"Role.restrict[].refuse":     "names and words decide nothing",
 	"Role.restrict[].add[].name": "names and words decide nothing",
 	"Role.approval[].name":       "names and words decide nothing",
-	"Separation.labels":          "there is one in each; without it the policy does not load",
 }

@@ -38,9 +38,9 @@ type Failure struct {
 
 // Run decides every case of the suite by a policy, which has the targets of the tests (Bundle).
 func (s *Suite) Run(b *policies.Bundle) Results {
-	results := Results{Cases: []Result{}}
+	results, known := Results{Cases: []Result{}}, Known(s.People)
 	for _, c := range s.Cases {
-		facts := s.Facts(b, c)
+		facts := s.facts(b, c, known)
 		decision := b.Decide(facts)
 		r := Result{
 			Name: c.Name, File: c.File, Line: c.Line, Decision: decision, role: c.Ask.Role,
