@@ -352,3 +352,20 @@ func TestNothingInvisibleStandsInAPolicy(t *testing.T) {
 		t.Errorf("words of other languages, and tabs: %v", err)
 	}
 }
+
+func TestWhatCannotStandIsFoundWhereItStands(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", mostFile/2-2)
+	for name, c := range map[string]struct{ text, where string }{
+		"the first":               {"\u202ea", "a.yaml:1:1: "},
+		"characters, not bytes":   {"# é\né\té\u202e\u200b", "a.yaml:2:4: "},
+		"before the end of lines": {"a\r\n# a\u0085\r\n", "a.yaml:2:4: "},
+		"in a long line":          {long + "\u202e", fmt.Sprintf("a.yaml:1:%d: ", mostFile/2-1)},
+		"no characters":           {"# é\xff", "a.yaml:1:1: "},
+	} {
+		_, err := Parse(map[string]string{"a.yaml": c.text})
+		if err == nil || !strings.HasPrefix(err.Error(), c.where+"This cannot stand in a policy: the text ") {
+			t.Errorf("%s: %.100v, want it at %s", name, err, c.where)
+		}
+	}
+}

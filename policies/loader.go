@@ -3,6 +3,7 @@ package policies
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"stint/policies/internal/document"
 )
@@ -86,17 +87,27 @@ func legible(r *document.Reader, file, text string) bool {
 		number++
 		line = strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), "\t", " ")
 		if err := CheckText(line, len(line)); err != nil {
-			column := 1
-			for range line {
-				if column++; CheckText(string([]rune(line)[:column-1]), len(line)) != nil {
-					break
-				}
-			}
-			r.Note(file, number, column-1, "This cannot stand in a policy: %v.", err)
+			r.Note(file, number, illegible(line), "This cannot stand in a policy: %v.", err)
 			return false
 		}
 	}
 	return true
+}
+
+// illegible is the column of the first character that cannot stand in a line: 1 where the
+// line is not UTF-8, which has no columns.
+func illegible(line string) int {
+	if !utf8.ValidString(line) {
+		return 1
+	}
+	column := 1
+	for _, r := range line {
+		if _, refused := refusedRune(r); refused {
+			break
+		}
+		column++
+	}
+	return column
 }
 
 // field names a place in a document by keys and indices.

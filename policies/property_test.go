@@ -52,7 +52,7 @@ func isOver(d Decision) bool {
 
 // What is enough stays enough when somebody approves besides: no stage loses anybody,
 // and later approvals change nothing at all.
-func TestAddingAnApprovalNeverTakesAway(t *testing.T) {
+func TestPropertyAddingAnApprovalNeverTakesAway(t *testing.T) {
 	allowed := 0
 	everyDecision(t, func(t *testing.T, r chance, b *Bundle, f Facts) {
 		before := b.Decide(f)
@@ -84,7 +84,7 @@ func TestAddingAnApprovalNeverTakesAway(t *testing.T) {
 
 // However the requester approves (as themselves, by an alias, through an address, or with somebody in the middle),
 // it does not count.
-func TestTheRequesterNeverCounts(t *testing.T) {
+func TestPropertyTheRequesterNeverCounts(t *testing.T) {
 	everyDecision(t, func(t *testing.T, r chance, b *Bundle, f Facts) {
 		linked := person("alice-linked", propertyGroups...)
 		middle := person("alice-too")
@@ -111,7 +111,7 @@ func TestTheRequesterNeverCounts(t *testing.T) {
 }
 
 // It does not matter in which order things are told.
-func TestTheOrderOfTellingDoesNotMatter(t *testing.T) {
+func TestPropertyTheOrderOfTellingDoesNotMatter(t *testing.T) {
 	everyDecision(t, func(t *testing.T, r chance, b *Bundle, f Facts) {
 		told := f
 		told.Approvals = shuffled(r, f.Approvals)
@@ -134,7 +134,7 @@ func shuffled[T any](r chance, list []T) []T {
 }
 
 // What the broker asserts only ever takes away, unless the role trusts it.
-func TestAssertedFactsGiveNothing(t *testing.T) {
+func TestPropertyAssertedFactsGiveNothing(t *testing.T) {
 	differed := 0
 	stripped := map[*Bundle]*Bundle{}
 	everyDecision(t, func(t *testing.T, r chance, b *Bundle, f Facts) {
@@ -173,7 +173,7 @@ func ofAnApproval(r Reason) bool {
 }
 
 // What a decision says of itself fits together.
-func TestDecisionsFitTogether(t *testing.T) {
+func TestPropertyDecisionsFitTogether(t *testing.T) {
 	everyDecision(t, func(t *testing.T, _ chance, b *Bundle, f Facts) {
 		d := b.Decide(f)
 		given := d.Outcome == Allowed || d.Outcome == Scheduled

@@ -66,8 +66,11 @@ type seating struct {
 	seats  []int    // of voters; -1: none
 	edges  []uint64 // the stages that voters fit by the votes taken so far
 	taken  int
-	last   int // the vote that filled the last place; -1: none
+	last   int // the vote that filled the last place, or noVote
 }
+
+// noVote stands where there is no vote.
+const noVote = -1
 
 func (s *seating) full() bool { return s.taken == s.wanted }
 
@@ -137,13 +140,13 @@ func (h *hall) seatWith(absent []bool) *seating {
 		case stage.after == 0:
 			ready[i].from = 0
 		default:
-			if before := h.fill(stage.after, absent, ready, -1, -1); before.full() {
+			if before := h.fill(stage.after, absent, ready, noVote, noVote); before.full() {
 				ready[i] = h.turnAfter(before)
 			}
 		}
 	}
 	every := uint64(math.MaxUint64)
-	s := h.fill(every, absent, ready, -1, -1)
+	s := h.fill(every, absent, ready, noVote, noVote)
 	if !h.apart || !s.full() || s.taken == 0 || !s.onlyChanged() {
 		return s
 	}
@@ -151,7 +154,7 @@ func (h *hall) seatWith(absent []bool) *seating {
 	// taking a place from the count: somebody else stands up for them.
 	for k := range h.votes {
 		if v := h.votes[k].voter; !h.voters[v].changed && !absent[v] && s.open(k) != 0 {
-			return h.fill(every, absent, ready, k, -1)
+			return h.fill(every, absent, ready, k, noVote)
 		}
 	}
 	s.unseatLatest()
@@ -173,12 +176,12 @@ func (t turn) takes(k int) bool { return k >= t.from || slices.Contains(t.also, 
 // since the vote that filled them, and of that second since whatever other votes would.
 func (h *hall) turnAfter(before *seating) turn {
 	t := turn{from: before.last + 1}
-	if before.last < 0 {
+	if before.last == noVote {
 		return t
 	}
 	filled := h.votes[before.last].Issued
 	for k := before.last; k >= 0 && !h.votes[k].Issued.Before(filled); k-- {
-		others := h.fill(before.filling, before.absent, before.ready, -1, k)
+		others := h.fill(before.filling, before.absent, before.ready, noVote, k)
 		if others.full() && !h.votes[others.last].Issued.After(filled) {
 			t.also = append(t.also, k)
 		}
@@ -186,26 +189,26 @@ func (h *hall) turnAfter(before *seating) turn {
 	return t
 }
 
-// fill takes one vote after the other, until no place among the wanted stages is left. The vote
+// fill takes one vote after the other, until no place among the stages filling is left. The vote
 // first, where there is one, is taken before all others; it is as late as it is. The vote
 // without is not taken.
-func (h *hall) fill(wanted uint64, absent []bool, ready []turn, first, without int) *seating {
-	s := &seating{hall: h, absent: absent, ready: ready, filling: wanted, last: -1}
+func (h *hall) fill(filling uint64, absent []bool, ready []turn, first, without int) *seating {
+	s := &seating{hall: h, absent: absent, ready: ready, filling: filling, last: noVote}
 	s.places, s.seats, s.edges = make([][]int, len(h.stages)), make([]int, len(h.voters)), make([]uint64, len(h.voters))
 	for i := range h.stages {
-		if wanted&(1<<i) != 0 || i >= mostAsked {
+		if filling&(1<<i) != 0 || i >= mostAsked {
 			s.wanted += h.stages[i].Count
 		}
 	}
 	for v := range s.seats {
 		s.seats[v] = -1
 	}
-	if first >= 0 {
-		s.take(first, wanted)
+	if first != noVote {
+		s.take(first)
 	}
 	for k := 0; k < len(h.votes) && !s.full(); k++ {
 		if k != first && k != without {
-			s.take(k, wanted)
+			s.take(k)
 		}
 	}
 	return s
@@ -226,9 +229,9 @@ func (s *seating) open(k int) uint64 {
 // if need be by moving those already seated to other stages of theirs; nobody
 // seated ever loses a place altogether. So the number of places taken is the
 // greatest there is: an augmenting path is found whenever one exists.
-func (s *seating) take(k int, wanted uint64) {
+func (s *seating) take(k int) {
 	v := s.hall.votes[k].voter
-	edges := s.edges[v] | s.open(k)&wanted
+	edges := s.edges[v] | s.open(k)&s.filling
 	if s.absent[v] || edges == s.edges[v] {
 		return
 	}
@@ -307,7 +310,7 @@ func (s *seating) filled() time.Time {
 	switch {
 	case s.wanted == 0:
 		return s.hall.since
-	case s.last < 0:
+	case s.last == noVote:
 		return time.Time{}
 	}
 	return s.hall.votes[s.last].Issued

@@ -49,16 +49,24 @@ func CheckText(text string, most int) error {
 		return fmt.Errorf("the text has %d characters; at most %d fit", n, most)
 	}
 	for _, r := range text {
-		if ' ' <= r && r <= '~' {
-			continue // most of them
-		}
-		for _, refused := range refusedRunes {
-			if r >= refused.first && r <= refused.last {
-				return fmt.Errorf("the text holds the character U+%04X (%s), which cannot be seen or changes how the rest is read", r, refused.what)
-			}
+		if what, refused := refusedRune(r); refused {
+			return fmt.Errorf("the text holds the character U+%04X (%s), which cannot be seen or changes how the rest is read", r, what)
 		}
 	}
 	return nil
+}
+
+// refusedRune tells whether a character stands in no text, and what it is.
+func refusedRune(r rune) (what string, refused bool) {
+	if ' ' <= r && r <= '~' {
+		return "", false // most of them
+	}
+	for _, refused := range refusedRunes {
+		if r >= refused.first && r <= refused.last {
+			return refused.what, true
+		}
+	}
+	return "", false
 }
 
 // refusedRunes is part of the statement format: docs/formats/evidence.md holds

@@ -177,7 +177,7 @@ func (r chance) nearly(b *Bundle) (asks []Facts, decisions []Decision) {
 }
 
 // What is not allowed is not by taking something away.
-func TestTighteningNeverAllows(t *testing.T) {
+func TestPropertyTighteningNeverAllows(t *testing.T) {
 	t.Parallel()
 	took := map[string]bool{}
 	compiled := &environments{facts: propertyFacts}

@@ -123,7 +123,9 @@ breakGlass:
 		const { files } = await (await fetch('/api/policy')).json()
 		files['organization.yaml'] += attestation
 		files['emergency.yaml'] = role
-		files['targets.yaml'] = files['targets.yaml'].replace('"data": "keys"\n', '"builder": "platform"\n  "data": "keys"\n')
+		const targets = files['targets.yaml'].replace('"data": "keys"\n', '"builder": "platform"\n  "data": "keys"\n')
+		if (targets === files['targets.yaml']) throw new Error('no target has the label data: keys, as it was looked for, in ' + targets)
+		files['targets.yaml'] = targets
 		const body = JSON.stringify({ files, reason: 'Somebody must be able to act at night' })
 		const answer = await fetch('/api/changes/policy', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
 		return (await answer.json()).id
@@ -133,8 +135,9 @@ breakGlass:
 }
 
 // makeOf has the authenticator of a tab attest a passkey that nobody keeps, and returns
-// its make and a root for it. Chromium's own certificate, by which it attests, vouches for itself and is
-// no authority: what stands in the policy is an authority of the same name and key.
+// its make and a root for it. Chromium's own certificate, by which it attests, vouches for
+// itself and is no authority: what stands in the policy is an authority of the same name
+// and key.
 func (s *story) makeOf(b *tab) (aaguid, root string) {
 	s.t.Helper()
 	encoded := get[[]byte](b, "evaluate", arguments{"expression": `navigator.credentials.create({ publicKey: {

@@ -9,7 +9,8 @@ import (
 
 // TestPolicyPages has carol read what the policy says, try another one and propose it,
 // dana sign it below what it would have decided, and bob let carol approve for him; then
-// alice act alone, in an emergency, and carol review it; each page at two widths, and what has to be typed or pressed without a pointer.
+// alice act alone, in an emergency, and carol review it; each page at two widths, and what
+// has to be typed or pressed without a pointer.
 func TestPolicyPages(t *testing.T) {
 	t.Parallel()
 	s := &story{world: startWorld(t)}

@@ -14,7 +14,7 @@ import (
 
 func policyCollusionCommand(e *environment) *cobra.Command {
 	var folder, people *string
-	var calm *bool
+	var withoutBreakGlass *bool
 	named := false
 	command := policyAnswer(e, &cobra.Command{
 		Use:   "collusion [ROLE]",
@@ -44,7 +44,7 @@ fewest people.`,
 			results = append(results, answers.Collusion(arguments[0]))
 		}
 		for i, r := range results {
-			if *calm {
+			if *withoutBreakGlass {
 				results[i] = r.WithoutBreakGlass()
 			}
 		}
@@ -67,7 +67,7 @@ fewest people.`,
 		return nil
 	}, never)
 	folder, people = policyFlag(command), peopleFlag(command, "if not given, every group has enough people")
-	calm = withoutBreakGlassFlag(command)
+	withoutBreakGlass = withoutBreakGlassFlag(command)
 	return command
 }
 
@@ -84,11 +84,7 @@ func printWays(e *environment, r analysis.Result) {
 }
 
 func wayWords(way analysis.Way) string {
-	text := fmt.Sprintf("%s (%d): %s", way.Way, way.People, way.Text)
-	if len(way.Assumed) > 0 {
-		text += " Taken to suit them: " + strings.Join(way.Assumed, ", ") + "."
-	}
-	return text
+	return fmt.Sprintf("%s (%d): %s", way.Way, way.People, way.Sentence())
 }
 
 func together(people int) string {
@@ -101,10 +97,10 @@ func together(people int) string {
 	return fmt.Sprintf("%d people together", people)
 }
 
-// column is one of the ways to a role, in a table that explains itself.
-type column struct{ way, text string }
+// wayColumn is one of the ways to a role, in a table that explains itself.
+type wayColumn struct{ way, text string }
 
-var columns = []column{
+var wayColumns = []wayColumn{
 	{analysis.WayAsk, "somebody asks, and others approve"},
 	{analysis.WayAllow, "the same, where allowances spare stages"},
 	{analysis.WayBreakGlass, "somebody acts in an emergency"},
@@ -112,11 +108,11 @@ var columns = []column{
 	{analysis.WayEnrolment, "somebody asks, and administrators enrol approvers who are nobody"},
 }
 
-func (c column) head() string { return strings.ToUpper(c.way) }
+func (c wayColumn) head() string { return strings.ToUpper(c.way) }
 
 // cell is how few people get a role by the way of a column, and whether something was taken
 // to suit them for that; zero where it does not lead there.
-func (c column) cell(r analysis.Result) (people int, suited bool) {
+func (c wayColumn) cell(r analysis.Result) (people int, suited bool) {
 	i := slices.IndexFunc(r.Ways, func(w analysis.Way) bool { return w.Way == c.way }) // the fewest first
 	if i < 0 {
 		return 0, false
@@ -133,9 +129,9 @@ func printCollusions(e *environment, results []analysis.Result) error {
 		}
 		return a.People - b.People
 	})
-	var used []column
+	var used []wayColumn
 	head := []string{"ROLE", "FEWEST"}
-	for _, c := range columns {
+	for _, c := range wayColumns {
 		if slices.ContainsFunc(results, func(r analysis.Result) bool { people, _ := c.cell(r); return people > 0 }) {
 			used, head = append(used, c), append(head, c.head())
 		}

@@ -57,11 +57,11 @@ broker's (reviewers and administrators), a FILE has one request a line.`,
 		if err != nil {
 			return policyDiffered{}, err
 		}
-		replay := analysis.Backtest(before.bundle, after.bundle, history)
+		replay := analysis.Backtest(before.withTargets, after.withTargets, history)
 		differed.Replay, differed.Note = &replay, note
 		for _, recorded := range history {
-			_, was := before.bundle.Target(recorded.Facts.Ask.Target)
-			_, is := after.bundle.Target(recorded.Facts.Ask.Target)
+			_, was := before.withTargets.Target(recorded.Facts.Ask.Target)
+			_, is := after.withTargets.Target(recorded.Facts.Ask.Target)
 			if !was && !is {
 				differed.Unknown++
 			}
@@ -135,10 +135,10 @@ func readBoth(ctx context.Context, e *environment, first, second string) (before
 		if both[i].policy, err = currentPolicy(ctx, client); err != nil {
 			return before, after, err
 		}
-		both[i].bundle = both[i].policy
+		both[i].withTargets = both[i].policy
 		for _, t := range targets {
-			if _, has := both[i].bundle.Target(t.Name); !has {
-				if both[i].bundle, err = both[i].bundle.WithTargets(t); err != nil {
+			if _, has := both[i].withTargets.Target(t.Name); !has {
+				if both[i].withTargets, err = both[i].withTargets.WithTargets(t); err != nil {
 					return before, after, err
 				}
 			}

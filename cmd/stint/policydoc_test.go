@@ -207,7 +207,7 @@ func TestThePolicyReferenceIsWhole(t *testing.T) {
 				continue
 			}
 			where := reference
-			if strings.HasPrefix(path, "Role.device") || strings.HasPrefix(path, "Organization.tpmMakers") {
+			if strings.HasPrefix(path, "Role.device") || strings.HasPrefix(path, "Case.expect.grant.device") || strings.HasPrefix(path, "Organization.tpmMakers") {
 				where += string(devices)
 			}
 			if !regexp.MustCompile("\\b" + name + ":|`" + name + "`").MatchString(where) {

@@ -60,8 +60,8 @@ func explainCase(ctx context.Context, e *environment, read policyFolder, c cases
 	if err != nil {
 		return cases.Explanation{}, err
 	}
-	facts := read.suite.Facts(read.bundle, c)
-	return cases.Explain(read.bundle, facts, read.bundle.Decide(facts), populated(population)), nil
+	facts := read.suite.Facts(read.withTargets, c)
+	return cases.Explain(read.withTargets, facts, read.withTargets.Decide(facts), populated(population)), nil
 }
 
 // explainRequest explains what the broker says of a request.
@@ -153,8 +153,8 @@ not known is described by --group, which may be given several times.`,
 		if err != nil {
 			return cases.Explanation{}, &usageError{err}
 		}
-		facts := suite.Facts(read.bundle, imagined)
-		return cases.Explain(read.bundle, facts, read.bundle.Decide(facts), populated(suite.People)), nil
+		facts := suite.Facts(read.withTargets, imagined)
+		return cases.Explain(read.withTargets, facts, read.withTargets.Decide(facts), populated(suite.People)), nil
 	}, func(explanation cases.Explanation) error {
 		printExplanation(e, "", explanation)
 		return nil
@@ -219,7 +219,7 @@ func (w whatIf) imagine(read policyFolder, people *analysis.Population, now time
 	if err != nil {
 		return nil, c, err
 	}
-	return suite, c, suite.Check(read.bundle, c)
+	return suite, c, suite.Check(read.withTargets, c)
 }
 
 // cast is the population with the person who asks, in the groups that were given.

@@ -70,10 +70,10 @@ func folderOf(arguments []string) string {
 
 // policyFolder is a folder of policy files that was read.
 type policyFolder struct {
-	path   string
-	policy *policies.Bundle
-	bundle *policies.Bundle // the same with the targets of the tests
-	suite  *cases.Suite
+	path        string
+	policy      *policies.Bundle
+	withTargets *policies.Bundle // the same with the targets of the tests
+	suite       *cases.Suite
 }
 
 // readPolicy reads a policy with its tests. Faults are printed, a line each, where an
@@ -87,14 +87,14 @@ func readPolicy(e *environment, folder string) (policyFolder, error) {
 	if err != nil {
 		return policyFolder{}, faulty(e, folder, err)
 	}
-	with, err := suite.Bundle(bundle)
+	withTargets, err := suite.Bundle(bundle)
 	if err != nil {
 		return policyFolder{}, faulty(e, folder, err)
 	}
-	if err := suite.Fits(with); err != nil {
+	if err := suite.Fits(withTargets); err != nil {
 		return policyFolder{}, faulty(e, folder, err)
 	}
-	return policyFolder{path: folder, policy: bundle, bundle: with, suite: suite}, nil
+	return policyFolder{path: folder, policy: bundle, withTargets: withTargets, suite: suite}, nil
 }
 
 // readBundle reads the policy of a folder, and says which that is.

@@ -17,7 +17,7 @@ import (
 func policyLintCommand(e *environment) *cobra.Command {
 	var least int
 	var people *string
-	var calm *bool
+	var withoutBreakGlass *bool
 	var folder policyFolder
 	command := policyAnswer(e, &cobra.Command{
 		Use:   "lint [FOLDER] [--min-collusion N [--without-break-glass]]",
@@ -30,7 +30,7 @@ people get together; with --without-break-glass, otherwise than in an emergency.
 		if least < 0 {
 			return nil, &usageError{errors.New("--min-collusion is a number of people")}
 		}
-		if *calm && least == 0 {
+		if *withoutBreakGlass && least == 0 {
 			return nil, &usageError{errors.New("--without-break-glass says what --min-collusion leaves out; give that too")}
 		}
 		var err error
@@ -41,11 +41,11 @@ people get together; with --without-break-glass, otherwise than in an emergency.
 		if err != nil {
 			return nil, err
 		}
-		options := analysis.Options{MinCollusion: least, WithoutBreakGlass: *calm}
+		options := analysis.Options{MinCollusion: least, WithoutBreakGlass: *withoutBreakGlass}
 		if len(folder.suite.Cases) > 0 {
 			options.Tested = folder.suite.Tested()
 		}
-		findings := analysis.New(folder.bundle, population).Lint(options)
+		findings := analysis.New(folder.withTargets, population).Lint(options)
 		if findings == nil {
 			findings = []analysis.Finding{}
 		}
@@ -68,7 +68,7 @@ people get together; with --without-break-glass, otherwise than in an emergency.
 	})
 	command.Flags().IntVar(&least, "min-collusion", 0, "fail where fewer than `N` people together get a role")
 	people = peopleFlag(command, "if not given, every group has enough people")
-	calm = withoutBreakGlassFlag(command)
+	withoutBreakGlass = withoutBreakGlassFlag(command)
 	return command
 }
 
@@ -122,8 +122,8 @@ or where the coverage is less than --min-coverage.`,
 		if len(folder.suite.Cases) == 0 {
 			return policyTested{}, &usageError{fmt.Errorf("there are no cases in %s; write one that begins with kind: Case into a file there", plain(filepath.Join(folder.path, cases.Folder)))}
 		}
-		results := folder.suite.Run(folder.bundle)
-		tested := policyTested{Results: results, Coverage: results.Coverage(folder.bundle)}
+		results := folder.suite.Run(folder.withTargets)
+		tested := policyTested{Results: results, Coverage: results.Coverage(folder.withTargets)}
 		tested.Percent = tested.Coverage.Percent()
 		return tested, nil
 	}, func(tested policyTested) error {

@@ -19,7 +19,7 @@ func analyse(ctx context.Context, e *environment, folder, people string, otherwi
 		return read, nil, nil, err
 	}
 	population, err := readPopulation(ctx, e, people, otherwise(read))
-	return read, population, analysis.New(read.bundle, population), err
+	return read, population, analysis.New(read.withTargets, population), err
 }
 
 func peopleOfTests(read policyFolder) *analysis.Population { return populated(read.suite.People) }
@@ -29,11 +29,11 @@ var errNobodyKnown = &usageError{errors.New("nobody is known; name a file or fol
 
 // knownRole refuses a role that the policy has not.
 func (f policyFolder) knownRole(name string) error {
-	if _, known := f.bundle.Role(name); known {
+	if _, known := f.withTargets.Role(name); known {
 		return nil
 	}
 	var names []string
-	for _, role := range f.bundle.Roles() {
+	for _, role := range f.withTargets.Roles() {
 		names = append(names, role.Name)
 	}
 	return &usageError{cases.Unknown("role", name, names)}

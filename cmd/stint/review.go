@@ -48,11 +48,8 @@ func reviewsCommand(e *environment) *cobra.Command {
 
 // lockWords say when a role locks unless an emergency is reviewed.
 func lockWords(e *environment, open api.OpenReview) string {
-	switch {
-	case open.Due == nil:
-		return "never: it has no emergencies any more"
-	case open.Locked:
-		return "locked since " + clock(*open.Due)
+	if open.Locked {
+		return "locked since " + clock(open.Due)
 	}
-	return clock(*open.Due) + ", " + left(*open.Due, e.now())
+	return clock(open.Due) + ", " + left(open.Due, e.now())
 }

@@ -24,8 +24,14 @@ import (
 // command runs one command line of stint and returns what it said.
 func command(t *testing.T, arguments ...string) (code int, out, errOut string) {
 	t.Helper()
+	return commandAt(t, time.Now, arguments...)
+}
+
+// commandAt is command at a time of the test's choice.
+func commandAt(t *testing.T, now func() time.Time, arguments ...string) (code int, out, errOut string) {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	e := &environment{out: &stdout, err: &stderr, in: strings.NewReader(""), now: time.Now, random: rand.Reader}
+	e := &environment{out: &stdout, err: &stderr, in: strings.NewReader(""), now: now, random: rand.Reader}
 	code = run(context.Background(), e, arguments)
 	return code, stdout.String(), stderr.String()
 }

@@ -3,6 +3,7 @@ package analysis
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"stint/policies"
 )
@@ -39,6 +40,14 @@ type Way struct {
 	Text    string   `json:"text"`              // the example as a sentence
 
 	enrols bool // it takes an attested passkey that an approver does not have yet
+}
+
+// Sentence is the example with what was taken to suit them, in words.
+func (w Way) Sentence() string {
+	if len(w.Assumed) == 0 {
+		return w.Text
+	}
+	return w.Text + " Taken to suit them: " + strings.Join(w.Assumed, ", ") + "."
 }
 
 // Part is what one person of the example does.

@@ -34,8 +34,8 @@
 // anybody can enrol a passkey that does no more than that; so it is taken to be there. Where
 // approvers' passkeys must be attested, whoever speaks for the group by another one is counted
 // too, where that takes fewer people: administrators sign a better passkey for the same groups
-// without being part of it. Way.Assumed says who would enrol one. Who speaks for a group by no passkey does
-// not count for it: to let them in is what administrators decide.
+// without being part of it. Way.Assumed says who would enrol one. Who speaks for a group by
+// no passkey does not count for it: to let them in is what administrators decide.
 //
 // Administrators have two more ways to every role: as many as the quorum change the
 // policy, or enrol approvers who do not exist.

@@ -23,10 +23,7 @@ func (l *linter) role(role policies.Role, options Options) {
 	if counted.People > 0 && counted.People < options.MinCollusion {
 		way := counted.Ways[0]
 		where, remedy := remedyFor(role, way)
-		text := fmt.Sprintf("%d %s can get %s, fewer than %d: %s", way.People, people(way.People), role.Name, options.MinCollusion, way.Text)
-		if len(way.Assumed) > 0 {
-			text += " Taken to suit them: " + strings.Join(way.Assumed, ", ") + "."
-		}
+		text := fmt.Sprintf("%d %s can get %s, fewer than %d: %s", way.People, people(way.People), role.Name, options.MinCollusion, way.Sentence())
 		l.find(SeverityError, "min-collusion", kindRole, role.Name, where, text, remedy)
 	}
 	for i, name := range role.Trust {

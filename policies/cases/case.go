@@ -123,6 +123,9 @@ type Expectation struct {
 	Ends     *Moment  `yaml:"ends"`
 	UseBy    *Moment  `yaml:"useBy"`
 	Confirm  *string  `yaml:"confirm"`
+	// Grant and Organization are what the policy says beside the decision.
+	Grant        *Grant `yaml:"grant"`
+	Organization *Whole `yaml:"organization"`
 }
 
 // with is the case as a row changes it.

@@ -24,7 +24,7 @@ var outcomes = []string{string(policies.Allowed), string(policies.NeedsApproval)
 // that has the targets of the tests (Bundle).
 func (s *Suite) Check(b *policies.Bundle, c Case) error {
 	var faults []error
-	for _, p := range slices.Concat(s.written(c), c.whole(), c.strange(b)) {
+	for _, p := range slices.Concat(s.written(c), c.whole(), c.unknownNames(b)) {
 		faults = append(faults, errors.New(p.text))
 	}
 	return errors.Join(faults...)
@@ -35,16 +35,16 @@ func (s *Suite) Check(b *policies.Bundle, c Case) error {
 // which may be just what the case expects. The error names every fault, as that of Parse.
 func (s *Suite) Fits(b *policies.Bundle) error {
 	r := &reader{}
-	for _, said := range s.said {
-		if r.note(said.document, said.at, said.part.strange(b)...); len(r.faults) == mostFaults {
+	for _, part := range s.parts {
+		if r.note(part.document, part.at, part.says.unknownNames(b)...); len(r.faults) == mostFaults {
 			break
 		}
 	}
 	return errors.Join(r.faults...)
 }
 
-// strange says what a case, or a row of one, names that a policy has not.
-func (c Case) strange(b *policies.Bundle) []problem {
+// unknownNames says what a case, or a row of one, names that a policy has not.
+func (c Case) unknownNames(b *policies.Bundle) []problem {
 	var problems []problem
 	unknown := func(what, name string, names []string, at []any) {
 		problems = append(problems, problem{at, Unknown(what, name, names).Error()})
@@ -158,6 +158,7 @@ func (s *Suite) written(c Case) []problem {
 		moment(e.Begins, "expect", "begins")
 		moment(e.Ends, "expect", "ends")
 		moment(e.UseBy, "expect", "useBy")
+		e.Grant.written(is, span)
 	}
 	return problems
 }

@@ -24,7 +24,8 @@ type RoleCoverage struct {
 
 // RuleCoverage is that of one rule of a role.
 type RuleCoverage struct {
-	// Rule is as Decide names it; when:<stage> is the condition of a stage.
+	// Rule is as Decide names it; when:<stage> is the condition of a stage, and
+	// grant:<field> and organization:<field> are what cases state of Grant and Whole.
 	Rule  string  `json:"rule"`
 	Sides []Sight `json:"sides"` // what there is to see of it
 }
@@ -129,6 +130,8 @@ func sees(rule string, results []Result) RuleCoverage {
 	case "confirm":
 		side("is never given", saw(speaks(true)))
 		side("is never missing", saw(speaks(false)))
+	case "grant", "organization":
+		side("is never stated", slices.ContainsFunc(results, func(r Result) bool { return slices.Contains(r.stated, rule) }))
 	case "independence":
 		side("never turns an approval away", saw(speaks(false)))
 	default:
@@ -152,7 +155,7 @@ func rulesOfAll(b *policies.Bundle) []string {
 			rules = append(rules, "independence:"+rule.name)
 		}
 	}
-	return rules
+	return append(rules, counted(termsOfAll(b, nil))...)
 }
 
 // rulesOf are the rules of a role by the names that Decide gives them.
@@ -193,5 +196,16 @@ func rulesOf(b *policies.Bundle, role policies.Role) []string {
 	add(role.Passkey.Requester != "" || role.BreakGlass != nil, "confirm")
 	add(role.BreakGlass != nil, "break-glass")
 	add(role.BreakGlass != nil, "review")
+	return append(rules, counted(termsOf(b, role, nil))...)
+}
+
+// counted are the rules of the terms of which a policy says something.
+func counted(terms []term) []string {
+	var rules []string
+	for _, t := range terms {
+		if t.counts {
+			rules = append(rules, t.rule)
+		}
+	}
 	return rules
 }

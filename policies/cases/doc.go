@@ -11,7 +11,8 @@
 //	expect: {outcome: allowed, ends: 35m}
 //
 // Whatever a case leaves out is filled in from the role, so that it says only what it is
-// about; rows under `cases` say only what differs between them. Run decides each case by
+// about; rows under `cases` say only what differs between them. What a policy says beside its
+// decisions is stated in Grant and Whole. Run decides each case by
 // a policy, Coverage says which rules no case has seen fulfilled or not, and Explain puts
 // a decision into words.
 package cases

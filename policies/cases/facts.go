@@ -37,6 +37,11 @@ func (c Case) asked() time.Time {
 // Facts are what the case says, completed from the policy, which has the targets of the
 // tests (Bundle). Somebody or a role that does not exist stays so, for Decide to refuse.
 func (s *Suite) Facts(b *policies.Bundle, c Case) policies.Facts {
+	return s.facts(b, c, Known(s.People))
+}
+
+// facts are Facts, with those whom the signer knows.
+func (s *Suite) facts(b *policies.Bundle, c Case, known *policies.People) policies.Facts {
 	asked := c.asked()
 	requester, _ := s.People.Find(c.By)
 	f := policies.Facts{
@@ -45,7 +50,7 @@ func (s *Suite) Facts(b *policies.Bundle, c Case) policies.Facts {
 		Ask:       c.Ask.complete(b, asked),
 		Approvals: []policies.Approval{},
 		Held:      []policies.Held{},
-		Known:     Known(s.People),
+		Known:     known,
 	}
 	last := asked
 	for _, a := range c.Approvals {

@@ -26,6 +26,7 @@ type Result struct {
 	Explained Explanation       `json:"explained"`
 	Decision  policies.Decision `json:"decision"`
 	role      string
+	stated    []string // the rules of terms that it states
 }
 
 // Failure is one thing that came otherwise.
@@ -37,13 +38,19 @@ type Failure struct {
 
 // Run decides every case of the suite by a policy, which has the targets of the tests (Bundle).
 func (s *Suite) Run(b *policies.Bundle) Results {
-	results := Results{Cases: []Result{}}
+	results, known := Results{Cases: []Result{}}, Known(s.People)
 	for _, c := range s.Cases {
-		facts := s.Facts(b, c)
+		facts := s.facts(b, c, known)
 		decision := b.Decide(facts)
 		r := Result{
 			Name: c.Name, File: c.File, Line: c.Line, Decision: decision, role: c.Ask.Role,
 			Failures: c.Expect.compare(facts, decision), Explained: Explain(b, facts, decision, nil),
+		}
+		for _, term := range c.Expect.terms(b, c.Ask.Role) {
+			r.stated = append(r.stated, term.rule)
+			if term.expected != term.came {
+				r.Failures = append(r.Failures, Failure{What: term.what, Expected: term.expected, Came: term.came})
+			}
 		}
 		if len(r.Failures) == 0 {
 			results.Passed++

@@ -29,15 +29,15 @@ type Suite struct {
 	People  *analysis.Population
 	Targets []policies.Target
 
-	said    []said
+	parts   []part
 	targets map[string]policies.Document // where those of Targets stand, by name
 }
 
-// said is what a case, or a row of one, says itself, at a place of a document.
-type said struct {
+// part is what a case, or a row of one, says itself, at a place of a document.
+type part struct {
 	document policies.Document
 	at       []any
-	part     Case
+	says     Case
 }
 
 // Load reads the suite of the policy in fsys: the files *.yaml of Folder. A policy without
@@ -136,7 +136,7 @@ func (r *reader) note(d policies.Document, below []any, problems ...problem) {
 func (r *reader) take(d policies.Document, base Case) {
 	rows := base.Cases
 	r.note(d, nil, r.suite.written(base)...)
-	r.suite.said = append(r.suite.said, said{d, nil, base})
+	r.suite.parts = append(r.suite.parts, part{d, nil, base})
 	if rows == nil {
 		r.add(d, nil, base)
 		return
@@ -147,7 +147,7 @@ func (r *reader) take(d policies.Document, base Case) {
 	for i, row := range rows {
 		at := []any{"cases", i}
 		r.note(d, at, r.suite.written(row)...)
-		r.suite.said = append(r.suite.said, said{d, at, row})
+		r.suite.parts = append(r.suite.parts, part{d, at, row})
 		switch {
 		case row.Cases != nil:
 			r.note(d, at, problem{[]any{"cases"}, "a row has no rows of its own"})

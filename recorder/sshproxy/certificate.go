@@ -2,7 +2,6 @@ package sshproxy
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -43,8 +42,8 @@ func (r *refusedCertificate) Error() string { return r.check + ": " + r.why }
 
 // checkCertificate decides whether a key that a client showed is a user
 // certificate that counts now. It fails closed: what it does not understand, it
-// refuses. client is where it was shown from. It does not decide whether the client holds the private key; the SSH
-// handshake does.
+// refuses. client is where it was shown from. It does not decide whether the client
+// holds the private key; the SSH handshake does.
 func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, client net.Addr, now time.Time) (pass, error) {
 	refuse := func(check, format string, args ...any) (pass, error) {
 		return pass{}, &refusedCertificate{check: check, why: fmt.Sprintf(format, args...)}
@@ -73,7 +72,7 @@ func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, client net
 	if !slices.ContainsFunc(authorities, func(a ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), signer) }) {
 		return refuse("authority", "this certificate is not from this installation of stint")
 	}
-	if err := verifySignature(certificate); err != nil {
+	if err := evidence.VerifyCertificateSignature(certificate); err != nil {
 		return refuse("signature", "the signature of this certificate is wrong")
 	}
 
@@ -101,7 +100,7 @@ func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, client net
 		if err != nil {
 			return refuse("critical-option", "this certificate is for networks that this proxy does not understand")
 		}
-		if why := (rules{networks: networks}).refusesFrom(client); why != "" {
+		if why := refusesFrom(networks, client); why != "" {
 			return refuse("network", "%s", why)
 		}
 	}
@@ -127,28 +126,6 @@ func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, client net
 		Request: certificate.KeyId, Serial: certificate.Serial, Login: login, Target: target, Ends: ends,
 		SessionKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate.Key))),
 	}, nil
-}
-
-// verifySignature checks the authority's signature, and nothing else.
-func verifySignature(certificate *ssh.Certificate) error {
-	// x/crypto offers the check of the signature only together with others. Each
-	// of those is made to pass here; checkCertificate makes them itself.
-	options := make([]string, 0, len(certificate.CriticalOptions))
-	for option := range certificate.CriticalOptions {
-		options = append(options, option)
-	}
-	if certificate.ValidAfter > math.MaxInt64 || certificate.ValidBefore <= certificate.ValidAfter {
-		return errors.New("the certificate is never valid")
-	}
-	checker := ssh.CertChecker{
-		SupportedCriticalOptions: options,
-		Clock:                    func() time.Time { return time.Unix(int64(certificate.ValidAfter), 0) },
-	}
-	var principal string
-	if len(certificate.ValidPrincipals) > 0 {
-		principal = certificate.ValidPrincipals[0]
-	}
-	return checker.CheckCert(principal, certificate)
 }
 
 // splitPrincipal splits login@target at the last @, so that a login may hold one.

@@ -88,7 +88,7 @@ func (s *session) open() error {
 	if s.rules, err = readRules(certificate.Rules); err != nil {
 		return &refusedSession{wire.ReasonFailed, "this proxy does not understand what the role says of sessions. Tell those who run stint", err}
 	}
-	if why := s.rules.refusesFrom(s.client.RemoteAddr()); why != "" {
+	if why := refusesFrom(s.rules.networks, s.client.RemoteAddr()); why != "" {
 		return &refusedSession{wire.ReasonFailed, why, nil}
 	}
 

@@ -47,10 +47,11 @@ func readNetworks(texts []string) ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-// refusesFrom tells why no session may come from an address, in a clause for people;
-// empty where one may. An address that is none of the internet's is in no network.
-func (r rules) refusesFrom(client net.Addr) string {
-	if len(r.networks) == 0 {
+// refusesFrom tells why no session may come from an address where these networks are named,
+// in a clause for people; empty where one may. Without any it may come from anywhere. An
+// address that is none of the internet's is in no network.
+func refusesFrom(networks []netip.Prefix, client net.Addr) string {
+	if len(networks) == 0 {
 		return ""
 	}
 	shown := "elsewhere"
@@ -58,14 +59,14 @@ func (r rules) refusesFrom(client net.Addr) string {
 		// An IPv4 client of a listener for both comes as ::ffff:a.b.c.d, and a
 		// link-local one with its zone: no network holds either as it is.
 		address := tcp.AddrPort().Addr().Unmap().WithZone("")
-		for _, network := range r.networks {
+		for _, network := range networks {
 			if network.Contains(address) {
 				return ""
 			}
 		}
 		shown = address.String()
 	}
-	return fmt.Sprintf("this role can be used from certain networks only, and %s is in none of them. Connect from %s", shown, printable(list(r.networks, "or")))
+	return fmt.Sprintf("this role can be used from certain networks only, and %s is in none of them. Connect from %s", shown, printable(list(networks, "or")))
 }
 
 // refuses tells why nothing of a type may be started, for people; empty where it may.

@@ -35,7 +35,7 @@ func TestNetworks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if why := r.refusesFrom(test.client); (why == "") != test.in {
+		if why := refusesFrom(r.networks, test.client); (why == "") != test.in {
 			t.Errorf("%v and the networks %q: %q", test.client, test.networks, why)
 		}
 	}

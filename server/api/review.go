@@ -12,10 +12,9 @@ type Confirmation struct {
 
 // Review is what becomes of an emergency after it has begun.
 type Review struct {
-	// Due is absent where the role no longer knows emergencies.
-	Due    *time.Time `json:"due,omitempty" doc:"unless it is closed, the role is locked for everybody from then on"`
-	Groups []string   `json:"groups" doc:"whose members close it, never the one who acted"`
-	Locked bool       `json:"locked" doc:"the role is locked because of it"`
+	Due    time.Time `json:"due" doc:"unless it is closed, the role is locked for everybody from then on"`
+	Groups []string  `json:"groups" doc:"whose members close it, never the one who acted"`
+	Locked bool      `json:"locked" doc:"the role is locked because of it"`
 	// Closed is absent while it is open.
 	Closed      *time.Time `json:"closed,omitempty"`
 	By          *Person    `json:"by,omitempty"`
@@ -34,8 +33,8 @@ type ReviewDraft struct {
 type OpenReview struct {
 	Request RequestSummary `json:"request"`
 	Begun   time.Time      `json:"begun"`
-	Due     *time.Time     `json:"due,omitempty"`
-	Locked  bool           `json:"locked"`
+	Due     time.Time      `json:"due" doc:"unless it is closed, the role is locked for everybody from then on"`
+	Locked  bool           `json:"locked" doc:"the role is locked because of it"`
 	May     bool           `json:"may" doc:"the caller may close it"`
 }
 

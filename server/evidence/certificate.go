@@ -3,7 +3,9 @@ package evidence
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +26,8 @@ type UserCertificate struct {
 // which it may be used (OpenSSH PROTOCOL.certkeys).
 const SourceAddress = "source-address"
 
-// UserCriticalOptions are those of a certificate for a person: where it may be used
-// from networks only, these; none otherwise.
+// UserCriticalOptions are the critical options of a person's certificate: the networks
+// from which it may be used; none where it may be used from anywhere.
 func UserCriticalOptions(networks []string) map[string]string {
 	if len(networks) == 0 {
 		return nil
@@ -48,6 +50,29 @@ func ReadUserCertificate(text string) (UserCertificate, error) {
 		Serial: c.Serial, Request: c.KeyId, Principal: c.ValidPrincipals[0], SessionKey: authorizedKey(c.Key),
 		Ends: time.Unix(int64(c.ValidBefore), 0).UTC(), Authority: authorizedKey(c.SignatureKey),
 	}, nil
+}
+
+// VerifyCertificateSignature checks that a certificate is signed by the authority that it
+// names, and nothing else: whose key that is, and when, where and for whom the certificate
+// counts, its caller asks. One that is valid at no time is refused.
+func VerifyCertificateSignature(c *ssh.Certificate) error {
+	if c.SignatureKey == nil || c.Signature == nil {
+		return errors.New("nobody signed the certificate")
+	}
+	if c.ValidAfter > math.MaxInt64 || c.ValidBefore <= c.ValidAfter {
+		return errors.New("the certificate is never valid")
+	}
+	// x/crypto offers the check of the signature only together with others. Each of
+	// those is made to pass here.
+	checker := ssh.CertChecker{
+		SupportedCriticalOptions: slices.Collect(maps.Keys(c.CriticalOptions)),
+		Clock:                    func() time.Time { return time.Unix(int64(c.ValidAfter), 0) },
+	}
+	principal := ""
+	if len(c.ValidPrincipals) > 0 {
+		principal = c.ValidPrincipals[0]
+	}
+	return checker.CheckCert(principal, c)
 }
 
 func authorizedKey(key ssh.PublicKey) string {

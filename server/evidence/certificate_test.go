@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,6 +112,43 @@ func TestEntryVectors(t *testing.T) {
 		}
 		if s := entry.Session; s == nil || s.Reissues != reissues || (s.Bundle.Version == 1) != (reissues == 0) || s.Reissues >= s.Serial {
 			t.Errorf("%s is %+v", name, entry)
+		}
+	}
+}
+
+func TestVerifyCertificateSignature(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		made, altered func(*ssh.Certificate)
+		holds         bool
+	}{
+		"as it is":             {holds: true},
+		"conditions":           {made: func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"force-command": "true", "x": ""} }, holds: true},
+		"for everybody":        {made: func(c *ssh.Certificate) { c.ValidPrincipals = nil }, holds: true},
+		"for a host":           {made: func(c *ssh.Certificate) { c.CertType = ssh.HostCert }, holds: true},
+		"later, without end":   {made: func(c *ssh.Certificate) { c.ValidAfter, c.ValidBefore = math.MaxInt64, ssh.CertTimeInfinity }, holds: true},
+		"never valid":          {made: func(c *ssh.Certificate) { c.ValidAfter = c.ValidBefore }},
+		"valid too late":       {made: func(c *ssh.Certificate) { c.ValidAfter, c.ValidBefore = math.MaxInt64+1, ssh.CertTimeInfinity }},
+		"another serial":       {altered: func(c *ssh.Certificate) { c.Serial++ }},
+		"another principal":    {altered: func(c *ssh.Certificate) { c.ValidPrincipals = []string{"root@web-1"} }},
+		"a condition taken":    {made: func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"x": ""} }, altered: func(c *ssh.Certificate) { c.CriticalOptions = nil }},
+		"another authority":    {altered: func(c *ssh.Certificate) { c.SignatureKey = c.Key }},
+		"no signature":         {altered: func(c *ssh.Certificate) { c.Signature = nil }},
+		"no authority":         {altered: func(c *ssh.Certificate) { c.SignatureKey = nil }},
+		"an empty signature":   {altered: func(c *ssh.Certificate) { c.Signature = &ssh.Signature{} }},
+		"another key's format": {altered: func(c *ssh.Certificate) { c.Signature.Format = ssh.KeyAlgoECDSA256 }},
+	} {
+		nothing := func(*ssh.Certificate) {}
+		if c.made == nil {
+			c.made = nothing
+		}
+		if c.altered == nil {
+			c.altered = nothing
+		}
+		certificate := mustKey(t, madeCertificate(t, c.made)).(*ssh.Certificate)
+		c.altered(certificate)
+		if err := evidence.VerifyCertificateSignature(certificate); (err == nil) != c.holds {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func indexed(r Roster, from time.Time) Roster {
 }
 
 // Indexed is the same roster, in which people are found at the same cost for many as for
-// few. Nobody writes to its people any more.
+// few. Its people must not be changed afterwards.
 func (r Roster) Indexed() Roster {
 	var from time.Time
 	for _, p := range r.People {

@@ -27,7 +27,7 @@ function telling(id: string, kind: NewsItem['told']['kind'], minute: number, sta
   }
 }
 
-const locked = (request: NewsItem['request']): OpenReview => ({ request, begun: request.asked, locked: true, may: true })
+const locked = (request: NewsItem['request']): OpenReview => ({ request, begun: request.asked, due: request.asked, locked: true, may: true })
 
 test('emergencies and locked roles come first, then what is newest', () => {
   const review = telling('req-4', 'review', 1)

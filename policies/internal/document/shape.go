@@ -49,7 +49,7 @@ func (r *Reader) fits(file string, n *yaml.Node, t reflect.Type, what string) {
 	}
 	switch form := formOf(t); {
 	case form != n.Kind:
-		r.misfit(file, n, "%s does not fit here: %s is wanted.", shape(n), wanted(t))
+		r.misfit(file, n, "%s does not fit here: %s is wanted.", described(n), wanted(t))
 	case t.Kind() == reflect.Struct:
 		r.fitsStruct(file, n, t, what)
 	case t.Kind() == reflect.Slice:
@@ -64,14 +64,14 @@ func (r *Reader) fits(file string, n *yaml.Node, t reflect.Type, what string) {
 		d, err := time.ParseDuration(n.Value)
 		switch {
 		case err != nil || d < 0 || n.ShortTag() != "!!str":
-			r.misfit(file, n, "%s does not fit here: %s is wanted.", shape(n), wanted(t))
+			r.misfit(file, n, "%s does not fit here: %s is wanted.", described(n), wanted(t))
 		case d%time.Second != 0:
-			r.misfit(file, n, "%s does not fit here: durations are whole seconds.", shape(n))
+			r.misfit(file, n, "%s does not fit here: durations are whole seconds.", described(n))
 		}
 	case t.Kind() == reflect.Bool && (n.ShortTag() != "!!bool" || n.Value != "true" && n.Value != "false"),
 		// The library would cut 1.5 to 1, and read 010 as 8.
 		t.Kind() == reflect.Int && !isWhole(n):
-		r.misfit(file, n, "%s does not fit here: %s is wanted.", shape(n), wanted(t))
+		r.misfit(file, n, "%s does not fit here: %s is wanted.", described(n), wanted(t))
 	}
 }
 
@@ -147,8 +147,8 @@ func formOf(t reflect.Type) yaml.Kind {
 	return yaml.ScalarNode
 }
 
-// shape names a node that does not fit.
-func shape(n *yaml.Node) string {
+// described names a node that does not fit.
+func described(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
 		return "A mapping"

@@ -33,13 +33,7 @@ export function EmergencyBanner({ request }: { request: Request }) {
         </>
       ) : review ? (
         <>
-          Nobody approved it. Somebody of {anyOf(review.groups)} must review it
-          {review.due && (
-            <>
-              {' '}
-              by <Moment at={review.due} clock />
-            </>
-          )}
+          Nobody approved it. Somebody of {anyOf(review.groups)} must review it by <Moment at={review.due} clock />
           {review.locked ? `; that time is over, and nobody has ${request.role} until they have.` : `, or nobody has ${request.role} from then on.`}
         </>
       ) : request.state === 'pending' ? (

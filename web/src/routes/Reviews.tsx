@@ -51,12 +51,7 @@ function OpenCard({ open }: { open: OpenReview }) {
       <div className={styles.head}>
         {open.locked ? <StateBadge state="locked">{`${request.role} is locked`}</StateBadge> : <StateBadge state="review-due" />}
         <span>
-          began <Moment at={open.begun} />
-          {open.due && (
-            <>
-              , due <Moment at={open.due} />
-            </>
-          )}
+          began <Moment at={open.begun} />, due <Moment at={open.due} />
         </span>
       </div>
       <h2 className={styles.sentence}>

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"stint/cmd/stint/internal/proof"
 	"stint/cmd/stint/internal/proof/prooftest"
 	"stint/policies"
@@ -26,6 +28,14 @@ func TestAFileThatWasTamperedWithIsRefused(t *testing.T) {
 	}
 	without := func(f *api.Evidence, what string) {
 		f.Entries = slices.DeleteFunc(f.Entries, func(e api.ProvenEntry) bool { return strings.Contains(e.Entry, what) })
+	}
+	certificate := func(f *api.Evidence, change func(*ssh.Certificate)) {
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(f.Certificates[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(key.(*ssh.Certificate))
+		f.Certificates = []string{strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))}
 	}
 	tests := []struct {
 		name, check string
@@ -56,6 +66,12 @@ func TestAFileThatWasTamperedWithIsRefused(t *testing.T) {
 		}},
 		{"the certificate of another request", "certificate", func(f *api.Evidence, _ *proof.Anchor) { f.Certificates = other.Certificates }},
 		{"a certificate that is none", "certificate", func(f *api.Evidence, _ *proof.Anchor) { f.Certificates = []string{w.Login.Public} }},
+		{"a certificate that counts too late", "certificate", func(f *api.Evidence, _ *proof.Anchor) {
+			certificate(f, func(c *ssh.Certificate) { c.ValidAfter = c.ValidBefore - 1 })
+		}},
+		{"a certificate that the key did not sign", "certificate-signature", func(f *api.Evidence, _ *proof.Anchor) {
+			certificate(f, func(c *ssh.Certificate) { c.Signature.Blob[0] ^= 1 })
+		}},
 		{"another request's name", "entries", func(f *api.Evidence, _ *proof.Anchor) { f.Request = "req-another" }},
 		{"approvals beside a certificate", "agreed", func(f *api.Evidence, _ *proof.Anchor) { f.Agreed = w.Agreed().Agreed }},
 

@@ -2,13 +2,13 @@ package monitor
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
-
-	"stint/server/evidence"
 )
 
 // FuzzSignedBy: whoever is named as the authority of a certificate has signed it.
@@ -28,7 +28,7 @@ func FuzzSignedBy(f *testing.F) {
 		}
 		certificate := parsed.(*ssh.Certificate)
 		checker := ssh.CertChecker{
-			SupportedCriticalOptions: []string{evidence.SourceAddress},
+			SupportedCriticalOptions: slices.Collect(maps.Keys(certificate.CriticalOptions)),
 			IsUserAuthority:          func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.Marshal()) },
 			Clock:                    func() time.Time { return time.Unix(int64(certificate.ValidAfter), 0) },
 		}

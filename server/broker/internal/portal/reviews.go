@@ -53,7 +53,7 @@ func (p *Portal) reviews(ctx context.Context, _ *noInput) (*body[api.Reviews], e
 	list := api.Reviews{Items: make([]api.OpenReview, len(open))}
 	for i, item := range open {
 		list.Items[i] = api.OpenReview{
-			Request: toSummary(item.RequestItem, by), Begun: item.Used.UTC(), Due: moment(item.Due), Locked: item.Locked, May: item.May,
+			Request: toSummary(item.RequestItem, by), Begun: item.Used.UTC(), Due: item.Due.UTC(), Locked: item.Locked, May: item.May,
 		}
 	}
 	return &body[api.Reviews]{list}, nil
@@ -88,7 +88,7 @@ func toReview(v access.RequestView) *api.Review {
 	if !v.OpenReview && v.Request.Review == nil {
 		return nil
 	}
-	shown := &api.Review{Due: moment(v.ReviewDue), Groups: list(v.ReviewGroups), Locked: v.Locked}
+	shown := &api.Review{Due: v.ReviewDue.UTC(), Groups: list(v.ReviewGroups), Locked: v.Locked}
 	if r := v.Request.Review; r != nil {
 		shown.Closed, shown.By, shown.Finding = moment(r.At), somebody(r.By), r.Finding
 		shown.Statement, shown.Digest, shown.PasskeyName = r.Signed.Statement, evidence.Digest(r.Signed.Statement), r.PasskeyName
