@@ -117,8 +117,8 @@ func TestPolicyCommands(t *testing.T) {
 		{"what-can, too few", []string{"what-can", "Zoe", "--policy", testPolicy, "--people", few}, 0, []string{"production-shell, as deploy on web-1, in engineering; but too few of these"}},
 		{"what-can, nobody", []string{"what-can", "Rob", "--policy", testPolicy}, exitUsage, []string{`there is no person "Rob"; did you mean Bob?`}},
 		{"collusion", []string{"collusion", "--policy", testPolicy}, 0, []string{
-			"ROLE              FEWEST  ASK  POLICY  ENROLMENT\ncustomer-data     2       3    2       3\nproduction-shell  2       2    2       3\n",
-			"\n  ASK          somebody asks, and others approve\n", "As if every group had enough people",
+			"ROLE              FEWEST  ASK  POLICY  ENROLMENT\ncustomer-data     2       3    2       2\nproduction-shell  2       2    2       2\n",
+			"\n  ASK          somebody asks, and others approve\n", "As if there were people in whatever groups suit them",
 		}},
 		{"collusion of some people", []string{"collusion", "--policy", testPolicy, "--people", testPolicy + "/tests"}, 0, []string{
 			"ROLE              FEWEST  ASK\nproduction-shell  2       2\ncustomer-data     3       3\n", "For example:\n  - production-shell, ask (2): Ada asks; Bob approves",

@@ -60,16 +60,19 @@ fewest people.`,
 		}
 		switch {
 		case slices.ContainsFunc(results, func(r analysis.Result) bool { return r.Abstract }):
-			fmt.Fprintln(e.out, "As if every group had enough people; with --people it is about yours.")
+			fmt.Fprintln(e.out, "As if there were people in whatever groups suit them; --people names yours.")
 		case len(results) > 0 && !slices.ContainsFunc(results, changed):
 			paragraph(e, "", "Among these people is no quorum of administrators with passkeys, so no change of policy or roster is counted.")
 		}
 		return nil
 	}, never)
-	folder, people = policyFlag(command), peopleFlag(command, "if not given, every group has enough people")
+	folder, people = policyFlag(command), peopleFlag(command, imaginedPeople)
 	withoutBreakGlass = withoutBreakGlassFlag(command)
 	return command
 }
+
+// imaginedPeople says whom an answer is about that needs no people.
+const imaginedPeople = "if not given, people are imagined in whatever groups suit them"
 
 func withoutBreakGlassFlag(command *cobra.Command) *bool {
 	return command.Flags().Bool("without-break-glass", false, "do not count emergencies: roles say that they have them, and each is reviewed")

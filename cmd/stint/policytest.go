@@ -67,7 +67,7 @@ people get together; with --without-break-glass, otherwise than in an emergency.
 		return false
 	})
 	command.Flags().IntVar(&least, "min-collusion", 0, "fail where fewer than `N` people together get a role")
-	people = peopleFlag(command, "if not given, every group has enough people")
+	people = peopleFlag(command, imaginedPeople)
 	withoutBreakGlass = withoutBreakGlassFlag(command)
 	return command
 }

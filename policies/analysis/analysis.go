@@ -12,7 +12,7 @@ import (
 type Analysis struct {
 	bundle     *policies.Bundle
 	population *Population
-	abstract   bool // every group has enough people, each in one group only
+	abstract   bool // nobody is known: there are people in whatever groups suit them
 	known      *policies.People
 	someone    []someone
 	number     map[policies.Subject]int // whose an identity is, in someone
@@ -43,7 +43,8 @@ type delegated struct {
 }
 
 // New prepares an analysis. Without a population (nil) every group that the policy names
-// is taken to have enough people, each of them in no other group.
+// is taken to have enough people, and whoever asks to be in whatever groups suit them. What
+// is said then is the least of what could be said with any population.
 func New(bundle *policies.Bundle, population *Population) *Analysis {
 	a := &Analysis{bundle: bundle, population: population, abstract: population == nil,
 		number: map[policies.Subject]int{}, askers: map[string][]int{}, voters: map[string][]int{}}

@@ -24,7 +24,7 @@ func (q *question) askers(only func(identity int) bool) []*asker {
 			done[i] = true
 			look := q.look(i, looks)
 			key, known := keys[q.a.sets[i]]
-			if !known || q.reads.identity {
+			if !known || q.reads.identity && !q.a.abstract {
 				key = q.askerKey(i, look)
 				keys[q.a.sets[i]] = key
 			}
@@ -66,6 +66,7 @@ func (q *question) look(i int, known map[string]*outlooks) *outlooks {
 	var key []byte
 	groups := q.a.population.people[i].Groups
 	switch {
+	case q.a.abstract: // what hangs on them is taken to suit
 	case q.reads.identity:
 		key = binary.AppendVarint(nil, int64(i))
 	case q.reads.groups:

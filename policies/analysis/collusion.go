@@ -24,7 +24,8 @@ type Result struct {
 	People int `json:"people"`
 	// Ways are those by which it can be had, the one with the fewest people first.
 	Ways []Way `json:"ways"`
-	// Abstract: without a population, as if every group had enough people.
+	// Abstract: without a population, as if every group had enough people, and those who
+	// ask were in whatever groups suit them; with no population the number is less.
 	Abstract bool `json:"abstract,omitempty"`
 }
 

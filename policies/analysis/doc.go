@@ -37,6 +37,10 @@
 // without being part of it. Way.Assumed says who would enrol one. Who speaks for a group by
 // no passkey does not count for it: to let them in is what administrators decide.
 //
+// Where nobody is known, people are imagined: enough in each group, and somebody who asks in
+// whatever groups suit them, as far as no separation stands in their way. So the number is the
+// least that it could be with any people: a gate that knows nobody errs to the small side.
+//
 // Administrators have two more ways to every role: as many as the quorum change the
 // policy, or enrol approvers who do not exist.
 //

@@ -87,8 +87,13 @@ func (l *linter) mayBeCheaper(role, than string) bool {
 	return false
 }
 
-// sameAskers tells whether somebody may ask for both roles.
+// sameAskers tells whether somebody may ask for both roles. Without people that is sure only
+// of those in a group that may: others who are imagined in the groups for both would make a
+// finding of every two roles for the same.
 func (l *linter) sameAskers(role, other string) bool {
+	if l.a.abstract {
+		return meets(l.questions[role].role.Requesters, l.questions[other].role.Requesters)
+	}
 	first := map[int]bool{}
 	for _, g := range l.questions[role].role.Requesters {
 		for _, i := range l.a.askers[g] {

@@ -158,7 +158,7 @@ func (q *question) everyDoor(stage policies.Stage) []door {
 	}
 	if slices.Contains(stage.Relations, policies.RelationOwner) {
 		var owners []string
-		for _, t := range q.all {
+		for _, t := range q.targets {
 			if owner, ok := t.Labels[policies.OwnerLabel]; ok {
 				owners = append(owners, owner)
 			}

@@ -51,6 +51,7 @@ func NewReader(kinds []Kind) *Reader {
 func (r *Reader) Read(file, text string) {
 	r.texts[file] = text
 	decoder := yaml.NewDecoder(strings.NewReader(text))
+	var empty *yaml.Node
 	for len(r.faults) < mostFaults {
 		var top yaml.Node
 		if err := decoder.Decode(&top); errors.Is(err, io.EOF) {
@@ -60,8 +61,25 @@ func (r *Reader) Read(file, text string) {
 			r.syntax(file, err)
 			return
 		}
+		if empty != nil {
+			r.readDocument(file, empty)
+		}
+		// Nothing after the last separator is no document; between two it is a slip.
+		if empty = nil; nothing(&top) {
+			empty = &top
+			continue
+		}
 		r.readDocument(file, &top)
 	}
+}
+
+// nothing tells whether a document is empty, and does not even say so.
+func nothing(top *yaml.Node) bool {
+	if len(top.Content) != 1 {
+		return false
+	}
+	n := top.Content[0]
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!null" && n.Value == "" && n.Anchor == "" && n.Style == 0
 }
 
 // Documents lists what was read, in the order of the files and of the lines in them.

@@ -50,6 +50,30 @@ func TestDocumentsAreRead(t *testing.T) {
 	}
 }
 
+func TestNothingAfterTheLastSeparatorIsNoDocument(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"kind: Other\n---\n":                      "",
+		"kind: Other\n---\n# that is all\n\n":     "",
+		"kind: Other\n---":                        "",
+		"---\n":                                   "",
+		"kind: Other\n---\n---\n":                 "f:3:1: A document begins with",
+		"kind: Other\n---\n---\nkind: Other\n":    "f:3:1: A document begins with",
+		"kind: Other\n---\n---\nkind: Other\n---": "f:3:1: A document begins with",
+		"kind: Other\n---\nnull\n":                "f:3:1: A document begins with",
+		"kind: Other\n--- !!null\n":               "f:2:5: Tags and merges",
+		"kind: Other\n--- &a\n":                   "f:2:5: Anchors and aliases",
+		"kind: Other\n---\n''\n":                  "f:3:1: A document begins with",
+	} {
+		r := NewReader(things)
+		r.Read("f", text)
+		err := r.Err()
+		if want == "" && (err != nil || r.Partial()) || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestReadingIsStrict(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
