@@ -50,6 +50,11 @@ const recordedFacts = `{"now":"2026-03-02T10:05:00Z","asked":"2026-03-02T10:00:0
 	`"ask":{"role":"production-shell","target":"web-1","login":"deploy","duration":1800000000000,"reason":"x"},` +
 	`"approvals":[{"approver":{"issuer":"https://id.test","subject":"bob","name":"Bob","groups":["sre-leads"]},"duration":1800000000000,"issued":"2026-03-02T10:05:00Z"}],"held":[]}`
 
+// refusedFacts are those of an ask for longer than anybody may have the role.
+const refusedFacts = `{"now":"2026-03-02T10:00:00Z","asked":"2026-03-02T10:00:00Z",` +
+	`"requester":{"issuer":"https://id.test","subject":"ada","name":"Ada","groups":["engineering"]},` +
+	`"ask":{"role":"production-shell","target":"web-1","login":"deploy","duration":18000000000000,"reason":"x"},"approvals":null,"held":null}`
+
 const recordedLine = `{"request":"r-1","outcome":"allowed","facts":` + recordedFacts + "}\n"
 
 func TestPolicyCommands(t *testing.T) {
@@ -230,7 +235,7 @@ func policyBroker(t *testing.T) *httptest.Server {
 			},
 			Delegations: []api.PopulationProxy{{From: api.Identity{Issuer: "https://id.test", Subject: "lea"}, To: api.Identity{Issuer: "https://id.test", Subject: "tim"}, Groups: []string{"sre-leads"}}},
 		},
-		api.PathPolicyHistory: api.RecordedRequests{Items: []api.RecordedRequest{{Request: "r-1", Outcome: "allowed", Facts: json.RawMessage(recordedFacts)}}, Note: "So far as is known."},
+		api.PathPolicyHistory: api.RecordedRequests{Items: []api.RecordedRequest{{Request: "r-1", Outcome: "allowed", Facts: json.RawMessage(recordedFacts)}, {Request: "ref-7", Outcome: "refused", Facts: json.RawMessage(refusedFacts)}}, Note: "So far as is known."},
 		strings.Replace(api.PathRequest, "{id}", "r-1", 1): api.Request{
 			ID: "r-1", Requester: api.Person{Subject: "ada", Name: "Ada"}, Role: "customer-data", Target: "customers-1", Login: "deploy", DurationSeconds: 900,
 			Asked: time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC),
@@ -275,7 +280,10 @@ func TestPolicyCommandsAskTheBroker(t *testing.T) {
 		}},
 		{[]string{"explain", "r-2", "--policy", testPolicy}, exitFailed, []string{"There is nothing here."}},
 		{[]string{"simulate", "--person", "Ada", "--role", "production-shell", "--people", "broker", "--policy", testPolicy}, 0, []string{"Could approve now: Lea, Tim for Lea."}},
-		{[]string{"diff", "current", changedPolicy(t, "count: 1", "count: 2"), "--against", "history"}, 0, []string{"Of 1 recorded request, 0 would come out the same.", "r-1: ", "So far as is known."}},
+		{[]string{"diff", "current", changedPolicy(t, "count: 1", "count: 2"), "--against", "history"}, 0, []string{"Of 2 recorded requests, 0 would come out the same.", "r-1: ", "So far as is known."}},
+		{[]string{"diff", "current", changedPolicy(t, "longest: 4h", "longest: 5h"), "--against", "history"}, 0, []string{
+			"Of 2 recorded requests, 0 would come out the same.\n  ! could now be approved: 1 (wider!)\n", "\n- ref-7: Ada asked for production-shell on web-1 as deploy. It was refused, and\n  would be waiting for approval.",
+		}},
 		{[]string{"diff", "current", testPolicy}, 0, []string{"Both mean the same."}},
 		{[]string{"diff", changedPolicy(t, "longest: 4h", "longest: 5h"), "current"}, 0, []string{"production-shell", "4h"}},
 	} {

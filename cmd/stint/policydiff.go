@@ -41,7 +41,8 @@ func policyDiffCommand(e *environment) *cobra.Command {
 		Long: `Say in sentences what a policy changes. OLD and NEW are folders, or current for
 the policy in force. --against decides recorded requests by both, and says which
 would come out otherwise, those that become easier first: history is the
-broker's (reviewers and administrators), a FILE has one request a line.`,
+broker's, with asks that were refused (reviewers and administrators), a FILE has
+one request a line.`,
 		Example: `  stint policy diff current policies --against history`,
 		Args:    exactly(2, "name two folders of policy files, the old one first; or current for the policy in force"),
 	}, func(ctx context.Context, arguments []string) (policyDiffered, error) {

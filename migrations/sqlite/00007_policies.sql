@@ -1,5 +1,5 @@
 -- What a request says besides, what became of it at the signer, whom people were told
--- of it, and delegations that were ended.
+-- of it, asks that policy refused, and delegations that were ended.
 
 -- +goose Up
 
@@ -40,6 +40,22 @@ CREATE TABLE tellings (
     text    TEXT NOT NULL,
     PRIMARY KEY (request, kind, stage, due)
 );
+
+-- Asks that policy refused, whoever would have approved: no request came of them.
+CREATE TABLE refusals (
+    number   INTEGER PRIMARY KEY,  -- the leaf of the audit log that records it
+    issuer   TEXT NOT NULL,
+    subject  TEXT NOT NULL,
+    person   TEXT NOT NULL,  -- policies.Person, as signed in then
+    ask      TEXT NOT NULL,  -- policies.Ask
+    asked    INTEGER NOT NULL,
+    asserted TEXT NOT NULL,  -- list of policies.Assertion, or empty
+    rule     TEXT NOT NULL,  -- that refused it
+    text     TEXT NOT NULL,  -- what the rule said
+    policy   TEXT NOT NULL   -- digest of the bundle that decided
+);
+CREATE INDEX refusals_by_person ON refusals (issuer, subject, asked);
+CREATE INDEX refusals_by_time ON refusals (asked);
 
 -- Delegations that were ended, and their way to the signer.
 CREATE TABLE delegation_ends (

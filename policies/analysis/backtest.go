@@ -10,9 +10,10 @@ import (
 	"stint/policies"
 )
 
-// Recorded is a request as it was decided last.
+// Recorded is a request as it was decided last, or an ask that was refused, so that there
+// is no request.
 type Recorded struct {
-	Request string           `json:"request"`
+	Request string           `json:"request"` // what names it
 	Facts   policies.Facts   `json:"facts"`
 	Outcome policies.Outcome `json:"outcome"` // as it was then
 }
@@ -88,8 +89,8 @@ type Difference struct {
 }
 
 // Backtest decides recorded requests by two policies and says where they differ:
-// widening differences first, then changed outcomes, then the rest. Within each it keeps
-// the order of the history. A nil policy of before stands for what was recorded.
+// widening differences first, then changed outcomes, then the rest. Within each, what was
+// refused then is in front; beyond that it keeps the order of the history. A nil policy of before stands for what was recorded.
 func Backtest(before, after *policies.Bundle, history []Recorded) Replay {
 	replay := Replay{Requests: len(history), Counts: []Count{}, Differences: []Difference{}}
 	for _, r := range history {
@@ -109,7 +110,9 @@ func Backtest(before, after *policies.Bundle, history []Recorded) Replay {
 		d.Text = d.sentence()
 		replay.Differences = append(replay.Differences, d)
 	}
-	slices.SortStableFunc(replay.Differences, func(d, e Difference) int { return cmp.Compare(rank(d.Change), rank(e.Change)) })
+	slices.SortStableFunc(replay.Differences, func(d, e Difference) int {
+		return cmp.Or(cmp.Compare(rank(d.Change), rank(e.Change)), cmp.Compare(d.refusedFirst(), e.refusedFirst()))
+	})
 	for _, c := range changes {
 		number := 0
 		for _, d := range replay.Differences {
@@ -137,6 +140,14 @@ func rank(change string) int {
 		}
 	}
 	return len(changes)
+}
+
+// refusedFirst orders what was refused then before the rest.
+func (d Difference) refusedFirst() int {
+	if d.Then == policies.Refused {
+		return 0
+	}
+	return 1
 }
 
 func difference(r Recorded, old, now policies.Decision, reasons bool) Difference {

@@ -78,3 +78,24 @@ func TestBacktest(t *testing.T) {
 		t.Errorf("against what was recorded: %+v", replay)
 	}
 }
+
+// What was refused when it was asked stands in front of what only waited.
+func TestBacktestOfRefusedAsks(t *testing.T) {
+	t.Parallel()
+	history := []analysis.Recorded{asks("waiting", policies.NeedsApproval), asks("ref-1", policies.Refused), asks("ref-2", policies.Refused)}
+	history[1].Facts.Requester.Groups, history[1].Facts.Requester.Name = []string{"ops"}, "Ben"
+	history[2].Facts.Requester.Groups = []string{"others"}
+	before := bundleOf(t, role("r", "approval: [{name: lead, groups: [lead], count: 1}]\n"), "a env=prod")
+	after := bundleOf(t, role("r", "approval: []\nrequesters: [dev, ops]\n"), "a env=prod")
+	replay := analysis.Backtest(before, after, history)
+	if len(replay.Differences) != 3 || replay.Requests != 3 {
+		t.Fatalf("it says %+v", replay)
+	}
+	first := replay.Differences[0]
+	if first.Request != "ref-1" || first.Change != analysis.ChangeAllowed || !strings.HasPrefix(first.Text, "Ben asked for r on a as root. It was refused, and would be allowed.") {
+		t.Errorf("in front is %+v", first)
+	}
+	if replay.Differences[1].Request != "waiting" || replay.Differences[2].Change != analysis.ChangeReasons {
+		t.Errorf("behind it are %+v", replay.Differences[1:])
+	}
+}

@@ -63,6 +63,9 @@ func complete(policy *policies.Bundle, ask policies.Ask) (policies.Ask, error) {
 	if ask.Duration <= 0 || ask.Duration%time.Second != 0 {
 		return ask, invalid("duration_seconds", "The duration must be a whole number of seconds, and more than none.")
 	}
+	if err := policies.CheckText(ask.Login, policies.MostName); err != nil {
+		return ask, invalid("login", "The login cannot be used: %v.", err).because(err)
+	}
 	if err := policies.CheckText(ask.Reason, policies.MostReason); err != nil {
 		return ask, invalid("reason", "The reason cannot be used: %v.", err).because(err)
 	}
@@ -72,7 +75,9 @@ func complete(policy *policies.Bundle, ask policies.Ask) (policies.Ask, error) {
 	if !ask.Start.Equal(seconds(ask.Start)) {
 		return ask, invalid("start", "The start must be in whole seconds.")
 	}
-	ask.Start = ask.Start.UTC()
+	if ask.Start = ask.Start.UTC(); ask.Start.Year() > 9999 {
+		return ask, invalid("start", "The start must be before the year 10000.")
+	}
 	return ask, nil
 }
 
@@ -92,8 +97,8 @@ func clip(text string) string {
 	return text
 }
 
-// Ask stores a request, unless policy refuses it whoever approves. A role that
-// needs no approval is granted at once.
+// Ask stores a request, unless policy refuses it whoever approves; what it refused is
+// written down beside, see Refusal. A role that needs no approval is granted at once.
 func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask) (RequestView, error) {
 	id, err := s.newID("req-", 10)
 	if err != nil {
@@ -108,7 +113,9 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 		return RequestView{}, err
 	}
 	asserted := s.askFacts(ctx, by, ask)
+	var refused *Refusal
 	err = s.write(ctx, func(c *change) error {
+		refused = nil
 		// 1. What giving needs.
 		if err := c.mayGive(); err != nil {
 			return err
@@ -125,6 +132,7 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 			return err
 		}
 		if q.Decision.Outcome == policies.Refused {
+			refused = refusedAsk(q)
 			return refusal(q.Decision)
 		}
 		// 3. The statement that approvals repeat and the activation names.
@@ -164,6 +172,9 @@ func (s *Service) Ask(ctx context.Context, by policies.Person, ask policies.Ask)
 		}
 		return nil
 	})
+	if refused != nil {
+		s.noteRefusal(*refused)
+	}
 	if err != nil {
 		return RequestView{}, err
 	}

@@ -37,6 +37,7 @@ const (
 	EventKeysRotated         = "keys.rotated"
 	EventAsked               = "request.asked"
 	EventBreakGlass          = "request.break-glass-asked" // in the place of EventAsked
+	EventRefused             = "request.refused"           // when it was asked: no request came of it
 	EventBreakGlassTold      = "request.break-glass-told"
 	EventConfirmed           = "request.confirmed"
 	EventReminded            = "request.reminded"

@@ -138,20 +138,27 @@ func (m moment) held(r RequestReader, own []policies.Person, except string) ([]p
 // refusal turns a decision that is not Allowed into an error with its reasons.
 func refusal(d policies.Decision) *Error {
 	message := "Policy does not allow this."
-	for _, reason := range d.Reasons {
-		if !reason.Met {
-			message = reason.Text
-			if reason.Remedy != "" {
-				message += " " + reason.Remedy
-			}
-			// Of many rules of a kind it says which; of the rest the sentence does.
-			if strings.Contains(reason.Rule, ":") {
-				message += " (Rule " + reason.Rule + ".)"
-			}
-			break
+	if reason, ok := unmet(d); ok {
+		message = reason.Text
+		if reason.Remedy != "" {
+			message += " " + reason.Remedy
+		}
+		// Of many rules of a kind it says which; of the rest the sentence does.
+		if strings.Contains(reason.Rule, ":") {
+			message += " (Rule " + reason.Rule + ".)"
 		}
 	}
 	return &Error{Problem: PolicyRefused, Code: CodePolicyRefused, Message: message, Decision: &d}
+}
+
+// unmet is the first reason that stands against it.
+func unmet(d policies.Decision) (policies.Reason, bool) {
+	for _, reason := range d.Reasons {
+		if !reason.Met {
+			return reason, true
+		}
+	}
+	return policies.Reason{}, false
 }
 
 // roster is a person as the signer's roster has them; empty if it does not.

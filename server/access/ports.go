@@ -136,6 +136,11 @@ type RequestReader interface {
 	RequestsByID(ids []string) ([]Request, error)
 	// Requests lists by falling Number.
 	Requests(q RequestQuery) ([]Request, error)
+	// Refusals lists asks that were refused by falling Number: only numbers below before,
+	// or from the newest where it is 0.
+	Refusals(before int64, limit int) ([]Refusal, error)
+	// RefusalsOf counts an identity's that were asked after since.
+	RefusalsOf(who policies.Subject, since time.Time) (int, error)
 	// Approvals lists those of one revision, in the order in which they were given.
 	Approvals(request string, revision int) ([]Approval, error)
 	// LiveGrants lists the grants in force at that moment whose requester has the
@@ -186,6 +191,7 @@ type RequestReader interface {
 // RequestWriter changes requests and what belongs to them.
 type RequestWriter interface {
 	AddRequest(r Request) error
+	AddRefusal(r Refusal) error
 	// MoveRequest stores all that can change of r if its row is still in state from and
 	// of the same revision; else ErrRaced.
 	MoveRequest(r Request, from State) error

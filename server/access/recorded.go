@@ -13,16 +13,18 @@ import (
 // RecordedNote says what of recorded facts is approximated.
 const RecordedNote = "The facts are made up from what is stored of each request: the moment is when it was last decided. Groups of the requester are those of the asking, " +
 	"and groups of an approver those of the approval. Which identities are one person's, which passkeys are attested, and which policy changes came before, are as known now. " +
-	"Emergencies that had not been reviewed at that time are left out."
+	"Emergencies that had not been reviewed at that time are left out. Asks that were refused when they were asked (ref-…) are among them for 90 days, 100 a day of one person at most; " +
+	"facts of the outside are not known of whoever could not ask for the role at all."
 
 // longestLook is how far back any rule looks.
 const longestLook = 366 * 24 * time.Hour
 
-// mostReplayed bounds the recorded requests that one backtest decides anew.
+// mostReplayed bounds the recorded requests that one backtest decides anew, and beside them
+// the refused asks, so that no flood of these displaces what was granted.
 const mostReplayed = 500
 
-// Recorded lists requests as facts that policy decides by, newest first, for reviewers
-// and administrators. before and next are as in Requests.
+// Recorded lists requests, and asks that were refused, as facts that policy decides by,
+// newest first, for reviewers and administrators. before and next are as in Requests.
 func (s *Service) Recorded(ctx context.Context, by policies.Person, before int64, limit int) (recorded []analysis.Recorded, next int64, err error) {
 	err = s.read(ctx, func(r Reader, m moment) (err error) {
 		if err := m.mayReadPolicy(by); err != nil {
@@ -35,37 +37,93 @@ func (s *Service) Recorded(ctx context.Context, by policies.Person, before int64
 }
 
 func (m moment) recorded(r Reader, before int64, limit int) (recorded []analysis.Recorded, next int64, err error) {
-	rows, err := r.Requests(RequestQuery{Before: before, Limit: limit})
+	requests, err := allRequests(r)(before, limit)
 	if err != nil {
 		return nil, 0, err
 	}
-	recorded = make([]analysis.Recorded, 0, len(rows))
-	for _, q := range rows {
-		facts, err := m.factsThen(r, q)
-		if err != nil {
-			return nil, 0, err
-		}
-		recorded = append(recorded, analysis.Recorded{Request: q.ID, Facts: facts, Outcome: q.Decision.Outcome})
+	refused, err := allRefused(r)(before, limit)
+	if err != nil {
+		return nil, 0, err
 	}
-	if len(rows) == limit {
-		next = rows[len(rows)-1].Number
+	rows := byNumber(append(requests, refused...))
+	if len(rows) >= limit {
+		rows = rows[:limit]
+		next = rows[limit-1].Number
 	}
-	return recorded, next, nil
+	recorded, err = m.thought(r, rows)
+	return recorded, next, err
 }
 
-// newest are the requests that a backtest decides anew.
-func (m moment) newest(r Reader) (recorded []analysis.Recorded, err error) {
-	for before := int64(0); len(recorded) < mostReplayed; {
-		page, next, err := m.recorded(r, before, MaxPage)
+// newest are the requests and refused asks that a backtest decides anew.
+func (m moment) newest(r Reader) ([]analysis.Recorded, error) {
+	var rows []Request
+	for _, list := range []lister{allRequests(r), allRefused(r)} {
+		found, err := list.newest(mostReplayed)
 		if err != nil {
 			return nil, err
 		}
-		recorded = append(recorded, page...)
-		if before = next; next == 0 {
+		rows = append(rows, found...)
+	}
+	return m.thought(r, byNumber(rows))
+}
+
+// thought makes up the facts of each.
+func (m moment) thought(r Reader, rows []Request) ([]analysis.Recorded, error) {
+	recorded := make([]analysis.Recorded, len(rows))
+	for i, q := range rows {
+		facts, err := m.factsThen(r, q)
+		if err != nil {
+			return nil, err
+		}
+		recorded[i] = analysis.Recorded{Request: q.ID, Facts: facts, Outcome: q.Decision.Outcome}
+	}
+	return recorded, nil
+}
+
+// lister lists by falling Number, as RequestQuery's Before and Limit say.
+type lister func(before int64, limit int) ([]Request, error)
+
+func allRequests(r Reader) lister {
+	return func(before int64, limit int) ([]Request, error) {
+		return r.Requests(RequestQuery{Before: before, Limit: limit})
+	}
+}
+
+// allRefused takes refused asks as requests that got nowhere.
+func allRefused(r Reader) lister {
+	return func(before int64, limit int) ([]Request, error) {
+		refused, err := r.Refusals(before, limit)
+		rows := make([]Request, len(refused))
+		for i, one := range refused {
+			rows[i] = Request{
+				ID: one.ID(), Number: one.Number, Requester: one.Requester, Revision: Revision{Ask: one.Ask, Asked: one.Asked},
+				Asserted: one.Asserted, Decision: policies.Decision{Outcome: policies.Refused},
+			}
+		}
+		return rows, err
+	}
+}
+
+func (list lister) newest(most int) (rows []Request, err error) {
+	for before := int64(0); len(rows) < most; {
+		limit := min(most-len(rows), MaxPage)
+		page, err := list(before, limit)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, page...)
+		if len(page) < limit {
 			break
 		}
+		before = page[limit-1].Number
 	}
-	return recorded[:min(len(recorded), mostReplayed)], nil
+	return rows, nil
+}
+
+// byNumber sorts the newest to the front.
+func byNumber(rows []Request) []Request {
+	slices.SortFunc(rows, func(a, b Request) int { return cmp.Compare(b.Number, a.Number) })
+	return rows
 }
 
 // factsThen makes up the facts by which a request was last decided.

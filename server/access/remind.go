@@ -40,7 +40,8 @@ type occasion struct {
 }
 
 // occasions lists those of a request that are due by a time, and when the next one is;
-// zero for never. Of reminders that were missed only the last is told.
+// zero for never. Of reminders that were missed only the last is told, and of what waits
+// for approvals nothing once it is over.
 func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Time) {
 	role, _ := m.policy.Role(q.Revision.Ask.Role) // one that is gone can still be locked
 	add := func(o occasion) {
@@ -60,7 +61,7 @@ func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Ti
 			}
 		}
 	}
-	if q.State == Pending {
+	if q.State == Pending && !q.Due(by) {
 		for _, result := range q.Decision.Stages {
 			stage, ok := stageOf(role, result.Name)
 			if !ok || len(result.Given) >= result.Count {

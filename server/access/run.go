@@ -23,8 +23,8 @@ const (
 // Run keeps the store up to date until ctx is done: it writes down what time has
 // ended, brings endings to the signer with back-off, has what is live issued once
 // more after a key was withdrawn, tells people of what waits for them, judges live
-// sessions by a new policy, asks Fleet about devices in use, and gives up sessions whose proxy has gone silent. Access
-// never depends on it. Run it once a process, and wait for it to return.
+// sessions by a new policy, asks Fleet about devices in use, gives up sessions whose proxy has gone silent, and writes
+// down asks that were refused, also those that still wait when ctx is done. Access never depends on it. Run it once a process, and wait for it to return.
 func (s *Service) Run(ctx context.Context) {
 	// Loops of their own, so that a signer or a Fleet server that does not answer
 	// delays no expiry, and what gives no ending.
@@ -36,6 +36,7 @@ func (s *Service) Run(ctx context.Context) {
 	group.Go(func() { s.loop(ctx, nil, s.tell) })
 	group.Go(func() { s.loop(ctx, nil, s.reissue) })
 	group.Go(func() { s.loop(ctx, nil, s.rejudge) })
+	group.Go(func() { s.keepRefusals(ctx) })
 	if s.config.Fleet != nil {
 		group.Go(func() { s.loop(ctx, nil, s.askDue) })
 	}

@@ -57,6 +57,8 @@ type Service struct {
 	// factTrouble is nil while the source of facts answers.
 	factTrouble atomic.Pointer[string]
 	askingFleet turns
+	// refusals wait to be written down by Run.
+	refusals chan Refusal
 
 	reissuing reissuing
 	analyses  analyses
@@ -68,7 +70,7 @@ func New(c Config) (*Service, error) {
 		c.Random == nil || c.Policy == nil || c.Lease <= 0 || c.Log == nil {
 		return nil, errors.New("access: the wiring is incomplete")
 	}
-	return &Service{config: c, wake: make(chan struct{}, 1), reissuing: reissuing{pass: make(chan struct{}, 1)}}, nil
+	return &Service{config: c, wake: make(chan struct{}, 1), refusals: make(chan Refusal, mostRefusalsWaiting), reissuing: reissuing{pass: make(chan struct{}, 1)}}, nil
 }
 
 // moment is what a transaction goes by: one time, one policy, one roster.

@@ -196,7 +196,7 @@ type PolicyCheck struct {
 
 // Backtest is what recorded requests would come to under another policy.
 type Backtest struct {
-	Requests    int                  `json:"requests" doc:"how many were decided anew, the newest ones"`
+	Requests    int                  `json:"requests" doc:"how many were decided anew, the newest ones, and the newest asks that were refused"`
 	Since       *time.Time           `json:"since,omitempty" doc:"when the oldest of them was asked for"`
 	Same        int                  `json:"same"`
 	Counts      []BacktestCount      `json:"counts" doc:"widening ones first"`
@@ -215,7 +215,7 @@ type BacktestCount struct {
 
 // BacktestDifference is a recorded request that would be decided otherwise.
 type BacktestDifference struct {
-	Request string    `json:"request"`
+	Request string    `json:"request" doc:"as in the history"`
 	Change  string    `json:"change" doc:"as in the counts"`
 	Wider   bool      `json:"wider"`
 	Who     Person    `json:"who"`
@@ -272,9 +272,9 @@ type OwnTargets struct {
 	Number     int      `json:"number" doc:"how many there are"`
 }
 
-// RecordedRequest is a request as facts that policy decides by.
+// RecordedRequest is a request, or an ask that was refused, as facts that policy decides by.
 type RecordedRequest struct {
-	Request string          `json:"request"`
+	Request string          `json:"request" doc:"its id; of an ask that was refused, and that is no request, ref- and the index of its audit event"`
 	Outcome string          `json:"outcome" enum:"refused,needs-approval,scheduled,allowed" doc:"what it was decided to be when it last changed"`
 	Facts   json.RawMessage `json:"facts" doc:"policies.Facts: JSON that stint policy's commands read"`
 }

@@ -3,11 +3,13 @@ package broker
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"stint/policies"
+	"stint/server/access"
 	"stint/server/api"
 )
 
@@ -161,6 +163,25 @@ func (w *world) policyPages(alice, carol, dana *person, request string) {
 		t.Errorf("what if: %+v", what)
 	}
 
+	// What she was refused is written down behind her back, and stands among the requests.
+	var history api.RecordedRequests
+	w.eventually("the refused ask is recorded", func() bool {
+		history, err = dana.api.PolicyHistory(ctx, 10, "")
+		return err == nil && len(history.Items) == 2
+	})
+	refused := history.Items[1]
+	var facts policies.Facts
+	if !strings.HasPrefix(refused.Request, "ref-") || refused.Outcome != "refused" || json.Unmarshal(refused.Facts, &facts) != nil || facts.Ask.Ticket != "later" || facts.Requester.Name != "Alice" {
+		t.Errorf("the refused ask is %+v", refused)
+	}
+	index, err := strconv.ParseInt(strings.TrimPrefix(refused.Request, "ref-"), 10, 64)
+	must(t, err)
+	log, err := carol.api.AuditLog(ctx, index)
+	must(t, err)
+	if event, err := access.ParseAuditEvent([]byte(log.Leaves[0].Data)); err != nil || event.Kind != access.EventRefused || event.Actor.Name != "Alice" {
+		t.Errorf("a reviewer reads of the refusal %+v, %v", event, err)
+	}
+
 	// Another policy, before anybody proposes it: with a fault, and without.
 	inForce, err := dana.api.Policy(ctx)
 	must(t, err)
@@ -171,10 +192,16 @@ func (w *world) policyPages(alice, carol, dana *person, request string) {
 	if len(check.Faults) != 1 || check.Faults[0].File != "rules.yaml" || check.Faults[0].Line != 7 || check.Faults[0].Column != 35 {
 		t.Errorf("the faults are %+v", check.Faults)
 	}
+	files["rules.yaml"] = strings.Replace(rules, "[A-Z]+-[0-9]+", "[A-Za-z0-9-]+", 1)
+	check, err = carol.api.CheckPolicy(ctx, api.PolicyFiles{Files: files})
+	must(t, err)
+	if d := check.Backtest.Differences; len(d) == 0 || d[0].Request != refused.Request || d[0].Change != "now-open" || !d[0].Wider || d[0].Who.Name != "Alice" || d[0].Asked.IsZero() {
+		t.Errorf("with a laxer ticket: %+v", check)
+	}
 	files["rules.yaml"] = strings.Replace(rules, "requesters: [engineering]", "requesters: [contractors]", 1)
 	check, err = dana.api.CheckPolicy(ctx, api.PolicyFiles{Files: files})
 	must(t, err)
-	if len(check.Faults) != 0 || len(check.Changes) == 0 || check.Backtest == nil || check.Backtest.Requests != 1 {
+	if len(check.Faults) != 0 || len(check.Changes) == 0 || check.Backtest == nil || check.Backtest.Requests != 2 {
 		t.Errorf("the check says %+v", check)
 	}
 	_, err = alice.api.CheckPolicy(ctx, api.PolicyFiles{Files: files})
@@ -183,7 +210,7 @@ func (w *world) policyPages(alice, carol, dana *person, request string) {
 	must(t, err)
 	change, err := dana.api.Change(ctx, proposed.ID)
 	must(t, err)
-	if change.Backtest == nil || change.Backtest.Requests != 1 || change.Backtest.Note == "" {
+	if change.Backtest == nil || change.Backtest.Requests != 2 || change.Backtest.Note == "" {
 		t.Errorf("the change's backtest is %+v", change.Backtest)
 	}
 
@@ -192,10 +219,7 @@ func (w *world) policyPages(alice, carol, dana *person, request string) {
 	if len(matrix.Rules) == 0 || !slices.Contains(matrix.Roles, "reading") || len(matrix.Rows) == 0 {
 		t.Errorf("the matrix is %+v", matrix)
 	}
-	history, err := dana.api.PolicyHistory(ctx, 10, "")
-	must(t, err)
-	var facts policies.Facts
-	if len(history.Items) != 1 || history.Items[0].Request != request || json.Unmarshal(history.Items[0].Facts, &facts) != nil {
+	if history.Items[0].Request != request || json.Unmarshal(history.Items[0].Facts, &facts) != nil {
 		t.Fatalf("the history is %+v", history)
 	}
 	if len(facts.Approvals) != 1 || facts.Approvals[0].For == nil || facts.Confirmed == nil || facts.Ask.Ticket != "OPS-1" {

@@ -143,9 +143,9 @@ export function ChangeCard({ change, whole }: { change: Change; whole?: boolean 
         <Statement text={change.statement} digest={change.digest} label="The text of the change" />
       </Disclosure>
       {submit.problem && <ErrorNotice problem={submit.problem} kept={keptWords(submit.problem)} />}
-      {waiting && !whole && change.missing > 0 && !may('sign') && (
+      {waiting && change.missing > 0 && !may('sign') && (
         <div>
-          <p className={styles.meta}>Send this to another administrator, who signs it with their own passkey:</p>
+          <p className={styles.meta}>Nobody signs twice, or what is about themselves. Send this to another administrator, who signs it with their own passkey:</p>
           <CopyLine prompt={false} text={`${location.origin}/changes/${change.id}`} what="the link for another administrator" />
         </div>
       )}

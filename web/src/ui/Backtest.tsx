@@ -65,6 +65,9 @@ export function Backtest({ backtest }: { backtest: Result }) {
   )
 }
 
+/** An ask that was refused is recorded, and no request came of it. */
+const isRequest = (one: BacktestDifference) => !one.request.startsWith('ref-')
+
 function Difference({ one }: { one: BacktestDifference }) {
   return (
     <li className={styles.one} data-wider={one.wider}>
@@ -87,9 +90,13 @@ function Difference({ one }: { one: BacktestDifference }) {
             Is {outcomes[one.before] ?? one.before} now, would be <strong>{outcomes[one.after] ?? one.after}</strong>.{' '}
           </>
         )}
-        <Link to="/requests/$id" params={{ id: one.request }} aria-label={`The request ${one.request}`}>
-          The request
-        </Link>
+        {isRequest(one) ? (
+          <Link to="/requests/$id" params={{ id: one.request }} aria-label={`The request ${one.request}`}>
+            The request
+          </Link>
+        ) : (
+          <>It was refused when it was asked, as the audit log says.</>
+        )}
       </p>
       {one.gained.length + one.lost.length > 0 && (
         <Disclosure small summary="Why">

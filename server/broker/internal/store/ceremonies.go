@@ -68,8 +68,8 @@ func (s *Store) TakeCeremony(ctx context.Context, kind, id string, now time.Time
 	return c, nil
 }
 
-// Purge removes what is over: ceremonies, texts to sign, sign-ins. Each checks
-// its own end at use; this only keeps the tables small.
+// Purge removes what is over: ceremonies, texts to sign, sign-ins, each of which checks
+// its own end at use; and asks that were refused so long ago that they are kept no more.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	return s.alone(ctx, func(db *gorm.DB) error {
 		for _, delete := range []func() error{
@@ -78,6 +78,9 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 			func() error { return db.Where("ends <= ?", micros(now)).Delete(&signInRow{}).Error },
 			// An hour more: the provider's clock may be behind.
 			func() error { return db.Where("ends <= ?", micros(now.Add(-time.Hour))).Delete(&idTokenRow{}).Error },
+			func() error {
+				return db.Where("asked <= ?", micros(now.Add(-access.RefusalLife))).Delete(&refusalRow{}).Error
+			},
 		} {
 			if err := delete(); err != nil {
 				return err

@@ -8,7 +8,8 @@ import (
 	"stint/server/access"
 )
 
-// What was lived through: the past that policy looks at, and whom people were told.
+// What was lived through: the past that policy looks at, asks that it refused, and whom
+// people were told.
 
 func (r *reader) GrantsUsed(of []policies.Person, roles []string, since time.Time) ([]access.Request, error) {
 	if len(roles) == 0 {
@@ -112,4 +113,53 @@ func (r *reader) ToTell(now time.Time, limit int) ([]access.Request, error) {
 func (r *reader) NextToTell() (time.Time, error) {
 	row, err := first[requestRow](r.db.Select("tell").Where("tell > 0").Order("tell"))
 	return moment(row.Tell), err
+}
+
+type refusalRow struct {
+	Number   int64 `gorm:"primaryKey;autoIncrement:false"`
+	Issuer   string
+	Subject  string
+	Person   string
+	Ask      string
+	Asked    int64
+	Asserted string
+	Rule     string
+	Text     string
+	Policy   string
+}
+
+func (refusalRow) TableName() string { return "refusals" }
+
+func (row refusalRow) refusal() (access.Refusal, error) {
+	r := access.Refusal{Number: row.Number, Asked: moment(row.Asked), Rule: row.Rule, Text: row.Text, Policy: row.Policy}
+	var d decoder
+	d.into(row.Person, &r.Requester)
+	d.into(row.Ask, &r.Ask)
+	d.into(row.Asserted, &r.Asserted)
+	return r, d.err
+}
+
+func (r *reader) Refusals(before int64, limit int) ([]access.Refusal, error) {
+	db := r.db.Order("number DESC").Limit(bound(limit))
+	if before > 0 {
+		db = db.Where("number < ?", before)
+	}
+	return all(db, refusalRow.refusal)
+}
+
+func (r *reader) RefusalsOf(who policies.Subject, since time.Time) (int, error) {
+	var count int64
+	err := r.db.Model(&refusalRow{}).Where("issuer = ? AND subject = ? AND asked > ?", who.Issuer, who.Subject, micros(since)).Count(&count).Error
+	return int(count), err
+}
+
+func (t *tx) AddRefusal(r access.Refusal) error {
+	row := refusalRow{
+		Number: r.Number, Issuer: r.Requester.Issuer, Subject: r.Requester.Subject.Subject, Person: text(r.Requester),
+		Ask: text(r.Ask), Asked: micros(r.Asked), Rule: r.Rule, Text: r.Text, Policy: r.Policy,
+	}
+	if len(r.Asserted) > 0 {
+		row.Asserted = text(r.Asserted)
+	}
+	return add(t.db, row)
 }

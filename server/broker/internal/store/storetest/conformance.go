@@ -30,7 +30,7 @@ func Conformance(t *testing.T, open Open) {
 		{"challenges", challenges}, {"endings", endings}, {"sessions", sessions}, {"sessions are listed", sessionLists},
 		{"leases", leases}, {"seals", seals}, {"people", people}, {"sign-ins", signIns}, {"ID tokens", idTokens}, {"passkeys", passkeys},
 		{"enrolments", enrolments}, {"confirmations", confirmations}, {"ceremonies", ceremonies},
-		{"changes", changes}, {"signatures", signatures}, {"suspensions", suspensions}, {"people are listed", peopleLists}, {"open requests", openRequests}, {"devices", devices}, {"bindings to Fleet", fleetBindings}, {"what was lived through", history},
+		{"changes", changes}, {"signatures", signatures}, {"suspensions", suspensions}, {"people are listed", peopleLists}, {"open requests", openRequests}, {"devices", devices}, {"bindings to Fleet", fleetBindings}, {"what was lived through", history}, {"refused asks", refusals},
 		{"the audit log", auditLog}, {"writers together", writers}, {"rollback", rollback}, {"snapshots", snapshots},
 		{"purge", purge}, {"given up meanwhile", givenUp},
 		{"mirrored ledgers", mirrors}, {"what a monitor goes through", monitored}, {"alarms", alarms},

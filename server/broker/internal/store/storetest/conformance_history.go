@@ -89,3 +89,32 @@ func history(t *testing.T, st *store.Store) {
 	same(t, "settled ends", 0, len(ends()))
 	same(t, "ended since", []string{"sha256:00"}, read(t, st, func(r access.Reader) ([]string, error) { return r.DelegationsEnded(now.Add(-time.Second)) }))
 }
+
+// refusals tests what the store keeps of asks that policy refused.
+func refusals(t *testing.T, st *store.Store) {
+	alice, bob := evidencetest.Person("alice", "engineering"), evidencetest.Person("bob")
+	refused := func(number int64, by policies.Person, asked time.Duration) access.Refusal {
+		return access.Refusal{
+			Number: number, Requester: by, Asked: start.Add(asked), Rule: "requester-group", Text: "Nobody may.", Policy: "sha256:00",
+			Ask:      policies.Ask{Role: "shell", Target: "db1", Login: "app", Duration: time.Hour, Reason: "why", Ticket: "OPS-1", Start: start, BreakGlass: true},
+			Asserted: []policies.Assertion{{Name: "risk", Value: "7"}},
+		}
+	}
+	rows := []access.Refusal{refused(7, alice, 0), refused(5, bob, -time.Minute), refused(3, alice, -time.Hour)}
+	rows[2].Asserted = nil
+	write(t, st, func(tx access.Tx) error {
+		return errors.Join(tx.AddRefusal(rows[2]), tx.AddRefusal(rows[1]), tx.AddRefusal(rows[0]))
+	})
+	wantError(t, access.ErrRowExists, st.Write(t.Context(), func(tx access.Tx) error { return tx.AddRefusal(rows[0]) }))
+	list := func(before int64, limit int) []access.Refusal {
+		return read(t, st, func(r access.Reader) ([]access.Refusal, error) { return r.Refusals(before, limit) })
+	}
+	same(t, "all", rows, list(0, 10))
+	same(t, "a page", rows[1:2], list(7, 1))
+	of := func(who policies.Person, since time.Duration) int {
+		return read(t, st, func(r access.Reader) (int, error) { return r.RefusalsOf(who.Subject, start.Add(since)) })
+	}
+	same(t, "of alice, of bob, of alice lately", []int{2, 1, 1}, []int{of(alice, -2*time.Hour), of(bob, -2*time.Hour), of(alice, -time.Hour)})
+	wantError(t, nil, st.Purge(t.Context(), start.Add(access.RefusalLife-time.Minute)))
+	same(t, "kept no more", rows[:1], list(0, 10))
+}

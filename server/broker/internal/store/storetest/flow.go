@@ -42,6 +42,7 @@ func Flow(t *testing.T, open Open) {
 		{"order, reminders and escalation", orderAndReminders}, {"who replays", replayers}, {"asserted facts", assertedFacts}, {"approving each other's", reciprocal},
 		{"a review that was lost", reviewedBefore}, {"a lock without its rule", lockedWithoutRule}, {"one's own emergency", ownEmergency}, {"who hears of an emergency", loud},
 		{"a direct report", directReport}, {"who changed the rules", changedRules}, {"strong passkeys", strongPasskeys}, {"a stand-in", standIn}, {"suspended elsewhere", suspendedElsewhere},
+		{"asks that are refused", refusedAsks}, {"asking on and on", refusedTooOften}, {"nothing is told of what is over", overUntold},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
