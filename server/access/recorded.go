@@ -50,7 +50,7 @@ func (m moment) recorded(r Reader, before int64, limit int) (recorded []analysis
 		rows = rows[:limit]
 		next = rows[limit-1].Number
 	}
-	recorded, err = m.thought(r, rows)
+	recorded, err = m.recount(r, rows)
 	return recorded, next, err
 }
 
@@ -64,11 +64,11 @@ func (m moment) newest(r Reader) ([]analysis.Recorded, error) {
 		}
 		rows = append(rows, found...)
 	}
-	return m.thought(r, byNumber(rows))
+	return m.recount(r, byNumber(rows))
 }
 
-// thought makes up the facts of each.
-func (m moment) thought(r Reader, rows []Request) ([]analysis.Recorded, error) {
+// recount makes up the facts of each.
+func (m moment) recount(r Reader, rows []Request) ([]analysis.Recorded, error) {
 	recorded := make([]analysis.Recorded, len(rows))
 	for i, q := range rows {
 		facts, err := m.factsThen(r, q)
