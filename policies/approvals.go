@@ -16,19 +16,16 @@ func (j *judgement) gather(stages []askedStage) *hall {
 	j.people = make([][]Person, 0, len(approvals))
 	for i := range approvals {
 		a := &approvals[i]
-		person, other := j.person(&a.Approver), -1
+		circle := j.identities(a)
+		person, other := j.person(&a.Approver, circle[0]), -1
 		if a.For != nil {
-			other = j.person(a.For)
+			other = j.person(a.For, circle[1])
 		}
 		var fits uint64
 		for s := range stages {
 			if stages[s].fits(a, j.f.Asked) {
 				fits |= 1 << s
 			}
-		}
-		circle := [][]Person{j.people[person]}
-		if other >= 0 {
-			circle = append(circle, j.people[other])
 		}
 		rule, why, remedy := j.dismiss(a, circle...)
 		if rule == "" && fits == 0 {
@@ -59,9 +56,19 @@ func (r *Role) pending() time.Duration {
 	return r.Pending
 }
 
-// person numbers a person: the identities of one person have one number. Approvals link
-// nothing by themselves, the known identities do.
-func (j *judgement) person(p *Person) int {
+// identities are those of whoever approves, and of whom they do it for: as they state
+// themselves in this approval, whatever others they gave.
+func (j *judgement) identities(a *Approval) [][]Person {
+	people := [][]Person{j.b.Identities(a.Approver, j.f.Known)}
+	if a.For != nil {
+		people = append(people, j.b.Identities(*a.For, j.f.Known))
+	}
+	return people
+}
+
+// person numbers a person who has these identities: those of one person have one number.
+// Approvals link nothing by themselves, the known identities do.
+func (j *judgement) person(p *Person, identities []Person) int {
 	for i, ids := range j.people {
 		if j.b.oneOf(ids, p) {
 			if !slices.ContainsFunc(ids, func(q Person) bool { return q.Subject == p.Subject && q.Email == p.Email }) {
@@ -70,7 +77,7 @@ func (j *judgement) person(p *Person) int {
 			return i
 		}
 	}
-	j.people = append(j.people, j.b.Identities(*p, j.f.Known))
+	j.people = append(j.people, identities)
 	return len(j.people) - 1
 }
 

@@ -25,7 +25,7 @@ func (a Approvers) Dismissal(approval Approval) *Reason {
 	if a.j == nil {
 		return &Reason{Rule: "role", Text: "There is no such role."}
 	}
-	rule, why, remedy := a.j.dismiss(&approval, a.identities(approval)...)
+	rule, why, remedy := a.j.dismiss(&approval, a.j.identities(&approval)...)
 	if rule == "" {
 		return nil
 	}
@@ -36,16 +36,7 @@ func (a Approvers) Dismissal(approval Approval) *Reason {
 // the role's rules so lately that somebody else has to approve too.
 func (a Approvers) ChangedRules(approval Approval) bool {
 	return a.j != nil && a.j.b.organization.Independence.PolicyChangeDays > 0 &&
-		slices.ContainsFunc(a.identities(approval), func(ids []Person) bool { return a.j.changedRules(ids, approval.Issued) })
-}
-
-// identities are those of whoever approves, and of whom they do it for.
-func (a Approvers) identities(approval Approval) [][]Person {
-	people := [][]Person{a.j.b.Identities(approval.Approver, a.j.f.Known)}
-	if approval.For != nil {
-		people = append(people, a.j.b.Identities(*approval.For, a.j.f.Known))
-	}
-	return people
+		slices.ContainsFunc(a.j.identities(&approval), func(ids []Person) bool { return a.j.changedRules(ids, approval.Issued) })
 }
 
 // tooClose says by which rule of independence a person, given by all their identities, cannot

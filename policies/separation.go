@@ -34,7 +34,7 @@ var separationHolds = map[string]string{
 	ForbidEligible: " may ask for nothing that must be kept apart from ",
 	ForbidHeld:     " holds nothing that must be kept apart from ",
 	ForbidHistory:  " had nothing lately that must be kept apart from ",
-	ForbidObject:   " is in no group whose own targets are kept from whoever has ",
+	ForbidObject:   " is in no group that this target belongs to; that would keep them from ",
 }
 
 // notEligible refuses whoever may ask for another of the roles, under any identity.
