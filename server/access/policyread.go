@@ -79,8 +79,8 @@ func (m moment) locked(r Reader) (map[string]string, error) {
 	open, err := r.OpenReviews("", MaxPage)
 	locked := map[string]string{}
 	for _, q := range open {
-		if due := m.reviewDue(q); !due.IsZero() && !m.now.Before(due) {
-			locked[q.Revision.Ask.Role] = "It is locked: the emergency " + q.ID + " should have been reviewed by " + date(due) + "."
+		if m.locks(q) {
+			locked[q.Revision.Ask.Role] = "It is locked: the emergency " + q.ID + " should have been reviewed by " + date(m.reviewDue(q)) + "."
 		}
 	}
 	return locked, err

@@ -151,7 +151,7 @@ func (s *Service) Request(ctx context.Context, by policies.Person, id string) (R
 		}
 		if q.OpenReview || q.Review != nil {
 			v.ReviewDue, v.ReviewGroups = m.reviewDue(q), m.reviewGroups(q.Revision.Ask.Role)
-			v.Locked = q.OpenReview && !v.ReviewDue.IsZero() && !m.now.Before(v.ReviewDue)
+			v.Locked = m.locks(q)
 		}
 		role, _ := m.policy.Role(q.Revision.Ask.Role)
 		v.SingleUse = role.SingleUse

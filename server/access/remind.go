@@ -76,7 +76,7 @@ func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Ti
 	}
 	if q.OpenReview {
 		review := m.policy.ReviewRule(q.Revision.Ask.Role)
-		locks := q.Used.Add(review.Within)
+		locks := m.reviewDue(q)
 		add(occasion{TellReview, "", q.Used.Add(review.Within / 2), review.Groups})
 		add(occasion{TellReview, "", locks, review.Groups})
 		every(occasion{TellReview, "", time.Time{}, review.Groups}, locks, lateReviews)
@@ -190,7 +190,7 @@ func (c *change) tellPeople(q Request, o occasion) error {
 		TellReminder: EventReminded, TellEscalation: EventEscalated, TellBreakGlass: EventBreakGlassTold, TellReview: EventReviewDue,
 	}
 	told := Telling{Request: q.ID, Kind: o.kind, Stage: o.stage, Due: o.due, At: c.stamp, People: people, Text: texts[o.kind]}
-	if o.kind == TellReview && !c.now.Before(c.reviewDue(q)) {
+	if o.kind == TellReview && c.locks(q) {
 		told.Text = "Told " + whom + ": the role " + q.Revision.Ask.Role + " is locked until somebody reviews the emergency " + what + "."
 	}
 	if err := c.AddTelling(told); errors.Is(err, ErrRowExists) {
