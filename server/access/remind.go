@@ -219,7 +219,9 @@ func subjectsOf(people []policies.Person) []policies.Subject {
 // NewsItem is something that a person was told and that still waits.
 type NewsItem struct {
 	RequestItem
-	Told Telling
+	Told   Telling
+	Due    time.Time // of a review: when the role locks; zero for what is none
+	Locked bool      // the role is, because the review is late
 }
 
 // mostNews bounds the requests that one call for news looks at.
@@ -258,7 +260,11 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 			}
 			for _, t := range slices.Backward(told) {
 				if slices.ContainsFunc(t.People, func(p policies.Person) bool { return p.Subject == by.Subject }) {
-					news = append(news, NewsItem{RequestItem: item, Told: t})
+					one := NewsItem{RequestItem: item, Told: t}
+					if t.Kind == TellReview {
+						one.Due, one.Locked = m.reviewDue(item.Request), m.locks(item.Request)
+					}
+					news = append(news, one)
 					break
 				}
 			}
