@@ -138,7 +138,7 @@ func (s *Service) PolicyRole(ctx context.Context, by policies.Person, name strin
 	}
 	who, collusion := known.analysis.WhoCan(name), known.collusions()[name]
 	v.Who, v.Collusion = &who, &collusion
-	for _, finding := range known.analysis.Lint(analysis.Options{}) {
+	for _, finding := range known.findings() {
 		if finding.Role == name {
 			v.Findings = append(v.Findings, finding)
 		}

@@ -24,6 +24,7 @@ type analysed struct {
 	population *analysis.Population
 	analysis   *analysis.Analysis
 	collusions func() map[string]analysis.Result
+	findings   func() []analysis.Finding
 }
 
 // analyses keeps the newest.
@@ -127,6 +128,7 @@ func (s *Service) analysed(ctx context.Context) (*analysed, error) {
 			}
 			return results
 		})
+		found.findings = sync.OnceValue(func() []analysis.Finding { return found.analysis.Lint(analysis.Options{}) })
 		return nil
 	})
 	if err == nil {
