@@ -79,8 +79,8 @@ func (m moment) locked(r Reader) (map[string]string, error) {
 	open, err := r.OpenReviews("", MaxPage)
 	locked := map[string]string{}
 	for _, q := range open {
-		if due := m.reviewDue(q); !due.IsZero() && !m.now.Before(due) {
-			locked[q.Revision.Ask.Role] = "It is locked: the emergency " + q.ID + " should have been reviewed by " + date(due) + "."
+		if m.locks(q) {
+			locked[q.Revision.Ask.Role] = "It is locked: the emergency " + q.ID + " should have been reviewed by " + date(m.reviewDue(q)) + "."
 		}
 	}
 	return locked, err
@@ -121,7 +121,7 @@ func (s *Service) PolicyRole(ctx context.Context, by policies.Person, name strin
 		}
 		rows, err := r.Requests(q)
 		for _, row := range rows {
-			item, err := m.item(r, by, row)
+			item, err := m.glance(r, row).item(by)
 			if err != nil {
 				return err
 			}
@@ -138,7 +138,7 @@ func (s *Service) PolicyRole(ctx context.Context, by policies.Person, name strin
 	}
 	who, collusion := known.analysis.WhoCan(name), known.collusions()[name]
 	v.Who, v.Collusion = &who, &collusion
-	for _, finding := range known.analysis.Lint(analysis.Options{}) {
+	for _, finding := range known.findings() {
 		if finding.Role == name {
 			v.Findings = append(v.Findings, finding)
 		}
@@ -179,12 +179,14 @@ func (s *Service) Simulate(ctx context.Context, by policies.Person, imagined Wha
 	// 2. The same as Preview, at another moment and by another policy.
 	var p Preview
 	err = s.read(ctx, func(r Reader, m moment) error {
+		policy, at := m.policy, m.now
 		if other != nil {
-			m.policy = other
+			policy = other
 		}
 		if !imagined.At.IsZero() {
-			m.now = imagined.At.UTC()
+			at = imagined.At.UTC()
 		}
+		m = m.imagined(policy, at)
 		if p.Ask, err = complete(m.policy, imagined.Ask); err != nil {
 			return err
 		}

@@ -77,7 +77,7 @@ func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Ti
 	}
 	if q.OpenReview {
 		review := m.policy.ReviewRule(q.Revision.Ask.Role)
-		locks := q.Used.Add(review.Within)
+		locks := m.reviewDue(q)
 		add(occasion{TellReview, "", q.Used.Add(review.Within / 2), review.Groups})
 		add(occasion{TellReview, "", locks, review.Groups})
 		every(occasion{TellReview, "", time.Time{}, review.Groups}, locks, lateReviews)
@@ -191,7 +191,7 @@ func (c *change) tellPeople(q Request, o occasion) error {
 		TellReminder: EventReminded, TellEscalation: EventEscalated, TellBreakGlass: EventBreakGlassTold, TellReview: EventReviewDue,
 	}
 	told := Telling{Request: q.ID, Kind: o.kind, Stage: o.stage, Due: o.due, At: c.stamp, People: people, Text: texts[o.kind]}
-	if o.kind == TellReview && !c.now.Before(c.reviewDue(q)) {
+	if o.kind == TellReview && c.locks(q) {
 		told.Text = "Told " + whom + ": the role " + q.Revision.Ask.Role + " is locked until somebody reviews the emergency " + what + "."
 	}
 	if err := c.AddTelling(told); errors.Is(err, ErrRowExists) {
@@ -220,7 +220,9 @@ func subjectsOf(people []policies.Person) []policies.Subject {
 // NewsItem is something that a person was told and that still waits.
 type NewsItem struct {
 	RequestItem
-	Told Telling
+	Told   Telling
+	Due    time.Time // of a review: when the role locks; zero for what is none
+	Locked bool      // the role is, because the review is late
 }
 
 // mostNews bounds the requests that one call for news looks at.
@@ -232,11 +234,11 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 		news = []NewsItem{}
 		var waiting []RequestItem
 		var next int64
-		wanted := func(q Request) (bool, error) {
-			if q.Revision.Ask.BreakGlass && m.maySee(by, q) {
+		wanted := func(g glance) (bool, error) {
+			if g.Revision.Ask.BreakGlass && m.maySee(by, g.Request) {
 				return true, nil
 			}
-			return m.mayApproveNow(r, by, q)
+			return g.mayApprove(by)
 		}
 		if err := m.fillPage(r, by, RequestQuery{States: []State{Pending, Approved}, Limit: mostNews}, wanted, &waiting, &next); err != nil {
 			return err
@@ -246,7 +248,7 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 			return err
 		}
 		for _, q := range open {
-			item, err := m.item(r, by, q)
+			item, err := m.glance(r, q).item(by)
 			if err != nil {
 				return err
 			}
@@ -259,7 +261,11 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 			}
 			for _, t := range slices.Backward(told) {
 				if slices.ContainsFunc(t.People, func(p policies.Person) bool { return p.Subject == by.Subject }) {
-					news = append(news, NewsItem{RequestItem: item, Told: t})
+					one := NewsItem{RequestItem: item, Told: t}
+					if t.Kind == TellReview {
+						one.Due, one.Locked = m.reviewDue(item.Request), m.locks(item.Request)
+					}
+					news = append(news, one)
 					break
 				}
 			}

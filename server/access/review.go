@@ -24,10 +24,13 @@ type OpenReviewItem struct {
 // not.
 func (m moment) reviewDue(q Request) time.Time {
 	if q.Used.IsZero() {
-		return q.Used
+		return time.Time{}
 	}
 	return q.Used.Add(m.policy.ReviewRule(q.Revision.Ask.Role).Within)
 }
+
+// locks says whether a role is locked because nobody has reviewed an emergency in it.
+func (m moment) locks(q Request) bool { return q.OpenReview && !m.now.Before(m.reviewDue(q)) }
 
 // Reviews lists open reviews that the caller may see, the one that is due first in front.
 func (s *Service) Reviews(ctx context.Context, by policies.Person) (items []OpenReviewItem, err error) {
@@ -50,10 +53,9 @@ func (s *Service) Reviews(ctx context.Context, by policies.Person) (items []Open
 }
 
 func (m moment) openReview(r Reader, by policies.Person, q Request) (OpenReviewItem, error) {
-	due := m.reviewDue(q)
-	item, err := m.item(r, by, q)
+	item, err := m.glance(r, q).item(by)
 	return OpenReviewItem{
-		RequestItem: item, Due: due, Locked: !due.IsZero() && !m.now.Before(due), May: m.awaitsReview(q) && len(m.reviewsWith(by, q)) > 0,
+		RequestItem: item, Due: m.reviewDue(q), Locked: m.locks(q), May: m.awaitsReview(q) && len(m.reviewsWith(by, q)) > 0,
 	}, err
 }
 

@@ -56,6 +56,9 @@ type Told struct {
 type NewsItem struct {
 	Request RequestSummary `json:"request"`
 	Told    Told           `json:"told"`
+	// Due is absent where no review waits.
+	Due    *time.Time `json:"due,omitempty" doc:"of a review: unless it is closed, the role is locked for everybody from then on"`
+	Locked bool       `json:"locked" doc:"of a review: the role is locked because of it"`
 }
 
 // News is what the caller was told, newest first.

@@ -1,5 +1,5 @@
 /** What somebody was told of and has not answered: its words, and what comes first. */
-import type { NewsItem, OpenReview } from './api/client'
+import type { NewsItem } from './api/client'
 import { durationWords } from './duration'
 import { called } from './words'
 
@@ -9,30 +9,23 @@ export function tellingKey({ request, told }: NewsItem): string {
 }
 
 /** Somebody acts alone, or a role is locked: that must not be overlooked. */
-export function isLoud(item: NewsItem, open: readonly OpenReview[]): boolean {
-  return item.told.kind === 'break-glass' || isLocked(item, open)
-}
-
-/** The role of the emergency is locked because nobody has reviewed it. */
-export function isLocked({ request, told }: NewsItem, open: readonly OpenReview[]): boolean {
-  return told.kind === 'review' && open.some((review) => review.locked && review.request.id === request.id)
+export function isLoud(item: NewsItem): boolean {
+  return item.told.kind === 'break-glass' || item.locked
 }
 
 /** What is loud in front, the newest first among the loud and among the others. */
-export function byHaste(items: readonly NewsItem[], open: readonly OpenReview[]): NewsItem[] {
-  const loud = (item: NewsItem) => Number(isLoud(item, open))
-  return [...items].sort((a, b) => loud(b) - loud(a) || Date.parse(b.told.at) - Date.parse(a.told.at))
+export function byHaste(items: readonly NewsItem[]): NewsItem[] {
+  return [...items].sort((a, b) => Number(isLoud(b)) - Number(isLoud(a)) || Date.parse(b.told.at) - Date.parse(a.told.at))
 }
 
 /** One sentence, in two parts: who it is about, and what goes on behind the name. */
-export function toldSentence(item: NewsItem, open: readonly OpenReview[]): [who: string, says: string] {
-  const { request, told } = item
+export function toldSentence({ request, told, locked }: NewsItem): [who: string, says: string] {
   const what = `${request.login} on ${request.target} for ${durationWords(request.duration_seconds)}`
   const says = {
     reminder: ` still waits for your answer: ${what}.`,
     escalation: ` has waited, and you may approve it too: ${what}.`,
     'break-glass': ` ${request.state === 'pending' ? 'wants to act' : request.state === 'ended' ? 'acted' : 'acts'} alone, in an emergency: ${what}.`,
-    review: isLocked(item, open)
+    review: locked
       ? `’s emergency was not reviewed in time, so that nobody has ${request.role}: ${what}.`
       : `’s emergency waits for a review: ${what}.`,
   }
@@ -40,7 +33,7 @@ export function toldSentence(item: NewsItem, open: readonly OpenReview[]): [who:
 }
 
 /** How many requests wait for somebody: to be decided, or because they were told of them; and whether one is loud. */
-export function waitingCount(toDecide: readonly { id: string }[], told: readonly NewsItem[], open: readonly OpenReview[]): { count: number; loud: boolean } {
+export function waitingCount(toDecide: readonly { id: string }[], told: readonly NewsItem[]): { count: number; loud: boolean } {
   const ids = new Set([...toDecide.map(({ id }) => id), ...told.map(({ request }) => request.id)])
-  return { count: ids.size, loud: told.some((item) => isLoud(item, open)) }
+  return { count: ids.size, loud: told.some(isLoud) }
 }

@@ -2,7 +2,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState, type ErrorComponentProps } from '@tanstack/react-router'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { api, body } from '../api/client'
-import { news, reviews } from '../api/policyQueries'
+import { news } from '../api/policyQueries'
 import { asProblem } from '../api/problem'
 import { changes, enrolments, me as meQuery, queryClient, requests } from '../api/queries'
 import { MeContext } from '../me'
@@ -43,7 +43,6 @@ function Inside() {
   const waiting = useInfiniteQuery(requests('to-approve', ['pending']))
   const toDecide = (waiting.data?.pages ?? []).flatMap((page) => page.items).filter((item) => item.may.includes('approve'))
   const told = useQuery(news).data?.items ?? []
-  const open = useQuery(reviews).data?.items ?? []
   const toSign = useToSign(me.administrator)
   useNews()
   useShortcut('k', () => setSearching(true))
@@ -52,7 +51,7 @@ function Inside() {
 
   return (
     <MeContext value={me}>
-      <Shell me={me} waiting={waitingCount(toDecide, told, open)} toSign={toSign} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banners />}>
+      <Shell me={me} waiting={waitingCount(toDecide, told)} toSign={toSign} onSearch={() => setSearching(true)} onSignOut={() => void signOut()} banner={<Banners />}>
         <Outlet />
       </Shell>
       {searching && (

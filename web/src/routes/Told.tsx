@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
-import type { NewsItem, OpenReview } from '../api/client'
-import { news, reviews } from '../api/policyQueries'
-import { byHaste, isLocked, isLoud, tellingKey, toldSentence } from '../told'
+import type { NewsItem } from '../api/client'
+import { news } from '../api/policyQueries'
+import { byHaste, isLoud, tellingKey, toldSentence } from '../told'
 import { Button, buttonClass } from '../ui/Button'
 import { Moment } from '../ui/Moment'
 import { Section } from '../ui/Page'
@@ -14,11 +14,10 @@ import styles from './Told.module.css'
 /** What the reader was told and has not answered, what is loud in front; nothing where there is nothing. `except` is a request that is on the page already. */
 export function Told({ except, most }: { except?: string | undefined; most: number }) {
   const told = useQuery(news).data?.items ?? []
-  const open = useQuery(reviews).data?.items ?? []
   const [all, setAll] = useState(false)
   const [said, say] = useState('')
-  useNewlyTold((item) => say(toldSentence(item, open).join('')))
-  const items = byHaste(told, open).filter((item) => item.request.id !== except || isLoud(item, open))
+  useNewlyTold((item) => say(toldSentence(item).join('')))
+  const items = byHaste(told).filter((item) => item.request.id !== except || isLoud(item))
   const shown = all ? items : items.slice(0, most)
   return (
     <div className={styles.told}>
@@ -29,7 +28,7 @@ export function Told({ except, most }: { except?: string | undefined; most: numb
         <Section title="You were told" aside="It still waits.">
           <ul className={styles.list}>
             {shown.map((item) => (
-              <Item key={tellingKey(item)} item={item} open={open} />
+              <Item key={tellingKey(item)} item={item} />
             ))}
           </ul>
           {items.length > shown.length && (
@@ -45,20 +44,18 @@ export function Told({ except, most }: { except?: string | undefined; most: numb
   )
 }
 
-function Item({ item, open }: { item: NewsItem; open: readonly OpenReview[] }) {
-  const { request, told } = item
-  const [who, says] = toldSentence(item, open)
-  const due = told.kind === 'review' && open.find((review) => review.request.id === request.id && !review.locked)?.due
+function Item({ item }: { item: NewsItem }) {
+  const [who, says] = toldSentence(item)
   return (
-    <li className={styles.item} data-loud={isLoud(item, open) || undefined}>
+    <li className={styles.item} data-loud={isLoud(item) || undefined}>
       <div className={styles.says}>
         <p className={styles.meta}>
-          <Badge item={item} open={open} />
+          <Badge item={item} />
           <span>
-            <Moment at={told.at} />
-            {due && (
+            <Moment at={item.told.at} />
+            {item.due && !item.locked && (
               <>
-                , due <Moment at={due} />
+                , due <Moment at={item.due} />
               </>
             )}
           </span>
@@ -75,15 +72,15 @@ function Item({ item, open }: { item: NewsItem; open: readonly OpenReview[] }) {
   )
 }
 
-function Badge({ item, open }: { item: NewsItem; open: readonly OpenReview[] }) {
-  switch (item.told.kind) {
+function Badge({ item: { told, locked } }: { item: NewsItem }) {
+  switch (told.kind) {
     case 'break-glass':
       return <StateBadge state="emergency" />
     case 'review':
-      return isLocked(item, open) ? <StateBadge state="locked" /> : <StateBadge state="review-due" />
+      return locked ? <StateBadge state="locked" /> : <StateBadge state="review-due" />
     case 'reminder':
     case 'escalation':
-      return <StateBadge state={item.told.kind} bare />
+      return <StateBadge state={told.kind} bare />
   }
 }
 

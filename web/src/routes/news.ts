@@ -33,7 +33,7 @@ export function useNews(): void {
   // Where it stands at the top of the page, a note over the buttons would only be in the way.
   const there = useRouterState({ select: ({ location: { pathname } }) => pathname === '/' || /^\/approvals(\/req-|$)/.test(pathname) })
   useNewlyTold((item) => {
-    if (!there) notify.news(titles[item.told.kind], toldSentence(item, []).join(''))
+    if (!there) notify.news(titles[item.told.kind], toldSentence(item).join(''))
   })
 }
 

@@ -85,7 +85,7 @@ func operation[I, O any](on registrar, method, path, id, summary string, handle 
 		op.Security = []map[string][]string{{}}
 		op.Middlewares = append(op.Middlewares, on.bounded)
 	} else {
-		op.Middlewares = append(op.Middlewares, on.authenticate, on.labouring)
+		op.Middlewares = append(op.Middlewares, on.authenticate, on.takeTurns)
 	}
 	huma.Register(on.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
@@ -100,7 +100,7 @@ func operation[I, O any](on registrar, method, path, id, summary string, handle 
 type registrar struct {
 	api          huma.API
 	authenticate func(huma.Context, func(huma.Context))
-	labouring    func(huma.Context, func(huma.Context)) // behind it
+	takeTurns    func(huma.Context, func(huma.Context)) // behind it
 	bounded      func(huma.Context, func(huma.Context)) // in the place of both
 	problem      func(context.Context, error) *api.Error
 	tag          string
@@ -249,7 +249,7 @@ type auditLogInput struct {
 
 // register declares every operation of the API.
 func (p *Portal) register(on huma.API) {
-	r := registrar{api: on, authenticate: p.authenticateHuma, labouring: p.labouring, bounded: p.boundedHuma, problem: p.problem}
+	r := registrar{api: on, authenticate: p.authenticateHuma, takeTurns: p.takeTurns, bounded: p.boundedHuma, problem: p.problem}
 	p.registerPeople(r.tagged("people"))
 	p.registerTargets(r.tagged("targets"))
 	p.registerRequests(r.tagged("requests"))

@@ -25,11 +25,11 @@ type (
 func (p *Portal) registerPolicy(r registrar) {
 	operation(r, http.MethodGet, api.PathPolicyRoles, "policy-roles", "The roles of the policy in force", p.policyRoles)
 	operation(r, http.MethodGet, api.PathPolicyRole, "policy-role", "Everything about a role", p.policyRole)
-	operation(r, http.MethodGet, api.PathPolicyPeople, "policy-people", "Everybody who is known, for the command line's analyses", p.policyPeople, labour())
-	operation(r, http.MethodPost, api.PathPolicySimulate, "simulate", "What policy would say to somebody; nothing is stored", p.simulate, largeBody(), labour())
-	operation(r, http.MethodPost, api.PathPolicyCheck, "check-policy", "What is to be said of a policy before anybody proposes it; nothing is stored", p.checkPolicy, largeBody(), labour())
-	operation(r, http.MethodGet, api.PathPolicySeparation, "separation", "Who can have what beside what", p.separation, labour())
-	operation(r, http.MethodGet, api.PathPolicyHistory, "policy-history", "Recorded requests as facts that policy decides by", p.policyHistory, labour())
+	operation(r, http.MethodGet, api.PathPolicyPeople, "policy-people", "Everybody who is known, for the command line's analyses", p.policyPeople, heavyWork())
+	operation(r, http.MethodPost, api.PathPolicySimulate, "simulate", "What policy would say to somebody; nothing is stored", p.simulate, largeBody(), heavyWork())
+	operation(r, http.MethodPost, api.PathPolicyCheck, "check-policy", "What is to be said of a policy before anybody proposes it; nothing is stored", p.checkPolicy, largeBody(), heavyWork())
+	operation(r, http.MethodGet, api.PathPolicySeparation, "separation", "Who can have what beside what", p.separation, heavyWork())
+	operation(r, http.MethodGet, api.PathPolicyHistory, "policy-history", "Recorded requests as facts that policy decides by", p.policyHistory, heavyWork())
 }
 
 func (p *Portal) policyRoles(ctx context.Context, _ *noInput) (*body[api.PolicyRoles], error) {

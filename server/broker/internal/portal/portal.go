@@ -95,7 +95,7 @@ type Portal struct {
 	reports reports
 	// strangers bounds what comes in without sign-in.
 	strangers *strangers
-	labours   *labours
+	turns     *turns
 	handler   http.Handler
 	log       *slog.Logger
 }
@@ -110,7 +110,7 @@ func New(c Config) (*Portal, error) {
 	p := &Portal{
 		config: c, cookie: "stint_" + c.Instance, secure: strings.HasPrefix(c.URL, "https://"),
 		hosts: map[string]bool{}, origins: map[string]bool{},
-		idle: newIdleness(), replays: newReplays(), strangers: newStrangers(), labours: newLabours(), log: c.Log,
+		idle: newIdleness(), replays: newReplays(), strangers: newStrangers(), turns: newTurns(), log: c.Log,
 	}
 	for _, origin := range c.Origins {
 		u, err := url.Parse(origin)

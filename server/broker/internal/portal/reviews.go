@@ -67,7 +67,7 @@ func (p *Portal) news(ctx context.Context, _ *noInput) (*body[api.News], error) 
 	}
 	list := api.News{Items: make([]api.NewsItem, len(news))}
 	for i, item := range news {
-		list.Items[i] = api.NewsItem{Request: toSummary(item.RequestItem, by), Told: toTold(item.Told)}
+		list.Items[i] = api.NewsItem{Request: toSummary(item.RequestItem, by), Told: toTold(item.Told), Due: moment(item.Due), Locked: item.Locked}
 	}
 	return &body[api.News]{list}, nil
 }
