@@ -248,6 +248,9 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 			return err
 		}
 		for _, q := range open {
+			if !m.maySee(by, q) {
+				continue // they were told once, and have left since
+			}
 			item, err := m.glance(r, q).item(by)
 			if err != nil {
 				return err

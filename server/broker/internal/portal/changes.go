@@ -54,7 +54,7 @@ func (p *Portal) registerChanges(r registrar) {
 	operation(r, http.MethodPost, api.PathSuspend, "suspend", "End all that somebody holds, at once", p.suspend)
 	operation(r, http.MethodGet, api.PathChanges, "changes", "A page of changes, newest first", p.changes)
 	operation(r, http.MethodPost, api.PathChanges, "propose-roster", "Propose to change somebody's standing", p.proposeRoster, created())
-	operation(r, http.MethodPost, api.PathPolicyChanges, "propose-policy", "Propose a policy", p.proposePolicy, created(), largeBody())
+	operation(r, http.MethodPost, api.PathPolicyChanges, "propose-policy", "Propose a policy", p.proposePolicy, created(), largeBody(), heavyWork())
 	operation(r, http.MethodGet, api.PathChange, "change", "A change with all that belongs to it", p.change, heavyWork())
 	operation(r, http.MethodPost, api.PathChangeChallenge, "change-challenge", "The text that administrators sign", p.changeChallenge)
 	operation(r, http.MethodPost, api.PathSignatures, "sign-change", "An administrator signs a change", p.signChange)

@@ -85,9 +85,17 @@ func operation[I, O any](on registrar, method, path, id, summary string, handle 
 		op.Security = []map[string][]string{{}}
 		op.Middlewares = append(op.Middlewares, on.bounded)
 	} else {
-		op.Middlewares = append(op.Middlewares, on.authenticate, on.takeTurns)
+		op.Middlewares = append(op.Middlewares, on.authenticate)
 	}
 	huma.Register(on.api, op, func(ctx context.Context, in *I) (*O, error) {
+		// Only now that all of the input is here: a turn waits for no slow sender.
+		if op.Metadata[heavy] == true {
+			end, ok := on.turns.begin(ctx, personOf(ctx).Subject)
+			if !ok {
+				return nil, tooMuchWork()
+			}
+			defer end()
+		}
 		out, err := handle(ctx, in)
 		if err != nil {
 			return nil, on.problem(ctx, err)
@@ -100,8 +108,8 @@ func operation[I, O any](on registrar, method, path, id, summary string, handle 
 type registrar struct {
 	api          huma.API
 	authenticate func(huma.Context, func(huma.Context))
-	takeTurns    func(huma.Context, func(huma.Context)) // behind it
-	bounded      func(huma.Context, func(huma.Context)) // in the place of both
+	bounded      func(huma.Context, func(huma.Context)) // in its place
+	turns        *turns
 	problem      func(context.Context, error) *api.Error
 	tag          string
 }
@@ -249,7 +257,7 @@ type auditLogInput struct {
 
 // register declares every operation of the API.
 func (p *Portal) register(on huma.API) {
-	r := registrar{api: on, authenticate: p.authenticateHuma, takeTurns: p.takeTurns, bounded: p.boundedHuma, problem: p.problem}
+	r := registrar{api: on, authenticate: p.authenticateHuma, turns: p.turns, bounded: p.boundedHuma, problem: p.problem}
 	p.registerPeople(r.tagged("people"))
 	p.registerTargets(r.tagged("targets"))
 	p.registerRequests(r.tagged("requests"))

@@ -14,7 +14,7 @@ import (
 // What takes a processor for long is worked out for one person at a time, one after the
 // other, and for no more than mostTurns at once: nobody keeps the broker from everybody
 // else. That is what judges many people or many requests by a policy for the one who asks:
-// what-ifs, checks of a policy and its backtest, a change with what it would do, the
+// what-ifs, checks and proposals of a policy, a change with what it would do, the
 // history, all people, and the matrix of separations. What is worked out once for everybody
 // (the roles' pages show such things) needs no turn.
 const (
@@ -91,19 +91,9 @@ func heavyWork() option {
 	return func(op *huma.Operation, _ *bool) { mark(op, heavy, true) }
 }
 
-// takeTurns runs behind authenticateHuma, before anything of an operation's input is read.
-func (p *Portal) takeTurns(ctx huma.Context, next func(huma.Context)) {
-	if ctx.Operation().Metadata[heavy] != true {
-		next(ctx)
-		return
+// tooMuchWork answers whoever has called too often to be given a turn.
+func tooMuchWork() error {
+	return &api.Error{
+		Status: http.StatusTooManyRequests, Code: "work.too-many", Title: "What you asked for before is still being worked out; try again once it is.",
 	}
-	end, ok := p.turns.begin(ctx.Context(), personOf(ctx.Context()).Subject)
-	if !ok {
-		writeProblem(ctx, &api.Error{
-			Status: http.StatusTooManyRequests, Code: "work.too-many", Title: "What you asked for before is still being worked out; try again once it is.",
-		})
-		return
-	}
-	defer end()
-	next(ctx)
 }

@@ -3,11 +3,18 @@ package portal
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"sync"
 	"testing"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+
 	"stint/policies"
+	"stint/server/access"
 )
 
 // However many calls somebody makes, one is worked on, and few wait; all together are
@@ -78,5 +85,45 @@ func TestTurns(t *testing.T) {
 	}
 	if len(all.of) != 0 {
 		t.Errorf("%d people are remembered", len(all.of))
+	}
+}
+
+// Nobody keeps a turn by sending slowly what is to be worked on.
+func TestTurnsWaitForNoSlowSender(t *testing.T) {
+	t.Parallel()
+	engine := gin.New()
+	p := &Portal{turns: newTurns()}
+	r := registrar{api: newAPI(engine), problem: p.problem, turns: p.turns, tag: "x", authenticate: func(ctx huma.Context, next func(huma.Context)) {
+		next(huma.WithValue(ctx, callerKey, access.SignIn{Person: policies.Person{Subject: policies.Subject{Issuer: "i", Subject: ctx.Header("X-Who")}}}))
+	}}
+	type text struct{ Body struct{ Text string } }
+	arrived := make(chan struct{}, mostTurns)
+	operation(r, http.MethodPost, "/api/slow", "slow", "slow", func(context.Context, *text) (*nothing, error) { return &nothing{}, nil }, heavyWork(), func(op *huma.Operation, _ *bool) {
+		op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) { arrived <- struct{}{}; next(ctx) })
+	})
+	operation(r, http.MethodGet, "/api/quick", "quick", "quick", func(context.Context, *noInput) (*nothing, error) { return &nothing{}, nil }, heavyWork())
+	server := httptest.NewServer(engine)
+	t.Cleanup(server.Close)
+	for i := range mostTurns {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		fmt.Fprintf(conn, "POST /api/slow HTTP/1.1\r\nHost: x\r\nX-Who: %d\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", i)
+		<-arrived
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/api/quick", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Who", "somebody else")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusNoContent {
+		t.Errorf("somebody else is answered with %s", answer.Status)
 	}
 }

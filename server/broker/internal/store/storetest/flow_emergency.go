@@ -170,3 +170,35 @@ func loud(t *testing.T, h *House) {
 	v := h.asks(t, policies.Ask{Role: "emergency", BreakGlass: true})
 	same(t, "told", []string{"Bob", "Carol", "Dirk", "Mallory", "Olive", "Vera"}, namesOf(v.Told[0].People))
 }
+
+// Whoever was told once, and may see the request no more, does not read of it in the news.
+func newsAfterLeaving(t *testing.T, h *House) {
+	alice := h.emergencies(t, emergencyPolicy(t, byLead))
+	frank := h.pinned(t, evidencetest.Person("frank"), "", "sre-leads")
+	v := h.asks(t, policies.Ask{Role: "emergency", Reason: "all is down", BreakGlass: true})
+	h.confirms(t, alice, v.ID)
+	h.used(t, v)
+	h.Clock.Move(time.Hour)
+	reads := func(p policies.Person) bool {
+		news, err := h.News(t.Context(), p)
+		wantError(t, nil, err)
+		return slices.ContainsFunc(news, func(n access.NewsItem) bool { return n.ID == v.ID })
+	}
+	same(t, "in the group", true, reads(frank.Person))
+	now := h.Clock.Now()
+	h.Signer.ChangeTrust(func(trust *evidence.Trust) {
+		people := evidencetest.Clone(t, trust.Roster.People)
+		for i := range people {
+			if people[i].Person.Subject == frank.Person.Subject {
+				people[i].Person.Groups = nil
+				for k := range people[i].Passkeys {
+					people[i].Passkeys[k].Removed = &now
+				}
+			}
+		}
+		trust.Roster = evidence.Roster{People: people}
+	})
+	left := frank.Person
+	left.Groups = nil
+	same(t, "out of the group", false, reads(left))
+}
