@@ -191,6 +191,43 @@ func TestALateReviewEndsLiveGrantsToo(t *testing.T) {
 	must(t, err)
 }
 
+// TestWhatIsOverDoesNotComeBack: what was reviewed, and counts as past, is not gone on with
+// by an approval that lasts longer than the one before.
+func TestWhatIsOverDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	r := newRuled(t)
+	r.enforceBy(r.carol, "roles.yaml", strings.Replace(ruledText, "breakGlass: {requesters",
+		"restrict: [{name: always, when: 'true', add: [{name: second, groups: [leads], count: 1}]}]\nbreakGlass: {requesters", 1))
+	request := r.wants("r1", "rescue", func(q *evidence.Request) { q.Ask.BreakGlass, q.Ask.Duration = true, 30*time.Minute })
+	short := r.approve(request, r.bob, time.Minute)
+	r.let(time.Second)
+	long := r.approve(request, r.bob, 30*time.Minute)
+	with := func(a evidence.SignedByPasskey) evidence.Bundle {
+		b := r.confirmed(r.unapproved(request, r.alice), r.alice)
+		b.Approvals = append(b.Approvals, a)
+		return b
+	}
+	first := r.mustSign(with(short))
+	r.let(time.Second)
+	r.mustSign(with(short)) // once more, while it goes on
+	r.withdraw()
+	_, err := r.reissue(first.Serial)
+	must(t, err)
+	r.let(2 * time.Minute)
+	_, err = r.sign(with(short))
+	refused(t, err, "evidence.policy")
+	must(t, r.review(request, r.walter))
+	size := r.entries()
+	_, err = r.sign(with(long))
+	refused(t, err, "over")
+	_, err = r.signTarget("r1")
+	refused(t, err, "over")
+	if r.entries() != size {
+		t.Error("the ledger has a certificate of what is over")
+	}
+	r.audit()
+}
+
 func TestAGrantBeginsWhenItIsFirstUsed(t *testing.T) {
 	t.Parallel()
 	r := newRuled(t)

@@ -27,6 +27,17 @@ func (f *Finding) firstUse(request string) time.Time {
 	return f.Issues[i].entry.Circumstances.Now
 }
 
+// ends is the end of the grant that the newest bundle for the revision of which this is the
+// request statement gave; zero: there is none.
+func (f *Finding) ends(request string) (ends time.Time) {
+	for _, i := range f.Issues {
+		if i.Reissues == 0 && i.origin.Bundle.Request == request {
+			ends = i.Ends
+		}
+	}
+	return ends
+}
+
 // review verifies the review of an emergency as the signer did.
 func (f *Finding) review(l leaf, beliefs evidence.Beliefs) error {
 	entry := l.entry.Review

@@ -265,6 +265,22 @@ func TestASignerThatLetsSomebodyActAloneIsFoundOut(t *testing.T) {
 			forge(w, func(e *evidence.SessionEntry) { e.Circumstances.Used = w.Now.Add(-time.Minute) })
 			return w
 		}},
+		"used again after its end": {"over", func(t *testing.T) *ruled {
+			w := newRuled(t, "production-shell")
+			w.Approvers = []*evidencetest.Member{w.Bob, w.Carol}
+			w.Alter = func(b *evidence.Bundle) {
+				for i, approver := range w.Approvers {
+					shorter := w.Approval(t, approver)
+					shorter.Ask.Duration = 10 * time.Minute
+					b.Approvals[i] = evidencetest.Signed(t, shorter, approver.Passkey)
+				}
+			}
+			w.Issue()
+			w.Alter = nil
+			w.Now = w.Now.Add(6 * time.Minute)
+			w.again()
+			return w
+		}},
 		"a second session": {"single-use", func(t *testing.T) *ruled {
 			w := newRuled(t, "once")
 			w.Issue()
