@@ -167,13 +167,8 @@ func (j *judgement) unfit(a *Approval, stages []askedStage) (rule, why, remedy s
 func (j *judgement) dismissed(h *hall, s *seating) {
 	j.reasons = append(j.reasons, j.turnedAway...)
 	for k := range h.votes {
-		a := &h.votes[k]
-		if i := s.seats[a.voter]; i >= 0 && k != s.seatedVote(a.voter) {
-			if waits := h.stages[i].after; a.fits&(1<<i) != 0 && !s.ready[i].takes(k) {
-				j.reasons = append(j.reasons, Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s full, and again after; the first does not count.", a.called(), h.were(waits))})
-				continue
-			}
-			j.reasons = append(j.reasons, Reason{Rule: "approval", Text: a.called() + " already approved; each person counts once."})
+		if v := h.votes[k].voter; s.seats[v] >= 0 && k != s.seatedVote(v) {
+			j.reasons = append(j.reasons, h.again(s, k))
 		}
 	}
 	for v := range h.voters {
@@ -182,6 +177,16 @@ func (j *judgement) dismissed(h *hall, s *seating) {
 		}
 		j.reasons = append(j.reasons, j.standing(h, s, v))
 	}
+}
+
+// again says why a vote of a voter who is seated by another does not count.
+func (h *hall) again(s *seating, k int) Reason {
+	a := &h.votes[k]
+	i := s.seats[a.voter]
+	if waits := h.stages[i].after; a.fits&(1<<i) != 0 && !s.ready[i].takes(k) {
+		return Reason{Rule: "approval", Text: fmt.Sprintf("%s approved before %s full, and again after; the first does not count.", a.called(), h.were(waits))}
+	}
+	return Reason{Rule: "approval", Text: a.called() + " already approved; each person counts once."}
 }
 
 // standing says why a voter without a place has none.

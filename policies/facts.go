@@ -1,6 +1,9 @@
 package policies
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Subject is the identity of a person: the OpenID Connect issuer and the
 // subject it gave (OpenID Connect Core 1.0, section 2). An e-mail address is
@@ -176,3 +179,9 @@ type Reason struct {
 	// Remedy says what would change it, where it is not met and something would.
 	Remedy string `json:"remedy,omitempty"`
 }
+
+// OfBreakGlass says whether the rule for emergencies spoke.
+func (r Reason) OfBreakGlass() bool { return r.Rule == "break-glass" }
+
+// OfFleet says whether it is of what Fleet says of a machine.
+func (r Reason) OfFleet() bool { return r.Rule == "fleet" || strings.HasPrefix(r.Rule, "fleet-") }

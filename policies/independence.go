@@ -32,6 +32,41 @@ func (a Approvers) Dismissal(approval Approval) *Reason {
 	return &Reason{Rule: rule, Text: why, Remedy: remedy}
 }
 
+// Uncounted says why Decide would not count one more approval beside those of f; nil where
+// it would. A reason that is Met stands against nobody: the approval is not needed.
+func (b *Bundle) Uncounted(f Facts, approval Approval) *Reason {
+	// 1. It could not count, whatever others there are.
+	if why := b.Approvers(f).Dismissal(approval); why != nil {
+		return why
+	}
+	f.Approvals = append(slices.Clip(f.Approvals), approval)
+	j := newJudgement(b, b.role(f.Ask.Role), &f)
+	h := j.gather(j.restricted(j.spared()))
+	k := slices.IndexFunc(h.votes, func(v vote) bool { return compareApprovals(*v.Approval, approval) == 0 })
+	if k < 0 {
+		rule, why, remedy := j.unfit(&approval, h.stages)
+		return &Reason{Rule: rule, Text: why, Remedy: remedy}
+	}
+	// 2. It counts.
+	s := h.seat()
+	v := h.votes[k].voter
+	if s.seats[v] >= 0 && s.seatedVote(v) == k {
+		return nil
+	}
+	// 3. Its stage waits for others.
+	for i, stage := range h.results(s) {
+		if h.votes[k].fits&(1<<i) != 0 && len(stage.After) > 0 {
+			return &Reason{Rule: "approval", Text: fmt.Sprintf("The stage %s waits until %s full.", stage.Name, list(stage.After, "and")+are(len(stage.After))), Remedy: approval.called() + " may approve then."}
+		}
+	}
+	// 4. Others sit where it would.
+	why := j.standing(h, s, v)
+	if s.seats[v] >= 0 {
+		why = h.again(s, k)
+	}
+	return &why
+}
+
 // ChangedRules tells whether whoever gives an approval, or on whose behalf they do, changed
 // the role's rules so lately that somebody else has to approve too.
 func (a Approvers) ChangedRules(approval Approval) bool {

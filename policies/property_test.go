@@ -197,3 +197,38 @@ func TestDecisionsFitTogether(t *testing.T) {
 		t.Errorf("it does not fit together:\n%s", written(d))
 	})
 }
+
+// What is said of one approval more is what the decision with it says.
+func TestUncountedIsAsDecided(t *testing.T) {
+	counted, uncounted := 0, 0
+	everyDecision(t, func(t *testing.T, r chance, b *Bundle, f Facts) {
+		if len(f.Approvals) == 0 {
+			return
+		}
+		n := r.IntN(len(f.Approvals))
+		one, without := f.Approvals[n], f
+		without.Approvals = slices.Delete(slices.Clone(f.Approvals), n, n+1)
+		same := func(a Approval) bool {
+			return compareApprovals(a, one) == 0 || a.Approver.Subject == one.Approver.Subject
+		}
+		if slices.ContainsFunc(without.Approvals, same) {
+			return // the decision does not say which of the two counts
+		}
+		d, why := b.Decide(f), b.Uncounted(without, one)
+		given := slices.ContainsFunc(d.Stages, func(s StageResult) bool { return slices.Contains(s.Given, one.Approver.Subject) })
+		waits := slices.ContainsFunc(d.Stages, func(s StageResult) bool { return len(s.After) > 0 })
+		if given {
+			counted++
+		} else {
+			uncounted++
+		}
+		// Of one person with many identities each may name another.
+		said := why != nil && slices.ContainsFunc(d.Reasons, func(r Reason) bool { return r.Rule == why.Rule && r.Met == why.Met })
+		if given != (why == nil) || why != nil && !said && !waits {
+			t.Errorf("%+v is uncounted because of %+v in\n%s", one, why, written(d))
+		}
+	})
+	if counted < 100 || uncounted < 100 {
+		t.Errorf("%d counted, %d did not", counted, uncounted)
+	}
+}

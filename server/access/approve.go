@@ -3,8 +3,6 @@ package access
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"stint/policies"
@@ -99,93 +97,22 @@ func (c *change) drafted(q Request, by policies.Person, draft *Approval) ([]stri
 	if err != nil {
 		return nil, err
 	}
+	if err := panel.admits(by); err != nil {
+		return nil, err
+	}
 	var first error
-	for _, usable := range append(c.approvesBy(by, q), right{}) {
+	for _, usable := range c.approvesBy(by, q) {
 		usable = panel.best(by, usable)
-		draft.For, draft.Signed.Assertion.Credential = usable.behalf, ""
-		if len(usable.credentials) > 0 {
-			draft.Signed.Assertion.Credential = usable.credentials[0]
-		} else if first != nil {
-			break // there was a right, and it does not count
-		}
-		_, err := c.tryApproval(q, by, *draft)
+		draft.For, draft.Signed.Assertion.Credential = usable.behalf, usable.passkeys[0].Credential
+		_, err := panel.decide(*draft)
 		if err == nil {
-			return usable.credentials, nil
+			return credentials(usable.passkeys, anyVoice), nil
 		}
 		if first == nil {
 			first = err
 		}
 	}
 	return nil, first
-}
-
-// tryApproval decides with one more approval, and refuses one that would not count.
-func (c *change) tryApproval(q Request, by policies.Person, a Approval) (policies.Decision, error) {
-	if by.Subject == q.Requester.Subject {
-		return policies.Decision{}, fail(Forbidden, CodeForbidden, "You asked for this yourself; somebody else has to approve it.")
-	}
-	if !c.mayApprove(by, q) {
-		return policies.Decision{}, fail(Forbidden, CodeForbidden,
-			"You cannot approve this: no stage of %s asks for a group for which the signer's roster has a passkey of yours.", q.Revision.Ask.Role)
-	}
-	given, err := c.Approvals(q.ID, q.Revision.Number)
-	if err != nil {
-		return policies.Decision{}, err
-	}
-	if slices.ContainsFunc(given, func(g Approval) bool { return g.Approver.Subject == by.Subject }) {
-		return policies.Decision{}, fail(Conflict, CodeAlreadyApproved, "You have approved this already; it waits for somebody else.")
-	}
-	facts, err := c.facts(c, q, append(given, a))
-	if err != nil {
-		return policies.Decision{}, err
-	}
-	decision := c.policy.Decide(facts)
-	switch {
-	case decision.Outcome == policies.Refused:
-		return policies.Decision{}, refusal(decision)
-	case counts(decision, by.Subject):
-		return decision, nil
-	}
-	if counting, ok := c.approval(a); ok {
-		if why := c.policy.Approvers(facts).Dismissal(counting); why != nil {
-			return policies.Decision{}, notCounted(*why)
-		}
-	}
-	for _, stage := range decision.Stages {
-		if len(stage.After) > 0 && sharesGroup(speakers(c.approvesBy(by, q)), stage.Groups) {
-			return policies.Decision{}, fail(Conflict, CodeNotCounted,
-				"Your approval would not count yet: the stage %s waits until %s is done.", stage.Name, strings.Join(stage.After, ", "))
-		}
-	}
-	// What the decision with it says that the one without it does not.
-	before, err := c.facts(c, q, given)
-	if err != nil {
-		return policies.Decision{}, err
-	}
-	without := c.policy.Decide(before).Reasons
-	for _, reason := range decision.Reasons {
-		if !reason.Met && (reason.Rule == "approval" || strings.HasPrefix(reason.Rule, "independence:")) && !slices.Contains(without, reason) {
-			return policies.Decision{}, notCounted(reason)
-		}
-	}
-	return policies.Decision{}, fail(Conflict, CodeNotCounted,
-		"Your approval would not count: what you could agree to is agreed to already. It waits for somebody else.")
-}
-
-func speakers(rights []right) (people []policies.Person) {
-	for _, r := range rights {
-		people = append(people, r.speaking...)
-	}
-	return people
-}
-
-// notCounted refuses an approval that policy would not count, with its reason.
-func notCounted(why policies.Reason) *Error {
-	text := "Your approval would not count: " + why.Text
-	if why.Remedy != "" {
-		text += " " + why.Remedy
-	}
-	return fail(Conflict, CodeNotCounted, "%s", text)
 }
 
 // Approve stores an approver's signature over the text that Challenge handed
@@ -237,7 +164,14 @@ func (s *Service) Approve(ctx context.Context, by policies.Person, id string, si
 		}
 		q.Asserted = asserted
 		// 4. Policy, with this approval among the others.
-		if q.Decision, err = c.tryApproval(q, by, a); err != nil {
+		panel, err := c.panel(c, q, q.Decision)
+		if err != nil {
+			return err
+		}
+		if err := panel.admits(by); err != nil {
+			return err
+		}
+		if q.Decision, err = panel.decide(a); err != nil {
 			return err
 		}
 		// 5. The approval, and the grant if that was all that lacked.

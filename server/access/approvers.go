@@ -2,6 +2,8 @@ package access
 
 import (
 	"slices"
+	"sync"
+	"time"
 
 	"stint/policies"
 	"stint/server/evidence"
@@ -10,9 +12,14 @@ import (
 // crowd is what is worked out of the whole roster, once a moment and when it is first
 // asked for.
 type crowd struct {
-	suspended *[]policies.Person
-	approvers []approver       // those who could approve anything, in the order of the roster
-	in        map[string][]int // of approvers, by group that they speak for; nil until asked
+	suspended func() []policies.Person
+	approvers func() approvers
+}
+
+// approvers are those who could approve anything, in the order of the roster.
+type approvers struct {
+	all []approver
+	in  map[string][]int // of all, by group that they speak for
 }
 
 // approver is somebody with the rights by which they could approve.
@@ -21,52 +28,68 @@ type approver struct {
 	rights []right
 }
 
-// isSuspended says whether somebody is, under whatever identity: as the signer sees it.
-func (m moment) isSuspended(p policies.Person) bool {
-	if m.crowd.suspended == nil {
-		suspended := []policies.Person{}
-		for _, q := range m.trust.Roster.People {
-			if q.IsSuspended(m.now) {
-				suspended = append(suspended, q.Person)
+// withCrowd is the moment with a crowd of its own. What that is worked out of stays as it is.
+func (m moment) withCrowd() moment {
+	m.crowd = &crowd{}
+	m.crowd.suspended = sync.OnceValue(m.allSuspended)
+	m.crowd.approvers = sync.OnceValue(m.allApprovers)
+	return m
+}
+
+// imagined is the moment as it would be by a policy and at a time.
+func (m moment) imagined(policy *policies.Bundle, at time.Time) moment {
+	m.policy, m.now = policy, at
+	return m.withCrowd()
+}
+
+func (m moment) allSuspended() (suspended []policies.Person) {
+	for _, q := range m.trust.Roster.People {
+		if q.IsSuspended(m.now) {
+			suspended = append(suspended, q.Person)
+		}
+	}
+	return suspended
+}
+
+func (m moment) allApprovers() approvers {
+	found := approvers{in: map[string][]int{}}
+	given := map[policies.Subject][]evidence.GivenDelegation{}
+	for _, d := range m.trust.Delegations {
+		given[d.Delegate] = append(given[d.Delegate], d)
+	}
+	for _, p := range m.trust.Roster.People {
+		rights := m.rightsWith(p.Person.Subject, given[p.Person.Subject])
+		if len(rights) == 0 {
+			continue
+		}
+		for _, r := range rights {
+			for _, v := range r.passkeys {
+				for _, group := range v.speaks.Groups {
+					found.in[group] = append(found.in[group], len(found.all))
+				}
 			}
 		}
-		m.crowd.suspended = &suspended
+		found.all = append(found.all, approver{p.Person, rights})
 	}
-	return slices.ContainsFunc(*m.crowd.suspended, func(q policies.Person) bool { return m.linked(p, q) })
+	return found
+}
+
+// isSuspended says whether somebody is, under whatever identity: as the signer sees it.
+func (m moment) isSuspended(p policies.Person) bool {
+	return slices.ContainsFunc(m.crowd.suspended(), func(q policies.Person) bool { return m.linked(p, q) })
 }
 
 // speakers are the approvers who speak for one of the groups, in the order of the roster.
 func (m moment) speakers(groups []string) []approver {
-	c := m.crowd
-	if c.in == nil {
-		c.in = map[string][]int{}
-		given := map[policies.Subject][]evidence.GivenDelegation{}
-		for _, d := range m.trust.Delegations {
-			given[d.Delegate] = append(given[d.Delegate], d)
-		}
-		for _, p := range m.trust.Roster.People {
-			rights := m.rightsWith(p.Person.Subject, given[p.Person.Subject])
-			if len(rights) == 0 {
-				continue
-			}
-			for _, r := range rights {
-				for _, speaking := range r.speaking {
-					for _, group := range speaking.Groups {
-						c.in[group] = append(c.in[group], len(c.approvers))
-					}
-				}
-			}
-			c.approvers = append(c.approvers, approver{p.Person, rights})
-		}
-	}
+	known := m.crowd.approvers()
 	var found []int
 	for _, group := range groups {
-		found = append(found, c.in[group]...)
+		found = append(found, known.in[group]...)
 	}
 	slices.Sort(found)
 	var speakers []approver
 	for _, n := range slices.Compact(found) {
-		speakers = append(speakers, c.approvers[n])
+		speakers = append(speakers, known.all[n])
 	}
 	return speakers
 }
@@ -76,7 +99,7 @@ func (m moment) speakers(groups []string) []approver {
 func (m moment) members(groups []string, requester policies.Person) []policies.Person {
 	people := []policies.Person{}
 	for _, a := range m.speakers(groups) {
-		if slices.ContainsFunc(m.against(a.rights, a.person, requester), func(r right) bool { return sharesGroup(r.speaking, groups) }) {
+		if slices.ContainsFunc(m.against(a.rights, a.person, requester), func(r right) bool { return r.speaksFor(groups) }) {
 			people = append(people, a.person)
 		}
 	}
@@ -88,7 +111,8 @@ func (m moment) members(groups []string, requester policies.Person) []policies.P
 type panel struct {
 	m        moment
 	q        Request
-	facts    policies.Facts // with the approvals that are given
+	given    []Approval
+	facts    policies.Facts // with those that are given
 	decision policies.Decision
 	judge    policies.Approvers
 }
@@ -96,14 +120,13 @@ type panel struct {
 // panel is for a request with what was last decided on it.
 func (m moment) panel(r Reader, q Request, decision policies.Decision) (panel, error) {
 	p := panel{m: m, q: q, decision: decision}
-	var given []Approval
 	var err error
 	if q.ID != "" {
-		if given, err = r.Approvals(q.ID, q.Revision.Number); err != nil {
+		if p.given, err = r.Approvals(q.ID, q.Revision.Number); err != nil {
 			return p, err
 		}
 	}
-	if p.facts, err = m.facts(r, q, given); err != nil {
+	if p.facts, err = m.facts(r, q, p.given); err != nil {
 		return p, err
 	}
 	p.judge = m.policy.Approvers(p.facts)
@@ -152,51 +175,89 @@ func isOpen(s policies.StageResult) bool { return len(s.Given) < s.Count && len(
 
 // fills says whether an approval by a right could count for one of the groups.
 func (p panel) fills(person policies.Person, by right, groups []string, now bool) bool {
-	for k, speaking := range by.speaking {
-		if sharesGroup([]policies.Person{speaking}, groups) && p.counts(person, by, k, now) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(by.passkeys, func(v voice) bool { return v.in(groups) && p.counts(p.approval(person, by, v), now) })
 }
 
-// counts says whether an approval with the k-th passkey of a right could count; where it
-// would be given now, beside the others that are given.
-func (p panel) counts(person policies.Person, by right, k int, now bool) bool {
-	a, ok := p.approval(person, by, k)
-	if !ok || p.judge.Dismissal(a) != nil {
+// counts says whether an approval could count; where it would be given now, beside the
+// others that are given.
+func (p panel) counts(a policies.Approval, now bool) bool {
+	if p.judge.Dismissal(a) != nil {
 		return false
 	}
-	if !now || !p.dependsOnOthers(a) {
-		return true
-	}
-	facts := p.facts
-	facts.Approvals = append(slices.Clip(facts.Approvals), a)
-	return counts(p.m.policy.Decide(facts), person.Subject)
+	return !now || !p.dependsOnOthers(a) || counts(p.m.policy.Decide(p.with(a)), a.Approver.Subject)
 }
 
-// approval is one that the k-th passkey of a right would sign now.
-func (p panel) approval(person policies.Person, by right, k int) (policies.Approval, bool) {
-	approver := p.m.roster(person.Subject)
-	passkey, ok := p.m.active(approver, by.credentials[k])
+// with is what is decided by where one more approval is given.
+func (p panel) with(a policies.Approval) policies.Facts {
+	facts := p.facts
+	facts.Approvals = append(slices.Clip(facts.Approvals), a)
+	return facts
+}
+
+// approval is one that a passkey of a right would sign now.
+func (p panel) approval(person policies.Person, by right, v voice) policies.Approval {
 	return policies.Approval{
-		Approver: approver.With(passkey), For: by.behalf, Attested: passkey.Attested != "",
+		Approver: p.m.roster(person.Subject).With(v.Passkey), For: by.behalf, Attested: v.Attested != "",
 		Duration: p.q.Revision.Ask.Duration, Issued: seconds(p.m.now),
-	}, ok
+	}
 }
 
 // best keeps the passkeys of a right that are strong enough for the role; all where none is.
 func (p panel) best(person policies.Person, by right) right {
 	kept := right{behalf: by.behalf}
-	for k := range by.credentials {
-		if a, ok := p.approval(person, by, k); ok && p.judge.Dismissal(a) == nil {
-			kept.credentials, kept.speaking = append(kept.credentials, by.credentials[k]), append(kept.speaking, by.speaking[k])
+	for _, v := range by.passkeys {
+		if p.judge.Dismissal(p.approval(person, by, v)) == nil {
+			kept.passkeys = append(kept.passkeys, v)
 		}
 	}
-	if len(kept.credentials) == 0 {
+	if len(kept.passkeys) == 0 {
 		return by
 	}
 	return kept
+}
+
+// admits refuses somebody who cannot approve the request at all, or has done so.
+func (p panel) admits(by policies.Person) error {
+	switch {
+	case by.Subject == p.q.Requester.Subject:
+		return fail(Forbidden, CodeForbidden, "You asked for this yourself; somebody else has to approve it.")
+	case !p.m.mayApprove(by, p.q):
+		return fail(Forbidden, CodeForbidden,
+			"You cannot approve this: no stage of %s asks for a group for which the signer's roster has a passkey of yours.", p.q.Revision.Ask.Role)
+	case slices.ContainsFunc(p.given, func(g Approval) bool { return g.Approver.Subject == by.Subject }):
+		return fail(Conflict, CodeAlreadyApproved, "You have approved this already; it waits for somebody else.")
+	}
+	return nil
+}
+
+// decide decides with one more approval, and refuses one that would not count.
+func (p panel) decide(a Approval) (policies.Decision, error) {
+	counting, ok := p.m.approval(a)
+	if !ok {
+		return policies.Decision{}, fail(Conflict, CodeNotCounted, "Your approval would not count: your passkey speaks for nobody who may approve this. Use another of yours.")
+	}
+	decision := p.m.policy.Decide(p.with(counting))
+	switch {
+	case decision.Outcome == policies.Refused:
+		return policies.Decision{}, refusal(decision)
+	case counts(decision, a.Approver.Subject):
+		return decision, nil
+	}
+	why := p.m.policy.Uncounted(p.facts, counting)
+	if why == nil || why.Met {
+		return policies.Decision{}, fail(Conflict, CodeNotCounted,
+			"Your approval would not count: what you could agree to is agreed to already. It waits for somebody else.")
+	}
+	return policies.Decision{}, notCounted(*why)
+}
+
+// notCounted refuses an approval that policy would not count, with its reason.
+func notCounted(why policies.Reason) *Error {
+	text := "Your approval would not count: " + why.Text
+	if why.Remedy != "" {
+		text += " " + why.Remedy
+	}
+	return fail(Conflict, CodeNotCounted, "%s", text)
 }
 
 // dependsOnOthers says whether more than a free place decides whether an approval counts:

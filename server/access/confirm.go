@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"slices"
 
 	"stint/policies"
 	"stint/server/evidence"
@@ -63,15 +62,7 @@ func ofStrength(strength string) string {
 
 // confirmsWith lists a person's passkeys of at least such a strength.
 func (m moment) confirmsWith(of policies.Subject, strength string) []string {
-	with := []string{}
-	person := m.roster(of)
-	credentials, _ := m.passkeysOf(of)
-	for _, k := range person.Passkeys {
-		if slices.Contains(credentials, k.Credential) && (strength != policies.PasskeyAttested || k.Attested != "") {
-			with = append(with, k.Credential)
-		}
-	}
-	return with
+	return credentials(m.passkeysOf(of), func(v voice) bool { return strength != policies.PasskeyAttested || v.Attested != "" })
 }
 
 // confirmable reads a request of the caller's own that is pending or a grant not used

@@ -86,7 +86,7 @@ func (m moment) approval(a Approval) (policies.Approval, bool) {
 	counting := policies.Approval{Approver: person.With(passkey), Duration: a.Duration, Issued: a.Issued, Attested: passkey.Attested != ""}
 	if a.For != nil {
 		behalf, ok := m.delegator(a.For.Subject, a.Approver.Subject, a.Issued)
-		if !ok || !m.attestedFor(a.Approver.Subject, passkey.Credential, behalf.Groups) {
+		if !ok || !m.attestedFor(passkey, behalf.Groups) {
 			return policies.Approval{}, false
 		}
 		counting.For = &behalf
@@ -166,28 +166,46 @@ func (m moment) active(person evidence.RosterPerson, credential string) (evidenc
 	return passkey, ok && !m.isSuspended(person.Person)
 }
 
-// passkeysOf lists the passkeys with which a person can sign now, and for whom
-// each speaks: in no more groups than it was enrolled for. Suspended, they sign
-// nothing.
-func (m moment) passkeysOf(s policies.Subject) (credentials []string, speaking []policies.Person) {
-	credentials = []string{}
-	person := m.roster(s)
-	if len(person.Passkeys) == 0 || m.isSuspended(person.Person) {
-		return credentials, nil
-	}
-	for _, k := range person.Passkeys {
-		if k.Active(m.now) {
-			credentials, speaking = append(credentials, k.Credential), append(speaking, person.With(k))
-		}
-	}
-	return credentials, speaking
+// voice is a passkey with which somebody can sign now, and for whom it speaks: in no more
+// groups than it was enrolled for.
+type voice struct {
+	evidence.Passkey
+	speaks policies.Person
 }
 
+func (v voice) in(groups []string) bool { return sharesGroup([]policies.Person{v.speaks}, groups) }
+
+// passkeysOf lists the passkeys with which a person can sign now. Suspended, they sign
+// nothing.
+func (m moment) passkeysOf(s policies.Subject) []voice {
+	person := m.roster(s)
+	if len(person.Passkeys) == 0 || m.isSuspended(person.Person) {
+		return nil
+	}
+	var voices []voice
+	for _, k := range person.Passkeys {
+		if k.Active(m.now) {
+			voices = append(voices, voice{k, person.With(k)})
+		}
+	}
+	return voices
+}
+
+// credentials are those of the passkeys that fit.
+func credentials(of []voice, fits func(voice) bool) []string {
+	with := []string{}
+	for _, v := range of {
+		if fits(v) {
+			with = append(with, v.Credential)
+		}
+	}
+	return with
+}
+
+func anyVoice(voice) bool { return true }
+
 func (m moment) isAdministrator(s policies.Subject) bool {
-	_, speaking := m.passkeysOf(s)
-	return slices.ContainsFunc(speaking, func(p policies.Person) bool {
-		return slices.Contains(p.Groups, policies.AdministratorsGroup)
-	})
+	return len(m.administratorsPasskeys(s)) > 0
 }
 
 // isReviewer takes either source of groups: reviewing gives no access.

@@ -85,7 +85,7 @@ func (s *Service) Delegations(ctx context.Context, by policies.Person) (list Del
 			}
 		}
 		for _, p := range m.trust.Roster.People {
-			if credentials, _ := m.passkeysOf(p.Person.Subject); len(credentials) > 0 && p.Deleted == nil && !m.linked(p.Person, m.roster(by.Subject).Person) && len(list.Groups) > 0 {
+			if len(m.passkeysOf(p.Person.Subject)) > 0 && p.Deleted == nil && !m.linked(p.Person, m.roster(by.Subject).Person) && len(list.Groups) > 0 {
 				list.Delegates = append(list.Delegates, p.Person)
 			}
 		}
@@ -99,9 +99,8 @@ func (s *Service) Delegations(ctx context.Context, by policies.Person) (list Del
 // somebody approves. Who is an administrator stays one alone.
 func (m moment) delegable(of policies.Subject) []string {
 	groups, asked := []string{}, m.policy.ApproverGroups()
-	_, speaking := m.passkeysOf(of)
-	for _, p := range speaking {
-		for _, group := range p.Groups {
+	for _, v := range m.passkeysOf(of) {
+		for _, group := range v.speaks.Groups {
 			if group != policies.AdministratorsGroup && slices.Contains(asked, group) && !slices.Contains(groups, group) {
 				groups = append(groups, group)
 			}
@@ -168,14 +167,9 @@ func (s *Service) DelegationChallenge(ctx context.Context, by policies.Person, t
 
 // speaksForAll lists the passkeys of a person's that speak for all of these groups.
 func (m moment) speaksForAll(of policies.Subject, groups []string) []string {
-	with := []string{}
-	credentials, speaking := m.passkeysOf(of)
-	for i, credential := range credentials {
-		if !slices.ContainsFunc(groups, func(g string) bool { return !slices.Contains(speaking[i].Groups, g) }) {
-			with = append(with, credential)
-		}
-	}
-	return with
+	return credentials(m.passkeysOf(of), func(v voice) bool {
+		return !slices.ContainsFunc(groups, func(g string) bool { return !slices.Contains(v.speaks.Groups, g) })
+	})
 }
 
 // mayDelegate refuses a delegation that could not be, and gives the delegate.
@@ -193,8 +187,7 @@ func (m moment) mayDelegate(by policies.Person, to policies.Subject, groups []st
 		return policies.Person{}, invalid("groups", "No passkey of yours speaks for all of these groups; delegate them one after the other.")
 	}
 	delegate := m.roster(to)
-	credentials, _ := m.passkeysOf(to)
-	if len(credentials) == 0 || m.linked(delegate.Person, m.roster(by.Subject).Person) {
+	if len(m.passkeysOf(to)) == 0 || m.linked(delegate.Person, m.roster(by.Subject).Person) {
 		return policies.Person{}, invalid("subject", "Choose somebody else who has a passkey in the signer's roster.")
 	}
 	longest := m.now.Add(evidence.LongestDelegation)

@@ -153,14 +153,9 @@ func (m moment) ownPasskeySuffices(e Enrolment) bool {
 // earlierPasskeys are the person's own that speak for the very groups of an
 // enrolment.
 func (m moment) earlierPasskeys(e Enrolment) []string {
-	var with []string
-	credentials, speaking := m.passkeysOf(e.Person.Subject)
-	for i, credential := range credentials {
-		if slices.Equal(slices.Sorted(slices.Values(speaking[i].Groups)), e.Groups) {
-			with = append(with, credential)
-		}
-	}
-	return with
+	return credentials(m.passkeysOf(e.Person.Subject), func(v voice) bool {
+		return slices.Equal(slices.Sorted(slices.Values(v.speaks.Groups)), e.Groups)
+	})
 }
 
 func (e Enrolment) open() bool { return e.State == NeedsPossession || e.State == NeedsAuthority }

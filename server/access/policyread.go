@@ -121,7 +121,7 @@ func (s *Service) PolicyRole(ctx context.Context, by policies.Person, name strin
 		}
 		rows, err := r.Requests(q)
 		for _, row := range rows {
-			item, err := m.item(r, by, row)
+			item, err := m.glance(r, row).item(by)
 			if err != nil {
 				return err
 			}
@@ -179,12 +179,14 @@ func (s *Service) Simulate(ctx context.Context, by policies.Person, imagined Wha
 	// 2. The same as Preview, at another moment and by another policy.
 	var p Preview
 	err = s.read(ctx, func(r Reader, m moment) error {
+		policy, at := m.policy, m.now
 		if other != nil {
-			m.policy = other
+			policy = other
 		}
 		if !imagined.At.IsZero() {
-			m.now = imagined.At.UTC()
+			at = imagined.At.UTC()
 		}
+		m = m.imagined(policy, at)
 		if p.Ask, err = complete(m.policy, imagined.Ask); err != nil {
 			return err
 		}

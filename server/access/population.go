@@ -3,13 +3,11 @@ package access
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
 	"stint/policies"
 	"stint/policies/analysis"
-	"stint/server/evidence"
 )
 
 // analysedLife is how long what was worked out of everybody and the whole policy serves
@@ -92,15 +90,12 @@ func (m moment) population(r PeopleReader) (*analysis.Population, error) {
 
 // inhabitant is a person as an analysis takes them: the suspended can do nothing.
 func (m moment) inhabitant(p policies.Person) analysis.Person {
-	pinned := m.roster(p.Subject)
 	if m.isSuspended(p) {
 		p.Groups = nil
 	}
 	person := analysis.Person{Person: p, Passkeys: []analysis.Passkey{}}
-	credentials, speaking := m.passkeysOf(p.Subject)
-	for i, credential := range credentials {
-		at := slices.IndexFunc(pinned.Passkeys, func(k evidence.Passkey) bool { return k.Credential == credential })
-		person.Passkeys = append(person.Passkeys, analysis.Passkey{Groups: speaking[i].Groups, Attested: pinned.Passkeys[at].Attested != ""})
+	for _, v := range m.passkeysOf(p.Subject) {
+		person.Passkeys = append(person.Passkeys, analysis.Passkey{Groups: v.speaks.Groups, Attested: v.Attested != ""})
 	}
 	return person
 }

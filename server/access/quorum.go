@@ -88,14 +88,7 @@ func (m moment) countsAsAdministrator(s Signature, concerned policies.Person) bo
 
 // administratorsPasskeys are those with which a person signs as an administrator.
 func (m moment) administratorsPasskeys(s policies.Subject) []string {
-	with := []string{}
-	credentials, speaking := m.passkeysOf(s)
-	for i, credential := range credentials {
-		if slices.Contains(speaking[i].Groups, policies.AdministratorsGroup) {
-			with = append(with, credential)
-		}
-	}
-	return with
+	return credentials(m.passkeysOf(s), func(v voice) bool { return slices.Contains(v.speaks.Groups, policies.AdministratorsGroup) })
 }
 
 // maySign says no, with the reason, to who cannot sign as an administrator, or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"stint/policies"
@@ -58,17 +59,30 @@ func (m moment) isAsked(by policies.Person, q Request) bool {
 	}
 	return slices.ContainsFunc(m.rights(by, q.Requester), func(r right) bool {
 		return slices.ContainsFunc(q.Decision.Stages, func(stage policies.StageResult) bool {
-			return isOpen(stage) && sharesGroup(r.speaking, stage.Groups)
+			return isOpen(stage) && r.speaksFor(stage.Groups)
 		})
 	})
 }
 
-// mayApproveNow says whether a person's approval would count.
-func (m moment) mayApproveNow(r Reader, by policies.Person, q Request) (bool, error) {
-	if !m.isAsked(by, q) {
+// glance is a request, as it is stored, that somebody sees. Its panel is dear, and gathered
+// when it is first asked for.
+type glance struct {
+	Request
+	m     moment
+	panel func() (panel, error)
+}
+
+// glance is for a request with the decision to go by.
+func (m moment) glance(r Reader, q Request) glance {
+	return glance{q, m, sync.OnceValues(func() (panel, error) { return m.panel(r, q, q.Decision) })}
+}
+
+// mayApprove says whether a person's approval would count now.
+func (g glance) mayApprove(by policies.Person) (bool, error) {
+	if !g.m.isAsked(by, g.Request) {
 		return false, nil
 	}
-	p, err := m.panel(r, q, q.Decision)
+	p, err := g.panel()
 	if err != nil {
 		return false, err
 	}
@@ -76,17 +90,19 @@ func (m moment) mayApproveNow(r Reader, by policies.Person, q Request) (bool, er
 	return yes, nil
 }
 
-// may lists what a person may do with the request of a panel now.
-func (p panel) may(by policies.Person) []string {
+// may lists what a person may do with it now.
+func (g glance) may(by policies.Person) ([]string, error) {
 	may := []string{}
-	m, q := p.m, p.q.at(p.m.now)
+	counts, err := g.mayApprove(by)
+	if err != nil {
+		return may, err
+	}
+	m, q := g.m, g.at(g.m.now)
 	own := by.Subject == q.Requester.Subject
 	switch {
 	case q.State == Pending:
-		if m.isAsked(by, q) {
-			if _, yes := p.awaits(by); yes {
-				may = append(may, string(ToApprove))
-			}
+		if counts {
+			may = append(may, string(ToApprove))
 		}
 		if own && q.Decision.Confirm != "" {
 			may = append(may, "confirm")
@@ -112,7 +128,7 @@ func (p panel) may(by policies.Person) []string {
 	if m.awaitsReview(q) && len(m.reviewsWith(by, q)) > 0 {
 		may = append(may, "review")
 	}
-	return may
+	return may, nil
 }
 
 // Request reads one request with all that belongs to it.
@@ -157,13 +173,16 @@ func (s *Service) Request(ctx context.Context, by policies.Person, id string) (R
 		v.SingleUse = role.SingleUse
 		v.Headline = Headline(v.Request)
 		q.Decision = v.Decision
-		panel, err := m.panel(r, q, q.Decision)
+		seen := m.glance(r, q)
+		panel, err := seen.panel()
 		if err != nil {
 			return err
 		}
 		v.Approvers = panel.approvers()
 		v.Summary = Summarise(v.Decision, v.Approvers)
-		v.May = panel.may(by)
+		if v.May, err = seen.may(by); err != nil {
+			return err
+		}
 		if slices.Contains(v.May, string(ToApprove)) {
 			v.ApproveFor, _ = panel.awaits(by)
 		}
@@ -201,13 +220,13 @@ func (s *Service) Requests(ctx context.Context, by policies.Person, view string,
 	err = s.read(ctx, func(r Reader, m moment) error {
 		items, next = []RequestItem{}, 0
 		q := RequestQuery{States: states, Before: before, Limit: page(limit)}
-		wanted := func(Request) (bool, error) { return true, nil }
+		wanted := func(glance) (bool, error) { return true, nil }
 		switch view {
 		case ViewMine:
 			q.Requester = by.Subject
 		case ViewToApprove:
 			q.States = []State{Pending}
-			wanted = func(q Request) (bool, error) { return m.mayApproveNow(r, by, q) }
+			wanted = func(g glance) (bool, error) { return g.mayApprove(by) }
 		case ViewAll:
 			if !m.isReviewer(by) && !m.isAdministrator(by.Subject) {
 				return fail(Forbidden, CodeForbidden, "Only reviewers and administrators see everybody's requests.")
@@ -223,7 +242,7 @@ func (s *Service) Requests(ctx context.Context, by policies.Person, view string,
 // maxScan bounds how many rows one page looks at to find those that are wanted.
 const maxScan = 10 * MaxPage
 
-func (m moment) fillPage(r Reader, by policies.Person, q RequestQuery, wanted func(Request) (bool, error), items *[]RequestItem, next *int64) error {
+func (m moment) fillPage(r Reader, by policies.Person, q RequestQuery, wanted func(glance) (bool, error), items *[]RequestItem, next *int64) error {
 	for scanned := 0; scanned < maxScan; {
 		rows, err := r.Requests(q)
 		if err != nil {
@@ -231,12 +250,13 @@ func (m moment) fillPage(r Reader, by policies.Person, q RequestQuery, wanted fu
 		}
 		for i, row := range rows {
 			q.Before = row.Number
-			if is, err := wanted(row); err != nil {
+			seen := m.glance(r, row)
+			if is, err := wanted(seen); err != nil {
 				return err
 			} else if !is {
 				continue
 			}
-			item, err := m.item(r, by, row)
+			item, err := seen.item(by)
 			if err != nil {
 				return err
 			}
@@ -257,17 +277,18 @@ func (m moment) fillPage(r Reader, by policies.Person, q RequestQuery, wanted fu
 	return nil
 }
 
-func (m moment) item(r Reader, by policies.Person, row Request) (item RequestItem, err error) {
-	item = RequestItem{Request: row.at(m.now), Headline: Headline(row.at(m.now))}
-	panel := panel{m: m, q: row}
+func (g glance) item(by policies.Person) (item RequestItem, err error) {
+	present := g.at(g.m.now)
+	item = RequestItem{Request: present, Headline: Headline(present)}
 	if item.State == Pending {
-		if panel, err = m.panel(r, row, row.Decision); err != nil {
+		panel, err := g.panel()
+		if err != nil {
 			return item, err
 		}
-		item.WaitsFor = Summarise(row.Decision, panel.approvers())
+		item.WaitsFor = Summarise(g.Decision, panel.approvers())
 	}
-	item.May = panel.may(by)
-	return item, nil
+	item.May, err = g.may(by)
+	return item, err
 }
 
 func page(limit int) int {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"stint/policies"
@@ -95,7 +94,7 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, before *f
 // fleetMayClear says whether nothing but Fleet's word is against a device.
 func fleetMayClear(reasons []policies.Reason) bool {
 	against := slices.DeleteFunc(slices.Clone(reasons), func(r policies.Reason) bool { return r.Met })
-	return len(against) > 0 && !slices.ContainsFunc(against, func(r policies.Reason) bool { return !strings.HasPrefix(r.Rule, "fleet") })
+	return len(against) > 0 && !slices.ContainsFunc(against, func(r policies.Reason) bool { return !r.OfFleet() })
 }
 
 // heedDevice does with a live session what its role's rule makes of its device.

@@ -233,11 +233,11 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 		news = []NewsItem{}
 		var waiting []RequestItem
 		var next int64
-		wanted := func(q Request) (bool, error) {
-			if q.Revision.Ask.BreakGlass && m.maySee(by, q) {
+		wanted := func(g glance) (bool, error) {
+			if g.Revision.Ask.BreakGlass && m.maySee(by, g.Request) {
 				return true, nil
 			}
-			return m.mayApproveNow(r, by, q)
+			return g.mayApprove(by)
 		}
 		if err := m.fillPage(r, by, RequestQuery{States: []State{Pending, Approved}, Limit: mostNews}, wanted, &waiting, &next); err != nil {
 			return err
@@ -247,7 +247,7 @@ func (s *Service) News(ctx context.Context, by policies.Person) (news []NewsItem
 			return err
 		}
 		for _, q := range open {
-			item, err := m.item(r, by, q)
+			item, err := m.glance(r, q).item(by)
 			if err != nil {
 				return err
 			}

@@ -53,7 +53,7 @@ func (s *Service) Reviews(ctx context.Context, by policies.Person) (items []Open
 }
 
 func (m moment) openReview(r Reader, by policies.Person, q Request) (OpenReviewItem, error) {
-	item, err := m.item(r, by, q)
+	item, err := m.glance(r, q).item(by)
 	return OpenReviewItem{
 		RequestItem: item, Due: m.reviewDue(q), Locked: m.locks(q), May: m.awaitsReview(q) && len(m.reviewsWith(by, q)) > 0,
 	}, err

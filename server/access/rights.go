@@ -11,10 +11,12 @@ import (
 // right is by what somebody could approve: groups of their own, or those that another
 // delegated to them.
 type right struct {
-	behalf *policies.Person // with the delegated groups; nil: in their own right
-	// speaking says, for each of the credentials, in which groups it speaks.
-	credentials []string
-	speaking    []policies.Person
+	behalf   *policies.Person // with the delegated groups; nil: in their own right
+	passkeys []voice          // that speak for behalf, or for themselves
+}
+
+func (r right) speaksFor(groups []string) bool {
+	return slices.ContainsFunc(r.passkeys, func(v voice) bool { return v.in(groups) })
 }
 
 // rights lists them, the own right first, then delegations in the order in which they
@@ -51,11 +53,11 @@ func (m moment) isRequester(p, requester policies.Person) bool {
 
 // rightsWith lists somebody's rights, whoever asks, with what was delegated to them.
 func (m moment) rightsWith(s policies.Subject, given []evidence.GivenDelegation) []right {
-	credentials, speaking := m.passkeysOf(s)
-	if len(credentials) == 0 {
+	own := m.passkeysOf(s)
+	if len(own) == 0 {
 		return nil
 	}
-	rights := []right{{credentials: credentials, speaking: speaking}}
+	rights := []right{{passkeys: own}}
 	for _, d := range given {
 		behalf, ok := m.delegator(d.Delegator, s, m.now)
 		known := slices.ContainsFunc(rights, func(r right) bool { return r.behalf != nil && r.behalf.Subject == d.Delegator })
@@ -63,9 +65,9 @@ func (m moment) rightsWith(s policies.Subject, given []evidence.GivenDelegation)
 			continue
 		}
 		as := right{behalf: &behalf}
-		for _, credential := range credentials {
-			if m.attestedFor(s, credential, behalf.Groups) {
-				as.credentials, as.speaking = append(as.credentials, credential), append(as.speaking, behalf)
+		for _, v := range own {
+			if m.attestedFor(v.Passkey, behalf.Groups) {
+				as.passkeys = append(as.passkeys, voice{v.Passkey, behalf})
 			}
 		}
 		rights = append(rights, as)
@@ -75,20 +77,18 @@ func (m moment) rightsWith(s policies.Subject, given []evidence.GivenDelegation)
 
 // attestedFor says whether a passkey may act for groups of which policy wants a known
 // authenticator.
-func (m moment) attestedFor(of policies.Subject, credential string, groups []string) bool {
-	passkey, ok := m.active(m.roster(of), credential)
-	return ok && (passkey.Attested != "" || !m.policy.NeedsAttestation(groups))
+func (m moment) attestedFor(passkey evidence.Passkey, groups []string) bool {
+	return passkey.Attested != "" || !m.policy.NeedsAttestation(groups)
 }
 
-// within keeps those credentials with which the right could approve a request: in one
+// within keeps those passkeys with which the right could approve a request: in one
 // of the role's stages, or in one that its decision asks for.
 func (m moment) within(r right, q Request) right {
 	kept := right{behalf: r.behalf}
-	for i, speaking := range r.speaking {
-		if m.policy.MayApprove(speaking, q.Requester, q.Revision.Ask.Role) || slices.ContainsFunc(q.Decision.Stages, func(stage policies.StageResult) bool {
-			return sharesGroup([]policies.Person{speaking}, stage.Groups)
-		}) {
-			kept.credentials, kept.speaking = append(kept.credentials, r.credentials[i]), append(kept.speaking, speaking)
+	for _, v := range r.passkeys {
+		if m.policy.MayApprove(v.speaks, q.Requester, q.Revision.Ask.Role) ||
+			slices.ContainsFunc(q.Decision.Stages, func(stage policies.StageResult) bool { return v.in(stage.Groups) }) {
+			kept.passkeys = append(kept.passkeys, v)
 		}
 	}
 	return kept
@@ -98,7 +98,7 @@ func (m moment) within(r right, q Request) right {
 func (m moment) approvesBy(p policies.Person, q Request) []right {
 	var usable []right
 	for _, r := range m.rights(p, q.Requester) {
-		if kept := m.within(r, q); len(kept.credentials) > 0 {
+		if kept := m.within(r, q); len(kept.passkeys) > 0 {
 			usable = append(usable, kept)
 		}
 	}
@@ -110,17 +110,11 @@ func (m moment) mayApprove(p policies.Person, q Request) bool { return len(m.app
 // reviewsWith lists the passkeys with which a person could close the review of an
 // emergency.
 func (m moment) reviewsWith(p policies.Person, q Request) []string {
-	with := []string{}
 	if m.isRequester(p, q.Requester) {
-		return with
+		return []string{}
 	}
-	credentials, speaking := m.passkeysOf(p.Subject)
-	for i, credential := range credentials {
-		if sharesGroup(speaking[i:i+1], m.reviewGroups(q.Revision.Ask.Role)) {
-			with = append(with, credential)
-		}
-	}
-	return with
+	groups := m.reviewGroups(q.Revision.Ask.Role)
+	return credentials(m.passkeysOf(p.Subject), func(v voice) bool { return v.in(groups) })
 }
 
 // reviewGroups are those whose members close the review of an emergency.

@@ -89,13 +89,13 @@ func (s *Service) look(ctx context.Context, r Reader) (moment, error) {
 	if err != nil {
 		return moment{}, err
 	}
-	m := moment{instant: s.floor.read(s.config.Clock.Now(), last), fleet: s.config.Fleet != nil, crowd: &crowd{}}
+	m := moment{instant: s.floor.read(s.config.Clock.Now(), last), fleet: s.config.Fleet != nil}
 	if trust, err := s.config.Signer.Trust(ctx); err == nil {
 		m.trust, m.heard = trust, true
 	}
 	m.policy = s.config.Policy() // the signer's, if it was heard before
 	m.over, err = m.endedDelegations(r)
-	return m, err
+	return m.withCrowd(), err
 }
 
 // mayGive says no while the clock or the signer cannot be believed.

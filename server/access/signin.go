@@ -197,13 +197,12 @@ type Standing struct {
 func (s *Service) Standing(ctx context.Context, by policies.Person) Standing {
 	standing := Standing{Roster: []string{}}
 	_ = s.read(ctx, func(_ Reader, m moment) error {
-		_, speaking := m.passkeysOf(by.Subject)
-		for _, p := range speaking {
-			standing.Roster = append(standing.Roster, p.Groups...)
+		for _, v := range m.passkeysOf(by.Subject) {
+			standing.Roster = append(standing.Roster, v.speaks.Groups...)
+			standing.Approver = standing.Approver || v.in(m.policy.ApproverGroups())
 		}
 		slices.Sort(standing.Roster)
 		standing.Roster = slices.Compact(standing.Roster)
-		standing.Approver = sharesGroup(speaking, m.policy.ApproverGroups())
 		standing.Administrator = m.isAdministrator(by.Subject)
 		standing.Reviewer = m.isReviewer(by)
 		standing.Ceremony = m.trust.Ceremony
@@ -256,8 +255,8 @@ func (s *Service) ConfirmationChallenge(ctx context.Context, by policies.Person,
 		if confirmation.Signed != nil {
 			return fail(Conflict, CodeConfirmed, "This login is confirmed already.")
 		}
-		credentials, _ := c.passkeysOf(by.Subject)
-		if len(credentials) == 0 {
+		with := credentials(c.passkeysOf(by.Subject), anyVoice)
+		if len(with) == 0 {
 			return fail(Forbidden, CodeNotPinned, "You have no passkey in the signer's roster to confirm this with. Enrol one first.")
 		}
 		text, err := evidence.Encode(&evidence.Login{
@@ -267,7 +266,7 @@ func (s *Service) ConfirmationChallenge(ctx context.Context, by policies.Person,
 		if err != nil {
 			return err
 		}
-		challenge, err = c.handOut(purposeLogin, code, by.Subject, text, credentials)
+		challenge, err = c.handOut(purposeLogin, code, by.Subject, text, with)
 		return err
 	})
 	return challenge, err

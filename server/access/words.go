@@ -29,7 +29,7 @@ func Headline(r Request) string {
 func Summarise(d policies.Decision, approvers [][]policies.Person) string {
 	switch d.Outcome {
 	case policies.Allowed:
-		if slices.ContainsFunc(d.Reasons, func(r policies.Reason) bool { return r.Rule == "break-glass" }) {
+		if slices.ContainsFunc(d.Reasons, policies.Reason.OfBreakGlass) {
 			return "Granted without an approval, in an emergency."
 		}
 		if len(d.Stages) == 0 {

@@ -54,7 +54,7 @@ func (s *signer) doneChange(entry settled, err error) (wire.Done, error) {
 // counted together, by the limiter.
 func (s *signer) settleChange(ctx context.Context, source, statement string, verify func(belief) (evidence.Entry, error)) (settled, error) {
 	if !s.changes.allow(source, s.book.clock()) {
-		return settled{}, refuseManyChanges()
+		return settled{}, refuse(http.StatusTooManyRequests, "rate-limited", "Too many changes were sent. Wait a minute.")
 	}
 	index, err := untilUnchanged(func() (int64, error) { return s.admitChange(evidence.Digest(statement), verify) })
 	if err != nil {
@@ -62,10 +62,6 @@ func (s *signer) settleChange(ctx context.Context, source, statement string, ver
 	}
 	// 4. It counts once it is on the disk.
 	return s.book.settle(ctx, index)
-}
-
-func refuseManyChanges() error {
-	return refuse(http.StatusTooManyRequests, "rate-limited", "Too many changes were sent. Wait a minute.")
 }
 
 func (s *signer) admitChange(digest string, verify func(belief) (evidence.Entry, error)) (int64, error) {

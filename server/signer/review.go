@@ -16,9 +16,6 @@ func (s *signer) review(ctx context.Context, in wire.ReviewRequest) (wire.Done, 
 	if err != nil {
 		return wire.Done{}, refuse(http.StatusForbidden, "evidence.review", sentence(err.Error()))
 	}
-	if !s.changes.allow(wire.PathReview, s.book.clock()) {
-		return wire.Done{}, refuseManyChanges()
-	}
 	// 2. Somebody acted alone under it, which is over, and nobody has reviewed that. What
 	// is reviewed while it goes on leaves unseen what comes then.
 	of, closed, live := s.emergency(statement)
@@ -31,19 +28,17 @@ func (s *signer) review(ctx context.Context, in wire.ReviewRequest) (wire.Done, 
 		return wire.Done{}, refuse(http.StatusConflict, "emergency-live", "This emergency still goes on. End it, or wait, and review all of it then.")
 	}
 	// 3. Who signed it, and whether they may.
-	_, err = untilUnchanged(func() (int64, error) {
-		return s.admitChange(evidence.Digest(in.Evidence.Statement), func(b belief) (evidence.Entry, error) {
-			verified, err := evidence.VerifyReview(in.Evidence, *of, b.trust, b.now)
-			if err != nil {
-				return evidence.Entry{}, err
-			}
-			return evidence.Entry{Review: verified.Entry()}, nil
-		})
+	_, err = s.settleChange(ctx, wire.PathReview, in.Evidence.Statement, func(b belief) (evidence.Entry, error) {
+		verified, err := evidence.VerifyReview(in.Evidence, *of, b.trust, b.now)
+		if err != nil {
+			return evidence.Entry{}, err
+		}
+		return evidence.Entry{Review: verified.Entry()}, nil
 	})
 	if err != nil {
 		return wire.Done{}, err
 	}
-	// 4. It counts once it is on the disk. Of two at once the first closed it.
+	// 4. Of two at once the first closed it.
 	_, closed, _ = s.emergency(statement)
 	return s.done(ctx, closed, nil)
 }
