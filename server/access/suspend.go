@@ -78,7 +78,7 @@ func (m moment) administratorsStay(without policies.Person) error {
 		}
 		counted = append(counted, p.Person)
 		now++
-		if p.Person.Subject != without.Subject {
+		if !m.linked(p.Person, without) { // whoever is suspended is so under every identity
 			then++
 		}
 	}

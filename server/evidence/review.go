@@ -69,6 +69,17 @@ type Emergency struct {
 	Role      string
 	Requester policies.Person // as the provider attested them
 	Begun     time.Time
+	Ends      time.Time // of the grant, by the newest certificate of that revision
+	Ended     time.Time // when the ledger had it that it ended, or that the next revision was used; zero: neither
+}
+
+// over is from when on it can be reviewed. The ledger has an ending later than whoever
+// ended it, and by another clock: the review of what was ended may be as much older.
+func (e Emergency) over() time.Time {
+	if !e.Ended.IsZero() && e.Ended.Before(e.Ends) {
+		return e.Ended.Add(-policies.Skew)
+	}
+	return e.Ends
 }
 
 // VerifiedReview is a review that VerifyReview found proven. Only it makes one that holds
@@ -100,7 +111,8 @@ func (v VerifiedReview) Entry() *ReviewEntry {
 func VerifyReview(signed SignedByPasskey, of Emergency, trust Trust, now time.Time) (VerifiedReview, error) {
 	none := VerifiedReview{}
 
-	// 1. The statement is about this, and from after it began.
+	// 1. The statement is about this, and from after its end: whoever keeps an earlier one
+	// would close by it what its signer has not seen.
 	if trust.Version != 1 {
 		return none, fail("version", "this version reads trust of version 1")
 	}
@@ -116,6 +128,8 @@ func VerifyReview(signed SignedByPasskey, of Emergency, trust Trust, now time.Ti
 		return none, fail("review-issued", "the review is dated in the future")
 	case r.Issued.Before(of.Begun.Truncate(time.Second)):
 		return none, fail("review-issued", "the review is older than what it is of")
+	case r.Issued.Before(of.over().Truncate(time.Second)):
+		return none, fail("review-issued", "the review was signed before the emergency was over; review all of it")
 	}
 
 	// 2. Its reviewer is in the roster under this name, with this passkey, and is another

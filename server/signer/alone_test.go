@@ -191,6 +191,90 @@ func TestALateReviewEndsLiveGrantsToo(t *testing.T) {
 	must(t, err)
 }
 
+// TestAReviewIsOfAllOfIt: one that was signed while the emergency went on, and kept until it
+// was over, closes nothing.
+func TestAReviewIsOfAllOfIt(t *testing.T) {
+	t.Parallel()
+	r := newRuled(t)
+	dated := func(request string, after time.Duration) string {
+		text, err := evidence.ReviewOf(request, r.person(r.walter), "As far as I saw.", r.clock.Now().Add(after).Truncate(time.Second), nonce())
+		must(t, err)
+		return r.encode(text)
+	}
+	alone := func(id string, revision int) string {
+		request := r.wants(id, "rescue", func(q *evidence.Request) {
+			q.Revision, q.Ask.BreakGlass, q.Ask.Duration = revision, true, 20*time.Minute
+		})
+		r.mustSign(r.confirmed(r.unapproved(request, r.alice), r.alice))
+		return request
+	}
+	// Its time runs out.
+	request := alone("r1", 1)
+	early, end := dated(request, time.Second), dated(request, 20*time.Minute)
+	r.let(2 * time.Second)
+	refused(t, r.sendReview(early, r.walter), "emergency-live")
+	r.let(time.Hour)
+	refused(t, r.sendReview(early, r.walter), "evidence.review-issued")
+	must(t, r.sendReview(end, r.walter))
+
+	// It is ended, which the signer hears a little later.
+	request = alone("r2", 1)
+	r.let(time.Minute)
+	early, end = dated(request, 0), dated(request, time.Minute)
+	r.let(time.Minute + policies.Skew)
+	r.endRequest("r2")
+	refused(t, r.sendReview(early, r.walter), "evidence.review-issued")
+	must(t, r.sendReview(end, r.walter))
+
+	// The next revision takes its place.
+	request = alone("r3", 1)
+	r.let(time.Minute)
+	early = dated(request, 0)
+	r.let(time.Minute)
+	next := alone("r3", 2)
+	refused(t, r.sendReview(early, r.walter), "evidence.review-issued")
+	must(t, r.sendReview(dated(request, 0), r.walter))
+	refused(t, r.sendReview(dated(next, 0), r.walter), "emergency-live")
+	r.audit()
+}
+
+// TestWhatIsOverDoesNotComeBack: what was reviewed, and counts as past, is not gone on with
+// by an approval that lasts longer than the one before.
+func TestWhatIsOverDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	r := newRuled(t)
+	r.enforceBy(r.carol, "roles.yaml", strings.Replace(ruledText, "breakGlass: {requesters",
+		"restrict: [{name: always, when: 'true', add: [{name: second, groups: [leads], count: 1}]}]\nbreakGlass: {requesters", 1))
+	request := r.wants("r1", "rescue", func(q *evidence.Request) { q.Ask.BreakGlass, q.Ask.Duration = true, 30*time.Minute })
+	short := r.approve(request, r.bob, time.Minute)
+	r.let(time.Second)
+	long := r.approve(request, r.bob, 30*time.Minute)
+	with := func(a evidence.SignedByPasskey) evidence.Bundle {
+		b := r.confirmed(r.unapproved(request, r.alice), r.alice)
+		b.Approvals = append(b.Approvals, a)
+		return b
+	}
+	first := r.mustSign(with(short))
+	r.let(time.Second)
+	r.mustSign(with(short)) // once more, while it goes on
+	r.withdraw()
+	_, err := r.reissue(first.Serial)
+	must(t, err)
+	r.let(2 * time.Minute)
+	_, err = r.sign(with(short))
+	refused(t, err, "evidence.policy")
+	must(t, r.review(request, r.walter))
+	size := r.entries()
+	_, err = r.sign(with(long))
+	refused(t, err, "over")
+	_, err = r.signTarget("r1")
+	refused(t, err, "over")
+	if r.entries() != size {
+		t.Error("the ledger has a certificate of what is over")
+	}
+	r.audit()
+}
+
 func TestAGrantBeginsWhenItIsFirstUsed(t *testing.T) {
 	t.Parallel()
 	r := newRuled(t)

@@ -29,7 +29,8 @@ type past struct {
 // emergency is the use of one revision of a request by somebody who acted alone.
 type emergency struct {
 	evidence.Emergency
-	closed int64 // the entry of its review; 0, which is never one: nobody has reviewed it
+	grant  *grant // that was used
+	closed int64  // the entry of its review; 0, which is never one: nobody has reviewed it
 }
 
 func newPast() past {
@@ -67,13 +68,20 @@ func (p past) agree(approvers []policies.Subject, one policies.PastApproval) {
 }
 
 // alone keeps the use of a revision by somebody who acted alone.
-func (p past) alone(e evidence.Emergency) {
+func (p past) alone(g *grant, e evidence.Emergency) {
 	if p.emergencies[e.Digest] != nil {
 		return
 	}
-	one := &emergency{Emergency: e}
+	one := &emergency{Emergency: e, grant: g}
 	p.emergencies[e.Digest] = one
 	p.open[e.Role] = append(p.open[e.Role], one)
+}
+
+// known is the emergency with its end, as far as the ledger has that.
+func (e *emergency) known() evidence.Emergency {
+	known := e.Emergency
+	known.Ends, known.Ended = e.grant.ends, e.grant.ended
+	return known
 }
 
 // review closes an emergency with an entry, unless one has already.

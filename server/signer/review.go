@@ -48,11 +48,9 @@ func (s *signer) review(ctx context.Context, in wire.ReviewRequest) (wire.Done, 
 func (s *signer) emergency(review *evidence.Review) (of *evidence.Emergency, closed int64, live bool) {
 	now := s.book.clock()
 	s.book.view(func(state *state) {
-		g := state.grants[review.Request]
-		live = g != nil && g.digest == review.RequestDigest && g.isLive(now)
 		if e := state.past.emergencies[review.RequestDigest]; e != nil {
-			known := e.Emergency
-			of, closed = &known, e.closed
+			known := e.known()
+			of, closed, live = &known, e.closed, e.grant.isLive(now)
 		}
 	})
 	return of, closed, live

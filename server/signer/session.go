@@ -134,8 +134,9 @@ func (s *signer) admissible(state *state, verified evidence.Verified, now time.T
 			return nil, refuse(http.StatusForbidden, "revision-changed", "Another text of this revision is active. Ask anew.")
 		}
 	}
-	// 7. The grant's end is the certificate's; what is over is over.
-	if !now.Before(verified.Ends().Truncate(time.Second)) {
+	// 7. The grant's end is the certificate's. What is over is over, also where another
+	// approval of it would last longer: it may have been reviewed, or counted as past.
+	if g != nil && g.revision == request.Revision && !g.isLive(now) || !now.Before(verified.Ends().Truncate(time.Second)) {
 		return nil, refuseOver()
 	}
 	if g != nil && g.revision == request.Revision && g.principal == verified.Principal() {

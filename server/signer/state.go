@@ -238,7 +238,7 @@ func (s *state) foldSession(index int64, e *evidence.SessionEntry) (func(), erro
 		g.sessions[e.SessionKey] = issued{index: index, ends: e.Ends, origin: index, authority: authority}
 		s.past.use(g)
 		if e.BreakGlass {
-			s.past.alone(evidence.Emergency{Request: e.Request, Digest: digest, Role: e.Role, Requester: requester, Begun: now})
+			s.past.alone(g, evidence.Emergency{Request: e.Request, Digest: digest, Role: e.Role, Requester: requester, Begun: now})
 		}
 	}, nil
 }

@@ -43,10 +43,11 @@ func (w *World) Confirmed(t testing.TB) *evidence.Confirmation {
 	return c
 }
 
-// Emergency is the world's request as somebody used it alone a minute ago.
+// Emergency is the world's request as somebody used it alone two minutes ago, for one.
 func (w *World) Emergency(t testing.TB) evidence.Emergency {
 	return evidence.Emergency{
-		Request: w.Request.Request, Digest: evidence.Digest(w.RequestText(t)), Role: w.Request.Ask.Role, Requester: w.Alice, Begun: w.Now.Add(-time.Minute),
+		Request: w.Request.Request, Digest: evidence.Digest(w.RequestText(t)), Role: w.Request.Ask.Role, Requester: w.Alice, Begun: w.Now.Add(-2 * time.Minute),
+		Ends: w.Now.Add(-time.Minute),
 	}
 }
 

@@ -27,6 +27,30 @@ func (f *Finding) firstUse(request string) time.Time {
 	return f.Issues[i].entry.Circumstances.Now
 }
 
+// ends is the end of the grant that the newest bundle for the revision of which this is the
+// request statement gave; zero: there is none.
+func (f *Finding) ends(request string) (ends time.Time) {
+	for _, i := range f.Issues {
+		if i.Reissues == 0 && i.origin.Bundle.Request == request {
+			ends = i.Ends
+		}
+	}
+	return ends
+}
+
+// ended is when the ledger had it that the grant ended of which these are the certificates
+// from its first on: by the next revision, or by the ending; zero: by neither.
+func (f *Finding) ended(issues []Issue) time.Time {
+	next := slices.IndexFunc(issues, func(i Issue) bool { return i.Digest != issues[0].Digest })
+	switch {
+	case next >= 0:
+		return issues[next].entry.Circumstances.Now
+	case f.Ending != nil:
+		return f.Ending.Time
+	}
+	return time.Time{}
+}
+
 // review verifies the review of an emergency as the signer did.
 func (f *Finding) review(l leaf, beliefs evidence.Beliefs) error {
 	entry := l.entry.Review
@@ -52,6 +76,7 @@ func (f *Finding) review(l leaf, beliefs evidence.Beliefs) error {
 	trust := beliefs.Trust(l.entry.Time)
 	verified, err := evidence.VerifyReview(entry.Evidence, evidence.Emergency{
 		Request: f.Request, Digest: issue.Digest, Role: issue.entry.Role, Requester: issue.requester, Begun: issue.entry.Circumstances.Now,
+		Ends: f.ends(issue.origin.Bundle.Request), Ended: f.ended(f.Issues[i:]),
 	}, trust, l.entry.Time)
 	if err != nil {
 		return err

@@ -150,6 +150,16 @@ func TestActingAloneIsProven(t *testing.T) {
 			`Alice confirmed that with a passkey of their own of a known make, on 2026-03-04T05:01:00Z.`,
 			`Carol (carol @ http://localhost:5556/dex) reviewed it with a passkey, "Laptop", on 2026-03-04T06:10:00Z`, `and found: as they said`,
 		}},
+		"an emergency that was ended": {func(t *testing.T) *ruled {
+			w := rescue(t)
+			w.Issue()
+			w.Now = w.Now.Add(time.Minute)
+			review := w.ReviewEntry(w.Carol) // the signer has not heard of the end
+			w.Now = w.Now.Add(policies.Skew)
+			w.End()
+			w.Add(review)
+			return w
+		}, []string{`and found: as they said`}},
 		"from its first use on": {func(t *testing.T) *ruled {
 			w := newRuled(t, "lazy")
 			w.Issue()
@@ -238,13 +248,34 @@ func TestASignerThatLetsSomebodyActAloneIsFoundOut(t *testing.T) {
 		"reviewed by whoever acted alone": {"review-self", func(t *testing.T) *ruled {
 			w := rescue(t)
 			w.Issue()
+			w.Now = w.Now.Add(time.Hour)
 			w.Force(w.ReviewEntry(w.alice))
 			return w
 		}},
 		"reviewed by somebody who may not": {"review-groups", func(t *testing.T) *ruled {
 			w := rescue(t)
 			w.Issue()
+			w.Now = w.Now.Add(time.Hour)
 			w.Force(w.ReviewEntry(w.Bob))
+			return w
+		}},
+		"reviewed while it went on": {"review-issued", func(t *testing.T) *ruled {
+			w := rescue(t)
+			w.Issue()
+			w.Now = w.Now.Add(time.Minute)
+			early := w.ReviewEntry(w.Carol)
+			w.Now = w.Now.Add(time.Hour)
+			w.Force(early)
+			return w
+		}},
+		"reviewed before it was ended": {"review-issued", func(t *testing.T) *ruled {
+			w := rescue(t)
+			w.Issue()
+			w.Now = w.Now.Add(time.Minute)
+			early := w.ReviewEntry(w.Carol)
+			w.Now = w.Now.Add(time.Minute)
+			w.End()
+			w.Force(early)
 			return w
 		}},
 		"reviewed though nobody acted alone": {"review", func(t *testing.T) *ruled {
@@ -263,6 +294,22 @@ func TestASignerThatLetsSomebodyActAloneIsFoundOut(t *testing.T) {
 		"used before the first time": {"used", func(t *testing.T) *ruled {
 			w := newRuled(t, "lazy")
 			forge(w, func(e *evidence.SessionEntry) { e.Circumstances.Used = w.Now.Add(-time.Minute) })
+			return w
+		}},
+		"used again after its end": {"over", func(t *testing.T) *ruled {
+			w := newRuled(t, "production-shell")
+			w.Approvers = []*evidencetest.Member{w.Bob, w.Carol}
+			w.Alter = func(b *evidence.Bundle) {
+				for i, approver := range w.Approvers {
+					shorter := w.Approval(t, approver)
+					shorter.Ask.Duration = 10 * time.Minute
+					b.Approvals[i] = evidencetest.Signed(t, shorter, approver.Passkey)
+				}
+			}
+			w.Issue()
+			w.Alter = nil
+			w.Now = w.Now.Add(6 * time.Minute)
+			w.again()
 			return w
 		}},
 		"a second session": {"single-use", func(t *testing.T) *ruled {

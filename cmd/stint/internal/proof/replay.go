@@ -120,6 +120,9 @@ func (f *Finding) issue(l leaf, beliefs evidence.Beliefs) error {
 	if used := f.firstUse(issue.origin.Bundle.Request); !session.Circumstances.Used.Equal(used) {
 		return failed("used", "it states another first use of the grant than the certificates before it show")
 	}
+	if ends := f.ends(issue.origin.Bundle.Request); !ends.IsZero() && !l.entry.Time.Before(ends) {
+		return failed("over", "it was issued after the end of the grant")
+	}
 	if !f.Whole {
 		unproven := evidence.Request{Request: session.Request, Requester: session.Requester}
 		issue.Agreement = Agreement{Request: unproven, Policy: session.PolicyDigest}

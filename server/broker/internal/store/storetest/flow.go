@@ -28,7 +28,7 @@ func Flow(t *testing.T, open Open) {
 		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"replacing keys", rotatingKeys}, {"issuing once more", reissuing}, {"issuing once more, late", reissuingLate}, {"races", races},
 		{"alarms", alarmFlow},
 		{"a roster change", rosterChange}, {"a policy change", policyChange}, {"changes end", changesEnd}, {"an enrolment by a quorum", enrolByQuorum},
-		{"suspending", suspending}, {"suspending while the signer is away", suspendingAlone}, {"people", members},
+		{"suspending", suspending}, {"suspending the last administrator", suspendingTheLast}, {"suspending while the signer is away", suspendingAlone}, {"people", members},
 		{"an inventory", inventory}, {"an end in one's own word", ownWord},
 		{"a device that complies no more", deviceFails}, {"a device that falls silent", deviceSilent}, {"blocking a device", deviceBlocked}, {"blocking a device that connects", deviceBlockedMeanwhile},
 		{"a key in a TPM", deviceInTPM},

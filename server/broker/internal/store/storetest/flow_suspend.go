@@ -22,6 +22,17 @@ func (h *House) Eventually(t testing.TB, what string, is func() bool) {
 	t.Fatalf("it never came about that %s", what)
 }
 
+// suspendingTheLast: nor under another identity of theirs.
+func suspendingTheLast(t *testing.T, h *House) {
+	alias := evidencetest.Person("dana-other")
+	alias.Email = h.World.Dana.Person.Email
+	h.pinned(t, alias, "")
+	for _, whom := range []policies.Person{h.World.Dana.Person, alias} {
+		_, err := h.Suspend(t.Context(), h.World.Carol.Person, whom.Subject, "")
+		wantCode(t, access.CodeBelowQuorum, err)
+	}
+}
+
 func suspending(t *testing.T, h *House) {
 	ctx, alice, dana, carol := t.Context(), h.World.Alice, h.World.Dana, h.World.Carol
 	signIn := access.SignIn{Token: [32]byte{1}, Kind: access.PortalSignIn, Person: alice, Ends: h.Clock.Now().Add(24 * time.Hour)}

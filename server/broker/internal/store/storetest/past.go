@@ -174,7 +174,7 @@ func (s *Signer) Review(_ context.Context, signed evidence.SignedByPasskey) (tak
 		}
 		g := s.past.of(statement.Request)
 		if g.reviewed == nil {
-			of := evidence.Emergency{Request: statement.Request, Digest: g.digest, Role: g.asked.Ask.Role, Requester: g.requester, Begun: g.used}
+			of := evidence.Emergency{Request: statement.Request, Digest: g.digest, Role: g.asked.Ask.Role, Requester: g.requester, Begun: g.used, Ends: g.ends, Ended: g.ended}
 			if _, err := evidence.VerifyReview(signed, of, s.trust, s.clock.Now()); err != nil {
 				return err
 			}
