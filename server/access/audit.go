@@ -38,6 +38,7 @@ const (
 	EventAsked               = "request.asked"
 	EventBreakGlass          = "request.break-glass-asked" // in the place of EventAsked
 	EventBreakGlassTold      = "request.break-glass-told"
+	EventBreakGlassFound     = "request.break-glass-found" // its use, in the signer's ledger
 	EventConfirmed           = "request.confirmed"
 	EventReminded            = "request.reminded"
 	EventEscalated           = "request.escalated"
