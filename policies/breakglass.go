@@ -16,10 +16,10 @@ func (b *Bundle) ReviewRule(role string) Review {
 	return Review{Groups: append(slices.Clip(b.organization.Reviewers), AdministratorsGroup)}
 }
 
-// ApproversOf lists the groups whose members could ever approve an ask of somebody's, sorted:
+// ApproverGroupsOf lists the groups whose members could ever approve an ask of somebody's, sorted:
 // those of all stages of the role, whatever its conditions come to, by relation and after an
 // escalation too.
-func (b *Bundle) ApproversOf(requester Person, ask Ask) []string {
+func (b *Bundle) ApproverGroupsOf(requester Person, ask Ask) []string {
 	role := b.role(ask.Role)
 	if role == nil {
 		return nil

@@ -54,5 +54,5 @@ CREATE INDEX delegation_ends_by_next ON delegation_ends (next) WHERE next > 0;
 CREATE INDEX delegation_ends_by_time ON delegation_ends (at);
 
 -- A session whose device was judged by another policy than the signer's is judged anew.
-ALTER TABLE sessions ADD COLUMN judged_by TEXT NOT NULL DEFAULT '';  -- policies digest
-CREATE INDEX sessions_by_judgement ON sessions (number, judged_by) WHERE live AND kill_reason = '';
+ALTER TABLE sessions ADD COLUMN device_policy TEXT NOT NULL DEFAULT '';  -- policies digest
+CREATE INDEX sessions_by_device_policy ON sessions (number, device_policy) WHERE live AND kill_reason = '';

@@ -221,11 +221,13 @@ func (p panel) admits(by policies.Person) error {
 	switch {
 	case by.Subject == p.q.Requester.Subject:
 		return fail(Forbidden, CodeForbidden, "You asked for this yourself; somebody else has to approve it.")
+	case slices.ContainsFunc(p.given, func(g Approval) bool { return g.Approver.Subject == by.Subject }):
+		return fail(Conflict, CodeAlreadyApproved, "You have approved this already; it waits for somebody else.")
+	case len(p.given) >= evidence.MostApprovals:
+		return fail(Conflict, CodeNotCounted, "%d people have approved this, and no more can prove it together. Whoever asked must ask anew.", len(p.given))
 	case !p.m.mayApprove(by, p.q):
 		return fail(Forbidden, CodeForbidden,
 			"You cannot approve this: no stage of %s asks for a group for which the signer's roster has a passkey of yours.", p.q.Revision.Ask.Role)
-	case slices.ContainsFunc(p.given, func(g Approval) bool { return g.Approver.Subject == by.Subject }):
-		return fail(Conflict, CodeAlreadyApproved, "You have approved this already; it waits for somebody else.")
 	}
 	return nil
 }

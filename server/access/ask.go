@@ -187,7 +187,7 @@ func (c *change) alarmBreakGlass(id string, q Request) error {
 	}); err != nil {
 		return err
 	}
-	groups := append(c.policy.ApproversOf(q.Requester, q.Revision.Ask), c.reviewGroups(q.Revision.Ask.Role)...)
+	groups := append(c.policy.ApproverGroupsOf(q.Requester, q.Revision.Ask), c.reviewGroups(q.Revision.Ask.Role)...)
 	slices.Sort(groups)
 	return c.tellPeople(q, occasion{kind: TellBreakGlass, due: q.Revision.Asked, groups: slices.Compact(groups)})
 }

@@ -79,7 +79,7 @@ func (s *Service) StartSession(ctx context.Context, start SessionStart) (Started
 			ID: start.Session, Request: q.ID, Serial: start.Serial, Person: q.Requester,
 			Role: q.Revision.Ask.Role, Login: start.Login, Target: start.Target, Proxy: start.Proxy,
 			ClientAddress: printable(start.ClientAddress), ClientVersion: printable(start.ClientVersion),
-			Started: c.now, LeaseUntil: c.now.Add(s.config.Lease), Device: device, DeviceDue: due, JudgedBy: c.judges(),
+			Started: c.now, LeaseUntil: c.now.Add(s.config.Lease), Device: device, DeviceDue: due, DevicePolicy: c.judgingPolicy(),
 		}
 		session.Number, err = c.record(AuditEvent{
 			Kind: EventSessionStarted, Actor: ActorOf(q.Requester), Request: q.ID, Session: session.ID,

@@ -45,9 +45,9 @@ type DeviceReader interface {
 	// DeviceOverdue lists live sessions, not told to end yet, whose DeviceDue has
 	// come; the longest overdue first.
 	DeviceOverdue(now time.Time, limit int) ([]Session, error)
-	// SessionsJudgedByOthers lists live sessions, not told to end yet, whose device was
+	// SessionsJudgedByOtherPolicies lists live sessions, not told to end yet, whose device was
 	// last judged by another policy than this, by number, from after one.
-	SessionsJudgedByOthers(policy string, after int64, limit int) ([]Session, error)
+	SessionsJudgedByOtherPolicies(policy string, after int64, limit int) ([]Session, error)
 	// NextDeviceDue is when the next one's comes; ErrNoRow when none will.
 	NextDeviceDue() (time.Time, error)
 }
@@ -57,9 +57,9 @@ type DeviceWriter interface {
 	// PutDevicePosture and PutDeviceBlock take the place of an earlier one.
 	PutDevicePosture(p DevicePosture) error
 	PutDeviceBlock(b DeviceBlock) error
-	// SetJudged notes by which policy a live session's device was judged, and until
+	// SetDeviceJudged notes by which policy a live session's device was judged, and until
 	// when that holds.
-	SetJudged(session, policy string, due time.Time) error
+	SetDeviceJudged(session, policy string, due time.Time) error
 }
 
 // DeviceView is a device as one person may see it.

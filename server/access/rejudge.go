@@ -20,8 +20,8 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 	for after := int64(0); ; {
 		var sessions []Session
 		err := s.read(ctx, func(r Reader, m moment) (err error) {
-			if policy := m.judges(); policy != "" {
-				sessions, err = r.SessionsJudgedByOthers(policy, after, runBatch)
+			if policy := m.judgingPolicy(); policy != "" {
+				sessions, err = r.SessionsJudgedByOtherPolicies(policy, after, runBatch)
 			}
 			return err
 		})
@@ -41,9 +41,9 @@ func (s *Service) rejudge(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// judges is the digest of the policy by which sessions are judged: the signer's. It is
+// judgingPolicy is the digest of the policy by which sessions are judged: the signer's. It is
 // empty until that was heard, since the broker's own counts for nothing here.
-func (m moment) judges() string {
+func (m moment) judgingPolicy() string {
 	if !m.heard {
 		return ""
 	}
@@ -103,8 +103,8 @@ func (c *change) heedDevice(session Session, device string, reasons []policies.R
 		return c.hangUpFor(session, device, against)
 	}
 	c.wake = true
-	if until.Equal(session.DeviceDue) && session.JudgedBy == c.judges() {
+	if until.Equal(session.DeviceDue) && session.DevicePolicy == c.judgingPolicy() {
 		return nil
 	}
-	return c.SetJudged(session.ID, c.judges(), until)
+	return c.SetDeviceJudged(session.ID, c.judgingPolicy(), until)
 }

@@ -28,11 +28,11 @@ type Session struct {
 
 	// Device activated its certificate; empty for none. It ends at DeviceDue unless
 	// the device says before that all is well; zero where its role does not ask.
-	// JudgedBy is the digest of the signer's policy by which that was judged; empty for
+	// DevicePolicy is the digest of the signer's policy by which that was judged; empty for
 	// the broker's own, before the signer was heard.
-	Device    string
-	DeviceDue time.Time
-	JudgedBy  string
+	Device       string
+	DeviceDue    time.Time
+	DevicePolicy string
 
 	// KillReason and KilledBy are set when the session was told to end by
 	// itself, its grant going on.

@@ -256,12 +256,11 @@ type SeparationRow struct {
 
 // SeparationCell is a person's standing towards a role.
 type SeparationCell struct {
-	Role     string     `json:"role"`
-	Held     bool       `json:"held" doc:"they hold it now"`
-	LastUsed *time.Time `json:"last_used,omitempty"`
-	Against  []string   `json:"against" doc:"rules that stand against it for them now"`
-	// Own is what rules by object keep from them of the role's targets.
-	Own []OwnTargets `json:"own"`
+	Role       string       `json:"role"`
+	Held       bool         `json:"held" doc:"they hold it now"`
+	LastUsed   *time.Time   `json:"last_used,omitempty"`
+	Against    []string     `json:"against" doc:"rules that stand against it for them now"`
+	OwnTargets []OwnTargets `json:"own_targets" doc:"what rules by object keep from them of the role's targets"`
 }
 
 // OwnTargets are targets that a rule keeps from somebody because their labels name a group

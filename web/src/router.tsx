@@ -6,7 +6,7 @@ import { Home } from './routes/Home'
 
 const root = createRootRoute({ component: App, notFoundComponent: NotFound, errorComponent: Lost })
 
-const home = createRoute({ getParentRoute: () => root, path: '/', component: Home })
+const home = createRoute({ getParentRoute: () => root, path: '/', component: Home, staticData: { tells: true } })
 
 /** What a link to the ask page may fill in. It only fills in: the person still reads it and asks. */
 export interface AskSearch {
@@ -55,6 +55,7 @@ const approvals = createRoute({
   getParentRoute: () => root,
   path: '/approvals',
   component: lazyRouteComponent(() => import('./routes/Approvals'), 'Approvals'),
+  staticData: { tells: true },
 })
 
 const reviews = createRoute({
@@ -73,6 +74,7 @@ const approval = createRoute({
   getParentRoute: () => root,
   path: '/approvals/$id',
   component: lazyRouteComponent(() => import('./routes/Approvals'), 'Approvals'),
+  staticData: { tells: true },
 })
 
 export interface RequestsSearch {
@@ -221,5 +223,9 @@ export const router = createRouter({
 declare module '@tanstack/react-router' {
   interface Register {
     router: typeof router
+  }
+  interface StaticDataRouteOption {
+    /** The page says itself, at its top, what the reader was told. */
+    tells?: boolean
   }
 }

@@ -7,7 +7,7 @@ import { refresh, request as requestQuery } from '../api/queries'
 import { useMinute } from '../clock'
 import { durationWords } from '../duration'
 import { plainKey } from '../keys'
-import { useMe } from '../me'
+import { useIsMe, useMe } from '../me'
 import { inOrder } from '../policy'
 import { personOf, readApproval, readStatement, secondsOf } from '../statement'
 import { useSubmit } from '../submit'
@@ -217,8 +217,8 @@ function Pending({ request, onDecided }: { request: Request; onDecided: () => vo
 
 /** That this approver was asked again, or that it has come to them, in the place of an entry above the card. */
 function LastTold({ request }: { request: Request }) {
-  const { person } = useMe()
-  const told = request.told.findLast(({ people }) => people.some(({ issuer, subject }) => issuer === person.issuer && subject === person.subject))
+  const isMe = useIsMe()
+  const told = request.told.findLast(({ people }) => people.some(isMe))
   if (told?.kind !== 'reminder' && told?.kind !== 'escalation') return null
   return (
     <>

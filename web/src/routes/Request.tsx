@@ -4,7 +4,7 @@ import type { Request, TimelineEntry } from '../api/client'
 import { asProblem } from '../api/problem'
 import { request as requestQuery } from '../api/queries'
 import { durationWords, formatDuration } from '../duration'
-import { useMe } from '../me'
+import { useIsMe } from '../me'
 import { buttonClass } from '../ui/Button'
 import { CopyLine } from '../ui/CopyLine'
 import { Countdown } from '../ui/Countdown'
@@ -147,8 +147,7 @@ function Whole({ request }: { request: Request }) {
 
 /** The state in one sentence. */
 function State({ request }: { request: Request }) {
-  const { person } = useMe()
-  const mine = request.requester.issuer === person.issuer && request.requester.subject === person.subject
+  const mine = useIsMe()(request.requester)
   const again = {
     role: request.role,
     target: request.target,

@@ -166,7 +166,7 @@ function Cell({ role, cell }: { role: string; cell: SeparationCell | undefined }
           </span>
         )}
         {cell.against.length > 0 && <span className={styles.against}>against it: {cell.against.join(', ')}</span>}
-        {cell.own.map(({ separation, targets, number }) => (
+        {cell.own_targets.map(({ separation, targets, number }) => (
           <span key={separation} className={styles.against}>
             not on their own {ownWords(targets, number)}: {separation}
           </span>

@@ -31,7 +31,7 @@ export function useNews(): void {
   }, [data])
 
   // Where it stands at the top of the page, a note over the buttons would only be in the way.
-  const there = useRouterState({ select: ({ location: { pathname } }) => pathname === '/' || /^\/approvals(\/req-|$)/.test(pathname) })
+  const there = useRouterState({ select: ({ matches }) => matches.some(({ staticData }) => staticData.tells) })
   useNewlyTold((item) => {
     if (!there) notify.news(titles[item.told.kind], toldSentence(item).join(''))
   })

@@ -194,19 +194,19 @@ func (p *Portal) separation(ctx context.Context, in *pageInput) (*body[api.Separ
 	for i, row := range matrix.Rows {
 		shown.Rows[i] = api.SeparationRow{Person: toPerson(row.Person), Cells: make([]api.SeparationCell, len(row.Cells))}
 		for j, cell := range row.Cells {
-			shown.Rows[i].Cells[j] = api.SeparationCell{Role: cell.Role, Held: cell.Held, LastUsed: moment(cell.LastUsed), Against: list(cell.Against), Own: toOwn(cell.Own)}
+			shown.Rows[i].Cells[j] = api.SeparationCell{Role: cell.Role, Held: cell.Held, LastUsed: moment(cell.LastUsed), Against: list(cell.Against), OwnTargets: toOwnTargets(cell.OwnTargets)}
 		}
 	}
 	return &body[api.SeparationMatrix]{shown}, nil
 }
 
-// mostOwn bounds how many targets are named of those that are kept from somebody.
-const mostOwn = 10
+// mostOwnTargets bounds how many targets are named of those that are kept from somebody.
+const mostOwnTargets = 10
 
-func toOwn(own []access.OwnTargets) []api.OwnTargets {
+func toOwnTargets(own []access.OwnTargets) []api.OwnTargets {
 	shown := make([]api.OwnTargets, len(own))
 	for i, o := range own {
-		shown[i] = api.OwnTargets{Separation: o.Separation, Targets: list(o.Targets[:min(len(o.Targets), mostOwn)]), Number: len(o.Targets)}
+		shown[i] = api.OwnTargets{Separation: o.Separation, Targets: list(o.Targets[:min(len(o.Targets), mostOwnTargets)]), Number: len(o.Targets)}
 	}
 	return shown
 }

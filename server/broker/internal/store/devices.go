@@ -82,11 +82,11 @@ func (r *reader) NextDeviceDue() (time.Time, error) {
 	return one(r.db.Where(overdue).Order("device_due"), func(row sessionRow) (time.Time, error) { return moment(row.DeviceDue), nil })
 }
 
-func (r *reader) SessionsJudgedByOthers(policy string, after int64, limit int) ([]access.Session, error) {
-	return all(r.db.Where(goingOn+" AND judged_by <> ? AND number > ?", policy, after).Order("number").Limit(bound(limit)), sessionRow.session)
+func (r *reader) SessionsJudgedByOtherPolicies(policy string, after int64, limit int) ([]access.Session, error) {
+	return all(r.db.Where(goingOn+" AND device_policy <> ? AND number > ?", policy, after).Order("number").Limit(bound(limit)), sessionRow.session)
 }
 
-func (t *tx) SetJudged(session, policy string, due time.Time) error {
+func (t *tx) SetDeviceJudged(session, policy string, due time.Time) error {
 	return t.db.Model(&sessionRow{}).Where("id = ? AND live", session).
-		Updates(map[string]any{"judged_by": policy, "device_due": micros(due)}).Error
+		Updates(map[string]any{"device_policy": policy, "device_due": micros(due)}).Error
 }

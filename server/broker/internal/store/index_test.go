@@ -51,7 +51,7 @@ func TestListsAreBackedByIndexes(t *testing.T) {
 		"SELECT * FROM fleet_bindings WHERE device IN (SELECT device FROM sessions WHERE live AND device <> '') AND asked <= 9 ORDER BY asked LIMIT 5",
 		"SELECT * FROM fleet_bindings WHERE host = 9",
 		"SELECT * FROM sessions WHERE live AND device_due > 0 AND kill_reason = '' AND device_due <= 9 ORDER BY device_due LIMIT 5",
-		"SELECT * FROM sessions WHERE live AND kill_reason = '' AND judged_by <> 'p' AND number > 9 ORDER BY number LIMIT 5",
+		"SELECT * FROM sessions WHERE live AND kill_reason = '' AND device_policy <> 'p' AND number > 9 ORDER BY number LIMIT 5",
 		"SELECT * FROM people WHERE (issuer, subject) > ('a', 'b') ORDER BY issuer, subject LIMIT 5",
 		"SELECT * FROM people WHERE subject = 'a' OR email = 'b' ORDER BY issuer, subject LIMIT 5",
 		"SELECT * FROM passkeys WHERE owner_issuer = 'a' AND owner_subject = 'b' ORDER BY created, credential",

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -56,7 +57,11 @@ func (d dialect) Initialize(db *gorm.DB) error {
 	})
 	// SQLite plans a statement anew for each value of a parameter of LIMIT.
 	db.ClauseBuilders["LIMIT"] = func(c clause.Clause, builder clause.Builder) {
-		if limit, ok := c.Expression.(clause.Limit); ok && limit.Limit != nil {
+		limit, ok := c.Expression.(clause.Limit)
+		if statement, is := builder.(*gorm.Statement); is && limit.Offset > 0 {
+			_ = statement.AddError(errors.New("store: pages go by cursor, not by offset"))
+		}
+		if ok && limit.Limit != nil {
 			_, _ = builder.WriteString("LIMIT " + strconv.Itoa(*limit.Limit))
 		}
 	}

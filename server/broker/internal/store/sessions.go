@@ -32,7 +32,7 @@ type sessionRow struct {
 	EndReason     string
 	Device        string
 	DeviceDue     int64
-	JudgedBy      string
+	DevicePolicy  string
 	KillReason    string
 	KilledBy      string
 	Bytes         int64
@@ -47,7 +47,7 @@ func (row sessionRow) session() (access.Session, error) {
 		ID: row.ID, Number: row.Number, Request: row.Request, Role: row.Role, Login: row.Login, Target: row.Target,
 		Proxy: row.Proxy, ClientAddress: row.ClientAddress, ClientVersion: row.ClientVersion,
 		Started: moment(row.Started), LeaseUntil: moment(row.LeaseUntil), Ended: moment(row.Ended), EndReason: row.EndReason,
-		Device: row.Device, DeviceDue: moment(row.DeviceDue), JudgedBy: row.JudgedBy, KillReason: row.KillReason, Bytes: row.Bytes, Size: row.Size, Seals: row.Seals,
+		Device: row.Device, DeviceDue: moment(row.DeviceDue), DevicePolicy: row.DevicePolicy, KillReason: row.KillReason, Bytes: row.Bytes, Size: row.Size, Seals: row.Seals,
 	}
 	var d decoder
 	d.into(row.Person, &s.Person)
@@ -100,7 +100,7 @@ func (t *tx) AddSession(s access.Session) error {
 		Role: s.Role, Login: s.Login, Target: s.Target, Proxy: s.Proxy,
 		ClientAddress: s.ClientAddress, ClientVersion: s.ClientVersion,
 		Started: micros(s.Started), LeaseUntil: micros(s.LeaseUntil), Live: s.Live(), Ended: micros(s.Ended), EndReason: s.EndReason,
-		Device: s.Device, DeviceDue: micros(s.DeviceDue), JudgedBy: s.JudgedBy, KillReason: s.KillReason, KilledBy: personText(s.KilledBy), Bytes: s.Bytes, Size: s.Size, Seals: s.Seals,
+		Device: s.Device, DeviceDue: micros(s.DeviceDue), DevicePolicy: s.DevicePolicy, KillReason: s.KillReason, KilledBy: personText(s.KilledBy), Bytes: s.Bytes, Size: s.Size, Seals: s.Seals,
 	})
 }
 

@@ -16,7 +16,8 @@ const mostStatements = 256
 
 // openKeeping opens SQLite with connections that keep their statements: to read
 // a statement and to plan it costs more than to run it, and a broker at rest asks
-// the same few every second.
+// the same few every second. (What the ORM's PrepareStmt prepares in a transaction ends with
+// it, and all here is read and written in transactions.)
 func openKeeping(name string) (*sql.DB, error) {
 	connector, err := sqlite.NewConnector(name)
 	if err != nil {

@@ -68,13 +68,15 @@ func devices(t *testing.T, st *store.Store) {
 	wantError(t, nil, err)
 	same(t, "next", start.Add(time.Minute), at)
 	write(t, st, func(tx access.Tx) error {
-		return errors.Join(tx.SetJudged(second.ID, "policy-2", time.Time{}), tx.KillSession(first.ID, "device", policies.Person{}))
+		return errors.Join(tx.SetDeviceJudged(second.ID, "policy-2", time.Time{}), tx.KillSession(first.ID, "device", policies.Person{}))
 	})
 	_, err = next()
 	wantError(t, access.ErrNoRow, err)
-	second.JudgedBy, second.DeviceDue = "policy-2", time.Time{}
+	second.DevicePolicy, second.DeviceDue = "policy-2", time.Time{}
 	otherwise := func(policy string, after int64) []access.Session {
-		return list(func(r access.Reader) ([]access.Session, error) { return r.SessionsJudgedByOthers(policy, after, 5) })
+		return list(func(r access.Reader) ([]access.Session, error) {
+			return r.SessionsJudgedByOtherPolicies(policy, after, 5)
+		})
 	}
 	same(t, "judged by another policy", []access.Session{second, other}, otherwise("policy-1", 0))
 	same(t, "judged by another policy, after the first", []access.Session{other}, otherwise("policy-1", second.Number))

@@ -180,7 +180,7 @@ func policyComesBack(t *testing.T, h *House) {
 	h.beingAsked(t, "dev-2")
 	due(between, "the policy between counts", own.Before)
 	due(before, "the policy before counts again", own.Equal)
-	h.moving(t, another, "both are judged by it", func(s access.Session) bool { return s.JudgedBy == h.Policy().Digest() })
+	h.moving(t, another, "both are judged by it", func(s access.Session) bool { return s.DevicePolicy == h.Policy().Digest() })
 	stop()
 
 	// It may be gone again before a pass came by, and still a session was judged by it:
