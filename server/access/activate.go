@@ -55,7 +55,7 @@ func (s *Service) Activate(ctx context.Context, by policies.Person, id string, a
 		return Certificate{}, err
 	}
 	// 4. The signer, outside any transaction.
-	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	calling, cancel := heldOpen(ctx)
 	defer cancel()
 	signed, err := s.config.Signer.SignSession(calling, bundle, q.Asserted)
 	if err != nil {
@@ -145,21 +145,12 @@ func (s *Service) storeCertificate(ctx context.Context, by policies.Person, aske
 		if err := c.learnOf(bundle.Device); err != nil {
 			return err
 		}
-		first := q.use(asked, signed)
-		if first {
-			agreed, err := approversIn(bundle)
-			if err != nil {
-				return err
-			}
-			if err := c.AddAgreements(q.ID, agreed, q.Used); err != nil {
-				return err
-			}
+		q.Asserted = asked.Asserted
+		if err := c.use(&q, FirstUse{Used: signed.Used, Ends: signed.Ends, Bundle: bundle}); err != nil {
+			return err
 		}
 		data := certificateData{
 			Serial: fmt.Sprint(signed.Serial), Principal: stored.Principal, Ends: signed.Ends, Ledger: signed.Proof.Inclusion.Index,
-		}
-		if first && q.Revision.Ask.BreakGlass {
-			q.OpenReview = true
 		}
 		if stood != nil {
 			if _, err := c.record(AuditEvent{
@@ -183,20 +174,6 @@ func (s *Service) storeCertificate(ctx context.Context, by policies.Person, aske
 		return Certificate{}, stood
 	}
 	return stored, nil
-}
-
-// use notes that a certificate was issued under the grant, and says whether it was the
-// first: then a clock that starts at the first use runs, as the signer set it.
-func (r *Request) use(asked Request, signed SignedCertificate) (first bool) {
-	r.Asserted = asked.Asserted
-	if !r.Used.IsZero() {
-		return false
-	}
-	r.Used = signed.Used
-	if r.UseBy() != (time.Time{}) {
-		r.Begins, r.Ends = signed.Used, signed.Ends
-	}
-	return true
 }
 
 // approversIn are those who approved in a bundle, and those on whose behalf they did.

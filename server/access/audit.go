@@ -39,6 +39,7 @@ const (
 	EventBreakGlass          = "request.break-glass-asked" // in the place of EventAsked
 	EventRefused             = "request.refused"           // when it was asked: no request came of it
 	EventBreakGlassTold      = "request.break-glass-told"
+	EventBreakGlassFound     = "request.break-glass-found" // its use, in the signer's ledger
 	EventConfirmed           = "request.confirmed"
 	EventReminded            = "request.reminded"
 	EventEscalated           = "request.escalated"

@@ -105,7 +105,7 @@ func (s *Service) pin(ctx context.Context, by policies.Person, view EnrolmentVie
 	// 2. The signer checks everything, unless it has the passkey already and only
 	// our note of it was lost.
 	if view.State == NeedsAuthority {
-		calling, cancel := context.WithTimeout(ctx, signerPatience)
+		calling, cancel := heldOpen(ctx)
 		defer cancel()
 		proof.Statement, proof.Possession, proof.Attestation = view.Statement, *view.Possession, view.Attestation
 		if err := s.config.Signer.Enrol(calling, proof); err != nil {
@@ -145,7 +145,7 @@ func (s *Service) pin(ctx context.Context, by policies.Person, view EnrolmentVie
 		return view, err
 	}
 	// 4. It was rejected while the signer worked: the rejection stands.
-	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), signerPatience)
+	calling, cancel := heldOpen(ctx)
 	defer cancel()
 	if err := s.config.Signer.RemovePasskey(calling, view.Credential, by.Subject); err != nil {
 		return EnrolmentView{}, err

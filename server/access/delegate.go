@@ -223,7 +223,7 @@ func (s *Service) Delegate(ctx context.Context, by policies.Person, signed evide
 		return DelegationView{}, err
 	}
 	// 3. The signer, outside any transaction: what it has taken is what counts.
-	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	calling, cancel := heldOpen(ctx)
 	defer cancel()
 	if err := s.config.Signer.Delegate(calling, signed); err != nil {
 		return DelegationView{}, err

@@ -42,7 +42,7 @@ func (s *Service) EnrolDevice(ctx context.Context, by policies.Person, e evidenc
 	if err != nil {
 		return DeviceView{}, err
 	}
-	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	calling, cancel := heldOpen(ctx)
 	defer cancel()
 	if err := s.config.Signer.EnrolDevice(calling, e, answer); err != nil {
 		return DeviceView{}, err

@@ -32,7 +32,7 @@ func (s *Service) TakeInventory(ctx context.Context, e evidence.InventoryEvidenc
 		return taken, err
 	}
 	// 2. The signer judges it once more, and uses it.
-	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	calling, cancel := heldOpen(ctx)
 	defer cancel()
 	if err := s.config.Signer.TakeInventory(calling, e); err != nil {
 		return taken, err

@@ -32,7 +32,7 @@ func (s *Service) RotateKeys(ctx context.Context, by policies.Person, purpose, r
 		return Reissues{}, err
 	}
 	defer s.reissuing.leave()
-	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	calling, cancel := heldOpen(ctx)
 	defer cancel()
 	if err := s.config.Signer.RotateKeys(calling, purpose, reason, by.Subject); err != nil {
 		return Reissues{}, err

@@ -86,7 +86,7 @@ func (s *Service) RemovePasskey(ctx context.Context, by policies.Person, credent
 		return err
 	}
 	// 2. The signer first: what it trusts is what counts.
-	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	calling, cancel := heldOpen(ctx)
 	defer cancel()
 	if err := s.config.Signer.RemovePasskey(calling, credential, by.Subject); err != nil {
 		return err

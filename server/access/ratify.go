@@ -235,7 +235,7 @@ func (s *Service) SendChange(ctx context.Context, by policies.Person, id string)
 		return ChangeView{}, fail(Conflict, CodeChangeState, "%d more of the administrators have to sign.", missing)
 	}
 	// 2. The signer checks everything.
-	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	calling, cancel := heldOpen(ctx)
 	defer cancel()
 	switch view.Kind {
 	case PolicyChange:

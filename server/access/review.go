@@ -94,6 +94,12 @@ func (s *Service) ReviewChallenge(ctx context.Context, by policies.Person, id, f
 	return challenge, err
 }
 
+// mayBeOpen says whether the signer may wait for a review. Whether it does, it alone knows:
+// that the emergency was used may never have been written down here.
+func (r Request) mayBeOpen() bool {
+	return r.OpenReview || r.Revision.Ask.BreakGlass && r.Review == nil && !r.Ends.IsZero()
+}
+
 // reviewable reads an emergency whose review the caller may close, and with which of
 // their passkeys.
 func (m moment) reviewable(r RequestReader, by policies.Person, id string) (Request, []string, error) {
@@ -104,10 +110,10 @@ func (m moment) reviewable(r RequestReader, by policies.Person, id string) (Requ
 	if err != nil {
 		return q, nil, err
 	}
-	if !q.OpenReview {
+	if !q.mayBeOpen() {
 		return q, nil, fail(Conflict, CodeNothingToReview, "There is nothing to review: %s was no emergency, was never used, or was reviewed already.", q.ID)
 	}
-	if !m.awaitsReview(q) {
+	if q.at(m.now).State.Live() {
 		return q, nil, fail(Conflict, CodeNothingToReview, "%s still goes on. Review it once it is over: have it revoked, or wait until %s.", q.ID, date(q.Ends))
 	}
 	with := m.reviewsWith(by, q)
@@ -145,7 +151,7 @@ func (s *Service) Review(ctx context.Context, by policies.Person, id string, sig
 	}
 	// 3. The signer, outside any transaction: it locks the role, and must know first. It may
 	// have taken somebody's review that was never written down here: that one counts.
-	calling, cancel := context.WithTimeout(ctx, signerPatience)
+	calling, cancel := heldOpen(ctx)
 	defer cancel()
 	taken, err := s.config.Signer.Review(calling, signed)
 	if err != nil {
@@ -154,7 +160,7 @@ func (s *Service) Review(ctx context.Context, by policies.Person, id string, sig
 	// 4. Row and event.
 	err = s.writeDown(ctx, func(c *change) error {
 		q, err := c.Request(id)
-		if err != nil || !q.OpenReview {
+		if err != nil || q.Review != nil {
 			return err // another broker was faster
 		}
 		return c.closeReview(q, taken)

@@ -147,6 +147,12 @@ func (s *Service) write(ctx context.Context, fn func(c *change) error) error {
 	return nil
 }
 
+// heldOpen is the context of a call to the signer whose answer is written down: what it has
+// decided stands in its ledger, whether or not the caller waits for that.
+func heldOpen(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), signerPatience)
+}
+
 // writeDown is write for what has happened already: that the caller has gone
 // away does not undo it.
 func (s *Service) writeDown(ctx context.Context, fn func(c *change) error) error {

@@ -205,7 +205,7 @@ function State({ request }: { request: Request }) {
 const looks: [RegExp, TimelineItem['tone'], TimelineItem['shape']][] = [
   [/^request\.asked/, 'wait', 'half'],
   [/^(request\.break-glass-asked|alarm\.raised)/, 'bad', 'square'],
-  [/^(request\.(break-glass-told|reminded|escalated)|review\.due)/, 'wait', 'half'],
+  [/^(request\.(break-glass-(told|found)|reminded|escalated)|review\.due)/, 'wait', 'half'],
   [/^request\.confirmed/, 'accent', 'tick'],
   [/^review\.closed/, 'live', 'tick'],
   [/^request\.appro/, 'accent', 'tick'],

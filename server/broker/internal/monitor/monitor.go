@@ -37,6 +37,7 @@ type Mirror interface {
 // Alarms is where findings go: access.Service.
 type Alarms interface {
 	RaiseAlarm(ctx context.Context, a access.Alarm) (news bool, err error)
+	NoteEmergency(ctx context.Context, request string, first access.FirstUse) error
 }
 
 // Config wires a Monitor; all fields are required.
@@ -128,15 +129,22 @@ func (m *Monitor) compareEntries(ctx context.Context, log store.MirroredLog) err
 			return err
 		}
 		var found []access.Alarm
+		var unknown []*evidence.SessionEntry
 		err = m.config.Store.Read(ctx, func(r access.Reader) error {
-			found = nil
+			found, unknown = nil, nil
 			for _, leaf := range leaves {
-				alarm, err := compareEntry(r, log, leaf)
-				if err != nil {
+				entry, alarm, err := compareEntry(r, log, leaf)
+				switch {
+				case err != nil:
 					return err
-				}
-				if alarm != nil {
+				case alarm != nil:
 					found = append(found, *alarm)
+					continue
+				}
+				if lost, err := isUnknown(r, entry.Session); err != nil {
+					return err
+				} else if lost {
+					unknown = append(unknown, entry.Session)
 				}
 			}
 			return nil
@@ -147,6 +155,11 @@ func (m *Monitor) compareEntries(ctx context.Context, log store.MirroredLog) err
 		if err := m.raise(ctx, found); err != nil {
 			return err
 		}
+		for _, emergency := range unknown {
+			if err := m.config.Alarms.NoteEmergency(ctx, emergency.Request, firstUse(emergency)); err != nil {
+				return fmt.Errorf("writing an emergency down: %w", err)
+			}
+		}
 		next = leaves[len(leaves)-1].Number + 1
 		if err := m.config.Store.SetPosition(ctx, name, next); err != nil {
 			return err
@@ -154,20 +167,43 @@ func (m *Monitor) compareEntries(ctx context.Context, log store.MirroredLog) err
 	}
 }
 
+// isUnknown says whether somebody acted alone by a certificate whose issue was never written
+// down here, where nobody would find it to review it.
+func isUnknown(r access.RequestReader, issued *evidence.SessionEntry) (bool, error) {
+	if issued == nil || !issued.BreakGlass || issued.Reissues != 0 {
+		return false, nil
+	}
+	q, err := r.Request(issued.Request)
+	return err == nil && q.Misses(firstUse(issued)), err
+}
+
+// firstUse is when the grant of a certificate was first used.
+func firstUse(issued *evidence.SessionEntry) access.FirstUse {
+	first := access.FirstUse{Used: issued.Circumstances.Used, Ends: issued.Ends, Bundle: issued.Bundle}
+	if first.Used.IsZero() {
+		first.Used = issued.Circumstances.Now
+	}
+	return first
+}
+
 // endingTolerance is how long after a grant's end a proxy may still have opened a
 // connection: the ending was on its way to the signer, and two clocks differ.
 const endingTolerance = time.Minute
 
-// compareEntry finds the grant that an issue is for.
-func compareEntry(r access.Reader, log store.MirroredLog, leaf store.MirroredLeaf) (*access.Alarm, error) {
-	var entry evidence.Entry
+// compareEntry reads an entry, and finds the grant that an issue is for.
+func compareEntry(r access.Reader, log store.MirroredLog, leaf store.MirroredLeaf) (entry evidence.Entry, alarm *access.Alarm, err error) {
 	if err := json.Unmarshal(leaf.Data, &entry); err != nil {
-		return &access.Alarm{
+		return entry, &access.Alarm{
 			Kind: access.AlarmUnreadable, Cause: access.AlarmUnreadable + " in " + log.Origin,
 			Title:  fmt.Sprintf("Entry %d of the signer's ledger cannot be read.", leaf.Number),
 			Detail: err.Error(),
 		}, nil
 	}
+	alarm, err = compareIssue(r, log, leaf, entry)
+	return entry, alarm, err
+}
+
+func compareIssue(r access.Reader, log store.MirroredLog, leaf store.MirroredLeaf, entry evidence.Entry) (*access.Alarm, error) {
 	switch {
 	case entry.Session != nil:
 		why, err := explains(r, entry.Session.Request, func(q access.Request) string {

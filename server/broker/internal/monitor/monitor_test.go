@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,8 @@ type house struct {
 
 	mu     sync.Mutex
 	raised []access.Alarm
+	noted  []string // emergencies
+	away   error    // that a note comes to
 	number int64
 }
 
@@ -70,6 +73,15 @@ func (h *house) RaiseAlarm(_ context.Context, a access.Alarm) (bool, error) {
 	}
 	h.raised = append(h.raised, a)
 	return true, nil
+}
+
+func (h *house) NoteEmergency(_ context.Context, request string, first access.FirstUse) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.away == nil {
+		h.noted = append(h.noted, request+" "+first.Used.Format(time.TimeOnly))
+	}
+	return h.away
 }
 
 // found compares everything and gives the kinds that were raised, in their order.
@@ -187,6 +199,51 @@ func TestWhatFitsRaisesNothing(t *testing.T) {
 	h.monitor = h.another()                             // a restart goes on where the last one stopped
 	if found := h.found(); found != "" {
 		t.Errorf("after a restart: %s", found)
+	}
+}
+
+// TestAnEmergencyOfWhichNothingIsWrittenDownIsNoted: its role locks at the signer, so whoever
+// reviews must find it.
+func TestAnEmergencyOfWhichNothingIsWrittenDownIsNoted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	statement := "the request of "
+	alone := func(id string, change ...func(*access.Request)) {
+		h.grant(id, append(change, func(q *access.Request) {
+			q.Revision.Ask.BreakGlass, q.Revision.Digest = true, evidence.Digest(statement+id)
+		})...)
+	}
+	use := func(id string, change ...func(*evidence.SessionEntry)) uint64 {
+		return h.issue(id, append([]func(*evidence.SessionEntry){func(e *evidence.SessionEntry) {
+			e.BreakGlass, e.Bundle.Request, e.Circumstances.Now = true, statement+id, now.Add(time.Minute)
+		}}, change...)...)
+	}
+	alone("req-0000000001")
+	alone("req-0000000002", func(q *access.Request) { q.Used = now })
+	alone("req-0000000003", pending)
+	alone("req-0000000004")
+	h.grant("req-0000000005")
+	first := use("req-0000000001")
+	use("req-0000000001", func(e *evidence.SessionEntry) { e.Bundle.Request, e.Reissues = "", first })
+	use("req-0000000002")
+	use("req-0000000003") // nothing explains it: that is an alarm
+	use("req-0000000004", func(e *evidence.SessionEntry) { e.Bundle.Request = "another revision" })
+	h.issue("req-0000000005")
+
+	h.away = errors.New("the database is away")
+	if err := h.monitor.Round(t.Context()); !errors.Is(err, h.away) {
+		t.Fatalf("the round comes to %v", err)
+	}
+	h.away = nil
+	if found := h.found(); found != access.AlarmCertificate {
+		t.Errorf("it raised %q", found)
+	}
+	if want := []string{"req-0000000001 " + now.Add(time.Minute).Format(time.TimeOnly)}; !slices.Equal(h.noted, want) {
+		t.Errorf("it noted %q, want %q", h.noted, want)
+	}
+	h.found()
+	if len(h.noted) != 1 {
+		t.Errorf("the next round noted %q too", h.noted[1:])
 	}
 }
 

@@ -40,7 +40,8 @@ func Flow(t *testing.T, open Open) {
 		{"a grant that is scheduled", scheduled}, {"a clock that starts at the first use", firstUse}, {"a single use", singleUse}, {"renewals and history", renewalsAndHistory},
 		{"a confirmed ask", confirmedAsk}, {"an emergency", breakGlass}, {"delegating", delegating}, {"delegating to who asks", delegationAgainstOneself},
 		{"order, reminders and escalation", orderAndReminders}, {"who replays", replayers}, {"asserted facts", assertedFacts}, {"approving each other's", reciprocal},
-		{"a review that was lost", reviewedBefore}, {"a lock without its rule", lockedWithoutRule}, {"one's own emergency", ownEmergency}, {"who hears of an emergency", loud}, {"news after leaving", newsAfterLeaving},
+		{"a review that was lost", reviewedBefore}, {"an emergency whose caller hung up", hungUp}, {"an emergency that was lost", lostEmergency}, {"a lock without its rule", lockedWithoutRule}, {"one's own emergency", ownEmergency}, {"who hears of an emergency", loud},
+		{"news after leaving", newsAfterLeaving},
 		{"a direct report", directReport}, {"who changed the rules", changedRules}, {"strong passkeys", strongPasskeys}, {"a stand-in", standIn}, {"suspended elsewhere", suspendedElsewhere},
 		{"asks that are refused", refusedAsks}, {"asking on and on", refusedTooOften}, {"nothing is told of what is over", overUntold},
 	} {

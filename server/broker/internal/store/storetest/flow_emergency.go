@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -125,6 +126,83 @@ func reviewedBefore(t *testing.T, h *House) {
 	same(t, "event", access.EventReviewed, event.Kind)
 	same(t, "reviewer", "Frank", event.Actor.Name)
 	same(t, "open", false, h.stored(t, v.ID).OpenReview)
+}
+
+// hungUp: whoever hangs up while the signer signs does not keep what they do from its review.
+func hungUp(t *testing.T, h *House) {
+	alice := h.emergencies(t, emergencyPolicy(t, byLead))
+	v := h.confirms(t, alice, h.asks(t, policies.Ask{Role: "emergency", BreakGlass: true}).ID)
+	activation, login := h.Activation(t, v)
+	ctx, hangUp := context.WithCancel(t.Context())
+	h.Signer.Before = hangUp
+	_, err := h.Activate(ctx, h.World.Alice, v.ID, activation, login, nil)
+	h.Signer.Before = nil
+	wantError(t, nil, err)
+	if stored := h.stored(t, v.ID); !stored.OpenReview || !stored.Used.Equal(h.Clock.Now()) {
+		t.Errorf("it was used at %s, and its review is open: %v", stored.Used, stored.OpenReview)
+	}
+	h.Clock.Move(5 * time.Hour)
+	h.reviews(t, h.World.Carol, v.ID)
+	h.used(t, h.approves(t, h.World.Bob, h.wants(t, "emergency").ID))
+}
+
+// lostEmergency: the process ended before it wrote the signer's answer down. The role locks
+// there, so it can be reviewed here; and what the ledger has is written down once.
+func lostEmergency(t *testing.T, h *House) {
+	alice := h.emergencies(t, emergencyPolicy(t, byLead))
+	lost := func() (access.RequestView, access.FirstUse) {
+		v := h.confirms(t, alice, h.asks(t, policies.Ask{Role: "emergency", BreakGlass: true}).ID)
+		activation, login := h.Activation(t, v)
+		bundle := evidence.Bundle{
+			Version: 1, Request: v.Revision.Statement, Approvals: []evidence.SignedByPasskey{}, Confirmation: &h.stored(t, v.ID).Confirmation.Signed,
+			Activation: &activation, Login: &login,
+		}
+		signed, err := h.Signer.SignSession(t.Context(), bundle, nil)
+		wantError(t, nil, err)
+		return v, access.FirstUse{Used: signed.Used, Ends: signed.Ends, Bundle: bundle}
+	}
+	v, _ := lost()
+	_, err := h.ReviewChallenge(t.Context(), h.World.Carol.Person, v.ID, "too early")
+	wantCode(t, access.CodeNothingToReview, err)
+	h.Clock.Move(5 * time.Hour)
+	normal := h.approves(t, h.World.Bob, h.asks(t, policies.Ask{Role: "emergency", Duration: 8 * time.Hour}).ID)
+	_, err = h.uses(t, normal)
+	wantCode(t, access.CodeSignerRefused, err)
+	h.reviews(t, h.World.Carol, v.ID)
+	h.used(t, normal)
+
+	v, first := lost()
+	h.Clock.Move(time.Hour)
+	another := first
+	another.Bundle.Request = normal.Revision.Statement
+	for _, found := range []access.FirstUse{another, first, first} {
+		wantError(t, nil, h.NoteEmergency(t.Context(), v.ID, found))
+	}
+	wantError(t, nil, h.NoteEmergency(t.Context(), "req-0000000000", first))
+	same(t, "used", first.Used, h.stored(t, v.ID).Used)
+	open, err := h.Reviews(t.Context(), h.World.Carol.Person)
+	wantError(t, nil, err)
+	if len(open) != 1 || open[0].ID != v.ID || !open[0].May || !open[0].Due.Equal(first.Used.Add(4*time.Hour)) {
+		t.Errorf("the open reviews are %+v", open)
+	}
+	found := slices.DeleteFunc(h.kinds(t, v.ID), func(kind string) bool { return kind != access.EventBreakGlassFound })
+	same(t, "events", []string{access.EventBreakGlassFound}, found)
+	h.reviews(t, h.World.Carol, v.ID)
+	wantError(t, nil, h.NoteEmergency(t.Context(), v.ID, first))
+	same(t, "open", false, h.stored(t, v.ID).OpenReview)
+
+	// Of one that nobody used, the signer says so.
+	unused := h.confirms(t, alice, h.asks(t, policies.Ask{Role: "emergency", BreakGlass: true}).ID)
+	h.Clock.Move(2 * time.Hour)
+	_, err = h.Review(t.Context(), h.World.Carol.Person, unused.ID, h.finds(t, h.World.Carol, unused.ID, "there was nothing"))
+	wantCode(t, access.CodeSignerRefused, err)
+}
+
+// reviews closes the review of an emergency.
+func (h *House) reviews(t testing.TB, m *evidencetest.Member, id string) {
+	t.Helper()
+	_, err := h.Review(t.Context(), m.Person, id, h.finds(t, m, id, "It was needed."))
+	wantError(t, nil, err)
 }
 
 // lockedWithoutRule: a policy that knows no emergencies any more takes no review's place.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -96,7 +97,7 @@ func (s *Signer) use(b evidence.Bundle, v evidence.Verified) (*usedGrant, error)
 }
 
 // SignSession verifies and counts serials.
-func (s *Signer) SignSession(_ context.Context, b evidence.Bundle, asserted []policies.Assertion) (access.SignedCertificate, error) {
+func (s *Signer) SignSession(ctx context.Context, b evidence.Bundle, asserted []policies.Assertion) (access.SignedCertificate, error) {
 	if s.Before != nil {
 		s.Before()
 	}
@@ -130,6 +131,9 @@ func (s *Signer) SignSession(_ context.Context, b evidence.Bundle, asserted []po
 	g, err := s.use(b, v)
 	if err != nil {
 		return refused(err)
+	}
+	if err := ctx.Err(); err != nil {
+		return access.SignedCertificate{}, err // it is in the ledger, and nobody hears of it
 	}
 	signed, err := s.certify(v.Request().Request, v.Principal(), v.SessionKey(), v.Ends())
 	signed.Used = g.used
@@ -173,6 +177,9 @@ func (s *Signer) Review(_ context.Context, signed evidence.SignedByPasskey) (tak
 			return err
 		}
 		g := s.past.of(statement.Request)
+		if g == nil {
+			return errors.New("nobody acted alone under this request")
+		}
 		if g.reviewed == nil {
 			of := evidence.Emergency{Request: statement.Request, Digest: g.digest, Role: g.asked.Ask.Role, Requester: g.requester, Begun: g.used, Ends: g.ends, Ended: g.ended}
 			if _, err := evidence.VerifyReview(signed, of, s.trust, s.clock.Now()); err != nil {
