@@ -134,6 +134,20 @@ func (b *Broker) AwaitAll(t testing.TB, count int) []Session {
 	return b.Sessions()
 }
 
+// AwaitListener waits for a proxy that hears of endings; it misses those before.
+func (b *Broker) AwaitListener(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		b.mu.Lock()
+		listeners := len(b.streams)
+		b.mu.Unlock()
+		if listeners > 0 {
+			return
+		}
+	}
+	t.Fatal("no proxy came to hear of endings")
+}
+
 // delivered tells whether nothing is missing.
 func (s *Session) delivered() bool {
 	return s.End != nil && int64(len(s.Recording)) == s.End.Bytes && len(s.Seals) > 0 && s.Seals[len(s.Seals)-1].Offset == s.End.Bytes
