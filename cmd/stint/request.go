@@ -265,8 +265,8 @@ func showCommand(e *environment) *cobra.Command {
 		}
 		if r := request.Review; r != nil && r.Closed != nil && r.By != nil {
 			fmt.Fprintf(e.out, "Reviewed by %s: %s\n", plain(r.By.Name), plain(r.Finding))
-		} else if r != nil {
-			fmt.Fprintf(e.out, "To be reviewed by %s, or the role is locked.\n", clock(r.Due))
+		} else if r != nil && r.Due != nil {
+			fmt.Fprintf(e.out, "To be reviewed by %s, or the role is locked.\n", clock(*r.Due))
 		}
 		for _, reason := range request.Decision.Reasons {
 			mark := "no "

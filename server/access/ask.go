@@ -75,8 +75,8 @@ func complete(policy *policies.Bundle, ask policies.Ask) (policies.Ask, error) {
 	if !ask.Start.Equal(seconds(ask.Start)) {
 		return ask, invalid("start", "The start must be in whole seconds.")
 	}
-	if ask.Start = ask.Start.UTC(); ask.Start.Year() > 9999 {
-		return ask, invalid("start", "The start must be before the year 10000.")
+	if ask.Start = ask.Start.UTC(); ask.Start.Year() < 0 || ask.Start.Year() > 9999 {
+		return ask, invalid("start", "The start must be in the years 0 to 9999.")
 	}
 	return ask, nil
 }

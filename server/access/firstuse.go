@@ -37,6 +37,12 @@ func (c *change) use(q *Request, first FirstUse) error {
 // answer may have been lost with the process that waited for it, and its role locks all the
 // same: whoever is to review it must find it. What is known already changes nothing.
 func (s *Service) NoteEmergency(ctx context.Context, request string, first FirstUse) error {
+	if _, err := approversIn(first.Bundle); err != nil {
+		// The emergency counts all the same, and nothing that stands in the ledger keeps the
+		// monitor from the rest of it.
+		s.config.Log.Warn("the approvals of an emergency in the ledger cannot be read", "request", request, "error", err)
+		first.Bundle.Approvals = nil
+	}
 	return s.writeDown(ctx, func(c *change) error {
 		q, err := c.Request(request)
 		if errors.Is(err, ErrNoRow) {
@@ -48,7 +54,12 @@ func (s *Service) NoteEmergency(ctx context.Context, request string, first First
 		if err := c.use(&q, first); err != nil {
 			return err
 		}
-		c.retell(&q)
+		// Found late, some of what reviewers are to be told is due already.
+		if due, _ := c.occasions(q, c.now); len(due) > 0 {
+			q.Tell = c.now
+		} else {
+			c.retell(&q)
+		}
 		if err := c.MoveRequest(q, q.State); err != nil {
 			return err
 		}

@@ -12,9 +12,10 @@ type Confirmation struct {
 
 // Review is what becomes of an emergency after it has begun.
 type Review struct {
-	Due    time.Time `json:"due" doc:"unless it is closed, the role is locked for everybody from then on"`
-	Groups []string  `json:"groups" doc:"whose members close it, never the one who acted"`
-	Locked bool      `json:"locked" doc:"the role is locked because of it"`
+	// Due is absent where it was closed before anybody had written down that it was used.
+	Due    *time.Time `json:"due,omitempty" doc:"unless it is closed, the role is locked for everybody from then on"`
+	Groups []string   `json:"groups" doc:"whose members close it, never the one who acted"`
+	Locked bool       `json:"locked" doc:"the role is locked because of it"`
 	// Closed is absent while it is open.
 	Closed      *time.Time `json:"closed,omitempty"`
 	By          *Person    `json:"by,omitempty"`

@@ -31,7 +31,7 @@ export function EmergencyBanner({ request }: { request: Request }) {
         <>
           Nobody approved it. It was reviewed <Moment at={review.closed} />.
         </>
-      ) : review ? (
+      ) : review?.due ? (
         <>
           Nobody approved it. Somebody of {anyOf(review.groups)} must review it by <Moment at={review.due} clock />
           {review.locked ? `; that time is over, and nobody has ${request.role} until they have.` : `, or nobody has ${request.role} from then on.`}

@@ -88,7 +88,7 @@ func toReview(v access.RequestView) *api.Review {
 	if !v.OpenReview && v.Request.Review == nil {
 		return nil
 	}
-	shown := &api.Review{Due: v.ReviewDue.UTC(), Groups: list(v.ReviewGroups), Locked: v.Locked}
+	shown := &api.Review{Due: moment(v.ReviewDue), Groups: list(v.ReviewGroups), Locked: v.Locked}
 	if r := v.Request.Review; r != nil {
 		shown.Closed, shown.By, shown.Finding = moment(r.At), somebody(r.By), r.Finding
 		shown.Statement, shown.Digest, shown.PasskeyName = r.Signed.Statement, evidence.Digest(r.Signed.Statement), r.PasskeyName

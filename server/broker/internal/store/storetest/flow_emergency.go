@@ -191,6 +191,15 @@ func lostEmergency(t *testing.T, h *House) {
 	wantError(t, nil, h.NoteEmergency(t.Context(), v.ID, first))
 	same(t, "open", false, h.stored(t, v.ID).OpenReview)
 
+	// Found when its role is locked already, reviewers are told at once; what cannot be read
+	// beside it changes nothing.
+	v, first = lost()
+	h.Clock.Move(5 * time.Hour)
+	first.Bundle.Approvals = []evidence.SignedByPasskey{{Statement: "no statement"}}
+	wantError(t, nil, h.NoteEmergency(t.Context(), v.ID, first))
+	h.run(t, func() bool { return slices.Contains(h.kinds(t, v.ID), access.EventReviewDue) })
+	h.reviews(t, h.World.Carol, v.ID)
+
 	// Of one that nobody used, the signer says so.
 	unused := h.confirms(t, alice, h.asks(t, policies.Ask{Role: "emergency", BreakGlass: true}).ID)
 	h.Clock.Move(2 * time.Hour)
