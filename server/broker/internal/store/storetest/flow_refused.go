@@ -39,6 +39,7 @@ func refusedAsks(t *testing.T, h *House) {
 	for name, alter := range map[string]func(*policies.Ask){
 		"a role": func(a *policies.Ask) { a.Role = "root" }, "a duration": func(a *policies.Ask) { a.Duration = -1 },
 		"a login": func(a *policies.Ask) { a.Login = "a\u202eb" }, "a start": func(a *policies.Ask) { a.Start = time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -7200)) },
+		"a start before all years": func(a *policies.Ask) { a.Start = time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 7200)) },
 	} {
 		ask := Ask()
 		alter(&ask)
