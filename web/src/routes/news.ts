@@ -4,7 +4,7 @@ import { useEffect, useRef } from 'react'
 import type { NewsItem, RequestSummary } from '../api/client'
 import { news } from '../api/policyQueries'
 import { requests } from '../api/queries'
-import { tellingKey, toldSentence } from '../told'
+import { isLoud, tellingKey, toldSentence } from '../told'
 import { notify } from '../ui/Toasts'
 
 const sentences: Record<string, string> = {
@@ -32,8 +32,15 @@ export function useNews(): void {
 
   // Where it stands at the top of the page, a note over the buttons would only be in the way.
   const there = useRouterState({ select: ({ matches }) => matches.some(({ staticData }) => staticData.tells) })
+  const loud = useRef<(() => void)[]>([])
+  useEffect(() => {
+    if (there) loud.current.splice(0).forEach((close) => close())
+  }, [there])
   useNewlyTold((item) => {
-    if (!there) notify.news(titles[item.told.kind], toldSentence(item).join(''))
+    if (there) return
+    const words = [titles[item.told.kind], toldSentence(item).join('')] as const
+    if (isLoud(item)) loud.current.push(notify.loud(...words))
+    else notify.news(...words)
   })
 }
 

@@ -14,6 +14,11 @@ export const notify = {
   news(title: string, description?: string) {
     manager.add({ type: 'news', title, description, timeout: 10_000 })
   },
+  /** Stays until the reader dismisses it, or the returned function is called: for what nobody may overlook who was away for a minute. */
+  loud(title: string, description?: string): () => void {
+    const id = manager.add({ type: 'news', title, description, timeout: 0 })
+    return () => manager.close(id)
+  },
   failed(thrown: unknown) {
     const problem = asProblem(thrown)
     manager.add({ type: 'failed', title: problem.title, description: problem.code, priority: 'high', timeout: 0 })
