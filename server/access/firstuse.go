@@ -54,12 +54,7 @@ func (s *Service) NoteEmergency(ctx context.Context, request string, first First
 		if err := c.use(&q, first); err != nil {
 			return err
 		}
-		// Found late, some of what reviewers are to be told is due already.
-		if due, _ := c.occasions(q, c.now); len(due) > 0 {
-			q.Tell = c.now
-		} else {
-			c.retell(&q)
-		}
+		c.retell(&q)
 		if err := c.MoveRequest(q, q.State); err != nil {
 			return err
 		}

@@ -39,13 +39,13 @@ type occasion struct {
 	groups      []string
 }
 
-// occasions lists those of a request that are due by a time, and when the next one is;
-// zero for never. Of reminders that were missed only the last is told, and of what waits
+// occasions lists those of a request that are due, and when the next one is; zero for
+// never. Of reminders and reviews that were missed only the last is told, and of what waits
 // for approvals nothing once it is over.
-func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Time) {
+func (m moment) occasions(q Request) (due []occasion, next time.Time) {
 	role, _ := m.policy.Role(q.Revision.Ask.Role) // one that is gone can still be locked
 	add := func(o occasion) {
-		if !o.due.After(by) {
+		if !o.due.After(m.now) {
 			due = append(due, o)
 		} else if next.IsZero() || o.due.Before(next) {
 			next = o.due
@@ -53,7 +53,7 @@ func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Ti
 	}
 	// every adds the last time that is due and the first that is not.
 	every := func(o occasion, from time.Time, each time.Duration) {
-		passed := max(by.Sub(from)/each, 0)
+		passed := max(m.now.Sub(from)/each, 0)
 		for _, n := range []time.Duration{passed, passed + 1} {
 			if n > 0 {
 				o.due = from.Add(n * each)
@@ -61,7 +61,7 @@ func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Ti
 			}
 		}
 	}
-	if q.State == Pending && !q.Due(by) {
+	if q.State == Pending && !q.Due(m.now) {
 		for _, result := range q.Decision.Stages {
 			stage, ok := stageOf(role, result.Name)
 			if !ok || len(result.Given) >= result.Count {
@@ -77,10 +77,11 @@ func (m moment) occasions(q Request, by time.Time) (due []occasion, next time.Ti
 	}
 	if q.OpenReview {
 		review := m.policy.ReviewRule(q.Revision.Ask.Role)
-		locks := m.reviewDue(q)
-		add(occasion{TellReview, "", q.Used.Add(review.Within / 2), review.Groups})
-		add(occasion{TellReview, "", locks, review.Groups})
-		every(occasion{TellReview, "", time.Time{}, review.Groups}, locks, lateReviews)
+		if !m.locks(q) {
+			add(occasion{TellReview, "", q.Used.Add(review.Within / 2), review.Groups})
+		}
+		// When the role locks, and each time after that.
+		every(occasion{TellReview, "", time.Time{}, review.Groups}, m.reviewDue(q).Add(-lateReviews), lateReviews)
 	}
 	return due, next
 }
@@ -99,10 +100,16 @@ func stageOf(role policies.Role, name string) (policies.Stage, bool) {
 }
 
 // retell sets when somebody is to be told of a request next. What is due already stays
-// so until tell has told it.
+// so until tell has told it. A review that turns out to be due is told at once: its use was
+// found late, or another policy leaves less time for it. A reminder is not: whose turn has
+// only come has forgotten nothing.
 func (m moment) retell(q *Request) {
 	if q.Tell.IsZero() || q.Tell.After(m.now) {
-		_, q.Tell = m.occasions(*q, m.now)
+		due, next := m.occasions(*q)
+		if q.OpenReview && len(due) > 0 {
+			next = m.now // what was told is told once
+		}
+		q.Tell = next
 	}
 }
 
@@ -150,7 +157,7 @@ func (s *Service) tellOf(ctx context.Context, id string) error {
 			}
 		}
 		// 2. Each occasion once.
-		due, next := c.occasions(q, c.now)
+		due, next := c.occasions(q)
 		for _, o := range due {
 			if err := c.tellPeople(q, o); err != nil {
 				return err

@@ -191,13 +191,14 @@ func lostEmergency(t *testing.T, h *House) {
 	wantError(t, nil, h.NoteEmergency(t.Context(), v.ID, first))
 	same(t, "open", false, h.stored(t, v.ID).OpenReview)
 
-	// Found when its role is locked already, reviewers are told at once; what cannot be read
-	// beside it changes nothing.
+	// Found when its role is locked already, reviewers are told at once, and once; what cannot
+	// be read beside it changes nothing.
 	v, first = lost()
 	h.Clock.Move(5 * time.Hour)
 	first.Bundle.Approvals = []evidence.SignedByPasskey{{Statement: "no statement"}}
 	wantError(t, nil, h.NoteEmergency(t.Context(), v.ID, first))
 	h.run(t, func() bool { return slices.Contains(h.kinds(t, v.ID), access.EventReviewDue) })
+	same(t, "told", 1, counted(h.kinds(t, v.ID), access.EventReviewDue))
 	h.reviews(t, h.World.Carol, v.ID)
 
 	// Of one that nobody used, the signer says so.
@@ -228,6 +229,18 @@ func lockedWithoutRule(t *testing.T, h *House) {
 	_, err = h.Review(t.Context(), h.World.Dana.Person, v.ID, h.finds(t, h.World.Dana, v.ID, "it was needed"))
 	wantError(t, nil, err)
 	h.used(t, h.approves(t, h.World.Bob, h.wants(t, "emergency").ID))
+}
+
+// lessTime: where another policy leaves less time for a review than is over, the role is
+// locked, and its reviewers hear of that with the next that happens.
+func lessTime(t *testing.T, h *House) {
+	text := emergencyPolicy(t, byLead)
+	v := h.rescued(t, h.emergencies(t, text))
+	h.bothDecideByText(t, strings.Replace(text, "within: 4h", "within: 30m", 1))
+	stop := h.Running(t)
+	h.awaits(t, v.ID, access.EventReviewDue, 1)
+	stop()
+	same(t, "told", 1, counted(h.kinds(t, v.ID), access.EventReviewDue))
 }
 
 // ownEmergency: nobody is offered to decide on what they ask for, under whatever identity.

@@ -296,6 +296,16 @@ func orderAndReminders(t *testing.T, h *House) {
 	same(t, "escalations in all", 1, counted(h.kinds(t, v.ID), access.EventEscalated))
 }
 
+// reminderBeforeTurn: whose turn has only come is not told that they have not answered.
+func reminderBeforeTurn(t *testing.T, h *House) {
+	h.bothDecideBy(t, role("ordered", "pending: 6h", "approval:",
+		"  - {name: lead, groups: [sre-leads], count: 1}", "  - {name: security, groups: [security], count: 1, after: [lead], remind: 1h}"))
+	v := h.wants(t, "ordered")
+	h.Clock.Move(90 * time.Minute)
+	v = h.approves(t, h.World.Bob, v.ID)
+	same(t, "tells next", v.Revision.Asked.Add(2*time.Hour), h.stored(t, v.ID).Tell)
+}
+
 func counted(kinds []string, kind string) (n int) {
 	for _, k := range kinds {
 		if k == kind {
