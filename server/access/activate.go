@@ -176,17 +176,18 @@ func (s *Service) storeCertificate(ctx context.Context, by policies.Person, aske
 	return stored, nil
 }
 
-// approversIn are those who approved in a bundle, and those on whose behalf they did.
-func approversIn(b evidence.Bundle) ([]policies.Subject, error) {
+// approversIn are those who approved in a bundle, and those on whose behalf they did. What
+// cannot be read, in the signer's ledger, is nobody's approval.
+func approversIn(b evidence.Bundle) []policies.Subject {
 	var who []policies.Subject
 	for _, signed := range b.Approvals {
 		a, err := evidence.DecodeAs[*evidence.Approval](signed.Statement)
 		if err != nil {
-			return nil, err
+			continue
 		}
 		if who = append(who, a.Approver); a.For != (policies.Subject{}) {
 			who = append(who, a.For)
 		}
 	}
-	return who, nil
+	return who
 }

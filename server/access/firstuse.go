@@ -26,23 +26,13 @@ func (c *change) use(q *Request, first FirstUse) error {
 		q.Begins, q.Ends = first.Used, first.Ends
 	}
 	q.OpenReview = q.Revision.Ask.BreakGlass && q.Review == nil
-	agreed, err := approversIn(first.Bundle)
-	if err != nil {
-		return err
-	}
-	return c.AddAgreements(q.ID, agreed, q.Used)
+	return c.AddAgreements(q.ID, approversIn(first.Bundle), q.Used)
 }
 
 // NoteEmergency writes down that somebody acted alone, as the signer's ledger has it. Its
 // answer may have been lost with the process that waited for it, and its role locks all the
 // same: whoever is to review it must find it. What is known already changes nothing.
 func (s *Service) NoteEmergency(ctx context.Context, request string, first FirstUse) error {
-	if _, err := approversIn(first.Bundle); err != nil {
-		// The emergency counts all the same, and nothing that stands in the ledger keeps the
-		// monitor from the rest of it.
-		s.config.Log.Warn("the approvals of an emergency in the ledger cannot be read", "request", request, "error", err)
-		first.Bundle.Approvals = nil
-	}
 	return s.writeDown(ctx, func(c *change) error {
 		q, err := c.Request(request)
 		if errors.Is(err, ErrNoRow) {
