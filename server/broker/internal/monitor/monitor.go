@@ -134,16 +134,18 @@ func (m *Monitor) compareEntries(ctx context.Context, log store.MirroredLog) err
 			found, unknown = nil, nil
 			for _, leaf := range leaves {
 				entry, alarm, err := compareEntry(r, log, leaf)
-				switch {
-				case err != nil:
+				if err != nil {
 					return err
-				case alarm != nil:
+				}
+				if alarm != nil {
 					found = append(found, *alarm)
 					continue
 				}
-				if lost, err := isUnknown(r, entry.Session); err != nil {
+				lost, err := isUnknown(r, entry.Session)
+				if err != nil {
 					return err
-				} else if lost {
+				}
+				if lost {
 					unknown = append(unknown, entry.Session)
 				}
 			}
@@ -168,9 +170,10 @@ func (m *Monitor) compareEntries(ctx context.Context, log store.MirroredLog) err
 }
 
 // isUnknown says whether somebody acted alone by a certificate whose issue was never written
-// down here, where nobody would find it to review it.
+// down here, where nobody would find it to review it. That it is for an emergency the request
+// says, whatever the signer calls it.
 func isUnknown(r access.RequestReader, issued *evidence.SessionEntry) (bool, error) {
-	if issued == nil || !issued.BreakGlass || issued.Reissues != 0 {
+	if issued == nil {
 		return false, nil
 	}
 	q, err := r.Request(issued.Request)
@@ -215,6 +218,8 @@ func compareIssue(r access.Reader, log store.MirroredLog, leaf store.MirroredLea
 				return "the request is for the role " + ask.Role
 			case ask.Login+"@"+ask.Target != entry.Session.Principal:
 				return "the request is for " + ask.Login + "@" + ask.Target
+			case entry.Session.Reissues == 0 && evidence.Digest(entry.Session.Bundle.Request) != q.Revision.Digest:
+				return "the request has another text here"
 			}
 			return ""
 		})

@@ -125,13 +125,16 @@ func (h *house) keys(keys ...evidence.SigningKey) {
 
 var alice = policies.Person{Subject: policies.Subject{Issuer: "https://idp.example.com", Subject: "alice"}, Name: "Alice"}
 
+// statement stands for the text of a request.
+func statement(id string) string { return "the request " + id }
+
 // grant stores a request that was approved.
 func (h *house) grant(id string, change ...func(*access.Request)) access.Request {
 	h.t.Helper()
 	h.number++
 	q := access.Request{
 		ID: id, Number: h.number, State: access.Active, Requester: alice, Begins: now, Ends: now.Add(time.Hour),
-		Revision: access.Revision{Number: 1, Ask: policies.Ask{Role: "db-read", Login: "postgres", Target: "db1"}},
+		Revision: access.Revision{Number: 1, Ask: policies.Ask{Role: "db-read", Login: "postgres", Target: "db1"}, Digest: evidence.Digest(statement(id))},
 	}
 	for _, f := range change {
 		f(&q)
@@ -143,6 +146,7 @@ func (h *house) grant(id string, change ...func(*access.Request)) access.Request
 // issue is what a signer puts into its ledger for a certificate.
 func (h *house) issue(request string, change ...func(*evidence.SessionEntry)) (serial uint64) {
 	entry := &evidence.SessionEntry{Request: request, Requester: alice.Subject, Role: "db-read", Principal: "postgres@db1", Serial: uint64(h.signer.Size() + 1)}
+	entry.Bundle.Request = statement(request)
 	for _, f := range change {
 		f(entry)
 	}
@@ -207,15 +211,12 @@ func TestWhatFitsRaisesNothing(t *testing.T) {
 func TestAnEmergencyOfWhichNothingIsWrittenDownIsNoted(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	statement := "the request of "
 	alone := func(id string, change ...func(*access.Request)) {
-		h.grant(id, append(change, func(q *access.Request) {
-			q.Revision.Ask.BreakGlass, q.Revision.Digest = true, evidence.Digest(statement+id)
-		})...)
+		h.grant(id, append(change, func(q *access.Request) { q.Revision.Ask.BreakGlass = true })...)
 	}
 	use := func(id string, change ...func(*evidence.SessionEntry)) uint64 {
 		return h.issue(id, append([]func(*evidence.SessionEntry){func(e *evidence.SessionEntry) {
-			e.BreakGlass, e.Bundle.Request, e.Circumstances.Now = true, statement+id, now.Add(time.Minute)
+			e.BreakGlass, e.Circumstances.Now = true, now.Add(time.Minute)
 		}}, change...)...)
 	}
 	alone("req-0000000001")
@@ -227,7 +228,7 @@ func TestAnEmergencyOfWhichNothingIsWrittenDownIsNoted(t *testing.T) {
 	use("req-0000000001", func(e *evidence.SessionEntry) { e.Bundle.Request, e.Reissues = "", first })
 	use("req-0000000002")
 	use("req-0000000003") // nothing explains it: that is an alarm
-	use("req-0000000004", func(e *evidence.SessionEntry) { e.Bundle.Request = "another revision" })
+	use("req-0000000004", func(e *evidence.SessionEntry) { e.BreakGlass = false })
 	h.issue("req-0000000005")
 
 	h.away = errors.New("the database is away")
@@ -238,12 +239,13 @@ func TestAnEmergencyOfWhichNothingIsWrittenDownIsNoted(t *testing.T) {
 	if found := h.found(); found != access.AlarmCertificate {
 		t.Errorf("it raised %q", found)
 	}
-	if want := []string{"req-0000000001 " + now.Add(time.Minute).Format(time.TimeOnly)}; !slices.Equal(h.noted, want) {
+	at := now.Add(time.Minute).Format(time.TimeOnly)
+	if want := []string{"req-0000000001 " + at, "req-0000000004 " + at}; !slices.Equal(h.noted, want) {
 		t.Errorf("it noted %q, want %q", h.noted, want)
 	}
 	h.found()
-	if len(h.noted) != 1 {
-		t.Errorf("the next round noted %q too", h.noted[1:])
+	if len(h.noted) != 2 {
+		t.Errorf("the next round noted %q too", h.noted[2:])
 	}
 }
 
@@ -300,6 +302,14 @@ func TestWhatDoesNotFit(t *testing.T) {
 			h.grant("r")
 			h.issue("r", func(e *evidence.SessionEntry) { e.Principal = "root@db1" })
 		}, access.AlarmCertificate, "postgres@db1"},
+		"another text": {func(h *house) {
+			h.grant("r")
+			h.issue("r", func(e *evidence.SessionEntry) { e.Bundle.Request = "another text" })
+		}, access.AlarmCertificate, "another text here"},
+		"another text of an emergency": {func(h *house) {
+			h.grant("r", func(q *access.Request) { q.Revision.Ask.BreakGlass = true })
+			h.issue("r", func(e *evidence.SessionEntry) { e.Bundle.Request, e.BreakGlass = "another text", true })
+		}, access.AlarmCertificate, "another text here"},
 		"a target without request": {func(h *house) { h.issueTarget("req-none", now); h.issueTarget("req-none", now) }, access.AlarmCertificate, "there is no such request"},
 		"a target past the end": {func(h *house) {
 			h.grant("r", func(q *access.Request) { q.State, q.EndedAt = access.Ended, now })
