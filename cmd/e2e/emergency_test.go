@@ -35,6 +35,14 @@ func (s *story) actsAlone(alice, carol *tab) {
 	id := s.asksAlone(alice)
 	s.bob.see(`text="Somebody acts alone"`)
 	s.bob.see(`role=navigation[name="Places"] >> role=link[name="Approvals 2! waiting, an emergency among them"]`)
+	// The next person at that screen does not read it.
+	s.bob.click(`role=button[name=/^bob/]`)
+	s.bob.click(`role=menuitem[name="Sign out"]`)
+	s.bob.see(`role=link[name=/^Sign in/]`)
+	s.bob.gone(`text="Somebody acts alone"`)
+	s.bob.open(s.Portal + "/auth/login?return_to=/")
+	s.fillSignIn(s.bob, "bob")
+	s.bob.waitURL("^" + s.Portal + "/")
 	told := `role=region[name="You were told"] >> role=listitem`
 	for _, path := range []string{"/", "/approvals"} {
 		s.bob.open(s.Portal + path)

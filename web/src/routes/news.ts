@@ -33,9 +33,8 @@ export function useNews(): void {
   // Where it stands at the top of the page, a note over the buttons would only be in the way.
   const there = useRouterState({ select: ({ matches }) => matches.some(({ staticData }) => staticData.tells) })
   const loud = useRef<(() => void)[]>([])
-  useEffect(() => {
-    if (there) loud.current.splice(0).forEach((close) => close())
-  }, [there])
+  // Loud notes go when the reader comes there, and when they sign out: the next at this screen is somebody else.
+  useEffect(() => () => loud.current.splice(0).forEach((close) => close()), [there])
   useNewlyTold((item) => {
     if (there) return
     const words = [titles[item.told.kind], toldSentence(item).join('')] as const
