@@ -146,8 +146,9 @@ func (s *story) bobAsksAndCarolApproves() string {
 	s.enrolPasskey(carol, "carol", "sre-leads")
 	id := s.askInPortal(s.bob, "web-1", "1 hour", "Bob's own work")
 	carol.open(s.Portal + "/approvals/" + id)
+	carol.noteTexts()
 	carol.click(`role=button[name=/^Approve with passkey/]`)
-	carol.see("text=/^Approved$/")
+	carol.showed("Approved")
 	return id
 }
 

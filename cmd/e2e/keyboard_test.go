@@ -101,8 +101,9 @@ func (s *story) approveByKeyboard(id string) {
 	s.bob.press("Enter")
 	s.bob.see(fmt.Sprintf(`[aria-label="The text that you sign"]:has-text("%s")`, id))
 	s.bob.tabTo(`role=button[name="Approve with passkey"]`)
+	s.bob.noteTexts()
 	s.bob.press("Enter")
-	s.bob.see("text=/^Approved$/")
+	s.bob.showed("Approved")
 	s.bob.see("text=Nothing waits for you")
 	s.bob.focusOn(page)
 }

@@ -135,8 +135,9 @@ func (s *story) workByCopiedLine(alice *tab, id string) (session api.Session) {
 	alice.see(copies)
 	alice.fitsPhone("my access", copies, `role=button[name="I’m done"]`)
 	alice.do("evaluate", arguments{"expression": "navigator.clipboard.writeText('nothing')"})
+	alice.noteTexts()
 	alice.click(copies)
-	alice.see("text=/^Copied$/")
+	alice.showed("Copied")
 	line := get[string](alice, "evaluate", arguments{"expression": "navigator.clipboard.readText()"})
 	if want := "stint ssh " + s.Login + "@web-1"; line != want {
 		s.t.Errorf("the clipboard holds %q, not %q", line, want)

@@ -104,8 +104,9 @@ func (s *story) enrolPasskey(person *tab, name string, groups ...string) {
 	sign := fmt.Sprintf(`role=article[name="Passkey of %s"] >> role=button[name="Sign with my passkey"]`, name)
 	s.dana.see(sign)
 	s.accessible(s.dana)
+	s.dana.noteTexts()
 	s.dana.click(sign)
-	s.dana.see("text=Signed: it is in the roster")
+	s.dana.showed("Signed: it is in the roster")
 	person.see("text=Pinned in the roster")
 	s.accessible(person)
 }
@@ -140,8 +141,9 @@ func (s *story) approve(id string) {
 		s.t.Errorf("the text that bob signs does not name %s:\n%s", id, text)
 	}
 	s.accessible(s.bob)
+	s.bob.noteTexts()
 	s.bob.click(`role=button[name=/^Approve with passkey/]`)
-	s.bob.see("text=/^Approved$/")
+	s.bob.showed("Approved")
 }
 
 // grant has alice ask for a target at her command line and bob approve it.
