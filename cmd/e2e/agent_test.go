@@ -99,7 +99,7 @@ func startSSHAgent(t *testing.T) string {
 		agent.Process.Kill()
 		agent.Wait()
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(socket); err == nil {
 			return socket
 		}

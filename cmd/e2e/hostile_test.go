@@ -160,7 +160,7 @@ type database struct {
 
 func (s *story) openDatabase() *database {
 	s.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.data, "broker", "stint.db")+"?_pragma=busy_timeout(5000)&_txlock=immediate")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.data, "broker", "stint.db")+"?_pragma=busy_timeout(60000)&_txlock=immediate")
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -315,7 +315,7 @@ func TestSilentProxyLosesItsSessions(t *testing.T) {
 	}
 	resume := sync.OnceFunc(func() { syscall.Kill(pid, syscall.SIGCONT) })
 	defer resume()
-	s.within(time.Minute, "the session of the silent proxy is ended", func() error {
+	s.eventually("the session of the silent proxy is ended", func() error {
 		if session := s.session(live.ID); session.Live || session.EndReason != "lease-lost" {
 			return fmt.Errorf("it is %+v", session)
 		}

@@ -15,7 +15,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"stint/server/api"
 	"stint/server/evidence"
@@ -339,7 +338,7 @@ func (s *story) postAsBob(path string, body, into any) (status int, problem api.
 		s.t.Fatal(err)
 	}
 	request.Header = http.Header{"Cookie": {s.sessionCookie(s.bob)}, "Origin": {s.Portal}, "Content-Type": {"application/json"}}
-	answer, err := (&http.Client{Timeout: 20 * time.Second}).Do(request)
+	answer, err := (&http.Client{Timeout: patience}).Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func dial(t *testing.T, say string) func(string) {
 			t.Fatal(err)
 		}
 		defer connection.Close()
-		connection.SetDeadline(time.Now().Add(20 * time.Second))
+		connection.SetDeadline(time.Now().Add(patience))
 		if _, err := io.WriteString(connection, say); err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func (s *story) sessionCookie(b *tab) string {
 // problem makes a call and decodes the body of a refusal.
 func (s *story) problem(request *http.Request) (problem api.Error, answer *http.Response) {
 	s.t.Helper()
-	answer, err := (&http.Client{Timeout: 20 * time.Second}).Do(request)
+	answer, err := (&http.Client{Timeout: patience}).Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}

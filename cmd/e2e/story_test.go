@@ -8,7 +8,6 @@ import (
 	"path"
 	"strings"
 	"testing"
-	"time"
 
 	"stint/server/api"
 )
@@ -186,16 +185,4 @@ func (c *terminal) json(into any, arguments ...string) {
 	if err := json.Unmarshal([]byte(out), into); err != nil {
 		c.w.t.Fatalf("stint %s: %v\n%s", strings.Join(arguments, " "), err, out)
 	}
-}
-
-// within waits at most so long until check returns nil.
-func (w *world) within(limit time.Duration, what string, check func() error) {
-	w.t.Helper()
-	var err error
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if err = check(); err == nil {
-			return
-		}
-	}
-	w.t.Fatalf("after %s, still not: %s: %v", limit, what, err)
 }
