@@ -67,8 +67,11 @@ func walkPath(t *testing.T, looking bool, flags ...string) {
 	step("alice gives it back and asks once more, bob revokes it")
 	s.alice.must("stint", "drop", first)
 	s.alice.refused([]string{"you hold no grant for web-1"}, "stint", "ssh", "web-1", "true")
-	second := s.askAndWait()
-	s.revokeLive(second, config)
+	var second string
+	s.soonest("from the click that revokes to the end of the sessions", func() time.Duration {
+		second = s.askAndWait()
+		return s.revokeLive(second, config)
+	})
 
 	step("everybody checks")
 	s.verifyEvidence(second)
@@ -310,8 +313,7 @@ func (s *story) inAsciicast(cast string, version int, words spoken, started time
 func (s *story) askAndWait() string {
 	s.t.Helper()
 	waiting := s.alice.open("sh", "-c", `stint request production-shell --target web-1 --duration 30m --reason "Finish what I began" --wait -o json >answer`)
-	waiting.sees("req-")
-	id := regexp.MustCompile(`req-[0-9a-z]+`).FindString(waiting.screen.String())
+	id := waiting.seesMatch(0, `req-[0-9a-z]{10}`)
 	s.approve(id)
 	if code := waiting.wait(); code != 0 {
 		s.t.Fatalf("stint request --wait ended with %d:\n%s", code, waiting.screen)
@@ -327,8 +329,9 @@ func (s *story) askAndWait() string {
 	return id
 }
 
-// revokeLive has bob revoke a grant in the portal while alice works with it.
-func (s *story) revokeLive(id, config string) {
+// revokeLive has bob revoke a grant in the portal while alice works with it, and tells how
+// long after the click the last of her sessions ended.
+func (s *story) revokeLive(id, config string) (slowest time.Duration) {
 	s.t.Helper()
 	shell := s.alice.open("stint", "ssh", "web-1")
 	shell.enter(`echo "at"-work`)
@@ -347,11 +350,11 @@ func (s *story) revokeLive(id, config string) {
 	for _, each := range []shellOf{{"stint ssh", shell}, {"plain ssh", plain}} {
 		each.wait()
 		revoked := time.UnixMilli(get[int64](s.bob, "evaluate", arguments{"expression": "window.revokedAt"}))
-		if took := each.endedAt.Sub(revoked); took >= time.Second || took < 0 {
-			s.t.Errorf("%s ended %s after the click", each.name, took)
-		} else {
-			s.t.Logf("%s ended %s after the click", each.name, took)
+		took := each.endedAt.Sub(revoked)
+		if took < 0 {
+			s.t.Errorf("%s ended %s before the click", each.name, -took)
 		}
+		slowest = max(slowest, took)
 		if text := each.screen.String(); !strings.Contains(text, "stint: access revoked by ") {
 			s.t.Errorf("%s does not say why it ended:\n%s", each.name, text)
 		}
@@ -365,6 +368,7 @@ func (s *story) revokeLive(id, config string) {
 	if request.State != "ended" || request.EndReason != "revoked" {
 		s.t.Errorf("the revoked request is %s, %s", request.State, request.EndReason)
 	}
+	return slowest
 }
 
 type shellOf struct {
@@ -484,21 +488,21 @@ func (s *story) deviceFlow(portal *tab) {
 	}
 
 	var request api.Request
-	away.json(&request, "request", "production-shell", "--target", "web-1", "--duration", "15m", "--reason", "From elsewhere")
-	s.approve(request.ID)
-	away.exits(0, "here\n", "", "stint", "ssh", "web-1", "echo here")
-	shell := away.open("stint", "ssh", "web-1")
-	shell.enter(`echo "at"-work`)
-	shell.sees("at-work")
-	away.must("stint", "drop", request.ID)
-	dropped := time.Now()
-	shell.wait()
-	if took := shell.endedAt.Sub(dropped); took >= time.Second {
-		s.t.Errorf("the session ended %s after stint drop", took)
-	}
-	if text := shell.screen.String(); !strings.Contains(text, "stint: access given back by alice") {
-		s.t.Errorf("the terminal does not say why the session ended:\n%s", text)
-	}
+	s.soonest("from stint drop to the end of the session", func() time.Duration {
+		away.json(&request, "request", "production-shell", "--target", "web-1", "--duration", "15m", "--reason", "From elsewhere")
+		s.approve(request.ID)
+		away.exits(0, "here\n", "", "stint", "ssh", "web-1", "echo here")
+		shell := away.open("stint", "ssh", "web-1")
+		shell.enter(`echo "at"-work`)
+		shell.sees("at-work")
+		away.must("stint", "drop", request.ID)
+		dropped := time.Now()
+		shell.wait()
+		if text := shell.screen.String(); !strings.Contains(text, "stint: access given back by alice") {
+			s.t.Errorf("the terminal does not say why the session ended:\n%s", text)
+		}
+		return shell.endedAt.Sub(dropped)
+	})
 	s.carol.must("stint", "trust", "export")
 	if out := s.verifyFile(s.carol, request.ID); !strings.Contains(out, "From elsewhere") {
 		s.t.Errorf("stint evidence verify says:\n%s", out)

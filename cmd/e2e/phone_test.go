@@ -12,7 +12,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -183,8 +182,7 @@ func (s *story) reviewOnPhone(session api.Session) {
 func (s *story) denyOnPhone(bob *tab) {
 	s.t.Helper()
 	waiting := s.alice.open("stint", "request", "production-shell", "--target", "web-1", "--duration", "15m", "--reason", "Restart everything", "--wait")
-	waiting.sees("req-")
-	id := regexp.MustCompile(`req-[0-9a-z]+`).FindString(waiting.screen.String())
+	id := waiting.seesMatch(0, `req-[0-9a-z]{10}`)
 	bob.open(s.Portal + "/approvals/" + id)
 	bob.see("role=article >> text=Restart everything")
 	bob.click(`role=button[name="Deny"]`)

@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 
 	"stint/server/api"
 )
@@ -158,6 +159,23 @@ func (s *story) asked(target, duration string) (request api.Request) {
 	s.t.Helper()
 	s.alice.json(&request, "request", "production-shell", "--target", target, "--duration", duration, "--reason", "Look into the queue")
 	return request
+}
+
+// tries is how often what is promised within a second is tried: this machine may stand
+// still meanwhile, though not each time.
+const tries = 3
+
+// soonest does something that must take less than a second, and again where it took longer.
+func (w *world) soonest(what string, try func() time.Duration) {
+	w.t.Helper()
+	for range tries {
+		took := try()
+		w.t.Logf("%s: %s", what, took)
+		if took < time.Second {
+			return
+		}
+	}
+	w.t.Errorf("%s: not once within a second", what)
 }
 
 // request is a request as the person at the terminal sees it.
