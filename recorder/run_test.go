@@ -28,11 +28,11 @@ import (
 // much else may stand still for a while.
 const patience = time.Minute
 
-// soonest does a thing that must take less than a limit, and does it again, three times in
+// soonest does a thing that must take less than a limit, and does it again, five times in
 // all, where it took longer: this machine may have stood still meanwhile, though not each time.
 func soonest(t *testing.T, what string, limit time.Duration, try func() (took time.Duration)) {
 	t.Helper()
-	for range 3 {
+	for range 5 {
 		took := try()
 		t.Logf("%s: %v", what, took)
 		if took < limit {
