@@ -38,12 +38,12 @@ func ended(client *ssh.Client) <-chan struct{} {
 	return gone
 }
 
-func mustEndWithin(t *testing.T, what string, gone <-chan struct{}, within time.Duration) {
+func mustBeGone(t *testing.T, what string, gone <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-gone:
-	case <-time.After(within):
-		t.Fatalf("%s is still there after %v", what, within)
+	case <-time.After(patience):
+		t.Fatalf("%s is still there after %v", what, patience)
 	}
 }
 
@@ -57,7 +57,7 @@ func TestRefusedSessionLeavesItsSiblings(t *testing.T) {
 	sibling := r.mustInside(t, outer, r.Signer.Identity(t, hour(grant)))
 	h := hold(t, sibling)
 	r.Broker.RevokeQuietly("r-2", "Bob")
-	mustEndWithin(t, "the refused session", ended(r.mustInside(t, outer, r.Signer.Identity(t, refused))), 20*time.Second)
+	mustBeGone(t, "the refused session", ended(r.mustInside(t, outer, r.Signer.Identity(t, refused))))
 	select {
 	case err := <-h.ended:
 		t.Fatalf("its sibling ended with it: %v %s", err, h.output.String())
@@ -92,27 +92,38 @@ func TestSiblingThatIsCutHasFailed(t *testing.T) {
 func TestOuterConnectionEndsWithItsCertificate(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	short := grant
-	short.Ends = time.Now().Add(3 * time.Second)
-	mustEndWithin(t, "the outer connection", ended(r.outer(t, short)), 6*time.Second)
-	if time.Now().Before(short.Ends.Add(-time.Second)) {
-		t.Error("it ended before its certificate")
-	}
+	soonest(t, "from the certificate's end to the connection's", 3*time.Second, func() time.Duration {
+		short, life := grant, 3*time.Second
+		short.Ends = time.Now().Add(life)
+		outer, err := r.client(t, "anybody", r.Signer.Identity(t, short))
+		for ; err != nil && life < patience; outer, err = r.client(t, "anybody", r.Signer.Identity(t, short)) { // this machine stood still
+			life *= 3
+			short.Ends = time.Now().Add(life)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustBeGone(t, "the outer connection", ended(outer))
+		late := time.Since(short.Ends)
+		if late < -time.Second {
+			t.Error("it ended before its certificate")
+		}
+		return late
+	})
 }
 
 // So does what is heard of its grant, and no new one is let in.
 func TestOuterConnectionEndsWithItsGrant(t *testing.T) {
 	t.Parallel()
 	for name, revoke := range map[string]func(*testing.T, *rig){
-		"heard": func(t *testing.T, r *rig) {
-			r.Broker.AwaitListener(t)
+		"heard": func(_ *testing.T, r *rig) {
 			r.Broker.Revoke("r-1", "Bob")
 		},
 		"in a verdict": func(t *testing.T, r *rig) {
 			client := r.connect(t)
 			hold(t, client)
 			r.Broker.RevokeQuietly("r-1", "Bob")
-			mustEndWithin(t, "the session", ended(client), 10*time.Second)
+			mustBeGone(t, "the session", ended(client))
 		},
 		"when a session asks": func(t *testing.T, r *rig) {
 			r.Broker.RevokeQuietly("r-1", "Bob")
@@ -127,7 +138,7 @@ func TestOuterConnectionEndsWithItsGrant(t *testing.T) {
 			gone := ended(r.outer(t, hour(grant)))
 			other := r.outer(t, r.another("r-2"))
 			revoke(t, r)
-			mustEndWithin(t, "the outer connection", gone, 10*time.Second)
+			mustBeGone(t, "the outer connection", gone)
 			if _, err := r.client(t, "anybody", r.Signer.Identity(t, hour(grant))); err == nil || !strings.Contains(err.Error(), "revoked by Bob") {
 				t.Errorf("a new outer connection: %v", err)
 			}
@@ -148,10 +159,13 @@ func TestOuterConnectionStaysForWhatIsInside(t *testing.T) {
 	gone := ended(outer)
 	inner := r.mustInside(t, outer, r.Signer.Identity(t, other))
 	h := hold(t, inner)
-	r.Broker.AwaitListener(t)
 	r.Broker.Revoke("r-1", "Bob")
-	time.Sleep(500 * time.Millisecond)
-	if _, err := outer.Dial("tcp", "db1:22"); err == nil || !strings.Contains(err.Error(), "stint: access revoked by Bob at ") || !strings.Contains(err.Error(), " UTC. Ask again: stint request") {
+	raw, err := outer.Dial("tcp", "db1:22")
+	for deadline := time.Now().Add(patience); err == nil && time.Now().Before(deadline); raw, err = outer.Dial("tcp", "db1:22") {
+		raw.Close() // the proxy has not heard yet
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err == nil || !strings.Contains(err.Error(), "stint: access revoked by Bob at ") || !strings.Contains(err.Error(), " UTC. Ask again: stint request") {
 		t.Errorf("one more: %v", err)
 	}
 	select {
@@ -162,7 +176,7 @@ func TestOuterConnectionStaysForWhatIsInside(t *testing.T) {
 	default:
 	}
 	inner.Close()
-	mustEndWithin(t, "the outer connection", gone, 10*time.Second)
+	mustBeGone(t, "the outer connection", gone)
 }
 
 // What one grant may have at once is bounded, and others do not suffer.
@@ -194,7 +208,7 @@ func TestOneGrantCannotTakeAllConnections(t *testing.T) {
 		t.Errorf("another grant's: %+v", got)
 	}
 	outers[0].Close()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		client, err := r.client(t, "web@db1", r.Signer.Identity(t, hour(grant)))
 		if err == nil {
 			if got := execute(t, client, "echo again", ""); got.stdout != "again\n" {

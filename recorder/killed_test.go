@@ -77,10 +77,11 @@ func (r *rig) startProcess(t *testing.T, shell string) *exec.Cmd {
 			t.Logf("the proxy said:\n%s", said.String())
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		var ready recorder.Ready
 		if text, err := os.ReadFile(path + ".ready"); err == nil && json.Unmarshal(text, &ready) == nil {
 			r.address = ready.Listen
+			r.Broker.AwaitListener(t)
 			return command
 		}
 		if time.Now().After(deadline) {

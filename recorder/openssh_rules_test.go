@@ -87,7 +87,7 @@ func TestOpenSSHIdle(t *testing.T) {
 		request := "r-idle-" + way
 		r.as(t, request, signer.SessionRules{IdleSeconds: 4})
 		// The client's keepalives are no work.
-		term := r.terminal(t, way, "-o", "ServerAliveInterval=1")
+		term := r.terminal(t, way, "-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=60")
 		err := term.wait(t)
 		if status(err) != 255 || !strings.Contains(term.all(), ": nothing was sent either way for 4s") {
 			t.Errorf("%s: it ended with %v; the terminal shows %q", way, err, term.all())

@@ -179,18 +179,28 @@ func TestIdleSessionEnds(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
 			r.under(signer.SessionRules{IdleSeconds: 2})
-			client := r.connect(t)
-			session, err := client.NewSession()
-			if err != nil {
-				t.Fatal(err)
-			}
 			var told bytes.Buffer
-			session.Stderr = &told
-			stdin, err := session.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
+			var client *ssh.Client
+			var session *ssh.Session
+			var stdin io.WriteCloser
+			begin := func() (err error) {
+				client = r.connect(t)
+				if session, err = client.NewSession(); err != nil {
+					return err
+				}
+				told.Reset()
+				session.Stderr = &told
+				if stdin, err = session.StdinPipe(); err != nil {
+					return err
+				}
+				return session.Start(command)
 			}
-			if err := session.Start(command); err != nil {
+			err := begin()
+			for again := 0; err != nil && again < 3; again++ {
+				t.Logf("it ended before it began: %v", err) // this machine stood still
+				err = begin()
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			for range 5 {
@@ -226,7 +236,7 @@ func TestSessionWithoutChannelsIsIdle(t *testing.T) {
 	r := newRig(t, nil)
 	r.under(signer.SessionRules{IdleSeconds: 1})
 	client := r.connect(t)
-	mustEndWithin(t, "the session", ended(client), 20*time.Second)
+	mustBeGone(t, "the session", ended(client))
 	if session := r.Broker.AwaitDelivered(t, "r-1"); session.End.Reason != "idle" {
 		t.Errorf("it ended %+v", session.End)
 	}

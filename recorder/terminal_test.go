@@ -76,7 +76,7 @@ func (term *terminal) typed(t *testing.T, text string) {
 // expect waits for text after what was expected last.
 func (term *terminal) expect(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		term.mu.Lock()
 		at := strings.Index(term.seen[term.taken:], text)
 		if at >= 0 {
@@ -102,7 +102,7 @@ func (term *terminal) wait(t *testing.T) error {
 	select {
 	case err := <-term.ended:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("ssh did not end; the terminal shows %q", term.all())
 		return nil
 	}

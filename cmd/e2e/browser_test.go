@@ -228,6 +228,12 @@ func (b *tab) gone(selector string) {
 	b.do("wait", arguments{"selector": selector, "state": "hidden"})
 }
 
+// noteTexts begins to note what the page shows, before an act whose answer goes away by
+// itself; showed waits for such a text, though it may be gone again.
+func (b *tab) noteTexts() { b.t.Helper(); b.do("noteTexts", nil) }
+
+func (b *tab) showed(text string) { b.t.Helper(); b.do("showed", arguments{"text": text}) }
+
 func (b *tab) waitURL(pattern string) { b.t.Helper(); b.do("waitURL", arguments{"url": pattern}) }
 
 func (b *tab) url() string { b.t.Helper(); return get[string](b, "url", nil) }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // running tells whether a process runs (a zombie does not).
@@ -74,7 +73,7 @@ func TestKilledProcessesAreStartedAgain(t *testing.T) {
 	for _, name := range []string{"broker", "signer", "proxy-1", "target-demo"} {
 		w.kill(name)
 	}
-	answer, err := (&http.Client{Timeout: 10 * time.Second}).Get(w.Portal + "/healthz")
+	answer, err := (&http.Client{Timeout: patience}).Get(w.Portal + "/healthz")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,7 @@ func (w *world) start() {
 // tryStart runs stint-dev on the world's data where it is expected to end at
 // once, and returns what it said.
 func (w *world) tryStart() (string, error) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	output, err := exec.CommandContext(ctx, filepath.Join(bin, "stint-dev"), "--data", w.data, "--listen", "localhost:0", "--bin", bin, "--no-demo").CombinedOutput()
 	return string(output), err
@@ -144,8 +144,8 @@ func (w *world) stop() {
 	w.command.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-w.ended:
-	case <-time.After(time.Minute):
-		w.t.Errorf("stint-dev did not end within a minute of SIGTERM:\n%s", w.output)
+	case <-time.After(patience):
+		w.t.Errorf("stint-dev did not end within %s of SIGTERM:\n%s", patience, w.output)
 		w.command.Process.Kill()
 		<-w.ended
 	}
@@ -178,16 +178,20 @@ func (w *world) kill(name string) {
 	})
 }
 
+// patience is how long a test waits for what must come about: a machine that runs
+// much else may stand still for a while.
+const patience = 90 * time.Second
+
 // eventually waits, not for ever, until check returns nil.
 func (w *world) eventually(what string, check func() error) {
 	w.t.Helper()
 	var err error
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if err = check(); err == nil {
 			return
 		}
 	}
-	w.t.Fatalf("after 30 s, still not: %s: %v", what, err)
+	w.t.Fatalf("after %s, still not: %s: %v", patience, what, err)
 }
 
 // user finds somebody who can sign in.
@@ -327,7 +331,7 @@ func executable(path string) bool {
 
 // run runs a program to its end and returns what it printed.
 func (c *terminal) run(program string, arguments ...string) (stdout, stderr string, err error) {
-	ctx, cancel := context.WithTimeout(c.w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.w.t.Context(), patience)
 	defer cancel()
 	command := c.command(ctx, program, arguments...)
 	var out, complaints bytes.Buffer
@@ -349,7 +353,7 @@ func (c *terminal) must(program string, arguments ...string) string {
 // signIn goes through stint login with the browser of the person.
 func (c *terminal) signIn(name string) {
 	c.w.t.Helper()
-	ctx, cancel := context.WithTimeout(c.w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.w.t.Context(), 2*patience) // a browser is opened meanwhile
 	defer cancel()
 	command := c.command(ctx, "stint", "login")
 	var said lockedBuffer

@@ -128,7 +128,7 @@ func (s *story) tokenOfPortal(name, nonce string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	browser := http.Client{Jar: jar, Timeout: 30 * time.Second, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+	browser := http.Client{Jar: jar, Timeout: patience, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(r.URL.String(), s.Portal) {
 			return http.ErrUseLastResponse
 		}

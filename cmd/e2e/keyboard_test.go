@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"testing"
+	"time"
 
 	"stint/server/api"
 )
@@ -101,25 +102,31 @@ func (s *story) approveByKeyboard(id string) {
 	s.bob.press("Enter")
 	s.bob.see(fmt.Sprintf(`[aria-label="The text that you sign"]:has-text("%s")`, id))
 	s.bob.tabTo(`role=button[name="Approve with passkey"]`)
+	s.bob.noteTexts()
 	s.bob.press("Enter")
-	s.bob.see("text=/^Approved$/")
+	s.bob.showed("Approved")
 	s.bob.see("text=Nothing waits for you")
 	s.bob.focusOn(page)
 }
 
-// workRecorded has alice work on web-1 for the replay, and returns the session.
-func (s *story) workRecorded() api.Session {
+// workRecorded has alice work on web-1 for the replay, and returns the session. It is
+// shorter than what one key goes through, on a machine that did not stand still meanwhile.
+func (s *story) workRecorded() (session api.Session) {
 	s.t.Helper()
 	s.alice = s.openTerminal()
 	s.alice.signIn("alice")
-	s.alice.exits(0, "begun\nover\n", "", "stint", "ssh", "web-1", "echo begun; sleep 2; echo over")
-	var session api.Session
-	s.eventually("the session is over and its recording whole", func() error {
-		if session = s.alice.lastSession("web-1"); session.Live || session.ChainVerified != "verified" {
-			return fmt.Errorf("it is %+v", session)
+	for range tries {
+		s.alice.exits(0, "begun\nover\n", "", "stint", "ssh", "web-1", "echo begun; sleep 2; echo over")
+		s.eventually("the session is over and its recording whole", func() error {
+			if session = s.alice.lastSession("web-1"); session.Live || session.ChainVerified != "verified" {
+				return fmt.Errorf("it is %+v", session)
+			}
+			return nil
+		})
+		if session.Ended.Sub(session.Started) < 4*time.Second {
+			break
 		}
-		return nil
-	})
+	}
 	return session
 }
 

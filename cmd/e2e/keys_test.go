@@ -37,7 +37,7 @@ func TestKeysAreReplacedUnderALiveSession(t *testing.T) {
 	shell.enter(`echo "still"-here`)
 	shell.sees("still-here")
 	// The proxy asks the signer every ten seconds.
-	s.within(time.Minute, "ssh works again", func() error {
+	s.eventually("ssh works again", func() error {
 		_, _, err := s.alice.run("stint", "ssh", "web-1", "true")
 		return err
 	})
@@ -98,7 +98,7 @@ func TestWhatIsLiveIsIssuedOnceMore(t *testing.T) {
 			t.Errorf("rotating %s says %q, %v", purpose, said, err)
 		}
 		// The proxy asks the signer every ten seconds.
-		s.within(time.Minute, "alice works again", works)
+		s.eventually("alice works again", works)
 	}
 	shell.enter(`echo "still"-here`)
 	shell.sees("still-here")

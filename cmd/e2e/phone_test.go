@@ -12,10 +12,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"stint/server/api"
 	"stint/server/evidence"
@@ -135,8 +133,9 @@ func (s *story) workByCopiedLine(alice *tab, id string) (session api.Session) {
 	alice.see(copies)
 	alice.fitsPhone("my access", copies, `role=button[name="I’m done"]`)
 	alice.do("evaluate", arguments{"expression": "navigator.clipboard.writeText('nothing')"})
+	alice.noteTexts()
 	alice.click(copies)
-	alice.see("text=/^Copied$/")
+	alice.showed("Copied")
 	line := get[string](alice, "evaluate", arguments{"expression": "navigator.clipboard.readText()"})
 	if want := "stint ssh " + s.Login + "@web-1"; line != want {
 		s.t.Errorf("the clipboard holds %q, not %q", line, want)
@@ -183,8 +182,7 @@ func (s *story) reviewOnPhone(session api.Session) {
 func (s *story) denyOnPhone(bob *tab) {
 	s.t.Helper()
 	waiting := s.alice.open("stint", "request", "production-shell", "--target", "web-1", "--duration", "15m", "--reason", "Restart everything", "--wait")
-	waiting.sees("req-")
-	id := regexp.MustCompile(`req-[0-9a-z]+`).FindString(waiting.screen.String())
+	id := waiting.seesMatch(0, `req-[0-9a-z]{10}`)
 	bob.open(s.Portal + "/approvals/" + id)
 	bob.see("role=article >> text=Restart everything")
 	bob.click(`role=button[name="Deny"]`)
@@ -338,7 +336,7 @@ func (s *story) postAsBob(path string, body, into any) (status int, problem api.
 		s.t.Fatal(err)
 	}
 	request.Header = http.Header{"Cookie": {s.sessionCookie(s.bob)}, "Origin": {s.Portal}, "Content-Type": {"application/json"}}
-	answer, err := (&http.Client{Timeout: 20 * time.Second}).Do(request)
+	answer, err := (&http.Client{Timeout: patience}).Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}

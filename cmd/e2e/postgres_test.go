@@ -63,7 +63,7 @@ func startPostgreSQL(t *testing.T) string {
 			t.Logf("PostgreSQL said:\n%s", &said)
 		}
 	})
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(said.String(), "ready to accept connections"); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !strings.Contains(said.String(), "ready to accept connections"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("PostgreSQL did not start:\n%s", &said)
 		}

@@ -84,7 +84,7 @@ func TestQuorum(t *testing.T) {
 	pending := s.asked("web-1", "30m")
 	alice := s.signIn("alice", "/", nil)
 	s.suspend(s.dana, "/people", "carol", "role=dialog >> text=Enrol another administrator first.")
-	s.suspend(s.dana, "/people?everybody=true", "alice", "text=alice is suspended")
+	s.suspend(s.dana, "/people?everybody=true", "alice", `role=article[name="alice"] >> text=Suspended`)
 	alice.open(s.Portal + "/")
 	alice.see("text=/You were suspended by dana .*left the company/")
 	s.look(alice, "suspended")

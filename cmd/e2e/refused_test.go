@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -68,22 +69,22 @@ func TestWhatCannotBeRecordedIsRefused(t *testing.T) {
 		}
 	}
 
-	// Reviewers see what was tried.
-	var page api.Sessions
-	s.carol.json(&page, "sessions", "--request", granted.ID, "--limit", "200")
-	if len(page.Items) == 0 {
-		t.Fatal("there are no sessions of the grant")
-	}
-	told := 0
-	for _, session := range page.Items {
-		out, _, _ := s.carol.run("stint", "export", session.ID, "--format", "recording")
-		if strings.Contains(out, "is refused, since it cannot be recorded yet") || strings.Contains(out, "only the subsystem sftp") {
-			told++
+	// Reviewers see what was tried, once the recordings have arrived.
+	s.eventually("the recordings hold what was refused", func() error {
+		var page api.Sessions
+		s.carol.json(&page, "sessions", "--request", granted.ID, "--limit", "200")
+		told := 0
+		for _, session := range page.Items {
+			out, _, _ := s.carol.run("stint", "export", session.ID, "--format", "recording")
+			if strings.Contains(out, "is refused, since it cannot be recorded yet") || strings.Contains(out, "only the subsystem sftp") {
+				told++
+			}
 		}
-	}
-	if told < 7 {
-		t.Errorf("%d of %d recordings hold what was refused", told, len(page.Items))
-	}
+		if told < 7 {
+			return fmt.Errorf("%d of %d recordings do", told, len(page.Items))
+		}
+		return nil
+	})
 }
 
 // freeAddress is a port of this machine that nobody listened on a moment ago.
@@ -106,7 +107,7 @@ func dial(t *testing.T, say string) func(string) {
 			t.Fatal(err)
 		}
 		defer connection.Close()
-		connection.SetDeadline(time.Now().Add(20 * time.Second))
+		connection.SetDeadline(time.Now().Add(patience))
 		if _, err := io.WriteString(connection, say); err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +217,7 @@ func (s *story) sessionCookie(b *tab) string {
 // problem makes a call and decodes the body of a refusal.
 func (s *story) problem(request *http.Request) (problem api.Error, answer *http.Response) {
 	s.t.Helper()
-	answer, err := (&http.Client{Timeout: 20 * time.Second}).Do(request)
+	answer, err := (&http.Client{Timeout: patience}).Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -53,9 +53,9 @@ func (c *terminal) open(program string, arguments ...string) *shell {
 	go func() {
 		s.command.Wait()
 		s.endedAt = time.Now()
-		select { // what it said last
+		select { // what it said last, unless something that it left behind holds the terminal
 		case <-drained:
-		case <-time.After(2 * time.Second):
+		case <-time.After(20 * time.Second):
 		}
 		close(s.ended)
 	}()
@@ -78,12 +78,12 @@ func (s *shell) enter(line string) {
 // sees waits until the terminal shows a text, and returns when that was.
 func (s *shell) sees(text string) time.Time {
 	s.w.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if strings.Contains(s.screen.String(), text) {
 			return time.Now()
 		}
 		if time.Now().After(deadline) {
-			s.w.t.Fatalf("the terminal does not show %q within 30 s:\n%s", text, s.screen)
+			s.w.t.Fatalf("the terminal does not show %q within %s:\n%s", text, patience, s.screen)
 		}
 	}
 }
@@ -107,8 +107,8 @@ func (s *shell) wait() int {
 	select {
 	case <-s.ended:
 		return s.command.ProcessState.ExitCode()
-	case <-time.After(30 * time.Second):
-		s.w.t.Fatalf("it has not ended within 30 s:\n%s", s.screen)
+	case <-time.After(patience):
+		s.w.t.Fatalf("it has not ended within %s:\n%s", patience, s.screen)
 		return 0
 	}
 }

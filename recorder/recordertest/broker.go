@@ -30,6 +30,9 @@ type Broker struct {
 	silences int
 }
 
+// patience is how long what must come about is waited for.
+const patience = time.Minute
+
 // Session is what the broker knows of a session.
 type Session struct {
 	Start     wire.SessionStart
@@ -90,8 +93,20 @@ func (b *Broker) silent() bool {
 	return true
 }
 
-// Stop makes the broker unreachable; Start brings it back.
-func (b *Broker) Stop() { b.server.stop() }
+// Stop makes the broker unreachable, and returns when nobody hears of endings any
+// more; Start brings it back.
+func (b *Broker) Stop() {
+	b.server.stop()
+	for b.listeners() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (b *Broker) listeners() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.streams)
+}
 
 // Start brings a stopped broker back at its address.
 func (b *Broker) Start() { b.server.start() }
@@ -100,7 +115,7 @@ func (b *Broker) Start() { b.server.start() }
 // after a time.
 func (b *Broker) Await(t testing.TB, what string, fits func(*Session) bool) Session {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		b.mu.Lock()
 		for _, s := range b.sessions {
 			if fits(s) {
@@ -137,11 +152,8 @@ func (b *Broker) AwaitAll(t testing.TB, count int) []Session {
 // AwaitListener waits for a proxy that hears of endings; it misses those before.
 func (b *Broker) AwaitListener(t testing.TB) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		b.mu.Lock()
-		listeners := len(b.streams)
-		b.mu.Unlock()
-		if listeners > 0 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if b.listeners() > 0 {
 			return
 		}
 	}

@@ -100,7 +100,7 @@ Subsystem sftp internal-sftp
 		}
 	})
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			conn.Close()
@@ -158,7 +158,7 @@ func retry(t testing.TB, name string, arguments ...string) {
 	t.Helper()
 	var output []byte
 	var err error
-	for range 50 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if output, err = exec.Command(name, arguments...).CombinedOutput(); err == nil {
 			return
 		}

@@ -134,7 +134,7 @@ func write(t *testing.T, r *Recording, text string) {
 // broker has a whole recording and the disk nothing.
 func deliver(t *testing.T, s *Spool, k *keeper) cast.Summary {
 	t.Helper()
-	deadline, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	deadline, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	s.Close(deadline)
 	if deadline.Err() != nil {
@@ -211,7 +211,7 @@ func TestRecordingArrivesWhileItGrows(t *testing.T) {
 	for i := range 3 {
 		before := k.bytes()
 		write(t, r, strings.Repeat("x", 100*(i+1)))
-		for deadline := time.Now().Add(10 * time.Second); k.bytes() <= before; time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); k.bytes() <= before; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("write %d did not arrive", i)
 			}
@@ -281,7 +281,7 @@ func TestKilledProxy(t *testing.T) {
 			s := open(t, t.TempDir(), k)
 			r := create(t, s)
 			write(t, r, "first ")
-			for deadline := time.Now().Add(10 * time.Second); k.bytes() == 0; time.Sleep(5 * time.Millisecond) {
+			for deadline := time.Now().Add(time.Minute); k.bytes() == 0; time.Sleep(5 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatal("nothing arrived")
 				}
@@ -324,7 +324,7 @@ func TestKilledBeforeTheHeader(t *testing.T) {
 	}
 	k := &keeper{}
 	s := open(t, directory, k)
-	deadline, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	deadline, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	s.Close(deadline)
 	if left, _ := os.ReadDir(directory); len(left) != 0 || k.end == nil || k.end.Reason != "cut" || k.end.Bytes != 0 {
@@ -344,7 +344,7 @@ func TestFailingDiskEndsARecording(t *testing.T) {
 	}
 	select {
 	case <-r.Failed():
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the recording did not fail")
 	}
 	if err := r.End("recorder-failed", "the disk"); err == nil {

@@ -181,7 +181,8 @@ func TestSilentStreamBreaks(t *testing.T) {
 	})
 	began := time.Now()
 	err := client.Endings(context.Background(), func() {}, func(Ending) {})
-	if took := time.Since(began); err == nil || took < EndingsPing || took > 3*EndingsPing {
+	// As long again as it may take is for a machine that stands still.
+	if took := time.Since(began); err == nil || took < EndingsPing || took > 6*EndingsPing {
 		t.Errorf("it took %v: %v", took, err)
 	}
 }

@@ -14,9 +14,9 @@ import (
 )
 
 // The broker's files are loaded anew at SIGHUP. They decide nothing: that they
-// differ from the signer's is told, as are faults, until the quorum has signed.
+// differ from the signer's is told, as are faults, until the quorum has signed. Not
+// parallel: the signal is for every broker in this process.
 func TestPolicyReload(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, options{})
 	alice, dana := w.portalSignIn("alice"), w.administrator()
 	offers := func(role string) bool {

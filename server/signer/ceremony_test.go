@@ -189,7 +189,7 @@ func TestInit(t *testing.T) {
 	go func() {
 		ended <- initialise(t.Context(), w.config, slog.New(slog.NewTextHandler(&said, nil)), &printed)
 	}()
-	for deadline := time.Now().Add(30 * time.Second); strings.Count(printed.String(), "\n") < 2; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); strings.Count(printed.String(), "\n") < 2; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it printed only %q, and said %s", &printed, &said)
 		}
@@ -219,7 +219,7 @@ func TestInitThatWasCutOff(t *testing.T) {
 	w.join(w.carol)
 	w.shut()
 	var printed lockedBuffer
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := initialise(ctx, w.config, w.quiet(), &printed); err == nil || !strings.Contains(err.Error(), "stint-signer run") {
 		t.Errorf("it goes on: %v; it printed %q", err, &printed)

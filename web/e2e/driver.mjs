@@ -79,6 +79,9 @@ const focusOf = (page, selector) =>
     };
   });
 
+// How long anything may take to come about, in milliseconds: a machine that runs much else may stand still for a while.
+const patience = 60_000;
+
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 const operations = {
@@ -94,7 +97,7 @@ const operations = {
       });
     });
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(patience);
     page.on("pageerror", (error) => troubles.push(`page error: ${error.stack || error}`));
     page.on("response", (response) => {
       if (response.status() >= 500) troubles.push(`${response.status()} from ${response.request().method()} ${response.url()}`);
@@ -163,7 +166,7 @@ const operations = {
     while (stops.length < most) {
       await page.keyboard.press(key);
       let focus = await focusOf(page, selector);
-      for (let patience = 10; !focus.visible && patience > 0; patience--) {
+      for (let looks = 10; !focus.visible && looks > 0; looks--) {
         await pause(30); // it may be on its way into view
         focus = await focusOf(page, selector);
       }
@@ -175,7 +178,7 @@ const operations = {
   },
 
   // Waits until the focus is on what the selector names, and stays there.
-  async focusOn({ context, selector, timeout = 3000 }) {
+  async focusOn({ context, selector, timeout = patience }) {
     const { page } = find({ context });
     const begun = performance.now();
     for (let since = null; ; await pause(40)) {
@@ -200,6 +203,32 @@ const operations = {
 
   async text(request) {
     return find(request).page.locator(request.selector).first().innerText({ timeout: request.timeout });
+  },
+
+  // Notes every text that the page shows from now on, so that `showed` finds what is gone again by then.
+  async noteTexts(request) {
+    await find(request).page.evaluate(() => {
+      const texts = (window.__stintTexts = new Set());
+      const note = (node) => {
+        if (node.nodeType !== Node.TEXT_NODE) node.childNodes.forEach(note);
+        else if (node.parentElement?.checkVisibility()) texts.add(node.data.trim());
+      };
+      window.__stintNoting?.disconnect();
+      window.__stintNoting = new MutationObserver((changes) => {
+        for (const { type, target, addedNodes } of changes) (type === "characterData" ? [target] : addedNodes).forEach(note);
+      });
+      window.__stintNoting.observe(document, { subtree: true, childList: true, characterData: true });
+    });
+    return null;
+  },
+
+  // Waits until the page has shown exactly this text since the last noteTexts.
+  async showed(request) {
+    const { page } = find(request);
+    for (const begun = performance.now(); ; await pause(40)) {
+      if (await page.evaluate((text) => window.__stintTexts?.has(text) ?? false, request.text)) return null;
+      if (performance.now() - begun > patience) throw new Error(`the page has not shown “${request.text}”`);
+    }
   },
 
   async count(request) {

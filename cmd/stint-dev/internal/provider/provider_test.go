@@ -61,7 +61,7 @@ func browser(t *testing.T, config provider.Config) *http.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &http.Client{Jar: jar, Timeout: 20 * time.Second, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+	return &http.Client{Jar: jar, Timeout: time.Minute, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if !strings.HasPrefix(r.URL.String(), config.Issuer) {
 			return http.ErrUseLastResponse
 		}
@@ -241,7 +241,7 @@ func TestDeviceFlow(t *testing.T) {
 	if body := text(t, done); !strings.Contains(body, "You signed in for the stint command") {
 		t.Fatalf("%s %s:\n%s", done.Request.URL, done.Status, body)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	token, err := client.DeviceAccessToken(ctx, device)
 	if err != nil {

@@ -30,7 +30,7 @@ func startBuiltin(t *testing.T) (*Target, authority) {
 func dial(t *testing.T, to *Target, user string, auth ssh.AuthMethod) (*ssh.Client, error) {
 	t.Helper()
 	return ssh.Dial("tcp", to.Address, &ssh.ClientConfig{
-		User: user, Auth: []ssh.AuthMethod{auth}, Timeout: 10 * time.Second, HostKeyCallback: ssh.FixedHostKey(to.key.PublicKey()),
+		User: user, Auth: []ssh.AuthMethod{auth}, Timeout: time.Minute, HostKeyCallback: ssh.FixedHostKey(to.key.PublicKey()),
 	})
 }
 
@@ -145,7 +145,7 @@ func TestBuiltinEndsWhatRunsWithTheConnection(t *testing.T) {
 				t.Fatal(err)
 			}
 			made.Close()
-			for patience := time.Now().Add(20 * time.Second); syscall.Kill(-group, 0) == nil; time.Sleep(10 * time.Millisecond) {
+			for patience := time.Now().Add(time.Minute); syscall.Kill(-group, 0) == nil; time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(patience) {
 					t.Fatal("the command goes on")
 				}

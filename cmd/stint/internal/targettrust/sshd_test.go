@@ -98,7 +98,7 @@ func (s *sshd) retry(name string, arguments ...string) {
 	s.t.Helper()
 	var output []byte
 	var err error
-	for range 100 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if output, err = exec.Command(name, arguments...).CombinedOutput(); err == nil {
 			return
 		}
@@ -140,7 +140,7 @@ func (s *sshd) start(hostKey ssh.Signer) {
 			s.t.Logf("sshd said:\n%s", text)
 		}
 	})
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		conn, err := net.Dial("tcp", s.address)
 		if err == nil {
 			conn.Close()
@@ -253,7 +253,7 @@ func reportsWhatSSHDLogs(t *testing.T, lines string) {
 	}
 	// sshd may write its line just after it has let somebody in.
 	reported := 0
-	for deadline := time.Now().Add(30 * time.Second); reported < 2 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); reported < 2 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		reported += s.mustSync().Reported
 	}
 	if result := s.mustSync(); result.Reported != 0 || len(result.Warnings) != 0 {
@@ -274,7 +274,7 @@ func reportsWhatSSHDLogs(t *testing.T, lines string) {
 	s.lets(s.certify(o.current(), 44, s.principal()))
 	o.set(func() { o.hostKey = s.certify(o.current(), 1, "x").PublicKey() })
 	warned := ""
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(warned, "not signed by the target") && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(warned, "not signed by the target") && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		warned = strings.Join(s.mustSync().Warnings, "\n")
 	}
 	key, err := s.config.Report.key()

@@ -24,7 +24,7 @@ func serve(t *testing.T, now func() time.Time, handler http.HandlerFunc) *Client
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	client, err := NewClient(server.URL+"/stint", "token", time.Second, roots, now)
+	client, err := NewClient(server.URL+"/stint", "token", time.Minute, roots, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,7 +138,7 @@ func Browser(t testing.TB) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	check(t, err)
-	return &http.Client{Jar: jar, Timeout: 20 * time.Second}
+	return &http.Client{Jar: jar, Timeout: time.Minute}
 }
 
 // UpTo is a browser that stops before it opens anything that begins with address.
