@@ -153,14 +153,14 @@ func (t *turns) enter(ctx context.Context, device string) (leave func(), err err
 	}
 }
 
-// mayHearFleet says whether a call about a device may still be answered. Once its pause is
-// over whoever wants to know asks for himself: the broker that called may have died.
-func (c *change) mayHearFleet(device string) (bool, error) {
+// mayHearFleet says whether a call about a device could still be answered at a time. Once its
+// pause is over whoever wants to know asks for himself: the broker that called may have died.
+func (c *change) mayHearFleet(device string, at time.Time) (bool, error) {
 	binding, err := c.FleetBinding(device)
 	if errors.Is(err, ErrNoRow) {
 		return false, nil
 	}
-	return err == nil && binding.Asked.After(binding.Said) && c.now.Before(binding.Asked.Add(fleetPause)), err
+	return err == nil && binding.Asked.After(binding.Said) && at.Before(binding.Asked.Add(fleetPause)), err
 }
 
 // hear takes over what came of asking.

@@ -55,9 +55,10 @@ func (m moment) judgingPolicy() string {
 // answered, it is asked no more: the other sessions would wait in vain.
 func (s *Service) rejudgeSession(ctx context.Context, session Session, before *fleetTrouble) error {
 	var ask bool
+	var began time.Time
 	err := s.read(ctx, func(r Reader, m moment) error {
 		reasons, _, err := m.judgeDevice(r, session.Role, session.Device)
-		ask = fleetMayClear(reasons)
+		ask, began = fleetMayClear(reasons), m.now
 		return err
 	})
 	if err != nil {
@@ -80,9 +81,10 @@ func (s *Service) rejudgeSession(ctx context.Context, session Session, before *f
 		if err != nil {
 			return err
 		}
-		// What another broker is about to hear may clear it: the next pass sees.
+		// What another broker is about to hear may clear it: the next pass sees. Nor does it
+		// end unasked when the wait for that was over only after Fleet was left alone above.
 		if fleetMayClear(reasons) {
-			if asking, err := c.mayHearFleet(session.Device); err != nil || asking {
+			if asking, err := c.mayHearFleet(session.Device, began); err != nil || asking {
 				return err
 			}
 		}

@@ -67,10 +67,11 @@ func (c *fakeClock) add(d time.Duration) {
 type provider struct {
 	server *httptest.Server
 
-	mu   sync.Mutex
-	keys []*evidencetest.Issuer // the last one signs
-	away bool
-	hits int
+	mu        sync.Mutex
+	keys      []*evidencetest.Issuer // the last one signs
+	published []json.RawMessage      // of each key what the signer may know
+	away      bool
+	hits      int
 }
 
 func newProvider(t testing.TB) *provider {
@@ -86,11 +87,7 @@ func newProvider(t testing.TB) *provider {
 		case r.URL.Path == "/.well-known/openid-configuration":
 			json.NewEncoder(w).Encode(map[string]any{"issuer": p.server.URL, "jwks_uri": p.server.URL + "/keys", "token_endpoint": p.server.URL + "/token"})
 		case r.URL.Path == "/keys":
-			var keys []json.RawMessage
-			for _, key := range p.keys {
-				keys = append(keys, json.RawMessage(key.JWK(t)))
-			}
-			json.NewEncoder(w).Encode(map[string]any{"keys": keys})
+			json.NewEncoder(w).Encode(map[string]any{"keys": p.published})
 		default:
 			http.NotFound(w, r)
 		}
@@ -105,14 +102,14 @@ func (p *provider) rotate(t testing.TB, id string) {
 	key.KeyID = id
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.keys = append(p.keys, key)
+	p.keys, p.published = append(p.keys, key), append(p.published, json.RawMessage(key.JWK(t)))
 }
 
 // withdraw forgets all keys but the last.
 func (p *provider) withdraw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.keys = p.keys[len(p.keys)-1:]
+	p.keys, p.published = p.keys[len(p.keys)-1:], p.published[len(p.published)-1:]
 }
 
 func (p *provider) setAway(away bool) {
