@@ -330,8 +330,8 @@ func TestOpenSSHRevokedWhileItRuns(t *testing.T) {
 }
 
 // revokedAtWork revokes a grant of its own while a command writes and writes at a terminal,
-// and tells how long ssh was still there.
-func (r *real) revokedAtWork(t *testing.T, way, request string) time.Duration {
+// and tells how long ssh was still there, or the command wrote, whichever is longer.
+func (r *real) revokedAtWork(t *testing.T, way, request string) (took time.Duration) {
 	t.Helper()
 	grant := r.grant
 	grant.Request = request
@@ -356,7 +356,7 @@ func (r *real) revokedAtWork(t *testing.T, way, request string) time.Duration {
 	began := time.Now()
 	r.Broker.Revoke(grant.Request, "Bob")
 	err := term.wait(t)
-	took := time.Since(began)
+	took = time.Since(began)
 	if status(err) != 255 {
 		t.Errorf("%s: it ended with %v", way, err)
 	}
@@ -368,6 +368,11 @@ func (r *real) revokedAtWork(t *testing.T, way, request string) time.Duration {
 		if last = size(); time.Now().After(deadline) {
 			t.Fatalf("%s: the command still runs: it wrote %d bytes", way, last)
 		}
+	}
+	if wrote, err := os.Stat(beat); err != nil {
+		t.Error(err)
+	} else {
+		took = max(took, wrote.ModTime().Sub(began))
 	}
 	session := r.Broker.AwaitDelivered(t, grant.Request)
 	if session.End.Reason != "revoked" || !read(t, session.Recording).holds("access revoked by Bob") {

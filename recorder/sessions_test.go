@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"stint/recorder/recordertest"
+	"stint/recorder/wire"
 )
 
 // held is a command that runs until its connection ends.
@@ -74,7 +75,7 @@ func holdShortly(t *testing.T, begin func(ends time.Time) (*held, error)) *held 
 }
 
 // mustEnd waits for the end of the command, and of the connection. It returns when the
-// command ended.
+// command ended; where the connection stayed for five seconds more, when that did.
 func (h *held) mustEnd(t *testing.T, saying string) (at time.Time) {
 	t.Helper()
 	select {
@@ -89,6 +90,9 @@ func (h *held) mustEnd(t *testing.T, saying string) (at time.Time) {
 	}
 	h.mustHaveBeenTold(t, saying)
 	mustBeGone(t, "the connection", ended(h.client))
+	if gone := time.Now(); gone.Sub(at) > 5*time.Second {
+		return gone
+	}
 	return at
 }
 
@@ -137,27 +141,44 @@ func TestRevokingOneGrantLeavesOthers(t *testing.T) {
 func TestRevocationThatWasMissedIsFoundByTheLease(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	h := hold(t, r.connect(t))
-	r.Broker.RevokeQuietly("r-1", "Bob")
-	r.Broker.Stop() // the stream breaks; when it is back, leases are asked for
-	r.Broker.Start()
-	h.mustEnd(t, "stint: access revoked by Bob at ")
+	number := 1
+	soonest(t, "from the broker's return to the session's end", 4*time.Second, func() time.Duration {
+		number++
+		g := r.another(fmt.Sprint("r-", number))
+		h := hold(t, r.connectBy(t, g))
+		r.Broker.RevokeQuietly(g.Request, "Bob")
+		r.Broker.Stop() // the stream breaks; when it is back, leases are asked for
+		r.Broker.Start()
+		back := time.Now()
+		took := h.mustEnd(t, "stint: access revoked by Bob at ").Sub(back)
+		r.Broker.AwaitListener(t)
+		return took
+	})
 }
 
 func TestLostLeaseEndsASession(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	h := hold(t, r.connect(t))
-	r.Broker.SetLease(2 * time.Second)
-	r.Broker.Stop() // when the stream is back, leases are asked for
-	r.Broker.Start()
-	r.Broker.AwaitListener(t)
-	r.Broker.Stop()
-	h.mustEnd(t, "the broker can no longer be reached")
-	r.Broker.Start()
-	if session := r.Broker.AwaitDelivered(t, "r-1"); session.End.Reason != "lease-lost" {
-		t.Errorf("it ended %+v", session.End)
-	}
+	number := 1
+	soonest(t, "from the broker's loss to the session's end", 4*time.Second, func() time.Duration {
+		number++
+		g := r.another(fmt.Sprint("r-", number))
+		r.Broker.SetLease(wire.Lease)
+		h := hold(t, r.connectBy(t, g))
+		r.Broker.SetLease(2 * time.Second)
+		r.Broker.Stop() // when the stream is back, leases are asked for
+		r.Broker.Start()
+		r.Broker.AwaitListener(t)
+		r.Broker.Stop()
+		lost := time.Now()
+		took := h.mustEnd(t, "the broker can no longer be reached").Sub(lost)
+		r.Broker.Start()
+		if session := r.Broker.AwaitDelivered(t, g.Request); session.End.Reason != "lease-lost" {
+			t.Errorf("it ended %+v", session.End)
+		}
+		r.Broker.AwaitListener(t)
+		return took
+	})
 }
 
 func TestLeasesAreRenewed(t *testing.T) {

@@ -179,10 +179,17 @@ func TestSilentStreamBreaks(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	began := time.Now()
-	err := client.Endings(context.Background(), func() {}, func(Ending) {})
-	// As long again as it may take is for a machine that stands still.
-	if took := time.Since(began); err == nil || took < EndingsPing || took > 6*EndingsPing {
-		t.Errorf("it took %v: %v", took, err)
+	for range 3 { // this machine may stand still meanwhile, though not each time
+		began := time.Now()
+		err := client.Endings(context.Background(), func() {}, func(Ending) {})
+		took := time.Since(began)
+		t.Logf("it took %v: %v", took, err)
+		if err == nil || took < EndingsPing {
+			t.Errorf("it took %v: %v", took, err)
+		}
+		if took <= 3*EndingsPing {
+			return
+		}
 	}
+	t.Errorf("not once within %v", 3*EndingsPing)
 }

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +67,31 @@ type options struct {
 
 // firstAdministrators join in this order.
 var firstAdministrators = []string{"dana", "frank"}
+
+// standstill adds up for how long this process stood still from now on, as it does where
+// the machine runs much else: what is promised in time is promised beside that.
+func standstill(t testing.TB) func() time.Duration {
+	const look = 20 * time.Millisecond
+	var stood atomic.Int64
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for before := time.Now(); ; {
+			select {
+			case <-stop:
+				return
+			case <-time.After(look):
+			}
+			now := time.Now()
+			if late := now.Sub(before) - look; late > 5*look {
+				stood.Add(int64(late))
+			}
+			before = now
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-stopped })
+	return func() time.Duration { return time.Duration(stood.Load()) }
+}
 
 func newWorld(t testing.TB, o options) *world {
 	t.Helper()
