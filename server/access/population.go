@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // analysedLife is how long what was worked out of everybody and the whole policy serves
-// all who ask.
+// all who ask, while neither the policy nor what was signed of people changes.
 const analysedLife = 30 * time.Second
 
 // analysed is the policy in force with everybody who is known, and what follows from both
@@ -19,6 +20,7 @@ const analysedLife = 30 * time.Second
 type analysed struct {
 	at         time.Time
 	policy     string // digest
+	trust      Trust
 	population *analysis.Population
 	analysis   *analysis.Analysis
 	collusions func() map[string]analysis.Result
@@ -100,6 +102,14 @@ func (m moment) inhabitant(p policies.Person) analysis.Person {
 	return person
 }
 
+// serves reports whether it is still what a moment would have worked out, but for what
+// the provider says of people who signed in meanwhile.
+func (a *analysed) serves(m moment) bool {
+	return m.now.Before(a.at.Add(analysedLife)) && a.policy == m.policy.Digest() &&
+		reflect.DeepEqual(a.trust.Roster.People, m.trust.Roster.People) &&
+		reflect.DeepEqual(a.trust.Delegations, m.trust.Delegations)
+}
+
 // analysed works out what the policy in force makes of everybody, or gives what was
 // worked out a moment ago.
 func (s *Service) analysed(ctx context.Context) (*analysed, error) {
@@ -107,7 +117,7 @@ func (s *Service) analysed(ctx context.Context) (*analysed, error) {
 	defer s.analyses.mu.Unlock()
 	var found *analysed
 	err := s.read(ctx, func(r Reader, m moment) error {
-		if kept := s.analyses.now; kept != nil && kept.policy == m.policy.Digest() && m.now.Before(kept.at.Add(analysedLife)) {
+		if kept := s.analyses.now; kept != nil && kept.serves(m) {
 			found = kept
 			return nil
 		}
@@ -115,7 +125,7 @@ func (s *Service) analysed(ctx context.Context) (*analysed, error) {
 		if err != nil {
 			return err
 		}
-		found = &analysed{at: m.now, policy: m.policy.Digest(), population: population, analysis: analysis.New(m.policy, population)}
+		found = &analysed{at: m.now, policy: m.policy.Digest(), trust: m.trust, population: population, analysis: analysis.New(m.policy, population)}
 		found.collusions = sync.OnceValue(func() map[string]analysis.Result {
 			results := map[string]analysis.Result{}
 			for _, result := range found.analysis.Collusions() {

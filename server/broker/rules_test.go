@@ -138,6 +138,14 @@ func (w *world) policyPages(alice, carol, dana *person, request string) {
 	if page.Who == nil || len(page.Who.Ask) == 0 || page.Collusion == nil || page.Collusion.People != 1 /* one administrator changes the policy */ || len(page.Words) < 5 || len(page.Uses) != 1 || page.Uses[0].ID != request {
 		t.Errorf("the role's page is %+v", page)
 	}
+	w.approver("erin", dana, "sre-leads") // who reads the page next is told of her at once
+	page, err = carol.api.PolicyRole(ctx, "reading")
+	must(t, err)
+	if !slices.ContainsFunc(page.Who.Stages, func(stage api.StageWho) bool {
+		return slices.ContainsFunc(stage.Approvers, func(who api.Who) bool { return who.Person.Name == "Erin" })
+	}) {
+		t.Errorf("the role's page does not know who just became an approver: %+v", page.Who.Stages)
+	}
 	page, err = alice.api.PolicyRole(ctx, "reading")
 	must(t, err)
 	if page.Who != nil || page.Collusion != nil || len(page.Uses) != 1 {
