@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"stint/recorder/recordertest"
+	"stint/recorder/wire"
 )
 
 // held is a command that runs until its connection ends.
@@ -159,19 +160,22 @@ func TestLostLeaseEndsASession(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	number := 1
-	// Longer than a renewal takes to come: it is the loss that ends the session.
-	const lease = 6 * time.Second
-	r.Broker.SetLease(lease)
+	// Longer than a renewal takes to come, and shorter than the lease that the session began
+	// with: it ends by the loss, and by what the last renewal said.
+	const lease = 8 * time.Second
 	soonest(t, "from the broker's loss to the session's end", lease+2*time.Second, func() time.Duration {
-		var g recordertest.Grant
-		h := holdShortly(t, func(time.Time) (*held, error) {
-			number++
-			g = r.another(fmt.Sprint("r-", number))
-			return tryHold(r.connectBy(t, g))
-		})
+		number++
+		g := r.another(fmt.Sprint("r-", number))
+		r.Broker.SetLease(wire.Lease)
+		h := hold(t, r.connectBy(t, g))
+		r.Broker.SetLease(lease)
+		r.Broker.AwaitRenewal(t)
 		r.Broker.Stop()
 		lost := time.Now()
 		took := h.mustEnd(t, "the broker can no longer be reached").Sub(lost)
+		if took < 0 {
+			took = patience // this machine stood still, and it ended before the loss
+		}
 		r.Broker.Start()
 		if session := r.Broker.AwaitDelivered(t, g.Request); session.End.Reason != "lease-lost" {
 			t.Errorf("it ended %+v", session.End)

@@ -27,6 +27,7 @@ type Broker struct {
 	ended    map[string]wire.Ending // by request
 	streams  map[chan wire.Ending]bool
 	lease    time.Duration
+	renewals int // answered
 	silences int
 }
 
@@ -91,6 +92,23 @@ func (b *Broker) silent() bool {
 	}
 	b.silences--
 	return true
+}
+
+// AwaitRenewal waits until leases were renewed as they are set now, and the proxy has
+// read so. It fails the test after a time.
+func (b *Broker) AwaitRenewal(t testing.TB) {
+	t.Helper()
+	answered := func() int {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.renewals
+	}
+	// One follows another, so that the second is asked for when the first was read.
+	for enough, deadline := answered()+2, time.Now().Add(patience); answered() < enough; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("leases were not renewed within %v", patience)
+		}
+	}
 }
 
 // Stop makes the broker unreachable, and returns when nobody hears of endings any
@@ -244,6 +262,7 @@ func (b *Broker) leases(w http.ResponseWriter, r *http.Request) {
 		}
 		result.Verdicts = append(result.Verdicts, verdict)
 	}
+	b.renewals++
 	answer(w, result)
 }
 
