@@ -21,20 +21,24 @@ import (
 // events of one stream are joined first, and appear at the time of their last
 // byte. It writes all that can be read and then returns [ErrCut] or [ErrCorrupt]
 // if the recording is not whole.
-func Asciicast2(w io.Writer, r io.Reader, o ExportOptions) error { return asciicast(w, r, o, 2) }
+func Asciicast2(w io.Writer, r io.Reader, open Opener, o ExportOptions) error {
+	return asciicast(w, r, open, o, 2)
+}
 
 // Asciicast3 is [Asciicast2] in asciicast version 3: times are intervals, and the
 // exit status of the exported channel, or of the first one, is an "x" event.
-func Asciicast3(w io.Writer, r io.Reader, o ExportOptions) error { return asciicast(w, r, o, 3) }
+func Asciicast3(w io.Writer, r io.Reader, open Opener, o ExportOptions) error {
+	return asciicast(w, r, open, o, 3)
+}
 
-func asciicast(w io.Writer, stream io.Reader, o ExportOptions, version int) error {
-	r, err := NewReader(stream)
+func asciicast(w io.Writer, stream io.Reader, open Opener, o ExportOptions, version int) error {
+	r, err := NewReader(stream, open)
 	if err != nil {
 		return err
 	}
 	p := player{
 		out: bufio.NewWriter(w), o: o, version: version, header: r.Header(),
-		streams: make(tracks[filter]), raw: make(map[uint32]bool), columns: 80, rows: 24,
+		streams: make(streams[filter]), raw: make(map[uint32]bool), columns: 80, rows: 24,
 	}
 	err = events(r, o, p.event)
 	if errors.Is(err, ErrCut) || errors.Is(err, ErrCorrupt) {
@@ -56,7 +60,7 @@ type player struct {
 	o       ExportOptions
 	version int
 	header  Header
-	streams tracks[filter]
+	streams streams[filter]
 	scratch []byte
 	// raw holds the channels without a terminal. Their line feeds are shown as new
 	// lines, as the terminal of whoever sat before it did.
@@ -187,7 +191,7 @@ func (p *player) line(e Event) error {
 		}
 	case ChannelOpen:
 		delete(p.raw, e.Channel)
-		if body.Terminal == "" && len(p.raw) < maxTracks {
+		if body.Terminal == "" && len(p.raw) < maxStreams {
 			p.raw[e.Channel] = true
 		}
 		if body.Terminal != "" {
@@ -216,7 +220,7 @@ func (p *player) resize(at time.Duration, columns, rows uint32) error {
 // close shows what the streams of a closed channel still waited with.
 func (p *player) close(at time.Duration, channel uint32) error {
 	for _, kind := range [...]Kind{KindOutput, KindErrorOutput, KindInput} {
-		key := track{channel, kind}
+		key := stream{channel, kind}
 		f := p.streams[key]
 		if f == nil {
 			continue

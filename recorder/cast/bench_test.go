@@ -33,7 +33,7 @@ func BenchmarkWrite(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer f.Close()
-			rec, err := NewWriter(f, header(), Options{})
+			rec, err := NewWriter(f, header(), recipients(), Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -54,7 +54,7 @@ func BenchmarkWrite(b *testing.B) {
 
 func BenchmarkRead(b *testing.B) {
 	var out bytes.Buffer
-	rec, err := NewWriter(&out, header(), Options{})
+	rec, err := NewWriter(&out, header(), recipients(), Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func BenchmarkRead(b *testing.B) {
 		b.SetBytes(int64(size))
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := Verify(bytes.NewReader(out.Bytes()), nil); err != nil {
+			if _, err := Verify(bytes.NewReader(out.Bytes()), nil, everything); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -85,7 +85,7 @@ func BenchmarkRead(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(size))
 			for b.Loop() {
-				if err := export(io.Discard, bytes.NewReader(out.Bytes()), ExportOptions{}); err != nil {
+				if err := export(io.Discard, bytes.NewReader(out.Bytes()), everything, ExportOptions{}); err != nil {
 					b.Fatal(err)
 				}
 			}

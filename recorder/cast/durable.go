@@ -34,12 +34,9 @@ func (w *Writer) close(end End) error {
 	if end.check() != nil {
 		end = End{Reason: Failed, Detail: "the proxy gave no valid reason"}
 	}
-	if len(end.Detail) > maxDetail {
-		end.Detail = end.Detail[:maxDetail]
-	}
 	w.mu.Lock()
 	if w.err == nil {
-		if w.event(0, end, end.append(nil)) == nil && w.seal() == nil {
+		if w.end(end.fitting()) == nil && w.seal() == nil {
 			_ = w.syncTo(w.size) // kept in err, as the others are
 		}
 	}
@@ -51,9 +48,6 @@ func (w *Writer) close(end End) error {
 	w.work.Wait()
 	return w.Err()
 }
-
-// maxDetail bounds the sentence of an end: ending must not fail for its length.
-const maxDetail = 4 << 10
 
 // syncTo returns when the first target bytes are durable. Holding mu, which it
 // lets go while the system works, so that writing goes on. Who comes meanwhile

@@ -16,6 +16,12 @@ var (
 	ErrUnsupported = errors.New("the recording needs a newer version of stint")
 	// ErrClosed means that the Writer was closed before.
 	ErrClosed = errors.New("the recording is closed")
+	// ErrNoKey means that none of the keys at hand opens the recording, or the track of
+	// it that was asked for.
+	ErrNoKey = errors.New("there is no key for this recording")
+	// ErrNoRecipients means that nobody could ever open a recording, which is therefore
+	// not begun.
+	ErrNoRecipients = errors.New("nobody could open it")
 	// ErrTooLong means that an event or the header does not fit the format's
 	// bounds. Nothing was written, and the Writer goes on working.
 	ErrTooLong = errors.New("too long to be recorded")

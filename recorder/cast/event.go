@@ -127,10 +127,12 @@ const (
 )
 
 // End is the last event of every finished recording, on channel 0. [Writer.Close]
-// and [Resume] write it. A recording without it was cut.
+// and [Resume] write it, not encrypted. A recording without it was cut.
 type End struct {
 	Reason Reason `json:"reason"`
 	Detail string `json:"detail"` // a sentence for people; may be empty
+	// Removed counts the bytes of an unfinished record that [Resume] took away.
+	Removed int64 `json:"removed"`
 }
 
 // Kind numbers the bodies of events in the format.

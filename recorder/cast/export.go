@@ -10,7 +10,8 @@ import (
 type ExportOptions struct {
 	// Channel exports one channel only; 0 exports all, in the order of time.
 	Channel uint32
-	// Input adds what was typed or sent, passwords included.
+	// Input adds what was typed or sent, passwords included. Without a key for it the
+	// export is refused with [ErrNoKey].
 	Input bool
 	// Faithful leaves an asciicast as the terminal got it, with sequences that can
 	// set a reviewer's clipboard or window title when played. [Text] is always inert.
@@ -26,25 +27,25 @@ func (o ExportOptions) wants(e Event) bool {
 	return o.Input || e.Body.Kind() != KindInput
 }
 
-// track is one stream of one channel: characters and control sequences may be split
+// stream is one of the streams of one channel: characters and control sequences may be split
 // over its events, and events of other streams lie between them.
-type track struct {
+type stream struct {
 	channel uint32
 	kind    Kind
 }
 
-// maxTracks bounds the streams whose state is kept. A recording that has more open
+// maxStreams bounds the streams whose state is kept. A recording that has more open
 // at once shares one state among the rest: a character split there is lost.
-const maxTracks = 1024
+const maxStreams = 1024
 
-// tracks keeps a T for each stream.
-type tracks[T any] map[track]*T
+// streams keeps a T for each stream.
+type streams[T any] map[stream]*T
 
-func (t tracks[T]) of(e Event) *T {
-	key := track{e.Channel, e.Body.Kind()}
+func (t streams[T]) of(e Event) *T {
+	key := stream{e.Channel, e.Body.Kind()}
 	if t[key] == nil {
-		if len(t) >= maxTracks {
-			key = track{}
+		if len(t) >= maxStreams {
+			key = stream{}
 		}
 		if t[key] == nil {
 			t[key] = new(T)
@@ -70,6 +71,12 @@ func data(b Body) ([]byte, bool) {
 // recording, ErrCut or ErrCorrupt after what could be read, or each's error. What a
 // subsystem such as sftp sends is not text: a note says how much it was.
 func events(r *Reader, o ExportOptions, each func(Event) error) error {
+	if !r.Opens(SessionTrack) {
+		return ErrNoKey
+	}
+	if o.Input && !r.Opens(InputTrack) {
+		return fmt.Errorf("%w: its input takes a first and a second reviewer to open", ErrNoKey)
+	}
 	unshown := make(map[uint32]*traffic)
 	for {
 		e, err := r.Next()
@@ -83,13 +90,13 @@ func events(r *Reader, o ExportOptions, each func(Event) error) error {
 		switch body := e.Body.(type) {
 		case ChannelOpen:
 			delete(unshown, e.Channel)
-			if body.Type == Subsystem && len(unshown) < maxTracks {
+			if body.Type == Subsystem && len(unshown) < maxStreams {
 				unshown[e.Channel] = new(traffic)
 			}
 		case ChannelClose:
 			delete(unshown, e.Channel)
 			if t != nil && o.wants(e) {
-				if err := each(Event{Offset: e.Offset, Channel: e.Channel, Body: t.note()}); err != nil {
+				if err := each(Event{Offset: e.Offset, Channel: e.Channel, Body: t.note(r.Opens(InputTrack))}); err != nil {
 					return err
 				}
 			}
@@ -125,7 +132,10 @@ func (t *traffic) takes(b Body) bool {
 	return true
 }
 
-func (t *traffic) note() Note {
+func (t *traffic) note(input bool) Note {
+	if !input {
+		return Note(fmt.Sprintf("%d bytes from the target are not shown, nor what the client sent", t.out))
+	}
 	return Note(fmt.Sprintf("%d bytes from the client and %d from the target are not shown", t.in, t.out))
 }
 

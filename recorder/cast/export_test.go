@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var exporters = map[string]func(io.Writer, io.Reader, ExportOptions) error{
+var exporters = map[string]func(io.Writer, io.Reader, Opener, ExportOptions) error{
 	"text": Text, "asciicast2": Asciicast2, "asciicast3": Asciicast3,
 }
 
@@ -43,7 +43,7 @@ func TestExports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			err := exporters[c.export](&out, bytes.NewReader(data[:len(data)-c.cut]), c.o)
+			err := exporters[c.export](&out, bytes.NewReader(data[:len(data)-c.cut]), everything, c.o)
 			if c.cut > 0 != errors.Is(err, ErrCut) || c.cut == 0 && err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +77,7 @@ func golden(t *testing.T, name string, got []byte) {
 func recording(t testing.TB, bodies ...Body) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	rec, err := NewWriter(&out, header(), Options{Now: clock()})
+	rec, err := NewWriter(&out, header(), recipients(), Options{Now: clock()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,9 +134,9 @@ func TestAsciicastJoins(t *testing.T) {
 		}
 		data := recording(t, bodies...)
 		for _, faithful := range []bool{false, true} {
-			for version, export := range map[int]func(io.Writer, io.Reader, ExportOptions) error{2: Asciicast2, 3: Asciicast3} {
+			for version, export := range map[int]func(io.Writer, io.Reader, Opener, ExportOptions) error{2: Asciicast2, 3: Asciicast3} {
 				var out bytes.Buffer
-				if err := export(&out, bytes.NewReader(data), ExportOptions{Faithful: faithful}); err != nil {
+				if err := export(&out, bytes.NewReader(data), everything, ExportOptions{Faithful: faithful}); err != nil {
 					t.Fatal(err)
 				}
 				head, events := parseCast(t, out.Bytes())
@@ -162,7 +162,7 @@ func TestAsciicastTimes(t *testing.T) {
 	t.Parallel()
 	data, _ := small(t, Options{})
 	var two, three bytes.Buffer
-	if err := errors.Join(Asciicast2(&two, bytes.NewReader(data), ExportOptions{}), Asciicast3(&three, bytes.NewReader(data), ExportOptions{})); err != nil {
+	if err := errors.Join(Asciicast2(&two, bytes.NewReader(data), everything, ExportOptions{}), Asciicast3(&three, bytes.NewReader(data), everything, ExportOptions{})); err != nil {
 		t.Fatal(err)
 	}
 	_, times := parseCast(t, two.Bytes())
@@ -186,7 +186,7 @@ func TestTextIsInert(t *testing.T) {
 		Output(strings.Repeat("é", 3*maxLine)),
 	)
 	var out bytes.Buffer
-	if err := Text(&out, bytes.NewReader(data), ExportOptions{}); err != nil {
+	if err := Text(&out, bytes.NewReader(data), everything, ExportOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(out.String()) {
@@ -211,11 +211,11 @@ func TestTextIsInert(t *testing.T) {
 func TestManyChannels(t *testing.T) {
 	t.Parallel()
 	var data bytes.Buffer
-	rec, err := NewWriter(&data, header(), Options{})
+	rec, err := NewWriter(&data, header(), recipients(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for channel := range uint32(3 * maxTracks) {
+	for channel := range uint32(3 * maxStreams) {
 		if err := errors.Join(rec.Write(channel+1, ChannelOpen{Type: Exec, Command: "x"}), rec.Write(channel+1, Output("hello"))); err != nil {
 			t.Fatal(err)
 		}
@@ -225,15 +225,15 @@ func TestManyChannels(t *testing.T) {
 	}
 	for name, export := range exporters {
 		var out bytes.Buffer
-		if err := export(&out, bytes.NewReader(data.Bytes()), ExportOptions{}); err != nil {
+		if err := export(&out, bytes.NewReader(data.Bytes()), everything, ExportOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if n := strings.Count(out.String(), "hello"); n != 3*maxTracks {
-			t.Errorf("%s: %d of %d", name, n, 3*maxTracks)
+		if n := strings.Count(out.String(), "hello"); n != 3*maxStreams {
+			t.Errorf("%s: %d of %d", name, n, 3*maxStreams)
 		}
 	}
-	summary, err := Verify(&data, nil)
-	if err != nil || len(summary.Channels) != maxChannels || summary.MoreChannels != 3*maxTracks-maxChannels {
+	summary, err := Verify(&data, nil, everything)
+	if err != nil || len(summary.Channels) != maxChannels || summary.MoreChannels != 3*maxStreams-maxChannels {
 		t.Errorf("%d channels, %d more, %v", len(summary.Channels), summary.MoreChannels, err)
 	}
 }
@@ -245,7 +245,7 @@ func TestSubsystemIsCounted(t *testing.T) {
 		Input("\x00\x00\x01"), Output("\x00\xffsecret"), ErrorOutput("ab"), ExitStatus(0), ChannelClose{}, Output("after"))
 	for name, export := range exporters {
 		var out bytes.Buffer
-		if err := export(&out, bytes.NewReader(data), ExportOptions{Input: true}); err != nil {
+		if err := export(&out, bytes.NewReader(data), everything, ExportOptions{Input: true}); err != nil {
 			t.Fatal(err)
 		}
 		if s := out.String(); strings.Contains(s, "secret") || !strings.Contains(s, "after") ||
@@ -262,7 +262,7 @@ func TestExportsShowRemainders(t *testing.T) {
 	for name, export := range exporters {
 		for _, faithful := range []bool{false, true} {
 			var out bytes.Buffer
-			if err := export(&out, bytes.NewReader(data), ExportOptions{Input: true, Faithful: faithful}); err != nil {
+			if err := export(&out, bytes.NewReader(data), everything, ExportOptions{Input: true, Faithful: faithful}); err != nil {
 				t.Fatal(err)
 			}
 			for _, want := range []string{"one ", "0;two", "three "} {

@@ -43,7 +43,7 @@ func resume(t *testing.T, data []byte, promised int) {
 	if !bytes.Equal(file.data[:before.good], data[:before.good]) {
 		t.Fatal("what was whole is not as it was")
 	}
-	summary, err := Verify(bytes.NewReader(file.data), seals)
+	summary, err := Verify(bytes.NewReader(file.data), seals, everything)
 	if err != nil || summary.End == nil || len(seals) == 0 {
 		t.Fatalf("what is finished does not verify: %v, %+v", err, summary.End)
 	}
@@ -55,7 +55,7 @@ func resume(t *testing.T, data []byte, promised int) {
 	other := bytes.Clone(seals[0].Head[:])
 	other[0] ^= 1
 	seals[0].Head = Head(other)
-	if _, err := Verify(bytes.NewReader(file.data), seals); !errors.Is(err, ErrCorrupt) {
+	if _, err := Verify(bytes.NewReader(file.data), seals, everything); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("another seal fits: %v", err)
 	}
 }

@@ -12,9 +12,8 @@ import (
 // Extension ends the name of a recording's file.
 const Extension = ".stint"
 
-// EncodingPlain is the encoding of a recording that is compressed and not
-// encrypted, the only one of format version 1.
-const EncodingPlain = "plain"
+// Encoding is how the recordings of format version 1 are compressed and encrypted.
+const Encoding = "zstd+age+hkdf-sha256+aes-256-gcm"
 
 // Person is who worked in the session. Identity is issuer and subject; the name
 // is for people.
@@ -24,8 +23,8 @@ type Person struct {
 	Name    string `json:"name"`
 }
 
-// Header opens a recording and says whose it is. The caller of [NewWriter] fills
-// it; Encoding and Started are set there.
+// Header opens a recording and says whose it is. It is not encrypted. The caller of
+// [NewWriter] fills it; Encoding, Started and Keys are set there.
 type Header struct {
 	Encoding string    `json:"encoding"`
 	Session  string    `json:"session"`  // session id, required
@@ -37,6 +36,7 @@ type Header struct {
 	Target   string    `json:"target"` // name of the target
 	Proxy    string    `json:"proxy"`  // name of the proxy that recorded
 	Client   string    `json:"client"` // client's software version as it stated it; any text
+	Keys     Keys      `json:"keys"`
 }
 
 // encode gives the header's one encoding: JSON as FORMAT.md states it.
@@ -53,12 +53,14 @@ func (h Header) encode() ([]byte, error) {
 // check refuses a header that names no session.
 func (h Header) check() error {
 	switch {
-	case h.Encoding != EncodingPlain:
+	case h.Encoding != Encoding:
 		return fmt.Errorf("%w: encoding %q", ErrUnsupported, h.Encoding)
 	case h.Session == "" || h.Request == "" || h.Protocol == "":
 		return errors.New("the header lacks session, request or protocol")
 	case h.Started.IsZero() || h.Started.Location() != time.UTC:
 		return errors.New("the header lacks its start in UTC")
+	case len(h.Keys.Session) == 0 || len(h.Keys.Input) == 0:
+		return errors.New("the header lacks a key")
 	}
 	return nil
 }
@@ -81,7 +83,7 @@ func decodeHeader(data []byte) (Header, error) {
 	if err := json.Unmarshal(data, &h); err != nil {
 		return Header{}, err
 	}
-	if h.Encoding != EncodingPlain {
+	if h.Encoding != Encoding {
 		// Said before all else: a later version's header has fields that are unknown here.
 		return Header{}, fmt.Errorf("%w: encoding %q", ErrUnsupported, h.Encoding)
 	}

@@ -18,7 +18,7 @@ func TestTextTellsOfControlStrings(t *testing.T) {
 		"OSC":           {"\x1b]0;title\a$ ls\n", "* 7 bytes of titles and other commands to the terminal are not shown\n"},
 	} {
 		var recording, out bytes.Buffer
-		w, err := NewWriter(&recording, Header{Session: "s", Request: "r", Protocol: "ssh"}, Options{Now: func() time.Time { return now }})
+		w, err := NewWriter(&recording, Header{Session: "s", Request: "r", Protocol: "ssh"}, recipients(), Options{Now: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +30,7 @@ func TestTextTellsOfControlStrings(t *testing.T) {
 		if err := w.Close(End{Reason: Completed}); err != nil {
 			t.Fatal(err)
 		}
-		if err := Text(&out, &recording, ExportOptions{}); err != nil {
+		if err := Text(&out, &recording, everything, ExportOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(out.String(), test.want) {

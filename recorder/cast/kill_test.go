@@ -30,7 +30,7 @@ func recordUntilKilled(path string) {
 	if err != nil {
 		panic(err)
 	}
-	rec, err := NewWriter(f, header(), Options{SegmentBytes: 1 << 20})
+	rec, err := NewWriter(f, header(), recipients(), Options{SegmentBytes: 1 << 20})
 	if err != nil {
 		panic(err)
 	}
@@ -98,7 +98,7 @@ func TestKill(t *testing.T) {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			t.Fatal(err)
 		}
-		summary, err := Verify(f, seals)
+		summary, err := Verify(f, seals, everything)
 		if err != nil || summary.End.Reason != Cut || summary.Events != int64(len(events))+2 {
 			t.Fatalf("%+v %v", summary, err)
 		}

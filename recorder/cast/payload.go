@@ -14,13 +14,12 @@ const maxPayload = 256 << 10
 
 var errFrame = errors.New("an event is not in its one encoding")
 
-// appendFrame encodes an event: kind, channel, offset, length, payload.
-func appendFrame(b []byte, e Event, payload []byte) []byte {
+// appendFrameHead encodes what precedes an event's payload: kind, channel, offset, length.
+func appendFrameHead(b []byte, e Event, payload int) []byte {
 	b = append(b, byte(e.Body.Kind()))
 	b = binary.AppendUvarint(b, uint64(e.Channel))
 	b = binary.AppendUvarint(b, uint64(e.Offset/time.Microsecond))
-	b = binary.AppendUvarint(b, uint64(len(payload)))
-	return append(b, payload...)
+	return binary.AppendUvarint(b, uint64(payload))
 }
 
 // parseFrame decodes the first event of block and returns what follows it. Bytes
@@ -72,8 +71,6 @@ func parseBody(kind Kind, payload []byte) (Body, error) {
 		body = Refused{What: p.string(), Why: p.string()}
 	case KindEnvironment:
 		body = Environment{Name: p.string(), Value: p.string()}
-	case KindEnd:
-		body = End{Reason: Reason(p.string()), Detail: p.string()}
 	default:
 		return nil, fmt.Errorf("an event is of the unknown kind %d", kind)
 	}
@@ -198,10 +195,6 @@ func (r Refused) append(b []byte) []byte { return appendString(appendString(b, r
 
 func (e Environment) append(b []byte) []byte { return appendString(appendString(b, e.Name), e.Value) }
 
-func (e End) append(b []byte) []byte {
-	return appendString(appendString(b, string(e.Reason)), e.Detail)
-}
-
 func (Output) check() error       { return nil }
 func (ErrorOutput) check() error  { return nil }
 func (Input) check() error        { return nil }
@@ -223,14 +216,3 @@ func (o ChannelOpen) check() error {
 	return fmt.Errorf("a channel cannot be of the type %q", o.Type)
 }
 
-func (e End) check() error {
-	if len(e.Reason) == 0 || len(e.Reason) > 32 {
-		return errors.New("an end needs a reason of at most 32 letters")
-	}
-	for _, c := range []byte(e.Reason) {
-		if (c < 'a' || c > 'z') && c != '-' {
-			return errors.New("an end's reason is made of lower-case letters and hyphens")
-		}
-	}
-	return nil
-}

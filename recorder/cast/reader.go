@@ -12,8 +12,8 @@ import (
 )
 
 // Reader reads a recording from beginning to end, and checks checksums and chain
-// as it goes. Its memory is bounded whatever the stream holds. Not for concurrent
-// use.
+// as it goes, for which it needs no key. Blocks that it has no key for are passed
+// over. Its memory is bounded whatever the stream holds. Not for concurrent use.
 type Reader struct {
 	stream *bufio.Reader
 	header Header
@@ -21,18 +21,29 @@ type Reader struct {
 	good   int64 // end of the last record that was accepted whole
 	err    error
 
+	keys   [2]*secret  // by track, from SessionTrack; nil without a key
+	tracks [2]*ratchet // the keys' present state
+	closed [2]int64    // blocks that stayed closed
+	missed int64       // blocks that were redacted
+
 	chain  chain
 	seals  []Seal
 	frames []byte        // events of the current block that are still to come
+	end    *Event        // the end, once it was read and until it was returned
 	last   time.Duration // offset of the last event
-	ended  bool          // the end was among the events
-	buffer []byte        // body of a compressed block or a seal
+	began  time.Duration // offset of the first event of the segment that could be opened; Unknown before
+	ended  bool          // the end was read
+	vague  bool          // the end does not know its time
+	buffer []byte        // body of a record
 }
 
-// NewReader reads magic and header. Errors are [ErrCut] when the stream ends
-// before that, [ErrCorrupt], [ErrUnsupported], or the stream's own.
-func NewReader(stream io.Reader) (*Reader, error) {
-	r := &Reader{stream: bufio.NewReaderSize(stream, 16<<10)}
+// NewReader reads magic and header and opens what it can. With open nil it opens
+// nothing, and Next gives the end alone. Otherwise it returns [ErrNoKey] when open
+// has no key for the session track; without one for the input track, that stays closed.
+// Other errors are [ErrCut] when the stream ends before that, [ErrCorrupt],
+// [ErrUnsupported], open's, or the stream's own.
+func NewReader(stream io.Reader, open Opener) (*Reader, error) {
+	r := &Reader{stream: bufio.NewReaderSize(stream, 16<<10), began: Unknown}
 	start := make([]byte, len(magic))
 	if err := r.fill(start); err != nil {
 		return nil, err
@@ -61,26 +72,62 @@ func NewReader(stream io.Reader) (*Reader, error) {
 	start = append(append(append(start, record.prefix...), record.body...), record.suffix...)
 	r.chain.head = headerHead(start)
 	r.good = r.offset
-	return r, nil
+	return r, r.unlock(open)
+}
+
+// unlock opens the tracks whose keys there are.
+func (r *Reader) unlock(open Opener) error {
+	if open == nil {
+		return nil
+	}
+	session, err := unwrap(open, r.header.Keys.Session, 1)
+	if err != nil {
+		return err
+	}
+	input, err := unwrap(open, r.header.Keys.Input, 2)
+	if err != nil && !errors.Is(err, ErrNoKey) {
+		return err
+	}
+	r.keys = [2]*secret{session, input}
+	for i, key := range r.keys {
+		if key != nil {
+			r.tracks[i] = newRatchet(key)
+		}
+	}
+	return nil
 }
 
 // Header is the recording's header.
 func (r *Reader) Header() Header { return r.header }
 
+// Opens reports whether there is a key for a track.
+func (r *Reader) Opens(t Track) bool { return r.tracks[t-SessionTrack] != nil }
+
+// Closed counts the blocks of a track so far for which there was no key.
+func (r *Reader) Closed(t Track) int64 { return r.closed[t-SessionTrack] }
+
+// Redacted counts the blocks so far whose content was taken out of the recording.
+func (r *Reader) Redacted() int64 { return r.missed }
+
 // Seals are the seals read so far, all of which fitted the chain. The slice is
 // the Reader's; it grows as Next goes on.
 func (r *Reader) Seals() []Seal { return r.seals }
 
-// Next returns the next event, which is the caller's to keep. It returns io.EOF
-// after the end of a whole and sealed recording, [ErrCut] (in a [*Break]) where a
-// recording stops without that, [ErrCorrupt] where it was damaged, or the error of
-// the stream. Every later call returns the same.
+// Next returns the next event that can be opened, which is the caller's to keep. It
+// returns io.EOF after the end of a whole and sealed recording, [ErrCut] (in a
+// [*Break]) where a recording stops without that, [ErrCorrupt] where it was damaged,
+// or the error of the stream. Every later call returns the same.
 func (r *Reader) Next() (Event, error) {
-	for r.err == nil && len(r.frames) == 0 {
+	for r.err == nil && len(r.frames) == 0 && r.end == nil {
 		r.err = r.advance()
 	}
 	if r.err != nil {
 		return Event{}, r.err
+	}
+	if r.end != nil {
+		e := *r.end
+		r.end = nil
+		return e, nil
 	}
 	e, rest, err := parseFrame(r.frames)
 	if err != nil { // cannot be: checkBlock has parsed it
@@ -106,13 +153,17 @@ func (r *Reader) advance() error {
 	if err != nil {
 		return err
 	}
-	switch record.kind {
-	case recordEvents, recordCompressed:
-		err = r.block(record)
-	case recordSeal:
-		err = r.seal(record.body)
-	default:
+	switch {
+	case record.kind == recordHeader:
 		err = errors.New("there is a second header")
+	case record.kind == recordSeal:
+		err = r.seal(record.body)
+	case r.ended:
+		err = errors.New("there is more after the end")
+	case record.kind == recordEnd:
+		err = r.finish(record.body)
+	default:
+		err = r.block(record)
 	}
 	if err != nil {
 		return r.broken(ErrCorrupt, err.Error())
@@ -121,49 +172,103 @@ func (r *Reader) advance() error {
 	return nil
 }
 
+// block takes a block, or what redaction left of one.
 func (r *Reader) block(record record) error {
-	if r.ended {
-		return errors.New("there are events after the end")
+	track := Track(record.body[0])
+	if track != SessionTrack && track != InputTrack {
+		return errors.New("a block is of an unknown track")
 	}
-	frames := record.body
-	if record.kind == recordCompressed {
-		var err error
-		if frames, err = decompress(record.body); err != nil {
-			return err
+	in := entry{recordBlock}
+	if record.kind == recordRedacted {
+		copy(in[1:], record.body)
+	} else {
+		if track == InputTrack && (len(record.body)-blockStart-gcmTag)%padTo != 0 {
+			return errors.New("a block of input is not padded")
+		}
+		in = newEntry(record.body[:blockStart], record.body[blockStart:])
+	}
+	ratchet := r.tracks[track-SessionTrack]
+	if ratchet != nil {
+		var key secret
+		ratchet.nextBlock(&key)
+		if record.kind == recordBlock {
+			if err := r.open(track, record.body, &key); err != nil {
+				return err
+			}
 		}
 	}
-	last, ended, err := checkBlock(frames, r.last)
+	switch {
+	case record.kind == recordRedacted:
+		r.missed++
+	case ratchet == nil:
+		r.closed[track-SessionTrack]++
+	}
+	r.chain.add(in[:])
+	return nil
+}
+
+func (r *Reader) open(track Track, body []byte, key *secret) error {
+	frames, err := openBlock(body, key)
 	if err != nil {
 		return err
 	}
-	r.chain.add(record.prefix, record.body, record.suffix)
-	r.frames, r.last, r.ended = frames, last, ended
+	first, last, err := checkBlock(frames, track, r.last)
+	if err != nil {
+		return err
+	}
+	if r.began == Unknown {
+		r.began = first
+	}
+	r.frames, r.last = frames, last
 	return nil
 }
 
 // checkBlock accepts a block as a whole before anything of it is returned, so that
-// the last good byte is always the end of a record.
-func checkBlock(frames []byte, last time.Duration) (time.Duration, bool, error) {
+// the last good byte is always the end of a record. It returns the offsets of the
+// first and last event.
+func checkBlock(frames []byte, track Track, last time.Duration) (time.Duration, time.Duration, error) {
 	if len(frames) == 0 {
-		return 0, false, errors.New("a block is empty")
+		return 0, 0, errors.New("a block is empty")
 	}
+	first := Unknown
 	for len(frames) > 0 {
 		e, rest, err := parseFrame(frames)
 		if err != nil {
-			return 0, false, err
+			return 0, 0, err
 		}
 		if e.Offset < last {
-			return 0, false, errors.New("time goes back")
+			return 0, 0, errors.New("time goes back")
+		}
+		if trackOf(e.Body.Kind()) != track {
+			return 0, 0, errors.New("an event stands on another track than its own")
+		}
+		if first == Unknown {
+			first = e.Offset
 		}
 		last, frames = e.Offset, rest
-		if e.Body.Kind() == KindEnd {
-			if e.Channel != 0 || len(rest) != 0 {
-				return 0, false, errors.New("the end is not the last event")
-			}
-			return last, true, nil
-		}
 	}
-	return last, false, nil
+	return first, last, nil
+}
+
+// finish takes the end.
+func (r *Reader) finish(body []byte) error {
+	at, end, err := parseEnd(body)
+	if err != nil {
+		return err
+	}
+	if r.vague = at == Unknown; r.vague {
+		at = r.last
+	}
+	if at < r.last {
+		return errors.New("time goes back")
+	}
+	if r.began == Unknown {
+		r.began = at
+	}
+	r.last, r.ended = at, true
+	r.end = &Event{Offset: at, Body: end}
+	r.chain.add(endEntry(body))
+	return nil
 }
 
 func (r *Reader) seal(body []byte) error {
@@ -173,15 +278,47 @@ func (r *Reader) seal(body []byte) error {
 	if r.chain.sequence == maxSegments {
 		return errors.New("there are too many segments")
 	}
-	s := r.chain.seal()
+	first, firstErr := parseOffset(body[8:])
+	last, lastErr := parseOffset(body[16:])
+	if err := errors.Join(firstErr, lastErr); err != nil {
+		return err
+	}
+	s := r.chain.seal(first, last)
 	if binary.LittleEndian.Uint64(body) != s.Sequence {
 		return fmt.Errorf("the seal of segment %d has another number", s.Sequence)
 	}
-	if Head(body[8:]) != s.Head {
+	if Head(body[24:]) != s.Head {
 		return errors.New("the seal does not fit what it seals")
+	}
+	if err := r.checkTimes(s); err != nil {
+		return err
+	}
+	r.last, r.began = max(r.last, last), Unknown
+	for _, track := range r.tracks {
+		if track != nil {
+			track.nextSegment()
+		}
 	}
 	s.End = r.offset
 	r.seals = append(r.seals, s)
+	return nil
+}
+
+// checkTimes compares the times that a seal states with those that could be read.
+func (r *Reader) checkTimes(s Seal) error {
+	if s.First == Unknown || s.Last == Unknown {
+		if s.First != s.Last || !r.ended {
+			return errors.New("a seal does not know its times")
+		}
+		return nil
+	}
+	before := time.Duration(0)
+	if len(r.seals) > 0 {
+		before = r.seals[len(r.seals)-1].Last
+	}
+	if s.First < before || s.Last < s.First || r.vague || r.began != Unknown && (r.began < s.First || r.last > s.Last) {
+		return errors.New("a seal states other times than its segment")
+	}
 	return nil
 }
 
@@ -194,8 +331,8 @@ type record struct {
 }
 
 // record reads a record and checks its bounds and checksum. At the end of the
-// stream it returns io.EOF, within a record ErrCut. The body of a plain block is
-// the caller's; the others are valid until the next call.
+// stream it returns io.EOF, within a record ErrCut. What it returns is valid until
+// the next call.
 func (r *Reader) record() (record, error) {
 	if _, err := r.stream.Peek(1); err == io.EOF {
 		return record{}, io.EOF
@@ -206,19 +343,14 @@ func (r *Reader) record() (record, error) {
 		return record{}, err
 	}
 	kind, length := prefix[0], binary.LittleEndian.Uint32(prefix[1:])
-	limit, known := maxBody(kind)
-	if !known || uint64(length) > uint64(limit) || kind == recordSeal && length != sealBody {
+	shortest, longest, known := bounds(kind)
+	if !known || length < shortest || length > longest {
 		return record{}, r.broken(ErrCorrupt, "this is not a record")
 	}
-	var body []byte
-	if kind == recordEvents {
-		body = make([]byte, length)
-	} else {
-		if uint32(cap(r.buffer)) < length {
-			r.buffer = make([]byte, length)
-		}
-		body = r.buffer[:length]
+	if uint32(cap(r.buffer)) < length {
+		r.buffer = make([]byte, length)
 	}
+	body := r.buffer[:length]
 	if err := r.fill(body); err != nil {
 		return record{}, err
 	}

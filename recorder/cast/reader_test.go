@@ -45,10 +45,10 @@ func TestCutAnywhere(t *testing.T) {
 			}
 		}
 		// All that was sealed must be there: a shortened recording is not a crash.
-		if _, err := Verify(bytes.NewReader(data[:size]), seals); !errors.Is(err, ErrCorrupt) {
+		if _, err := Verify(bytes.NewReader(data[:size]), seals, everything); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("cut at %d of a sealed recording: %v", size, err)
 		}
-		if _, err := Verify(bytes.NewReader(data[:size]), reader.Seals()); len(reader.Seals()) > 0 && !errors.Is(err, ErrCut) {
+		if _, err := Verify(bytes.NewReader(data[:size]), reader.Seals(), everything); len(reader.Seals()) > 0 && !errors.Is(err, ErrCut) {
 			t.Fatalf("cut at %d of a recording sealed so far: %v", size, err)
 		}
 	}
@@ -75,7 +75,7 @@ func TestBitFlips(t *testing.T) {
 					t.Fatalf("bit %d of byte %d: event %d is false", bit, at, i)
 				}
 			}
-			if _, err := Verify(bytes.NewReader(bad), seals); err == nil {
+			if _, err := Verify(bytes.NewReader(bad), seals, everything); err == nil {
 				t.Fatalf("bit %d of byte %d: verified", bit, at)
 			}
 		}
@@ -88,7 +88,7 @@ func TestRewrittenSegment(t *testing.T) {
 	t.Parallel()
 	data, seals := small(t, Options{SegmentBytes: 64})
 	forge := func(edit func(i int, e Event) []Event) ([]byte, []Seal) {
-		reader, err := NewReader(bytes.NewReader(data))
+		reader, err := NewReader(bytes.NewReader(data), everything)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,20 +141,20 @@ func TestRewrittenSegment(t *testing.T) {
 			for int(first) <= len(own) && int(first) <= len(seals) && own[first-1].Head == seals[first-1].Head {
 				first++
 			}
-			_, err := Verify(bytes.NewReader(forged), seals)
+			_, err := Verify(bytes.NewReader(forged), seals, everything)
 			var wrong *Break
 			if !errors.As(err, &wrong) || !errors.Is(err, ErrCorrupt) || wrong.Segment != first {
 				t.Errorf("event %d %s: %v, want segment %d", at, name, err, first)
 			}
-			if _, err := Verify(bytes.NewReader(forged), nil); err != nil {
+			if _, err := Verify(bytes.NewReader(forged), nil, everything); err != nil {
 				t.Errorf("event %d %s: the recording's own chain should fit: %v", at, name, err)
 			}
 		}
 	}
-	if _, err := Verify(bytes.NewReader(data), seals[:len(seals)-1]); !errors.Is(err, ErrCorrupt) {
+	if _, err := Verify(bytes.NewReader(data), seals[:len(seals)-1], everything); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a segment more than was sealed: %v", err)
 	}
-	if _, err := Verify(bytes.NewReader(data), []Seal{}); !errors.Is(err, ErrCorrupt) {
+	if _, err := Verify(bytes.NewReader(data), []Seal{}, everything); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("nothing was sealed: %v", err)
 	}
 }
@@ -168,7 +168,7 @@ type raw struct {
 func newRaw(t *testing.T) *raw {
 	t.Helper()
 	data, _ := small(t, Options{})
-	reader, err := NewReader(bytes.NewReader(data))
+	reader, err := NewReader(bytes.NewReader(data), everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestStrict(t *testing.T) {
 func TestHeaderStrict(t *testing.T) {
 	t.Parallel()
 	h := header()
-	h.Encoding, h.Started = EncodingPlain, started
+	h.Encoding, h.Started = Encoding, started
 	good, err := h.encode()
 	if err != nil {
 		t.Fatal(err)
@@ -306,7 +306,7 @@ func TestHeaderStrict(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken pipe")
-	if _, err := NewReader(iotest.ErrReader(broken)); !errors.Is(err, broken) {
+	if _, err := NewReader(iotest.ErrReader(broken), everything); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 }
@@ -315,7 +315,7 @@ func TestHeaderStrict(t *testing.T) {
 // Not parallel: it counts what the whole process allocates.
 func TestHostileLengths(t *testing.T) {
 	data, _ := small(t, Options{})
-	reader, err := NewReader(bytes.NewReader(data))
+	reader, err := NewReader(bytes.NewReader(data), everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +363,7 @@ func FuzzReader(f *testing.F) {
 				}
 			}
 			for _, export := range exporters {
-				if err := export(io.Discard, bytes.NewReader(data), ExportOptions{Input: true}); (err == nil) != (errors.Is(readError(data), io.EOF)) {
+				if err := export(io.Discard, bytes.NewReader(data), everything, ExportOptions{Input: true}); (err == nil) != (errors.Is(readError(data), io.EOF)) {
 					t.Fatalf("export: %v, read: %v", err, readError(data))
 				}
 			}

@@ -48,10 +48,14 @@ func words(b Body) string {
 	case Note:
 		return "note: " + string(b)
 	case End:
+		text := "the session ended: " + string(b.Reason)
 		if b.Detail != "" {
-			return "the session ended: " + string(b.Reason) + ": " + b.Detail
+			text += ": " + b.Detail
 		}
-		return "the session ended: " + string(b.Reason)
+		if b.Removed > 0 {
+			text += fmt.Sprintf(" (%d bytes of an unfinished record were removed)", b.Removed)
+		}
+		return text
 	}
 	return b.Kind().String()
 }

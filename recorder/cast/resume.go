@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -15,10 +16,10 @@ type File interface {
 }
 
 // Resume finishes the recording of a proxy that died: it removes a torn tail,
-// appends a note that says when and how much, and the end that is given (its
-// reason is usually [Cut]), seals and syncs. It returns all seals of the file.
-// Resume may itself be interrupted and called again; on a finished recording it
-// only returns the seals.
+// appends the end that is given (its reason is usually [Cut]) with how much was
+// removed and when, seals and syncs. It needs no key. It returns all seals of the
+// file. Resume may itself be interrupted and called again; on a finished recording
+// it only returns the seals.
 //
 // known are the seals that were handed to OnSeal, in order from the first. What
 // they cover was durable before, so if it does not read back as they say, the file
@@ -36,7 +37,7 @@ func Resume(f File, known []Seal, end End, now time.Time) ([]Seal, error) {
 		return nil, fmt.Errorf("finishing a recording: %w", err)
 	}
 	// 1. Read up to the first record that is not whole, or to the end.
-	r, err := NewReader(f)
+	r, err := NewReader(f, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -62,16 +63,18 @@ func Resume(f File, known []Seal, end End, now time.Time) ([]Seal, error) {
 	if _, err := f.Seek(r.good, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("finishing a recording: %w", err)
 	}
-	// 4. Say so in the recording, end it, seal it. The offsets are the last known
-	// time: the monotonic clock of the dead process is gone.
+	// 4. End it, say so, seal it. The times are unknown: the clock of the dead process
+	// is gone, and those in its blocks are encrypted.
 	var tail []byte
 	if !r.ended {
-		frames := noteAndEnd(r.last, size-r.good, end, now)
-		tail, _ = appendBlock(nil, frames, nil)
-		r.chain.add(tail)
+		var in []byte
+		end.Removed = size - r.good
+		end.Detail = strings.TrimPrefix(end.Detail+"; the recording was finished at "+now.UTC().Format(time.RFC3339), "; ")
+		tail, in = appendEnd(nil, Unknown, end.fitting())
+		r.chain.add(in)
 	}
 	if r.chain.segment != nil {
-		s := r.chain.seal()
+		s := r.chain.seal(Unknown, Unknown)
 		tail = appendSeal(tail, s)
 		s.End = r.good + int64(len(tail))
 		r.seals = append(r.seals, s)
@@ -90,17 +93,6 @@ func shortWrite(n, want int) error {
 		return nil
 	}
 	return io.ErrShortWrite
-}
-
-func noteAndEnd(at time.Duration, removed int64, end End, now time.Time) []byte {
-	if len(end.Detail) > maxDetail {
-		end.Detail = end.Detail[:maxDetail]
-	}
-	text := fmt.Sprintf("the recording was cut here and finished at %s; %d bytes of an unfinished record were removed",
-		now.UTC().Format(time.RFC3339), removed)
-	note := Event{Offset: at, Body: Note(text)}
-	last := Event{Offset: at, Body: end}
-	return appendFrame(appendFrame(nil, note, note.Body.append(nil)), last, end.append(nil))
 }
 
 // agree compares the seals that a Reader has read with those that were promised.

@@ -96,7 +96,7 @@ func TestResumeAnywhere(t *testing.T) {
 		if len(after) != len(before) && len(after) != len(before)+2 {
 			t.Fatalf("torn at %d: %d events became %d", size, len(before), len(after))
 		}
-		summary, err := Verify(bytes.NewReader(contents(t, f)), got)
+		summary, err := Verify(bytes.NewReader(contents(t, f)), got, everything)
 		if err != nil || summary.End == nil {
 			t.Fatalf("torn at %d: %v", size, err)
 		}
@@ -141,7 +141,7 @@ func TestResumeDamage(t *testing.T) {
 		if err != nil {
 			t.Errorf("damage in segment %d, which was not announced: %v", segment+1, err)
 		}
-		if _, err := Verify(bytes.NewReader(contents(t, f)), got); err != nil {
+		if _, err := Verify(bytes.NewReader(contents(t, f)), got, everything); err != nil {
 			t.Error(err)
 		}
 		var note string
@@ -172,7 +172,7 @@ func TestResumeDamage(t *testing.T) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Verify(f, got); err != nil {
+	if _, err := Verify(f, got, everything); err != nil {
 		t.Error(err)
 	}
 	other, _ := small(t, Options{SegmentBytes: 150})

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash"
+	"math"
+	"time"
 )
 
 // Head is one link of the chain of a recording: SHA-256 over the link before and
@@ -34,6 +36,32 @@ type Seal struct {
 	Sequence uint64 `json:"sequence"` // number of the segment, counted from 1
 	Head     Head   `json:"head"`
 	End      int64  `json:"end"` // bytes of the stream up to and including the seal
+	// First and Last are the offsets of the segment's first and last event, in
+	// nanoseconds; [Unknown] in the last seal of a recording that [Resume] finished.
+	First time.Duration `json:"first"`
+	Last  time.Duration `json:"last"`
+}
+
+// Unknown stands for an offset that [Resume] could not know, having no key.
+const Unknown time.Duration = -1
+
+// appendOffset encodes an offset in microseconds; all ones are Unknown.
+func appendOffset(b []byte, d time.Duration) []byte {
+	if d == Unknown {
+		return binary.LittleEndian.AppendUint64(b, math.MaxUint64)
+	}
+	return binary.LittleEndian.AppendUint64(b, uint64(d/time.Microsecond))
+}
+
+func parseOffset(b []byte) (time.Duration, error) {
+	switch micros := binary.LittleEndian.Uint64(b); {
+	case micros == math.MaxUint64:
+		return Unknown, nil
+	case micros > math.MaxInt64/1000:
+		return 0, errors.New("a time is too late")
+	default:
+		return time.Duration(micros) * time.Microsecond, nil
+	}
 }
 
 // The domains of the two hashes, so that a header is never taken for a segment.
@@ -50,7 +78,7 @@ func headerHead(start []byte) Head {
 	return Head(h.Sum(nil))
 }
 
-// segmentHash begins the hash of a segment; its bytes follow.
+// segmentHash begins the hash of a segment; what it takes of its records follows.
 func segmentHash(previous Head, sequence uint64) hash.Hash {
 	h := sha256.New()
 	h.Write([]byte(segmentDomain))
@@ -59,4 +87,29 @@ func segmentHash(previous Head, sequence uint64) hash.Hash {
 	binary.LittleEndian.PutUint64(number[:], sequence)
 	h.Write(number[:])
 	return h
+}
+
+// chain is the state of the hash chain, the same in writer and reader.
+type chain struct {
+	head     Head      // of the last seal, or of the header
+	sequence uint64    // of the last seal
+	segment  hash.Hash // of the open segment; nil while it is empty
+}
+
+// add takes a record into the open segment: a block's entry, or an end's.
+func (c *chain) add(entry []byte) {
+	if c.segment == nil {
+		c.segment = segmentHash(c.head, c.sequence+1)
+	}
+	c.segment.Write(entry)
+}
+
+// seal closes the open segment and returns its seal, without End.
+func (c *chain) seal(first, last time.Duration) Seal {
+	var times [1 + 8 + 8]byte
+	c.segment.Write(appendOffset(appendOffset(append(times[:0], recordSeal), first), last))
+	c.head = Head(c.segment.Sum(nil))
+	c.sequence++
+	c.segment = nil
+	return Seal{Sequence: c.sequence, Head: c.head, First: first, Last: last}
 }

@@ -36,13 +36,13 @@ func TestBreak(t *testing.T) {
 	t.Parallel()
 	data, seals := small(t, Options{SegmentBytes: 64})
 	data[seals[1].End-100] ^= 1
-	_, err := Verify(strings.NewReader(string(data)), seals)
+	_, err := Verify(strings.NewReader(string(data)), seals, everything)
 	var b *Break
 	if !errors.As(err, &b) || b.Segment != 2 || b.Offset < seals[0].End || b.Offset >= seals[1].End ||
 		!strings.Contains(err.Error(), "in segment 2 at byte") {
 		t.Errorf("%v", err)
 	}
-	if _, err := Verify(strings.NewReader(string(data)), []Seal{{Sequence: 2}}); err == nil {
+	if _, err := Verify(strings.NewReader(string(data)), []Seal{{Sequence: 2}}, everything); err == nil {
 		t.Error("seals that do not begin with the first")
 	}
 }

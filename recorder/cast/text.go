@@ -21,13 +21,13 @@ import (
 // sequences are left out, and how much an OSC held is told at the end; a carriage return begins a new line, so that nothing
 // overwritten is hidden. It writes all that can be read and then returns [ErrCut]
 // or [ErrCorrupt] if the recording is not whole.
-func Text(w io.Writer, stream io.Reader, o ExportOptions) error {
-	r, err := NewReader(stream)
+func Text(w io.Writer, stream io.Reader, open Opener, o ExportOptions) error {
+	r, err := NewReader(stream, open)
 	if err != nil {
 		return err
 	}
 	out := bufio.NewWriter(w)
-	t := text{out: out, lines: make(tracks[line])}
+	t := text{out: out, lines: make(streams[line])}
 	t.opening(r.Header())
 	err = events(r, o, t.event)
 	t.flush(0, true)
@@ -44,11 +44,11 @@ const maxLine = 4 << 10
 
 type text struct {
 	out     *bufio.Writer
-	lines   tracks[line]
+	lines   streams[line]
 	scratch []byte
 }
 
-// line is a line of one track that has not ended yet.
+// line is a line of one stream that has not ended yet.
 type line struct {
 	filter   inert
 	channel  uint32
@@ -73,7 +73,7 @@ func (t *text) event(e Event) error {
 		return t.write(e.Offset, e.Channel, '*', []byte(remark(e.Body)))
 	}
 	l := t.lines.of(e)
-	if l.channel != e.Channel || l.kind != e.Body.Kind() { // new, or shared beyond maxTracks
+	if l.channel != e.Channel || l.kind != e.Body.Kind() { // new, or shared beyond maxStreams
 		if len(l.text) > 0 {
 			if err := t.end(l, l.began); err != nil {
 				return err

@@ -13,6 +13,12 @@ type Summary struct {
 	Header   Header        `json:"header"`
 	Duration time.Duration `json:"duration"` // offset of the last event, nanoseconds
 	Events   int64         `json:"events"`
+	// Closed and ClosedInput count the blocks of the session and input track for
+	// which there was no key; nothing here tells what they hold. Redacted counts
+	// those whose content was taken out.
+	Closed      int64 `json:"closed"`
+	ClosedInput int64 `json:"closedInput"`
+	Redacted    int64 `json:"redacted"`
 	// Output, ErrorOutput and Input count the bytes of those kinds.
 	Output      int64 `json:"output"`
 	ErrorOutput int64 `json:"errorOutput"`
@@ -50,11 +56,15 @@ const (
 // sealed ([ErrCorrupt]); the Summary then holds what came before. A whole
 // recording whose seals are exactly these gives nil.
 //
+// It needs no key: with open nil, or one that opens the session track alone, blocks
+// that stay closed are proven unaltered all the same. What is opened is checked
+// event by event, too.
+//
 // With seals nil only the recording's own chain is checked. That finds damage, not
 // somebody who computed the chain again. An empty slice that is not nil says that
 // nothing was sealed, and no sealed segment fits it.
-func Verify(stream io.Reader, seals []Seal) (Summary, error) {
-	r, err := NewReader(stream)
+func Verify(stream io.Reader, seals []Seal, open Opener) (Summary, error) {
+	r, err := NewReader(stream, open)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -97,6 +107,8 @@ func compare(have, promised []Seal, i int) error {
 
 func (s *Summary) finish(r *Reader) Summary {
 	s.Seals, s.Bytes = r.Seals(), r.good
+	s.Closed, s.ClosedInput, s.Redacted = r.Closed(SessionTrack), r.Closed(InputTrack), r.Redacted()
+	s.Duration = max(s.Duration, r.last)
 	return *s
 }
 

@@ -82,22 +82,36 @@ type Writer struct {
 	synced  int64         // of these, bytes that a finished sync covers
 	syncing bool
 	chain   chain
-	raw     int64         // bytes of frames in the open segment
+	sealer  sealer
+	raw     int64         // bytes of events in the open segment
 	began   time.Duration // offset of the first event of the open segment
 	sealed  Seal          // the last seal
 	waiting []Seal        // seals that OnSeal has not had yet, with the one it is at
 
-	payload, frame, record, scratch []byte // used again by each Write
+	payload, record []byte // used again by each Write
 }
 
-// NewWriter begins a recording on w: it writes magic and header and syncs. The
-// Writer owns goroutines until [Writer.Close]; w stays the caller's, to close
-// after that.
-func NewWriter(w io.Writer, header Header, o Options) (*Writer, error) {
+// NewWriter begins a recording on w that the recipients can open, and the Writer
+// itself cannot: it writes magic and header and syncs. The Writer owns goroutines
+// until [Writer.Close]; w stays the caller's, to close after that. It returns
+// [ErrNoRecipients] for a recording that nobody could read.
+func NewWriter(w io.Writer, header Header, to Recipients, o Options) (*Writer, error) {
+	s := newSecrets()
+	defer func() { *s = secrets{} }()
+	var err error
+	if header.Keys, err = s.wrap(to); err != nil {
+		return nil, fmt.Errorf("beginning a recording: %w", err)
+	}
+	return newWriter(w, header, s, o)
+}
+
+// newWriter begins a recording under secrets that the header holds wrapped. It does
+// not keep them.
+func newWriter(w io.Writer, header Header, s *secrets, o Options) (*Writer, error) {
 	o.fill(w)
 	base := o.Now()
 	header = header.valid()
-	header.Encoding, header.Started = EncodingPlain, base.UTC().Round(0)
+	header.Encoding, header.Started = Encoding, base.UTC().Round(0)
 	if err := header.check(); err != nil {
 		return nil, fmt.Errorf("beginning a recording: %w", err)
 	}
@@ -109,7 +123,7 @@ func NewWriter(w io.Writer, header Header, o Options) (*Writer, error) {
 		return nil, fmt.Errorf("beginning a recording: %w: the header has %d bytes", ErrTooLong, len(text))
 	}
 	r := &Writer{
-		stream: w, o: o, header: header, base: base,
+		stream: w, o: o, header: header, base: base, sealer: newSealer(s),
 		failed: make(chan struct{}), stop: make(chan struct{}),
 	}
 	r.changed = sync.NewCond(&r.mu)
@@ -185,20 +199,42 @@ func (w *Writer) Write(channel uint32, body Body) error {
 
 // event writes one event as a block. Holding mu.
 func (w *Writer) event(channel uint32, body Body, payload []byte) error {
-	if now := w.o.Now().Sub(w.base).Truncate(time.Microsecond); now > w.last {
-		w.last = now
-	}
-	w.frame = appendFrame(w.frame[:0], Event{Offset: w.last, Channel: channel, Body: body}, payload)
-	w.record, w.scratch = appendBlock(w.record[:0], w.frame, w.scratch)
+	w.tell()
+	var in entry
+	var size int
+	w.record, in, size = w.sealer.appendEvent(w.record[:0], Event{Offset: w.last, Channel: channel, Body: body}, payload)
 	if err := w.put(w.record); err != nil {
 		return err
 	}
+	w.add(in[:])
+	w.raw += int64(size)
+	return nil
+}
+
+// end writes the end, after which only its seal comes. Holding mu.
+func (w *Writer) end(end End) error {
+	w.tell()
+	record, in := appendEnd(w.record[:0], w.last, end)
+	if err := w.put(record); err != nil {
+		return err
+	}
+	w.add(in)
+	return nil
+}
+
+// tell moves the time of the last event on to now. Holding mu.
+func (w *Writer) tell() {
+	if now := w.o.Now().Sub(w.base).Truncate(time.Microsecond); now > w.last {
+		w.last = now
+	}
+}
+
+// add takes what was just written into the open segment. Holding mu.
+func (w *Writer) add(in []byte) {
 	if w.chain.segment == nil {
 		w.began = w.last
 	}
-	w.chain.add(w.record)
-	w.raw += int64(len(w.frame))
-	return nil
+	w.chain.add(in)
 }
 
 // seal closes the open segment, if it holds anything. Holding mu.
@@ -209,7 +245,8 @@ func (w *Writer) seal() error {
 	if w.chain.sequence == maxSegments {
 		return w.fail(errors.New("it has as many segments as the format allows"))
 	}
-	s := w.chain.seal()
+	s := w.chain.seal(w.began, w.last)
+	w.sealer.nextSegment()
 	w.raw = 0
 	if err := w.put(appendSeal(w.record[:0], s)); err != nil {
 		return err

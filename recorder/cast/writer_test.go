@@ -66,7 +66,7 @@ func script() []Event {
 
 func recordScript(t testing.TB, w io.Writer, o Options) *Writer {
 	t.Helper()
-	rec, err := NewWriter(w, header(), o)
+	rec, err := NewWriter(w, header(), recipients(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func small(t testing.TB, o Options) ([]byte, []Seal) {
 }
 
 func readAll(r io.Reader) ([]Event, *Reader, error) {
-	reader, err := NewReader(r)
+	reader, err := NewReader(r, everything)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -123,7 +123,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Error(diff)
 	}
 	wantHeader := header()
-	wantHeader.Encoding, wantHeader.Started = EncodingPlain, started
+	wantHeader.Encoding, wantHeader.Started = Encoding, started
 	if diff := cmp.Diff(wantHeader, reader.Header()); diff != "" {
 		t.Error(diff)
 	}
@@ -136,7 +136,7 @@ func TestRoundTrip(t *testing.T) {
 	if last := seals[len(seals)-1]; last.End != int64(len(data)) {
 		t.Errorf("the last seal ends at %d of %d", last.End, len(data))
 	}
-	summary, err := Verify(bytes.NewReader(data), seals)
+	summary, err := Verify(bytes.NewReader(data), seals, everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestConcurrentChannels(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
 			var seals []Seal
-			rec, err := NewWriter(&out, header(), Options{
+			rec, err := NewWriter(&out, header(), recipients(), Options{
 				SegmentBytes: 1 << 16, OnSeal: func(s Seal) { seals = append(seals, s) },
 			})
 			if err != nil {
@@ -206,7 +206,7 @@ func TestConcurrentChannels(t *testing.T) {
 					t.Errorf("channel %d differs", channel)
 				}
 			}
-			if _, err := Verify(bytes.NewReader(out.Bytes()), seals); err != nil {
+			if _, err := Verify(bytes.NewReader(out.Bytes()), seals, everything); err != nil {
 				t.Error(err)
 			}
 		})
@@ -221,7 +221,7 @@ func TestWriteReachesTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	rec, err := NewWriter(f, header(), Options{})
+	rec, err := NewWriter(f, header(), recipients(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestSyncWithinTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		var syncs, seals atomic.Int64
-		rec, err := NewWriter(&out, header(), Options{
+		rec, err := NewWriter(&out, header(), recipients(), Options{
 			Sync:   func() error { syncs.Add(1); return nil },
 			OnSeal: func(Seal) { seals.Add(1) },
 		})
@@ -291,7 +291,7 @@ func TestSlowOnSeal(t *testing.T) {
 		var out bytes.Buffer
 		gate := make(chan struct{})
 		var seals []Seal
-		rec, err := NewWriter(&out, header(), Options{SegmentBytes: 1, OnSeal: func(s Seal) {
+		rec, err := NewWriter(&out, header(), recipients(), Options{SegmentBytes: 1, OnSeal: func(s Seal) {
 			<-gate
 			seals = append(seals, s)
 		}})
@@ -320,7 +320,7 @@ func TestSlowOnSeal(t *testing.T) {
 		if len(seals) != 101 {
 			t.Errorf("%d seals", len(seals))
 		}
-		if _, err := Verify(&out, seals); err != nil {
+		if _, err := Verify(&out, seals, everything); err != nil {
 			t.Error(err)
 		}
 	})
@@ -346,7 +346,7 @@ func (b *brokenStream) Write(p []byte) (int, error) {
 func TestFailureIsSticky(t *testing.T) {
 	t.Parallel()
 	stream := &brokenStream{left: 1000}
-	rec, err := NewWriter(stream, header(), Options{})
+	rec, err := NewWriter(stream, header(), recipients(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +376,7 @@ func TestFailedSync(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	fail := false
-	rec, err := NewWriter(&out, header(), Options{
+	rec, err := NewWriter(&out, header(), recipients(), Options{
 		SyncEvery: time.Hour,
 		Sync: func() error {
 			if fail {
@@ -405,7 +405,7 @@ func TestFailedSync(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	rec, err := NewWriter(&out, header(), Options{})
+	rec, err := NewWriter(&out, header(), recipients(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -434,7 +434,7 @@ func TestRefusals(t *testing.T) {
 	if err != io.EOF || len(events) != 2 {
 		t.Errorf("%d events, %v", len(events), err)
 	}
-	if _, err := NewWriter(io.Discard, Header{}, Options{}); err == nil {
+	if _, err := NewWriter(io.Discard, Header{}, recipients(), Options{}); err == nil {
 		t.Error("a recording of no session")
 	}
 }
