@@ -30,12 +30,9 @@ type (
 
 // Reasons that a user is given.
 const (
-	whyForwarding = "stint: port forwarding is refused, since it cannot be recorded yet"
-	whyAgent      = "stint: agent forwarding is refused, since it cannot be recorded yet"
-	whyX11        = "stint: X11 forwarding is refused, since it cannot be recorded yet"
-	whySubsystem  = "stint: only the subsystem sftp goes through the proxy"
-	whyTooLong    = "stint: that is too long to be recorded"
-	whyUnknown    = "stint: the proxy does not know this request, so it cannot record it"
+	whySubsystem = "stint: only the subsystem sftp goes through the proxy"
+	whyTooLong   = "stint: that is too long to be recorded"
+	whyUnknown   = "stint: the proxy does not know this request, so it cannot record it"
 )
 
 // mayPass tells which variables a client may set on the target: those that say
@@ -59,7 +56,9 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			s.noMore = true
 			s.mu.Unlock()
 		case "tcpip-forward", "streamlocal-forward@openssh.com":
-			s.refuseRequest(request, whyForwarding)
+			s.listen(request)
+		case "cancel-tcpip-forward", "cancel-streamlocal-forward@openssh.com":
+			s.cancelListen(request)
 		default:
 			s.record(0, cast.Refused{What: request.Type, Why: whyUnknown})
 			_ = request.Reply(false, nil)
@@ -94,7 +93,7 @@ func (s *session) openChannel(opened ssh.NewChannel) {
 	s.mu.Unlock()
 	switch {
 	case opened.ChannelType() == "direct-tcpip", opened.ChannelType() == "direct-streamlocal@openssh.com":
-		refuse(ssh.Prohibited, whyForwarding)
+		s.openForward(opened)
 	case opened.ChannelType() != "session":
 		refuse(ssh.UnknownChannelType, fmt.Sprintf("stint: the proxy cannot record a channel of the type %s", printable(opened.ChannelType())))
 	case noMore:
@@ -193,9 +192,13 @@ func (c *channel) fromClient(request *ssh.Request) bool {
 	case "keepalive@openssh.com":
 		return true
 	case "auth-agent-req@openssh.com":
-		return c.refuseAloud(request.Type, whyAgent)
+		request.Payload = nil // the standard has none
+		return c.lend(request, cast.Agent, &c.session.agentLent)
 	case "x11-req":
-		return c.refuseAloud(request.Type, whyX11)
+		if !plainX11(request.Payload) {
+			return c.refuse(request.Type, whyUnknown)
+		}
+		return c.lend(request, cast.X11, &c.session.screenLent)
 	default:
 		return c.refuse(request.Type, whyUnknown)
 	}
