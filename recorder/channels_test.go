@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	signer "stint/server/signer/wire"
 )
 
 // began answers requests until something is started, and passes the rest on.
@@ -223,10 +225,11 @@ func TestTooManyChannels(t *testing.T) {
 func TestWhatCannotBeRecordedIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
+	r.under(signer.SessionRules{Channels: []string{"exec"}})
 	client := r.connect(t)
 	for kind, want := range map[string]string{
-		"direct-tcpip":                   "port forwarding is refused",
-		"direct-streamlocal@openssh.com": "port forwarding is refused",
+		"direct-tcpip":                   "the request makes no sense",
+		"direct-streamlocal@openssh.com": "the request makes no sense",
 		"x11":                            "cannot record a channel of the type x11",
 		"auth-agent@openssh.com":         "cannot record a channel of the type auth-agent@openssh.com",
 		"tun@openssh.com":                "cannot record a channel of the type tun@openssh.com",
@@ -236,7 +239,7 @@ func TestWhatCannotBeRecordedIsRefused(t *testing.T) {
 			t.Errorf("%q: %v", kind, err)
 		}
 	}
-	for _, kind := range []string{"tcpip-forward", "streamlocal-forward@openssh.com", "made-up@example.com"} {
+	for _, kind := range []string{"tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "made-up@example.com"} {
 		if ok, _, err := client.SendRequest(kind, true, nil); ok || err != nil {
 			t.Errorf("the request %s: %v, %v", kind, ok, err)
 		}
@@ -265,7 +268,7 @@ func TestWhatCannotBeRecordedIsRefused(t *testing.T) {
 	if err := session.Run("echo $LC_ALL$LD_PRELOAD"); err != nil {
 		t.Errorf("after all that: %v", err)
 	}
-	for _, want := range []string{"port forwarding is refused", "agent forwarding is refused", "X11 forwarding is refused"} {
+	for _, want := range []string{"the request makes no sense", "there is no such remote forward", "gives no agent (ssh -A) in a session; it gives exec\n", "gives no x11 (ssh -X) in"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("the person was told %q, which lacks %q", stderr.String(), want)
 		}

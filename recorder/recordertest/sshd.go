@@ -73,6 +73,7 @@ PubkeyAuthentication yes
 AuthorizedKeysFile %s
 TrustedUserCAKeys %s
 AuthorizedPrincipalsFile %s
+X11Forwarding yes
 AcceptEnv LANG LC_* COLORTERM
 PrintMotd no
 PrintLastLog no

@@ -279,6 +279,9 @@ func (c *channel) lend(request *ssh.Request, kind cast.ChannelType, lent *bool) 
 	if why := c.session.rules.refuses(kind); why != "" {
 		return c.refuseAloud(request.Type, why)
 	}
+	if kind == cast.X11 && !plainX11(request.Payload) {
+		return c.refuseAloud(request.Type, whySenseless)
+	}
 	if !c.askToLend(request, kind, lent) {
 		c.tell("stint: the target refuses " + forwardWords[kind])
 		return false

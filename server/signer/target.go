@@ -35,7 +35,7 @@ func (s *signer) signTarget(ctx context.Context, proxy ProxyConfig, in wire.Targ
 	entry, certificate, err := s.issue(ctx, func() (index int64, err error) {
 		index, answer, err = s.admitTarget(ctx, proxy, in)
 		return index, err
-	}, s.certifyTarget)
+	}, func(e settled) (string, error) { return s.certifyTarget(e, answer.Rules.Extensions()) })
 	if err != nil {
 		return none, err
 	}

@@ -125,6 +125,27 @@ type SessionRules struct {
 	Recipients Recipients `json:"recipients"`
 }
 
+// Extensions are those of a target certificate under these rules (OpenSSH's
+// PROTOCOL.certkeys): the target itself then allows no forwarding that the role does
+// not give.
+func (r SessionRules) Extensions() map[string]string {
+	extensions := map[string]string{"permit-pty": ""}
+	if len(r.Channels) == 0 {
+		extensions["permit-port-forwarding"] = ""
+	}
+	for _, channel := range r.Channels {
+		switch channel {
+		case "forward", "remote-forward":
+			extensions["permit-port-forwarding"] = ""
+		case "agent":
+			extensions["permit-agent-forwarding"] = ""
+		case "x11":
+			extensions["permit-X11-forwarding"] = ""
+		}
+	}
+	return extensions
+}
+
 // Recipients are the age recipients for whom recordings are sealed: everything but
 // the input to any of Session, the input to any of First inside any of Second.
 type Recipients struct {
