@@ -45,6 +45,9 @@ const (
 // address is how a host and a port are written in the recording. It never looks
 // like a socket's.
 func address(host string, port uint32) string {
+	if host == "" && port == 0 {
+		return "" // what has no address: a socket, for one
+	}
 	return net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
 }
 
