@@ -217,4 +217,3 @@ func noise(size int) string {
 	}
 	return b.String()[:size]
 }
-

@@ -423,4 +423,3 @@ func (r *real) forwardsAreRevoked(t *testing.T, way, local string) time.Duration
 	}
 	return took
 }
-

@@ -162,9 +162,9 @@ function Replay({ session }: { session: Session }) {
   )
 }
 
-/** What was refused or remarked, each a way to its moment. */
+/** What was refused, connected or remarked, each a way to its moment. */
 function Remarks({ recording, onGo }: { recording: Recording; onGo: (channel: number, at: number) => void }) {
-  const marks = recording.marks.filter(({ kind }) => kind === 'refused' || kind === 'note' || kind === 'end')
+  const marks = recording.marks.filter(({ kind }) => kind === 'refused' || kind === 'note' || kind === 'end' || kind === 'connection')
   if (marks.length === 0) return null
   return (
     <Section title="Remarks">
