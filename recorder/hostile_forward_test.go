@@ -35,7 +35,8 @@ func TestTargetOpensNothingUnasked(t *testing.T) {
 	t.Parallel()
 	refused := make(chan error, 4096)
 	r := newConnRig(t, func(conn ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
-		for request := range requests { // port 4711 is asked for and granted; 4712 comes
+		request, ok := <-requests // port 4711 is asked for and granted; 4712 comes
+		if ok {
 			_ = request.Reply(request.Type == "tcpip-forward", nil)
 			for range 300 {
 				for kind, payload := range map[string][]byte{
@@ -52,7 +53,6 @@ func TestTargetOpensNothingUnasked(t *testing.T) {
 					refused <- err
 				}
 			}
-			return
 		}
 	})
 	r.under(signer.SessionRules{Channels: []string{"remote-forward", "agent", "x11"}})

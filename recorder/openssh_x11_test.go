@@ -55,8 +55,7 @@ func TestOpenSSHScreen(t *testing.T) {
 		t.Fatalf("xauth: %v: %s", err, output)
 	}
 	// A client of X: byte order, version 11.0, the cookie's name and the cookie.
-	const client = `export XAUTHORITY=$HOME/.Xauthority
-cookie=$(xauth list "$DISPLAY" | awk '{print $3; exit}')
+	const client = `cookie=$(xauth list "$DISPLAY" | awk '{print $3; exit}')
 number=${DISPLAY#*:}; number=${number%.*}
 exec 3<>/dev/tcp/127.0.0.1/$((6000 + number))
 printf 'B\0\0\13\0\0\0\22\0\20\0\0MIT-MAGIC-COOKIE-1\0\0' >&3

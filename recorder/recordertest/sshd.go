@@ -74,12 +74,13 @@ AuthorizedKeysFile %s
 TrustedUserCAKeys %s
 AuthorizedPrincipalsFile %s
 X11Forwarding yes
+SetEnv XAUTHORITY=%s/.Xauthority
 AcceptEnv LANG LC_* COLORTERM
 PrintMotd no
 PrintLastLog no
 MaxStartups 100
 Subsystem sftp internal-sftp
-`, port, hostFile, authorized, authority, principals), 0o644))
+`, port, hostFile, authorized, authority, principals, home), 0o644))
 	if account.credential != nil {
 		for _, path := range []string{home, hostFile} {
 			must(t, os.Chown(path, int(account.credential.Uid), int(account.credential.Gid)))

@@ -55,9 +55,7 @@ func (m *cookieMask) hide(p []byte) ([]byte, bool) {
 	if m.past {
 		return p, true
 	}
-	for _, b := range p[:min(len(p), setupHead-len(m.head))] {
-		m.head = append(m.head, b)
-	}
+	m.head = append(m.head, p[:min(len(p), setupHead-len(m.head))]...)
 	if m.head[0] != 'B' && m.head[0] != 'l' {
 		return nil, false
 	}
