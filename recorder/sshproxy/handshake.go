@@ -73,6 +73,10 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 		return nil, errors.New("there is no host certificate")
 	}
 	config.AddHostKey(host)
+	// The same key without its certificate, for clients that know no certificates of
+	// hosts (paramiko, dbclient, ssh2 of Node): they compare it with one that they were given.
+	// Those that know them ask for the certificate first.
+	config.AddHostKey(p.identity.key)
 
 	// A deadline on the connection bounds the handshake. A channel of another
 	// connection has none, so a timer closes it.

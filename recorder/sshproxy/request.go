@@ -2,6 +2,7 @@ package sshproxy
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -31,6 +32,7 @@ type (
 // Reasons that a user is given.
 const (
 	whySubsystem = "stint: only the subsystem sftp goes through the proxy"
+	whyMosh      = "stint: mosh does not go through the proxy: after its start it talks by UDP past whatever records; use ssh, and tmux on the target where a connection may break"
 	whyTooLong   = "stint: that is too long to be recorded"
 	whyUnknown   = "stint: the proxy does not know this request, so it cannot record it"
 )
@@ -201,6 +203,20 @@ func (c *channel) fromClient(request *ssh.Request) bool {
 	}
 }
 
+// startsMosh tells whether a command is what the mosh client asks for, which may print an
+// address first. It is to save people from a client that waits for what can never come, and
+// keeps nobody from anything: a shell may start what it likes, and no UDP reaches it
+// through the proxy.
+func startsMosh(command string) bool {
+	for part := range strings.SplitSeq(command, ";") {
+		words := strings.Fields(part)
+		if len(words) > 0 && path.Base(words[0]) == "mosh-server" {
+			return true
+		}
+	}
+	return false
+}
+
 // asksForTerminal tells whether the target granted a terminal already.
 func (c *channel) asksForTerminal() bool {
 	c.mu.Lock()
@@ -225,6 +241,9 @@ func (c *channel) begin(request *ssh.Request, kind cast.ChannelType, command str
 			what += " " + printable(command)
 		}
 		return c.deny(what, why)
+	}
+	if kind == cast.Exec && startsMosh(command) {
+		return c.deny(request.Type+" "+printable(command), whyMosh)
 	}
 	c.mu.Lock()
 	event := cast.ChannelOpen{Type: kind, Command: command, Terminal: c.terminal, Size: c.size}
