@@ -4,12 +4,12 @@ package recorder_test
 
 // stockClients are the programs, in the order of the table.
 var stockClients = []stockClient{
-	{name: "OpenSSH `ssh`, one hop", how: "`ssh login@target@proxy`", command: sshTo("one-hop")},
-	{name: "OpenSSH `ssh -J`", how: "`ProxyJump`", command: sshTo("db1")},
+	{name: "OpenSSH `ssh`, one hop", how: "`ssh login@target@proxy`", command: sshTo("one-hop"), forward: pipeTo("one-hop")},
+	{name: "OpenSSH `ssh -J`", how: "`ProxyJump`", command: sshTo("db1"), forward: pipeTo("db1")},
 	{name: "OpenSSH `ssh`, older configuration", how: "`ProxyCommand ssh -W %h:22 proxy`", command: byCommand},
 	{name: "OpenSSH `ssh`, ControlMaster", how: "one hop", command: shared},
 	{name: "OpenSSH `ssh -f`", how: "one hop", beside: "the command goes on in the background", check: intoBackground},
-	{name: "OpenSSH `ssh -N`", how: "one hop", beside: "ends when the grant is revoked", check: withoutCommand},
+	{name: "OpenSSH `ssh -N`", how: "one hop", forward: socketTo("one-hop"), beside: "ends when the grant is revoked", check: withoutCommand},
 	{name: "OpenSSH `scp`", how: "one hop", copies: scpBy()},
 	{name: "OpenSSH `scp -O` (the old protocol)", how: "one hop", copies: scpBy("-O")},
 	{name: "OpenSSH `sftp`", how: "one hop", copies: sftpBatch},
@@ -19,10 +19,10 @@ var stockClients = []stockClient{
 	{name: "lftp", how: "OpenSSH", copies: lftp},
 	{name: "autossh", how: "OpenSSH", beside: "starts ssh again when it dies", check: startsAgain},
 	{name: "Ansible", how: "OpenSSH", beside: "a playbook with modules, copy and fetch", check: playbook},
-	{name: "VS Code Remote-SSH", how: "OpenSSH; the start of its server", command: codeScript},
-	{name: "paramiko", how: "key and certificate; the proxy's plain host key", command: paramiko.command, copies: paramiko.copies},
-	{name: "asyncssh", how: "key and certificate", command: asyncssh.command, copies: asyncssh.copies},
-	{name: "PuTTY `plink`, `pscp`", how: "key with its certificate in a .ppk file", command: plink, copies: pscp},
+	{name: "VS Code Remote-SSH", how: "OpenSSH; the start of its server", command: codeScript, forward: codeServer},
+	{name: "paramiko", how: "key and certificate; the proxy's plain host key", command: paramiko.command, copies: paramiko.copies, forward: paramiko.forward},
+	{name: "asyncssh", how: "key and certificate", command: asyncssh.command, copies: asyncssh.copies, forward: asyncssh.forward},
+	{name: "PuTTY `plink`, `pscp`", how: "key with its certificate in a .ppk file", command: plink, copies: pscp, forward: plinkPipe},
 	{name: "PuTTY `psftp`", how: "the same", copies: psftp},
 	{name: "mosh", how: "OpenSSH", beside: "refused, and told why", check: moshRefused},
 }
