@@ -24,5 +24,7 @@ var stockClients = []stockClient{
 	{name: "asyncssh", how: "key and certificate", command: asyncssh.command, copies: asyncssh.copies, forward: asyncssh.forward},
 	{name: "PuTTY `plink`, `pscp`", how: "key with its certificate in a .ppk file", command: plink, copies: pscp, forward: plinkPipe},
 	{name: "PuTTY `psftp`", how: "the same", copies: psftp},
+	{name: "dropbear `dbclient`", how: "its plain key, through `ssh -W target:22 proxy`; the proxy's plain host key", command: dbclientRun, forward: dbclientPipe},
+	{name: "ssh2 for Node", how: "the same", command: ssh2.command, copies: ssh2.copies, forward: ssh2.forward},
 	{name: "mosh", how: "OpenSSH", beside: "refused, and told why", check: moshRefused},
 }

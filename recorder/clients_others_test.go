@@ -214,3 +214,37 @@ func throughSOCKS(t *testing.T, conn net.Conn, port string) {
 		t.Fatalf("SOCKS answered %v", answer)
 	}
 }
+
+// withAgent has an agent hold the caller's key, by itself and with its certificate, as
+// Stint's own does, and returns its socket.
+func withAgent(t *testing.T, c *caller) string {
+	t.Helper()
+	socket := filepath.Join(shortDir(t), "agent")
+	c.starts(t, nil, "ssh-agent", "-D", "-a", socket)
+	dialWhenThere(t, "unix", socket).Close()
+	if got := c.runs(t, nil, "env", "SSH_AUTH_SOCK="+socket, "ssh-add", "-q", c.key); got.err != nil {
+		t.Fatalf("ssh-add: %+v", got)
+	}
+	return socket
+}
+
+// dbclient knows no certificates: ssh opens the way with one.
+func dbclient(t *testing.T, c *caller) func(stdin []byte, arguments ...string) result {
+	socket := withAgent(t, c)
+	must(t, os.MkdirAll(filepath.Join(c.home, ".ssh"), 0o700))
+	must(t, os.WriteFile(filepath.Join(c.home, ".ssh", "known_hosts"), []byte("db1 "+c.hostKey+"\n"), 0o600))
+	return func(stdin []byte, arguments ...string) result {
+		return c.runs(t, stdin, "env", append([]string{"SSH_AUTH_SOCK=" + socket,
+			"dbclient", "-J", "ssh -F " + c.config + " -W db1:22 stint", "-l", c.grant.Login}, arguments...)...)
+	}
+}
+
+func dbclientRun(t *testing.T, c *caller) runner {
+	run := dbclient(t, c)
+	return func(command string, stdin []byte) result { return run(stdin, "db1", command) }
+}
+
+func dbclientPipe(t *testing.T, c *caller) piper {
+	run := dbclient(t, c)
+	return func(port string, stdin []byte) result { return run(stdin, "-B", "127.0.0.1:"+port, "db1") }
+}

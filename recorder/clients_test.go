@@ -83,6 +83,7 @@ func (c *caller) environment() []string {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "TMPDIR=" + c.home, "LC_ALL=C.UTF-8", "TERM=xterm",
 		"STINT_HOST=" + c.host(), "STINT_PORT=" + c.port(), "STINT_USER=" + c.oneHop(),
 		"STINT_KEY=" + c.key, "STINT_KNOWN_HOSTS=" + c.knownFile, "STINT_HOST_KEY=" + c.hostKey,
+		"STINT_LOGIN=" + c.grant.Login, "STINT_SSH_CONFIG=" + c.config,
 	}
 }
 
