@@ -27,6 +27,9 @@ WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -
 ifeq ($(wildcard web/node_modules),)
   $(shell rm -f $(BUILD)/npm.stamp)
 endif
+ifeq ($(wildcard recorder/testdata/clients/node_modules),)
+  $(shell rm -f $(BUILD)/clients.stamp)
+endif
 ifeq ($(wildcard web/dist/index.html),)
   $(shell rm -f $(BUILD)/web.stamp)
 endif
@@ -110,9 +113,14 @@ $(BUILD)/web.stamp: $(BUILD)/npm.stamp $(WEB_SOURCES)
 	$(NPM) --prefix web run build
 	@mkdir -p $(BUILD) && touch $@
 
-## setup: the system packages that the end to end tests need.
-setup:
+## setup: the system packages that the end to end tests need, and Node's client for SSH.
+setup: $(BUILD)/clients.stamp
 	@.ci/packages test
+
+$(BUILD)/clients.stamp: recorder/testdata/clients/package.json recorder/testdata/clients/package-lock.json
+	@.ci/packages node
+	$(NPM) --prefix recorder/testdata/clients ci --omit=optional --ignore-scripts --no-audit --no-fund
+	@mkdir -p $(BUILD) && touch $@
 
 clean:
 	rm -rf $(BUILD)
