@@ -30,6 +30,8 @@ type Sshd struct {
 	// DirectKey is the file of a key that the server admits without a
 	// certificate, to compare with.
 	DirectKey string
+	// Credential is the account's, for what is to run as it; nil when it is the tester's own.
+	Credential *syscall.Credential
 }
 
 // NewSshd starts sshd as a target that trusts the signer's target authority for
@@ -115,7 +117,7 @@ Subsystem sftp internal-sftp
 	}
 	target := Target{Address: address, HostKey: host}
 	signer.AddTarget(name, target)
-	return &Sshd{Target: target, Login: account.name, Home: home, DirectKey: directFile}
+	return &Sshd{Target: target, Login: account.name, Home: home, DirectKey: directFile, Credential: account.credential}
 }
 
 type account struct {
