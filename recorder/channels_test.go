@@ -392,3 +392,32 @@ func TestStatusComesBeforeTheEndOfTheOutput(t *testing.T) {
 		channel.Close()
 	}
 }
+
+// A command may close its outputs long before it ends. A client that has no more input
+// would close the channel when the output ends; that end waits for the status.
+func TestStatusLongAfterTheOutputs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(channel ssh.Channel, requests <-chan *ssh.Request) {
+		began(requests)
+		_, _ = channel.Write([]byte("out\n"))
+		_ = channel.CloseWrite()
+		time.Sleep(time.Second)
+		exitWith(channel, 3)
+	})
+	client := r.connect(t)
+	channel, requests, err := client.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{"anything"})); !ok {
+		t.Fatal(err)
+	}
+	_ = channel.CloseWrite()
+	if output, err := io.ReadAll(channel); err != nil || string(output) != "out\n" {
+		t.Fatalf("%q, %v", output, err)
+	}
+	channel.Close()
+	if request := <-requests; request == nil || request.Type != "exit-status" || !bytes.Equal(request.Payload, []byte{0, 0, 0, 3}) {
+		t.Errorf("got %+v", request)
+	}
+}

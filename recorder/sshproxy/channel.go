@@ -20,7 +20,7 @@ const maxUntold = 8
 
 // exitTime is how long the status of a command may come after the end of its
 // output and still be passed on before that. A command that goes on without its
-// outputs has their end told so much later.
+// outputs has their end told so much later, where the client may still send.
 const exitTime = 200 * time.Millisecond
 
 // inputTime is how long the target may take to read what the client sent before
@@ -212,13 +212,20 @@ func (c *channel) feed() {
 // at the end of its output once it has no more input, and x/crypto agrees at
 // once, so that nothing can follow.
 func (c *channel) finishOutput() {
-	// A command that ends tells its status at about the same time. Nobody waits
-	// for it longer than this: it may go on for hours after it closed its outputs.
+	// A command that ends tells its status at about the same time. A client that may
+	// still send waits for it no longer than this: the command may go on for hours after
+	// it closed its outputs. One that has no more input would close the channel, and
+	// the status would be lost; for that one the output ends when the status is known.
 	var exit *ssh.Request
 	open := true
 	select {
 	case exit, open = <-c.exits:
 	case <-time.After(exitTime):
+		select {
+		case <-c.fed:
+			exit, open = <-c.exits
+		default:
+		}
 	}
 	if !open {
 		c.explain()
