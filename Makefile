@@ -84,7 +84,7 @@ fuzz: web
 		$(GO) test -tags e2e -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 300x $$package </dev/null || exit 1; \
 	done
 
-## soak: the properties of decisions, and collusion numbers against trying everything, in WORLDS random worlds (default 5000); kill -9 of the signer under load, SIGNER_KILLS times (default 1000), then of every process in the middle of the path, SOAK times over (default 50), under the race detector.
+## soak: the properties of decisions, and collusion numbers against trying everything, in WORLDS random worlds (default 5000); kill -9 of the signer under load, SIGNER_KILLS times (default 1000), then of every process in the middle of the path, SOAK times over (default 50), under the race detector; those of OpenSSH's own tests that take long.
 WORLDS ?= 5000
 SOAK ?= 50
 SIGNER_KILLS ?= 1000
@@ -93,6 +93,7 @@ soak: setup web
 	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run '^TestProperty' -count 1 -timeout 0 ./policies
 	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run 'TestCollusionIsExact$$' -count 1 -timeout 0 ./policies/analysis
 	STINT_SOAK_KILLS=$(SIGNER_KILLS) $(GO) test $(TEST_FLAGS) -run 'TestKill$$' -count 1 -v -timeout 0 ./server/signer
+	STINT_SOAK_REGRESS=1 $(GO) test $(TEST_FLAGS) -run 'TestOpenSSHRegress$$' -count 1 -timeout 0 ./recorder
 	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -run 'TestPathGoesOnAfterKills|TestNothingAcknowledgedIsLost' -count $(SOAK) -failfast -timeout 0 ./cmd/e2e
 
 ## screenshots: the pictures of the README, taken at the end of the path.

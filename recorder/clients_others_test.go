@@ -50,21 +50,15 @@ var (
 	ssh2     = library{"node", "with_ssh2.js"}
 )
 
-// putty gives PuTTY's tools the key with its certificate, and the authority of hosts, as
-// its own programs keep them, and returns the arguments that name the key and the proxy.
+// putty gives PuTTY's tools the authority of hosts, as its own programs keep it, and
+// returns the arguments that name the proxy. The agent holds the key.
 func putty(t *testing.T, c *caller) []string {
 	t.Helper()
-	key := filepath.Join(c.home, "key.ppk")
-	if _, err := os.Stat(key); err != nil {
-		if got := c.runs(t, nil, "puttygen", c.key, "--certificate", c.key+"-cert.pub", "-o", key, "-O", "private"); got.err != nil {
-			t.Fatalf("puttygen: %+v", got)
-		}
-		authorities := filepath.Join(c.home, ".putty", "sshhostcas")
-		must(t, os.MkdirAll(authorities, 0o700))
-		line := strings.Fields(string(ssh.MarshalAuthorizedKey(c.Signer.HostCA.PublicKey())))[1]
-		must(t, os.WriteFile(filepath.Join(authorities, "stint"), []byte("PublicKey="+line+"\nValidity=*\n"), 0o600))
-	}
-	return []string{"-batch", "-i", key, "-P", c.port(), "-l", c.oneHop()}
+	authorities := filepath.Join(c.home, ".putty", "sshhostcas")
+	must(t, os.MkdirAll(authorities, 0o700))
+	line := strings.Fields(string(ssh.MarshalAuthorizedKey(c.Signer.HostCA.PublicKey())))[1]
+	must(t, os.WriteFile(filepath.Join(authorities, "stint"), []byte("PublicKey="+line+"\nValidity=*\n"), 0o600))
+	return []string{"-batch", "-agent", "-P", c.port(), "-l", c.oneHop()}
 }
 
 func plink(t *testing.T, c *caller) runner {
@@ -215,27 +209,12 @@ func throughSOCKS(t *testing.T, conn net.Conn, port string) {
 	}
 }
 
-// withAgent has an agent hold the caller's key, by itself and with its certificate, as
-// Stint's own does, and returns its socket.
-func withAgent(t *testing.T, c *caller) string {
-	t.Helper()
-	socket := filepath.Join(shortDir(t), "agent")
-	c.starts(t, nil, "ssh-agent", "-D", "-a", socket)
-	dialWhenThere(t, "unix", socket).Close()
-	if got := c.runs(t, nil, "env", "SSH_AUTH_SOCK="+socket, "ssh-add", "-q", c.key); got.err != nil {
-		t.Fatalf("ssh-add: %+v", got)
-	}
-	return socket
-}
-
 // dbclient knows no certificates: ssh opens the way with one.
 func dbclient(t *testing.T, c *caller) func(stdin []byte, arguments ...string) result {
-	socket := withAgent(t, c)
 	must(t, os.MkdirAll(filepath.Join(c.home, ".ssh"), 0o700))
 	must(t, os.WriteFile(filepath.Join(c.home, ".ssh", "known_hosts"), []byte("db1 "+c.hostKey+"\n"), 0o600))
 	return func(stdin []byte, arguments ...string) result {
-		return c.runs(t, stdin, "env", append([]string{"SSH_AUTH_SOCK=" + socket,
-			"dbclient", "-J", "ssh -F " + c.config + " -W db1:22 stint", "-l", c.grant.Login}, arguments...)...)
+		return c.runs(t, stdin, "dbclient", append([]string{"-J", "ssh -F " + c.config + " -W db1:22 stint", "-l", c.grant.Login}, arguments...)...)
 	}
 }
 

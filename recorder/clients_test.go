@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	sshagent "golang.org/x/crypto/ssh/agent"
 
 	"stint/recorder/recordertest"
 )
@@ -49,7 +50,8 @@ type (
 // caller is one client's person: with a grant, a key and a home directory of its own.
 type caller struct {
 	*real
-	key       string // its file; the certificate is beside it
+	key       string // its public half is in key.pub and its certificate in key-cert.pub
+	agent     string // the socket of an agent that holds it, by itself and with the certificate
 	home      string
 	hostKey   string // the proxy's, in authorized_keys form, for clients that know no certificates
 	knownFile string
@@ -80,14 +82,15 @@ func (c *caller) runs(t *testing.T, stdin []byte, program string, arguments ...s
 
 func (c *caller) environment() []string {
 	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "TMPDIR=" + c.home, "LC_ALL=C.UTF-8", "TERM=xterm",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "TMPDIR=" + c.home, "LC_ALL=C.UTF-8", "TERM=xterm", "SSH_AUTH_SOCK=" + c.agent,
 		"STINT_HOST=" + c.host(), "STINT_PORT=" + c.port(), "STINT_USER=" + c.oneHop(),
-		"STINT_KEY=" + c.key, "STINT_KNOWN_HOSTS=" + c.knownFile, "STINT_HOST_KEY=" + c.hostKey,
+		"STINT_CERTIFICATE=" + c.key + "-cert.pub", "STINT_KNOWN_HOSTS=" + c.knownFile, "STINT_HOST_KEY=" + c.hostKey,
 		"STINT_LOGIN=" + c.grant.Login, "STINT_SSH_CONFIG=" + c.config,
 	}
 }
 
-// newCaller gives a client a grant.
+// newCaller gives a client a grant, and its key to an agent, which alone holds it, as with
+// stint activate.
 func newCaller(t *testing.T, r *real, request, hostKey string) *caller {
 	t.Helper()
 	one := *r
@@ -98,7 +101,34 @@ func newCaller(t *testing.T, r *real, request, hostKey string) *caller {
 	c.knownFile = filepath.Join(c.home, "known_hosts")
 	must(t, os.WriteFile(c.knownFile, fmt.Appendf(nil, "@cert-authority * %s[%s]:%s %s\n",
 		ssh.MarshalAuthorizedKey(r.Signer.HostCA.PublicKey()), c.host(), c.port(), hostKey), 0o600))
+
+	c.agent = filepath.Join(shortDir(t), "agent")
+	c.starts(t, nil, "ssh-agent", "-D", "-a", c.agent)
+	connection := dialWhenThere(t, "unix", c.agent)
+	defer connection.Close()
+	agent := sshagent.NewClient(connection)
+	private, certificate := parts(t, c.key)
+	// The certificate first: some clients stand one refusal only.
+	for _, shown := range []*ssh.Certificate{certificate, nil} {
+		must(t, agent.Add(sshagent.AddedKey{PrivateKey: private, Certificate: shown}))
+	}
+	must(t, os.WriteFile(c.key+".pub", ssh.MarshalAuthorizedKey(certificate.Key), 0o600))
+	must(t, os.Remove(c.key))
 	return c
+}
+
+// parts are a key and its certificate, from their files.
+func parts(t *testing.T, path string) (private any, certificate *ssh.Certificate) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	must(t, err)
+	private, err = ssh.ParseRawPrivateKey(text)
+	must(t, err)
+	text, err = os.ReadFile(path + "-cert.pub")
+	must(t, err)
+	public, _, _, _, err := ssh.ParseAuthorizedKey(text)
+	must(t, err)
+	return private, public.(*ssh.Certificate)
 }
 
 // cells are what the table says of a client; those that were not run are missing.

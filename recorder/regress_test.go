@@ -139,6 +139,9 @@ func regressBase(t *testing.T, r *real) string {
 		known, err := exec.Command("ssh", "-Q", kind).Output()
 		must(t, err)
 		both := slices.DeleteFunc(strings.Fields(string(known)), func(name string) bool { return !offered[name] })
+		if len(both) == 0 {
+			t.Fatalf("ssh and the proxy have no %s together: %v", kind, offered)
+		}
 		must(t, os.WriteFile(filepath.Join(base, "stint-"+kind), []byte(strings.Join(both, "\n")+"\n"), 0o644))
 	}
 	for name, script := range regressStandIns {

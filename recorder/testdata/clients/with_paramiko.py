@@ -1,14 +1,11 @@
-"""paramiko as its documentation has it used, with a certificate."""
+"""paramiko as its documentation has it used; an agent holds the key and its certificate."""
 
 import os
-import socket
 import sys
 import threading
 
 import paramiko
 
-key = paramiko.Ed25519Key.from_private_key_file(os.environ["STINT_KEY"])
-key.load_certificate(os.environ["STINT_KEY"] + "-cert.pub")
 client = paramiko.SSHClient()
 client.load_host_keys(os.environ["STINT_KNOWN_HOSTS"])
 client.set_missing_host_key_policy(paramiko.RejectPolicy())
@@ -16,8 +13,6 @@ client.connect(
     os.environ["STINT_HOST"],
     port=int(os.environ["STINT_PORT"]),
     username=os.environ["STINT_USER"],
-    pkey=key,
-    allow_agent=False,
     look_for_keys=False,
     timeout=60,
     banner_timeout=60,

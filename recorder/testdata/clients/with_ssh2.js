@@ -1,11 +1,10 @@
 // ssh2 as its documentation has it used. It knows no certificates: ssh opens the way with
 // one, and ssh2 shows the plain key inside.
 const { spawn } = require("node:child_process");
-const { readFileSync } = require("node:fs");
 const { Duplex } = require("node:stream");
 const { Client } = require("ssh2");
 
-const { STINT_LOGIN, STINT_KEY, STINT_HOST_KEY, STINT_SSH_CONFIG } = process.env;
+const { SSH_AUTH_SOCK, STINT_LOGIN, STINT_HOST_KEY, STINT_SSH_CONFIG } = process.env;
 const [what, ...rest] = process.argv.slice(2);
 
 const way = spawn("ssh", ["-F", STINT_SSH_CONFIG, "-W", "db1:22", "stint"], { stdio: ["pipe", "pipe", "inherit"] });
@@ -66,6 +65,6 @@ client.on("error", fail);
 client.connect({
   sock: Duplex.from({ readable: way.stdout, writable: way.stdin }),
   username: STINT_LOGIN,
-  privateKey: readFileSync(STINT_KEY),
+  agent: SSH_AUTH_SOCK,
   hostVerifier: (key) => key.toString("base64") === STINT_HOST_KEY.split(" ")[1],
 });
