@@ -96,19 +96,6 @@ func (c *caller) starts(t *testing.T, stdin io.Reader, program string, arguments
 	return command, read
 }
 
-func dialWhenThere(t *testing.T, network, address string) net.Conn {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := net.Dial(network, address)
-		if err == nil {
-			return conn
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nothing listens: %v", err)
-		}
-	}
-}
-
 // exchange sends bytes and their end, and hears what comes back until the other side's.
 func exchange(t *testing.T, conn net.Conn, sent []byte) result {
 	t.Helper()
