@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 
 // startProcess starts the proxy as a process of its own, through a command line
 // that may set limits before it becomes the proxy; "$0" is the program.
-func (r *rig) startProcess(t *testing.T, shell string) *exec.Cmd {
+func (r *rig) startProcess(t testing.TB, shell string) *exec.Cmd {
 	t.Helper()
 	text, err := json.Marshal(r.Config)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 const (
 	smallBuffer = 2 << 10
-	largeBuffer = 32 << 10 // the largest packet that x/crypto takes
+	largeBuffer = 256 << 10 // several packets, where they are there already
 )
 
 // Most channels are idle most of the time; only those through which much goes

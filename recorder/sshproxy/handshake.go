@@ -18,6 +18,10 @@ const (
 	// maxTries bounds the keys and certificates that a client may offer: an agent
 	// may hold one certificate for each grant.
 	maxTries = 12
+	// maxBefore bounds the bytes that a client may send before it has authenticated,
+	// and so what it makes the proxy keep: each try carries a certificate, and a
+	// packet may have up to 256 KiB.
+	maxBefore = 320 << 10
 )
 
 // serverVersion is what the proxy calls itself (RFC 4253, section 4.2).
@@ -102,10 +106,11 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 	// Those that know them ask for the certificate first.
 	config.AddHostKey(p.identity.key)
 
+	stream := newStream(raw, maxBefore)
 	// A deadline on the connection bounds the handshake. A channel of another
 	// connection has none, so a timer closes it.
 	deadline := time.AfterFunc(handshakeDeadline, func() { raw.Close() })
-	conn, channels, requests, err := ssh.NewServerConn(raw, config)
+	conn, channels, requests, err := ssh.NewServerConn(stream, config)
 	if err != nil {
 		deadline.Stop()
 		return nil, err
@@ -120,6 +125,7 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 		return nil, errors.New("the handshake took too long or ended without a certificate")
 	}
 	c.pass, c.certificate = by.pass, by.certificate
+	stream.trust()
 	return c, nil
 }
 

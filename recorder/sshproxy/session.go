@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ type session struct {
 	pass      pass
 	recording *spool.Recording
 	target    ssh.Conn
+	line      net.Conn  // what the target is reached by; set with it
 	rules     rules     // what the role says of the session; set before there are channels
 	born      time.Time // on the monotonic clock; stirred counts from here
 
@@ -188,6 +190,9 @@ func (s *session) hungUp() ending {
 // doing: a client that reads nothing holds up every answer to it.
 func (s *session) letGo() {
 	<-s.over
+	if s.isCut() {
+		_ = s.line.Close() // at once: what is queued to the target may not pass any more
+	}
 	_ = s.target.Close()
 }
 

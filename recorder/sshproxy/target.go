@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"time"
 
@@ -87,7 +88,9 @@ func (s *session) dial(key ssh.Signer, answer signer.TargetCertificate) (ssh.Con
 		},
 		ClientVersion: serverVersion,
 	}
-	conn, channels, requests, err := ssh.NewClientConn(raw, answer.Address, config)
+	stream := newStream(raw, math.MaxInt64)
+	s.line = raw
+	conn, channels, requests, err := ssh.NewClientConn(stream, answer.Address, config)
 	if !stop() && err == nil {
 		conn.Close()
 		err = context.Cause(ctx)
