@@ -18,7 +18,7 @@ type Event struct {
 
 // Body is what an event says: one of [ChannelOpen], [Output], [ErrorOutput],
 // [Input], [WindowChange], [Signal], [ExitStatus], [ExitSignal], [EOF],
-// [ChannelClose], [Refused], [Environment], [Note] and [End].
+// [ChannelClose], [Refused], [Environment], [Note], [End], [FileOperation] and [Bulk].
 type Body interface {
 	// Kind tells the bodies apart; its name is what exports and JSON show.
 	Kind() Kind
@@ -152,6 +152,8 @@ const (
 	KindEnvironment  Kind = 12
 	KindNote         Kind = 13
 	KindEnd          Kind = 14
+	KindFile         Kind = 20
+	KindBulk         Kind = 21
 )
 
 var kindNames = [...]string{
@@ -159,6 +161,7 @@ var kindNames = [...]string{
 	KindWindowChange: "window-change", KindSignal: "signal", KindExitStatus: "exit-status",
 	KindExitSignal: "exit-signal", KindEOF: "eof", KindChannelClose: "channel-close", KindRefused: "refused",
 	KindEnvironment: "environment", KindNote: "note", KindEnd: "end",
+	KindFile: "file", KindBulk: "bulk",
 }
 
 // String is the kind's name, for example "window-change".

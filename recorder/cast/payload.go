@@ -74,6 +74,10 @@ func parseBody(kind Kind, payload []byte) (Body, error) {
 		body = Environment{Name: p.string(), Value: p.string()}
 	case KindEnd:
 		body = End{Reason: Reason(p.string()), Detail: p.string()}
+	case KindFile:
+		body = p.file()
+	case KindBulk:
+		body = p.bulk()
 	default:
 		return nil, fmt.Errorf("an event is of the unknown kind %d", kind)
 	}
@@ -224,13 +228,8 @@ func (o ChannelOpen) check() error {
 }
 
 func (e End) check() error {
-	if len(e.Reason) == 0 || len(e.Reason) > 32 {
-		return errors.New("an end needs a reason of at most 32 letters")
-	}
-	for _, c := range []byte(e.Reason) {
-		if (c < 'a' || c > 'z') && c != '-' {
-			return errors.New("an end's reason is made of lower-case letters and hyphens")
-		}
+	if !isWord(string(e.Reason)) {
+		return errors.New("an end's reason is made of 1 to 32 lower-case letters and hyphens")
 	}
 	return nil
 }

@@ -341,6 +341,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(plain)
 	f.Add(many)
 	f.Add(plain[:len(plain)-50])
+	f.Add(recording(f, transfers()...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fixed := fixChecksums(data)
 		for _, data := range [][]byte{data, fixed} {

@@ -52,6 +52,10 @@ func words(b Body) string {
 			return "the session ended: " + string(b.Reason) + ": " + b.Detail
 		}
 		return "the session ended: " + string(b.Reason)
+	case FileOperation:
+		return fileWords(b)
+	case Bulk:
+		return bulkWords(b)
 	}
 	return b.Kind().String()
 }
