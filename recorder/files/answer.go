@@ -60,8 +60,9 @@ func (f *sftp) status(asked request, in *fields) error {
 	status := in.uint32()
 	message := ""
 	if len(in.rest) > 0 { // some leave it out
-		text := in.bytes()
-		message = string(text[:min(len(text), maxMessage)])
+		if text := in.bytes(); status != statusOK {
+			message = string(text[:min(len(text), maxMessage)])
+		}
 		if len(in.rest) > 0 {
 			in.bytes() // the language
 		}
@@ -73,11 +74,8 @@ func (f *sftp) status(asked request, in *fields) error {
 	if int(status) < len(outcomes) {
 		outcome = outcomes[status]
 	}
-	if status == statusOK {
-		message = ""
-		if asked.kind == packetOpen || asked.kind == packetOpendir || asked.kind == packetRead {
-			return errAnswer
-		}
+	if status == statusOK && (asked.kind == packetOpen || asked.kind == packetOpendir || asked.kind == packetRead) {
+		return errAnswer
 	}
 	h := asked.handle
 	switch asked.kind {

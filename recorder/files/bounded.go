@@ -1,6 +1,7 @@
 package files
 
 import (
+	"math"
 	"sync"
 
 	"stint/recorder/cast"
@@ -14,7 +15,7 @@ const sampleBytes = 4 << 10
 func Bounded(sink Sink, bound int64) Recorder {
 	r := &bounded{}
 	for i, kind := range [...]cast.Kind{cast.KindOutput, cast.KindErrorOutput, cast.KindInput} {
-		r.streams[i].stream = stream{kind: kind, sink: sink}
+		r.streams[i].stream = stream{kind: kind, sink: sink, err: &r.streams[i].err}
 		r.streams[i].keeps = uint64(max(bound, 0))
 	}
 	return r
@@ -26,6 +27,7 @@ type bounded struct {
 
 type boundedStream struct {
 	mu     sync.Mutex
+	err    error // the sink's first
 	stream stream
 	keeps  uint64 // so many bytes more are kept
 }
@@ -41,8 +43,8 @@ func (r *bounded) Record(kind cast.Kind, p []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := &b.stream
-	if s.err != nil {
-		return s.err
+	if b.err != nil {
+		return b.err
 	}
 	s.begin(p)
 	for len(s.rest()) > 0 {
@@ -58,7 +60,7 @@ func (r *bounded) Record(kind cast.Kind, p []byte) error {
 		}
 	}
 	s.finish()
-	return s.err
+	return b.err
 }
 
 // Flush implements [Recorder].
@@ -79,8 +81,16 @@ func (b *boundedStream) flush() error {
 		b.stream.tell()
 		b.keeps = sampleBytes
 	}
-	return b.stream.err
+	return b.err
 }
 
-// Close implements [Recorder].
-func (r *bounded) Close() error { return r.Flush() }
+// Close implements [Recorder]. What comes all the same is kept.
+func (r *bounded) Close() error {
+	err := r.Flush()
+	for i := range r.streams {
+		r.streams[i].mu.Lock()
+		r.streams[i].keeps = math.MaxUint64
+		r.streams[i].mu.Unlock()
+	}
+	return err
+}

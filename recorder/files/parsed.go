@@ -22,33 +22,33 @@ type parsed struct {
 	protocol protocol
 
 	mu            sync.Mutex
+	err           error // the sink's first
 	input, output stream
 	plain         bool // what goes through is not understood, and all kept
 	closed        bool
 }
 
 func newParsed(name string, sink Sink, all bool) *parsed {
-	return &parsed{
-		name:   name,
-		input:  stream{kind: cast.KindInput, sink: sink, all: all},
-		output: stream{kind: cast.KindOutput, sink: sink, all: all},
-	}
+	r := &parsed{name: name}
+	r.input = stream{kind: cast.KindInput, sink: sink, err: &r.err, all: all}
+	r.output = stream{kind: cast.KindOutput, sink: sink, err: &r.err, all: all}
+	return r
 }
 
 // Record implements [Recorder].
 func (r *parsed) Record(kind cast.Kind, p []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.failure(); err != nil {
-		return err
+	if r.err != nil {
+		return r.err
 	}
 	s := &r.output
 	if kind == cast.KindInput {
 		s = &r.input
 	}
 	if r.plain || r.closed || kind == cast.KindErrorOutput {
-		s.err = s.sink.Bytes(kind, p)
-		return s.err
+		r.err = s.sink.Bytes(kind, p)
+		return r.err
 	}
 	s.begin(p)
 	if why := r.protocol.read(s); why != nil {
@@ -56,7 +56,7 @@ func (r *parsed) Record(kind cast.Kind, p []byte) error {
 		r.giveUp(why)
 	}
 	s.finish()
-	return r.failure()
+	return r.err
 }
 
 // giveUp has everything kept from here on.
@@ -79,7 +79,7 @@ func (r *parsed) Flush() error {
 	defer r.mu.Unlock()
 	r.input.tell()
 	r.output.tell()
-	return r.failure()
+	return r.err
 }
 
 // Close implements [Recorder].
@@ -90,18 +90,11 @@ func (r *parsed) Close() error {
 		r.settle()
 	}
 	r.closed = true
-	return r.failure()
+	return r.err
 }
 
 // event records an event between others. The stream does not matter.
 func (r *parsed) event(body cast.Body) { r.output.event(body) }
-
-func (r *parsed) failure() error {
-	if r.input.err != nil {
-		return r.input.err
-	}
-	return r.output.err
-}
 
 // What the two sides may do wrong.
 var (

@@ -12,8 +12,8 @@ import (
 type stream struct {
 	kind  cast.Kind
 	sink  Sink
-	err   error // the sink's first
-	all   bool  // nothing is left out
+	err   *error // the sink's first, of all streams that share it
+	all   bool   // nothing is left out
 	start uint64
 
 	// The chunk that is being recorded, and how far. What is kept of it is gathered in
@@ -112,8 +112,8 @@ func (s *stream) finish() {
 		s.scratch = append(s.scratch, p...)
 		p = s.scratch
 	}
-	if len(p) > 0 && s.err == nil {
-		s.err = s.sink.Bytes(s.kind, p)
+	if len(p) > 0 && *s.err == nil {
+		*s.err = s.sink.Bytes(s.kind, p)
 	}
 	s.start += uint64(len(s.chunk))
 	s.chunk, s.scratch = nil, s.scratch[:0]
@@ -123,7 +123,7 @@ func (s *stream) finish() {
 }
 
 func (s *stream) event(body cast.Body) {
-	if s.err == nil {
-		s.err = s.sink.Event(body)
+	if *s.err == nil {
+		*s.err = s.sink.Event(body)
 	}
 }

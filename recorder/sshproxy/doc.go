@@ -20,6 +20,7 @@
 //	what one grant may have         grants.go
 //	what its role lets a session do rules.go
 //	channels, requests, copying     channel.go, request.go, copy.go
+//	how their bytes are recorded    track.go, and stint/recorder/files
 //	saying no                       refuse.go
 //
 // Nothing goes to the target or back before the recording has it.
