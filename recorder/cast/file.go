@@ -69,7 +69,7 @@ type FileOperation struct {
 	// in the recording.
 	SHA256 Digest `json:"sha256"`
 	// Whole says that it was the whole file: read from its first byte to its end, or written
-	// from its first byte into a file that was empty.
+	// from its first byte into a file that was empty, or cut to just that size.
 	Whole bool `json:"whole"`
 	// Outcome is what the target answered: "ok", else the name of SFTP's status such as
 	// "permission-denied", "failure", or "unanswered". A word as in Operation.

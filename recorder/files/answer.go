@@ -92,6 +92,8 @@ func (f *sftp) status(asked request, in *fields) error {
 		if status != statusOK {
 			h.fail(outcome, message)
 		}
+	case packetFsetstat:
+		h.altered = h.altered || asked.sized && status != statusOK
 	}
 	if asked.event != nil {
 		asked.event.Outcome, asked.event.Message = outcome, message

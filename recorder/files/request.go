@@ -19,6 +19,7 @@ type request struct {
 	flags  uint32
 	offset uint64
 	length uint32
+	sized  bool // it sets the size of an open file
 	names  bool // the answer may be names, attributes, or an extension's
 }
 
@@ -87,8 +88,9 @@ func (f *sftp) asks(p *packets, in *fields) (asked request, err error) {
 		if asked.handle, err = f.open(in); err != nil {
 			return asked, err
 		}
-		if in.attributes(tell(cast.SetAttributes, asked.handle.path)) {
-			asked.handle.resized = true
+		size, sized := in.attributes(tell(cast.SetAttributes, asked.handle.path))
+		if asked.sized = sized; sized {
+			asked.handle.resize(size)
 		}
 	case packetFstat, packetReaddir:
 		asked.names = true
@@ -150,7 +152,7 @@ func (f *sftp) asksMore(in *fields, asked *request, tell func(cast.Operation, st
 			event.Size = length
 		}
 		event.Attributes = fmt.Sprintf("to offset %d", in.uint64())
-		to.resized = true
+		to.altered = true
 	case "fsync@openssh.com", "fstatvfs@openssh.com":
 		asked.names = true
 		asked.handle, err = f.open(in)
@@ -190,13 +192,13 @@ const (
 	attributeExtended = 1 << 31
 )
 
-// attributes reads attributes into an event, and tells whether a size was among them.
-func (f *fields) attributes(event *cast.FileOperation) (sized bool) {
+// attributes reads attributes into an event, and tells the size, if it was among them.
+func (f *fields) attributes(event *cast.FileOperation) (size uint64, sized bool) {
 	flags := f.uint32()
 	var words []string
 	if flags&attributeSize != 0 {
-		sized = true
-		words = append(words, fmt.Sprintf("size %d", f.uint64()))
+		size, sized = f.uint64(), true
+		words = append(words, fmt.Sprintf("size %d", size))
 	}
 	if flags&attributeOwner != 0 {
 		words = append(words, fmt.Sprintf("owner %d:%d", f.uint32(), f.uint32()))
@@ -218,7 +220,7 @@ func (f *fields) attributes(event *cast.FileOperation) (sized bool) {
 		f.bad = true
 	}
 	event.Attributes = strings.Join(words, ", ")
-	return sized
+	return size, sized
 }
 
 // timeWords says when a file was read and changed last, from seconds since 1970.

@@ -41,7 +41,9 @@ type handle struct {
 	directory bool
 	closing   bool // the client uses it no more
 	closed    bool
-	resized   bool // its content changed in another way as well
+	sized     bool // its size was set, to size
+	size      uint64
+	altered   bool // its content was changed in another way as well
 	asked     bool // the client asked to read
 	number    uint64
 	read      content
@@ -240,8 +242,7 @@ func (f *sftp) finishFile(h *handle, outcome, message string) {
 		whole     bool
 	}{
 		{cast.ReadFile, &f.output, &h.read, h.asked, h.read.isWhole()},
-		{cast.WriteFile, &f.input, &h.write, h.flags&flagWrite != 0 || h.write.begun,
-			h.write.isOrdered() && h.write.first == 0 && h.flags&(flagTruncate|flagExclusive) != 0 && !h.resized},
+		{cast.WriteFile, &f.input, &h.write, h.flags&flagWrite != 0 || h.write.begun, h.isWritten()},
 	} {
 		if one.s.content == one.c {
 			one.s.tell()
@@ -256,6 +257,20 @@ func (f *sftp) finishFile(h *handle, outcome, message string) {
 		}
 		f.waiting -= one.c.giveUp()
 	}
+}
+
+// resize notes that the client sets the size of a file.
+func (h *handle) resize(size uint64) {
+	h.altered = h.altered || h.sized && h.size != size
+	h.sized, h.size = true, size
+}
+
+// isWritten tells whether the file has what was written to it and nothing else: from its
+// first byte on, and it was empty before, or cut to just that size.
+func (h *handle) isWritten() bool {
+	w := &h.write
+	return w.isOrdered() && w.first == 0 && !h.altered &&
+		(h.sized && h.size == w.next || !h.sized && h.flags&(flagTruncate|flagExclusive) != 0)
 }
 
 // flagWords says how a file is opened.

@@ -86,6 +86,16 @@ func conversations() map[string]struct {
 			client(packet(packetFsetstat, 4, "h", attributeSize, uint64(7))), target(ok(4)),
 			client(packet(packetClose, 5, "h")), target(ok(5)),
 		}), []string{wrote, `setstat 0 "/up" [size 7] ok`, `write 1 "/up" 0+100 ` + all + ` ok`}, 100},
+		"an upload that sets the size": {conversation(hello(), open("/up", "h", flagWrite|flagCreate), []said{
+			client(write(2, "h", 0, p)), target(ok(2)),
+			client(packet(packetFsetstat, 4, "h", attributeSize, uint64(100))), target(ok(4)),
+			client(packet(packetClose, 5, "h")), target(ok(5)),
+		}), []string{`open 1 "/up" [write, create] [0644] ok`, `setstat 0 "/up" [size 100] ok`, `write 1 "/up" 0+100 ` + all + ` whole ok`}, 100},
+		"an upload whose size cannot be set": {conversation(hello(), open("/up", "h", flagWrite|flagCreate), []said{
+			client(write(2, "h", 0, p)), target(ok(2)),
+			client(packet(packetFsetstat, 4, "h", attributeSize, uint64(100))), target(failed(4, 3)),
+			client(packet(packetClose, 5, "h")), target(ok(5)),
+		}), []string{`open 1 "/up" [write, create] [0644] ok`, `setstat 0 "/up" [size 100] permission-denied No such file`, `write 1 "/up" 0+100 ` + all + ` ok`}, 100},
 		"an upload that never ends": {conversation(hello(), up, []said{client(write(2, "h", 0, p)[:60])}),
 			[]string{wrote, `write 1 "/up" 0+34 ` + digestOf(p[:34]) + ` unanswered`}, 34},
 		"a download": {conversation(hello(), down, []said{
