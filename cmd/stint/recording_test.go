@@ -43,7 +43,7 @@ func TestPlayKeepsStreamsApart(t *testing.T) {
 	if err := play(t.Context(), &environment{out: &out}, &recording, 1000, time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(out.String(), "packets") || strings.Contains(out.String(), "\x1b") {
+	if strings.Contains(out.String(), "packets") || strings.Contains(out.String(), "\x1b]") {
 		t.Errorf("it shows %q", out.String())
 	}
 	for _, want := range []string{"on the error output\n", "on another channel\n", "after it\n", "file: remove /a", "7 bytes of output are not kept"} {
