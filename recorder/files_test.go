@@ -268,14 +268,7 @@ func TestFilesInFlight(t *testing.T) {
 		// A megabyte a second, so that it is revoked long before its end.
 		ended := make(chan result, 1)
 		go func() { ended <- r.run(t, nil, "scp", "-q", option, "-l", "8000", local, "one-hop:"+remote) }()
-		for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-			if status, err := os.Stat(remote); err == nil && status.Size() > 100_000 {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("nothing is copied")
-			}
-		}
+		r.awaitSize(t, remote, 100_000)
 		r.Broker.Revoke(request, "Bob")
 		if got := <-ended; got.err == nil {
 			t.Errorf("%s: the copy goes on to its end", option)
@@ -286,6 +279,52 @@ func TestFilesInFlight(t *testing.T) {
 		f := c.files[len(c.files)-1]
 		if f.Operation != cast.WriteFile || f.Outcome != "unanswered" || f.Whole || f.Size < uint64(len(there)) || f.SHA256 != digest(data[:f.Size]) || c.leftOut(cast.KindInput) != int(f.Size) {
 			t.Errorf("%s: it tells %+v, and %d bytes are there", option, f, len(there))
+		}
+	}
+}
+
+// Of a copy whose proxy is killed, all is accounted for but the last piece.
+func TestFilesOfAKilledProxy(t *testing.T) {
+	t.Parallel()
+	r := newReal(t)
+	local := filepath.Join(t.TempDir(), "local")
+	data := random(t, local, 16<<20)
+	for _, option := range []string{"-s", "-O"} {
+		r.stop()
+		process := r.startProcess(t, `exec "$0"`)
+		request := "r-killed" + option
+		r.allow(t, request, signer.SessionRules{})
+		remote := filepath.Join(r.sshd.Home, "partly"+option)
+		ended := make(chan result, 1)
+		go func() { ended <- r.run(t, nil, "scp", "-q", option, "-l", "64000", local, "one-hop:"+remote) }()
+		r.awaitSize(t, remote, 6<<20)
+		must(t, process.Process.Kill())
+		_ = process.Wait()
+		<-ended
+		there, err := os.Stat(remote)
+		must(t, err)
+		r.startProxy(t)
+		c := r.copied(t, request)
+		if missing := int(there.Size()) - c.leftOut(cast.KindInput); missing > 4<<20+64<<10 {
+			t.Errorf("%s: %d bytes are there of which the recording was not told", option, missing)
+		}
+		for _, b := range c.bulks {
+			if b.SHA256 != digest(data[:b.To]) {
+				t.Errorf("%s: a piece up to byte %d has another digest", option, b.To)
+			}
+		}
+	}
+}
+
+// awaitSize waits until a file has a size.
+func (r *real) awaitSize(t *testing.T, path string, size int64) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if status, err := os.Stat(path); err == nil && status.Size() > size {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not grow to %d bytes", path, size)
 		}
 	}
 }
