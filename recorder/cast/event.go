@@ -19,7 +19,7 @@ type Event struct {
 // Body is what an event says: one of [ChannelOpen], [Output], [ErrorOutput],
 // [Input], [WindowChange], [Signal], [ExitStatus], [ExitSignal], [EOF],
 // [ChannelClose], [Refused], [Environment], [Note], [End], [Connection],
-// [ConnectionEnd], [AgentSignature] and [Listen].
+// [ConnectionEnd], [AgentSignature], [Listen], [FileOperation] and [Bulk].
 type Body interface {
 	// Kind tells the bodies apart; its name is what exports and JSON show.
 	Kind() Kind
@@ -163,6 +163,9 @@ const (
 	KindConnectionEnd  Kind = 16
 	KindAgentSignature Kind = 17
 	KindListen         Kind = 18
+
+	KindFile Kind = 20
+	KindBulk Kind = 21
 )
 
 var kindNames = [...]string{
@@ -171,6 +174,7 @@ var kindNames = [...]string{
 	KindExitSignal: "exit-signal", KindEOF: "eof", KindChannelClose: "channel-close", KindRefused: "refused",
 	KindEnvironment: "environment", KindNote: "note", KindEnd: "end",
 	KindConnection: "connection", KindConnectionEnd: "connection-end", KindAgentSignature: "agent-signature", KindListen: "listen",
+	KindFile: "file", KindBulk: "bulk",
 }
 
 // String is the kind's name, for example "window-change".

@@ -119,6 +119,14 @@ type traffic struct {
 }
 
 func (t *traffic) takes(b Body) bool {
+	if bulk, ok := b.(Bulk); ok {
+		if t != nil && bulk.Stream == KindInput {
+			t.in += int64(bulk.Size())
+		} else if t != nil {
+			t.out += int64(bulk.Size())
+		}
+		return t != nil || bulk.File != 0 // of a file enough is told when it is closed
+	}
 	p, ok := data(b)
 	if t == nil || !ok {
 		return false

@@ -82,6 +82,10 @@ func parseBody(kind Kind, payload []byte) (Body, error) {
 		body = p.agentSignature()
 	case KindListen:
 		body = p.listen()
+	case KindFile:
+		body = p.file()
+	case KindBulk:
+		body = p.bulk()
 	default:
 		return nil, fmt.Errorf("an event is of the unknown kind %d", kind)
 	}
@@ -222,13 +226,8 @@ func (o ChannelOpen) check() error {
 }
 
 func (e End) check() error {
-	if len(e.Reason) == 0 || len(e.Reason) > 32 {
-		return errors.New("an end needs a reason of at most 32 letters")
-	}
-	for _, c := range []byte(e.Reason) {
-		if (c < 'a' || c > 'z') && c != '-' {
-			return errors.New("an end's reason is made of lower-case letters and hyphens")
-		}
+	if !isWord(string(e.Reason)) {
+		return errors.New("an end's reason is made of 1 to 32 lower-case letters and hyphens")
 	}
 	return nil
 }

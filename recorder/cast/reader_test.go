@@ -345,6 +345,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(many)
 	f.Add(recordConnections(f))
 	f.Add(plain[:len(plain)-50])
+	f.Add(recording(f, transfers()...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fixed := fixChecksums(data)
 		for _, data := range [][]byte{data, fixed} {

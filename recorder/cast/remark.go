@@ -2,9 +2,9 @@ package cast
 
 import "fmt"
 
-// remark says in words what happened, for all events but those that carry bytes. It
+// Remark says in words what happened, for all events but those that carry bytes. It
 // is one line and inert.
-func remark(b Body) string {
+func Remark(b Body) string {
 	return oneLine(words(b))
 }
 
@@ -68,6 +68,10 @@ func words(b Body) string {
 		return text
 	case AgentSignature:
 		return b.words()
+	case FileOperation:
+		return fileWords(b)
+	case Bulk:
+		return bulkWords(b)
 	}
 	return b.Kind().String()
 }

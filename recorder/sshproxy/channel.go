@@ -4,11 +4,13 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"stint/recorder/cast"
+	"stint/recorder/files"
 	"stint/recorder/wire"
 )
 
@@ -33,6 +35,9 @@ type channel struct {
 	number  uint32 // in the recording, from 1
 	down    ssh.Channel
 	up      ssh.Channel
+
+	// recorder takes what the streams pass on; nil until something is started, or said.
+	recorder atomic.Pointer[files.Recorder]
 
 	// speak holds one token: whoever has it may write to the client's standard
 	// error, or end the output. x/crypto does not lock these.
@@ -84,8 +89,8 @@ func (s *session) serveChannel(opened ssh.NewChannel) {
 	s.addChannel(c)
 
 	var outputs, both sync.WaitGroup
-	outputs.Go(func() { c.pass(output, up, down) })
-	outputs.Go(func() { c.pass(errorOutput, up.Stderr(), errorWriter{c}) })
+	outputs.Go(func() { c.pass(cast.KindOutput, up, down) })
+	outputs.Go(func() { c.pass(cast.KindErrorOutput, up.Stderr(), errorWriter{c}) })
 	both.Go(c.feed)
 	both.Go(func() { c.serveClient(downRequests) })
 	both.Go(func() { c.serveTarget(upRequests) })
@@ -94,6 +99,7 @@ func (s *session) serveChannel(opened ssh.NewChannel) {
 		c.finishOutput()
 	})
 	both.Wait()
+	c.settleStreams(true)
 	s.record(c.number, cast.ChannelClose{})
 	s.removeChannel(c)
 	close(c.finished)
@@ -201,7 +207,7 @@ func (c *channel) feed() {
 	case <-c.session.cut:
 		return
 	}
-	if c.pass(input, c.down, c.up) == nil && c.session.record(c.number, cast.EOF{Input: true}) {
+	if c.pass(cast.KindInput, c.down, c.up) == nil && c.settleStreams(false) && c.session.record(c.number, cast.EOF{Input: true}) {
 		_ = c.up.CloseWrite()
 	}
 }
@@ -237,6 +243,7 @@ func (c *channel) finishOutput() {
 	if exit != nil {
 		c.passExit(exit)
 	}
+	c.settleStreams(false)
 	c.session.record(c.number, cast.EOF{})
 	c.endOutput()
 	c.answering.Unlock()

@@ -24,15 +24,10 @@ var (
 // longer pass.
 var errNotPassed = errors.New("not passed on")
 
-// What a stream is in the recording.
-func output(p []byte) cast.Body      { return cast.Output(p) }
-func errorOutput(p []byte) cast.Body { return cast.ErrorOutput(p) }
-func input(p []byte) cast.Body       { return cast.Input(p) }
-
 // pass copies a stream to its end, recording before it forwards. It returns nil
 // at the end of the stream.
-func (c *channel) pass(kind func([]byte) cast.Body, from io.Reader, to io.Writer) error {
-	return c.session.relay(from, to, func(p []byte) bool { return c.session.record(c.number, kind(p)) })
+func (c *channel) pass(stream cast.Kind, from io.Reader, to io.Writer) error {
+	return c.session.relay(from, to, func(p []byte) bool { return c.keep(stream, p) })
 }
 
 // relay copies a stream to its end. What keep does not take is not forwarded. It

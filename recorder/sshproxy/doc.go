@@ -22,6 +22,7 @@
 //	channels, requests, copying     channel.go, request.go, copy.go
 //	forwards, what the target may
 //	open, agent and screen          forward.go, carry.go, agent.go, x11.go
+//	how their bytes are recorded    track.go, and stint/recorder/files
 //	saying no                       refuse.go
 //
 // Nothing goes to the target or back before the recording has it.

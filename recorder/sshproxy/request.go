@@ -253,6 +253,7 @@ func (c *channel) begin(request *ssh.Request, kind cast.ChannelType, command str
 	}
 	c.session.stir()
 	c.settle()
+	c.follow(kind, command)
 	// Input follows the request, never the other way round.
 	if !c.forward(request) {
 		c.session.record(c.number, cast.Refused{What: request.Type, Why: "the target refused it"})

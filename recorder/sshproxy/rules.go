@@ -22,6 +22,9 @@ type rules struct {
 	channels []string      // never none
 	content  bool          // what goes through forwarded connections is kept, and not only how much
 	networks []netip.Prefix
+
+	fileContent bool  // what sftp and scp copy is kept, and not only told of
+	bulkBytes   int64 // what is kept whole of each stream of a command without a terminal; zero: all
 }
 
 // givenChannels are what a role gives that names none. The agent and the screen of
@@ -50,6 +53,16 @@ func readRules(said signer.SessionRules) (rules, error) {
 	}
 	if said.IdleSeconds < 0 || said.IdleSeconds > int64(maxIdle/time.Second) {
 		return rules{}, fmt.Errorf("a session that may be idle for %d seconds", said.IdleSeconds)
+	}
+	switch said.Files {
+	case "", "events":
+	case "content":
+		r.fileContent = true
+	default:
+		return rules{}, fmt.Errorf("files of which %q is kept", said.Files)
+	}
+	if r.bulkBytes = said.BulkBytes; r.bulkBytes < 0 {
+		return rules{}, fmt.Errorf("%d bytes of a command that are kept", said.BulkBytes)
 	}
 	r.idle = time.Duration(said.IdleSeconds) * time.Second
 	var err error

@@ -4,6 +4,7 @@
  */
 import { problemFrom } from '../api/problem'
 import type { Bytes } from '../bytes'
+import { fileWords, type FileOperation } from './files'
 
 export interface Size {
   columns: number
@@ -30,12 +31,14 @@ export interface Step {
   size?: Size
 }
 
-/** Something worth a mark beside the activity: a refusal, a remark, an end. */
+/** Something worth a mark beside the activity: a refusal, a remark, an operation on a file, bytes that were not kept, an end. */
 export interface Mark {
   at: number
-  kind: 'resize' | 'refused' | 'note' | 'end' | 'open' | 'connection'
+  kind: 'resize' | 'refused' | 'note' | 'end' | 'open' | 'connection' | 'file' | 'bulk'
   words: string
   channel: number
+  /** The SHA-256 of what went through, in hexadecimal digits. */
+  digest?: string
 }
 
 export interface Recording {
@@ -48,7 +51,7 @@ export interface Recording {
   end: string | null
 }
 
-const kinds = { open: 1, output: 2, errorOutput: 3, size: 5, exitStatus: 7, exitSignal: 8, refused: 11, note: 13, end: 14, connection: 15, connectionEnd: 16, agentSignature: 17, listen: 18 } as const
+const kinds = { open: 1, output: 2, errorOutput: 3, size: 5, exitStatus: 7, exitSignal: 8, refused: 11, note: 13, end: 14, connection: 15, connectionEnd: 16, agentSignature: 17, listen: 18, file: 20, bulk: 21 } as const
 
 const head = 16
 
@@ -80,7 +83,7 @@ interface Known {
 }
 
 function take(recording: Recording, { channels, connections }: Known, kind: number, number: number, at: number, payload: Bytes): void {
-  const mark = (kind: Mark['kind'], words: string) => recording.marks.push({ at, kind, words, channel: number })
+  const mark = (kind: Mark['kind'], words: string, digest?: string) => recording.marks.push({ at, kind, words, channel: number, ...(digest && { digest }) })
   const step = (rest: Omit<Step, 'at'>) => {
     let steps = recording.steps.get(number)
     if (!steps) recording.steps.set(number, (steps = []))
@@ -96,7 +99,8 @@ function take(recording: Recording, { channels, connections }: Known, kind: numb
     }
     case kinds.output:
     case kinds.errorOutput:
-      step({ data: payload })
+      // A subsystem speaks to a program, not to a screen.
+      if (channels.get(number)?.type !== 'subsystem' || kind === kinds.errorOutput) step({ data: payload })
       break
     case kinds.size: {
       const size = plainSize(json(payload) as Size)
@@ -148,6 +152,17 @@ function take(recording: Recording, { channels, connections }: Known, kind: numb
       recording.marks.push({ at, kind: 'connection', words: [body.type, body.address, body.state].filter(Boolean).join(' '), channel: 0 })
       break
     }
+    case kinds.file: {
+      const file = json(payload) as FileOperation
+      mark('file', fileWords(file), file.sha256)
+      break
+    }
+    case kinds.bulk: {
+      const bulk = json(payload) as { stream: number; spans: number[]; file: number; sha256: string }
+      // Of a file enough is told when it is closed.
+      if (bulk.file === 0) mark('bulk', bulkWords(bulk.stream, bulk.spans), bulk.sha256)
+      break
+    }
     case kinds.end: {
       const body = json(payload) as { reason: string; detail?: string }
       recording.end = body.reason
@@ -169,6 +184,13 @@ function sizeWords(bytes: number): string {
   let unit = 0
   for (; bytes >= 1000 && unit < units.length - 1; unit++) bytes /= 1000
   return `${bytes < 10 && unit > 0 ? bytes.toFixed(1) : Math.round(bytes)} ${units[unit]}`
+}
+
+/** Spans take turns: left out, kept, left out and so on. */
+function bulkWords(stream: number, spans: number[]): string {
+  const size = spans.filter((_, index) => index % 2 === 0).reduce((sum, length) => sum + length, 0)
+  const name = stream === 4 ? 'input' : stream === kinds.errorOutput ? 'error output' : 'output'
+  return `${size.toLocaleString('en')} bytes of ${name} are not kept`
 }
 
 /** A hostile size would make the terminal take all memory. */
