@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io"
 )
 
 const (
 	blockStart = 1 + sha256.Size // track, commitment
-	blockForm  = 2               // form, length of the padding
+	blockForm  = saltSize + 2    // salt, form, length of the padding
+	saltSize   = 16
 	gcmTag     = 16
 
 	// Forms of what a block holds.
@@ -25,8 +28,12 @@ const (
 	entrySize = 1 + blockStart + sha256.Size
 )
 
+// zeros are what pads.
+var zeros [maxPadding]byte
+
 // entry is what the chain takes of a block. It lets the ciphertext go, and the chain
-// still fit.
+// still fits. The salt in the block, which is then gone as well, keeps the digest from telling
+// a guess right from wrong, even to who has the key.
 type entry [entrySize]byte
 
 func newEntry(start, ciphertext []byte) (e entry) {
@@ -47,13 +54,14 @@ func padding(t Track, content int) int {
 
 // sealer makes blocks of events. Its buffers are used again by each.
 type sealer struct {
+	random         io.Reader   // of the salts
 	tracks         [2]*ratchet // by track, from SessionTrack
 	head           []byte      // of the event
 	frame, scratch []byte      // for compressing
 }
 
-func newSealer(s *secrets) sealer {
-	return sealer{tracks: [2]*ratchet{newRatchet(&s.session), newRatchet(&s.input)}}
+func newSealer(s *secrets, random io.Reader) sealer {
+	return sealer{random: random, tracks: [2]*ratchet{newRatchet(&s.session), newRatchet(&s.input)}}
 }
 
 func (s *sealer) nextSegment() {
@@ -64,24 +72,24 @@ func (s *sealer) nextSegment() {
 
 // appendEvent encrypts one event as a block of its own and tells what the chain takes
 // of it, and the bytes of the event.
-func (s *sealer) appendEvent(b []byte, e Event, payload []byte) ([]byte, entry, int) {
+func (s *sealer) appendEvent(b []byte, e Event, payload []byte) ([]byte, entry, int, error) {
 	s.head = appendFrameHead(s.head[:0], e, len(payload))
 	size := len(s.head) + len(payload)
-	track := trackOf(e.Body.Kind())
+	track := trackOf(e.Body)
 	var try bool
 	if try, s.scratch = compressible(payload, s.scratch); try {
 		s.frame = append(append(s.frame[:0], s.head...), payload...)
 		if s.scratch = compress(s.scratch[:0], s.frame); len(s.scratch) < size {
-			b, in := s.appendBlock(b, track, formCompressed, s.scratch, nil)
-			return b, in, size
+			b, in, err := s.appendBlock(b, track, formCompressed, s.scratch, nil)
+			return b, in, size, err
 		}
 	}
-	b, in := s.appendBlock(b, track, formPlain, s.head, payload)
-	return b, in, size
+	b, in, err := s.appendBlock(b, track, formPlain, s.head, payload)
+	return b, in, size, err
 }
 
 // appendBlock encrypts content, which comes in two parts, under the track's next key.
-func (s *sealer) appendBlock(b []byte, track Track, form byte, content, more []byte) ([]byte, entry) {
+func (s *sealer) appendBlock(b []byte, track Track, form byte, content, more []byte) ([]byte, entry, error) {
 	var key secret
 	s.tracks[track-SessionTrack].nextBlock(&key)
 	bound := commitment(&key)
@@ -90,13 +98,17 @@ func (s *sealer) appendBlock(b []byte, track Track, form byte, content, more []b
 	start := len(b)
 	b = append(append(beginRecord(b, recordBlock), byte(track)), bound[:]...)
 	body := len(b)
+	b = append(b, make([]byte, saltSize)...)
+	if _, err := io.ReadFull(s.random, b[body:]); err != nil {
+		return nil, entry{}, fmt.Errorf("making a salt: %w", err)
+	}
 	b = append(b, form, byte(pad))
-	b = append(b, make([]byte, pad)...)
+	b = append(b, zeros[:pad]...)
 	b = append(append(b, content...), more...)
 	b = aead(&key).Seal(b[:body], zeroNonce[:], b[body:], nil)
 	clear(key[:])
 	in := newEntry(b[start+recordPrefix:body], b[body:])
-	return endRecord(b, start), in
+	return endRecord(b, start), in, nil
 }
 
 // openBlock decrypts a block's body in place and returns its events in memory of
@@ -110,15 +122,13 @@ func openBlock(body []byte, key *secret) ([]byte, error) {
 	if err != nil {
 		return nil, errors.New("a block does not decrypt")
 	}
-	form, pad := plain[0], int(plain[1])
+	form, pad := plain[saltSize], int(plain[saltSize+1])
 	if blockForm+pad > len(plain) {
 		return nil, errors.New("a block's padding is longer than the block")
 	}
 	content := plain[blockForm+pad:]
-	for _, zero := range plain[blockForm : blockForm+pad] {
-		if zero != 0 {
-			return nil, errors.New("a block's padding is not zero")
-		}
+	if pad > maxPadding || !bytes.Equal(plain[blockForm:blockForm+pad], zeros[:pad]) {
+		return nil, errors.New("a block's padding is not zero")
 	}
 	if pad != padding(track, len(content)) {
 		return nil, errors.New("a block's padding has another length")

@@ -3,6 +3,7 @@ package cast
 import (
 	"fmt"
 	"io"
+	"time"
 	"unicode/utf8"
 )
 
@@ -24,7 +25,7 @@ func (o ExportOptions) wants(e Event) bool {
 	if o.Channel != 0 && e.Channel != 0 && e.Channel != o.Channel {
 		return false
 	}
-	return o.Input || e.Body.Kind() != KindInput
+	return o.Input || trackOf(e.Body) != InputTrack
 }
 
 // stream is one of the streams of one channel: characters and control sequences may be split
@@ -69,7 +70,8 @@ func data(b Body) ([]byte, bool) {
 
 // events calls each for all events of the export and returns nil for a whole
 // recording, ErrCut or ErrCorrupt after what could be read, or each's error. What a
-// subsystem such as sftp sends is not text: a note says how much it was.
+// subsystem such as sftp sends, and what goes through a connection, is not text: a
+// note says how much it was.
 func events(r *Reader, o ExportOptions, each func(Event) error) error {
 	if !r.Opens(SessionTrack) {
 		return ErrNoKey
@@ -78,8 +80,17 @@ func events(r *Reader, o ExportOptions, each func(Event) error) error {
 		return fmt.Errorf("%w: its input takes a first and a second reviewer to open", ErrNoKey)
 	}
 	unshown := make(map[uint32]*traffic)
+	var redacted int64
+	var at time.Duration
 	for {
 		e, err := r.Next()
+		if n := r.Redacted() - redacted; n > 0 {
+			redacted += n
+			if err := each(Event{Offset: at, Body: Note(fmt.Sprintf("%d parts of the recording were taken out here by a reviewer", n))}); err != nil {
+				return err
+			}
+		}
+		at = e.Offset
 		if err == io.EOF {
 			return nil
 		}
@@ -91,6 +102,11 @@ func events(r *Reader, o ExportOptions, each func(Event) error) error {
 		case ChannelOpen:
 			delete(unshown, e.Channel)
 			if body.Type == Subsystem && len(unshown) < maxStreams {
+				unshown[e.Channel] = new(traffic)
+			}
+		case Connection:
+			delete(unshown, e.Channel)
+			if body.Content && len(unshown) < maxStreams {
 				unshown[e.Channel] = new(traffic)
 			}
 		case ChannelClose:
@@ -120,6 +136,14 @@ type traffic struct {
 }
 
 func (t *traffic) takes(b Body) bool {
+	if bulk, ok := b.(Bulk); ok {
+		if t != nil && bulk.Stream == KindInput {
+			t.in += int64(bulk.Size())
+		} else if t != nil {
+			t.out += int64(bulk.Size())
+		}
+		return t != nil || bulk.File != 0 // of a file enough is told when it is closed
+	}
 	p, ok := data(b)
 	if t == nil || !ok {
 		return false

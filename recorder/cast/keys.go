@@ -32,9 +32,9 @@ func (t Track) String() string {
 	return fmt.Sprintf("track-%d", uint8(t))
 }
 
-// trackOf is the track on which events of a kind stand.
-func trackOf(kind Kind) Track {
-	if kind == KindInput {
+// trackOf is the track on which an event stands.
+func trackOf(b Body) Track {
+	if bulk, ok := b.(Bulk); ok && bulk.Stream == KindInput || b.Kind() == KindInput {
 		return InputTrack
 	}
 	return SessionTrack

@@ -99,7 +99,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		summary, err := Verify(f, seals, everything)
-		if err != nil || summary.End.Reason != Cut || summary.Events != int64(len(events))+2 {
+		if err != nil || summary.End.Reason != Cut || summary.Events != int64(len(events))+1 {
 			t.Fatalf("%+v %v", summary, err)
 		}
 	}

@@ -119,7 +119,7 @@ func (r *Reader) Seals() []Seal { return r.seals }
 // or the error of the stream. Every later call returns the same.
 func (r *Reader) Next() (Event, error) {
 	for r.err == nil && len(r.frames) == 0 && r.end == nil {
-		r.err = r.advance()
+		r.err = r.take(r.record())
 	}
 	if r.err != nil {
 		return Event{}, r.err
@@ -138,9 +138,8 @@ func (r *Reader) Next() (Event, error) {
 	return e, nil
 }
 
-// advance takes one record.
-func (r *Reader) advance() error {
-	record, err := r.record()
+// take takes what record returned.
+func (r *Reader) take(record record, err error) error {
 	if err == io.EOF {
 		if r.ended && r.chain.segment == nil {
 			return io.EOF
@@ -239,7 +238,7 @@ func checkBlock(frames []byte, track Track, last time.Duration) (time.Duration, 
 		if e.Offset < last {
 			return 0, 0, errors.New("time goes back")
 		}
-		if trackOf(e.Body.Kind()) != track {
+		if trackOf(e.Body) != track {
 			return 0, 0, errors.New("an event stands on another track than its own")
 		}
 		if first == Unknown {

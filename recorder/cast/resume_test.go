@@ -69,7 +69,7 @@ var cutAt = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 func TestResumeAnywhere(t *testing.T) {
 	t.Parallel()
 	data, seals := small(t, Options{SegmentBytes: 200})
-	for size := range len(data) + 1 {
+	for _, size := range append(places(data), len(data)) {
 		before, reader, _ := readAll(bytes.NewReader(data[:size]))
 		f := fileOf(data[:size])
 		var known []Seal
@@ -93,7 +93,7 @@ func TestResumeAnywhere(t *testing.T) {
 		if last := after[len(after)-1].Body.(End); len(after) > len(before) && last.Reason != Cut {
 			t.Fatalf("torn at %d: ended by %v", size, last)
 		}
-		if len(after) != len(before) && len(after) != len(before)+2 {
+		if len(after) != len(before) && len(after) != len(before)+1 {
 			t.Fatalf("torn at %d: %d events became %d", size, len(before), len(after))
 		}
 		summary, err := Verify(bytes.NewReader(contents(t, f)), got, everything)
@@ -123,7 +123,7 @@ func TestResumeAnywhere(t *testing.T) {
 func TestResumeDamage(t *testing.T) {
 	t.Parallel()
 	data, seals := small(t, Options{SegmentBytes: 200})
-	for _, at := range []int64{seals[0].End - 60, seals[1].End - 60} {
+	for _, at := range []int64{seals[0].End - 100, seals[1].End - 100} {
 		bad := bytes.Clone(data)
 		bad[at] ^= 1
 		segment := 0
@@ -144,15 +144,10 @@ func TestResumeDamage(t *testing.T) {
 		if _, err := Verify(bytes.NewReader(contents(t, f)), got, everything); err != nil {
 			t.Error(err)
 		}
-		var note string
 		events, _, _ := readAll(bytes.NewReader(contents(t, f)))
-		for _, e := range events {
-			if n, ok := e.Body.(Note); ok {
-				note = string(n)
-			}
-		}
-		if !strings.Contains(note, "2026-03-01T10:00:00Z") {
-			t.Errorf("note: %q", note)
+		end := events[len(events)-1].Body.(End)
+		if !strings.Contains(end.Detail, "2026-03-01T10:00:00Z") || end.Removed == 0 {
+			t.Errorf("end: %+v", end)
 		}
 	}
 	// The same, with a file: what a proxy does at its start.

@@ -1,6 +1,7 @@
 package cast
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,8 @@ type Options struct {
 	// after the segment has been synced. It may block: once 16 seals wait for it,
 	// Write waits too. It must not call the Writer's methods.
 	OnSeal func(Seal)
+
+	random io.Reader // of salts; the system's when nil
 }
 
 func (o *Options) fill(stream io.Writer) {
@@ -49,6 +52,9 @@ func (o *Options) fill(stream io.Writer) {
 	}
 	if o.OnSeal == nil {
 		o.OnSeal = func(Seal) {}
+	}
+	if o.random == nil {
+		o.random = rand.Reader
 	}
 }
 
@@ -123,7 +129,7 @@ func newWriter(w io.Writer, header Header, s *secrets, o Options) (*Writer, erro
 		return nil, fmt.Errorf("beginning a recording: %w: the header has %d bytes", ErrTooLong, len(text))
 	}
 	r := &Writer{
-		stream: w, o: o, header: header, base: base, sealer: newSealer(s),
+		stream: w, o: o, header: header, base: base, sealer: newSealer(s, o.random),
 		failed: make(chan struct{}), stop: make(chan struct{}),
 	}
 	r.changed = sync.NewCond(&r.mu)
@@ -202,7 +208,11 @@ func (w *Writer) event(channel uint32, body Body, payload []byte) error {
 	w.tell()
 	var in entry
 	var size int
-	w.record, in, size = w.sealer.appendEvent(w.record[:0], Event{Offset: w.last, Channel: channel, Body: body}, payload)
+	var err error
+	w.record, in, size, err = w.sealer.appendEvent(w.record[:0], Event{Offset: w.last, Channel: channel, Body: body}, payload)
+	if err != nil {
+		return w.fail(err)
+	}
 	if err := w.put(w.record); err != nil {
 		return err
 	}

@@ -93,8 +93,10 @@ func small(t testing.TB, o Options) ([]byte, []Seal) {
 	return out.Bytes(), seals
 }
 
-func readAll(r io.Reader) ([]Event, *Reader, error) {
-	reader, err := NewReader(r, everything)
+func readAll(r io.Reader) ([]Event, *Reader, error) { return readAllWith(r, everything) }
+
+func readAllWith(r io.Reader, open Opener) ([]Event, *Reader, error) {
+	reader, err := NewReader(r, open)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -123,7 +125,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Error(diff)
 	}
 	wantHeader := header()
-	wantHeader.Encoding, wantHeader.Started = Encoding, started
+	wantHeader.Encoding, wantHeader.Started, wantHeader.Keys = Encoding, started, reader.Header().Keys
 	if diff := cmp.Diff(wantHeader, reader.Header()); diff != "" {
 		t.Error(diff)
 	}
@@ -345,7 +347,7 @@ func (b *brokenStream) Write(p []byte) (int, error) {
 
 func TestFailureIsSticky(t *testing.T) {
 	t.Parallel()
-	stream := &brokenStream{left: 1000}
+	stream := &brokenStream{left: 4000}
 	rec, err := NewWriter(stream, header(), recipients(), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -414,6 +416,13 @@ func TestRefusals(t *testing.T) {
 		"nothing":      nil,
 		"end":          End{Reason: Completed},
 		"channel type": ChannelOpen{Type: "tun"},
+		"open forward": ChannelOpen{Type: Forward},
+		"connection":   Connection{Type: Shell},
+		"listen type":  Listen{Type: Forward, State: ListenAsked},
+		"listen state": Listen{Type: RemoteForward, State: "hoped"},
+		"signature":    AgentSignature{State: "hoped", Purpose: SignUnknown},
+		"purpose":      AgentSignature{State: SignatureAsked, Purpose: "fun"},
+		"hexadecimal":  AgentSignature{State: SignatureAsked, Purpose: SignUnknown, Digest: "FF"},
 		"long command": ChannelOpen{Type: Exec, Command: long},
 		"long note":    Note(long),
 	} {
