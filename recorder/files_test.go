@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"stint/recorder/cast"
+	"stint/recorder/cast/casttest"
 	signer "stint/server/signer/wire"
 )
 
@@ -42,7 +43,7 @@ func (r *real) copied(t *testing.T, request string) (c copied) {
 	t.Helper()
 	recording := r.Broker.AwaitDelivered(t, request).Recording
 	c.transcript, c.size = read(t, recording), len(recording)
-	reader, err := cast.NewReader(bytes.NewReader(recording))
+	reader, err := cast.NewReader(bytes.NewReader(recording), casttest.Everything())
 	must(t, err)
 	for {
 		event, err := reader.Next()

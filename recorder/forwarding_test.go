@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stint/recorder/cast"
+	"stint/recorder/cast/casttest"
 )
 
 // carried is what a recording holds of one connection through a session.
@@ -28,10 +29,10 @@ type carried struct {
 // connectionsOf reads the connections of a whole recording, in their order.
 func connectionsOf(t *testing.T, recording []byte) []*carried {
 	t.Helper()
-	if _, err := cast.Verify(bytes.NewReader(recording), nil); err != nil {
+	if _, err := cast.Verify(bytes.NewReader(recording), nil, casttest.Everything()); err != nil {
 		t.Fatalf("the recording does not verify: %v", err)
 	}
-	reader, err := cast.NewReader(bytes.NewReader(recording))
+	reader, err := cast.NewReader(bytes.NewReader(recording), casttest.Everything())
 	if err != nil {
 		t.Fatal(err)
 	}

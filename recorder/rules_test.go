@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"stint/recorder/cast"
+	"stint/recorder/cast/casttest"
 	signer "stint/server/signer/wire"
 )
 
@@ -141,10 +142,42 @@ func TestRulesThatAreNotUnderstoodRefuse(t *testing.T) {
 	}
 }
 
+// Where nobody could open a recording, nothing is recorded, and so nothing is done; the
+// person hears what must be written where.
+func TestWithoutRecipientsNoSession(t *testing.T) {
+	t.Parallel()
+	whole := func() signer.Recipients {
+		return signer.Recipients{Session: casttest.Session(), First: casttest.First(), Second: casttest.Second()}
+	}
+	for name, c := range map[string]struct {
+		change func(*signer.Recipients)
+		says   string
+	}{
+		"none":            {func(to *signer.Recipients) { *to = signer.Recipients{Session: []string{}} }, "name the keys of those who may, under `recordings` in the organization's policy"},
+		"no second side":  {func(to *signer.Recipients) { to.Second = nil }, "under `recordings` in the organization's policy"},
+		"no key":          {func(to *signer.Recipients) { to.Session[0] = "alice" }, "a key under `recordings` in the organization's policy cannot be used"},
+		"one alone opens": {func(to *signer.Recipients) { to.Second = to.First }, "cannot be used"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			to := whole()
+			c.change(&to)
+			r.under(signer.SessionRules{Recipients: to})
+			if got := execute(t, r.connect(t), "echo never", ""); got.stdout != "" || !strings.Contains(got.stderr, c.says) {
+				t.Errorf("%+v", got)
+			}
+			if n := r.target.Connections(); n != 0 {
+				t.Errorf("the target was connected to %d times", n)
+			}
+		})
+	}
+}
+
 // quiet is how long before a session's end its last byte went, by the recording.
 func quiet(t *testing.T, recording []byte) time.Duration {
 	t.Helper()
-	reader, err := cast.NewReader(bytes.NewReader(recording))
+	reader, err := cast.NewReader(bytes.NewReader(recording), casttest.Everything())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 
 	"stint/recorder"
 	"stint/recorder/cast"
+	"stint/recorder/cast/casttest"
 	"stint/recorder/recordertest"
 )
 
@@ -197,10 +198,10 @@ type transcript struct {
 
 func read(t *testing.T, recording []byte) transcript {
 	t.Helper()
-	if _, err := cast.Verify(bytes.NewReader(recording), nil); err != nil {
+	if _, err := cast.Verify(bytes.NewReader(recording), nil, casttest.Everything()); err != nil {
 		t.Fatalf("the recording does not verify: %v", err)
 	}
-	reader, err := cast.NewReader(bytes.NewReader(recording))
+	reader, err := cast.NewReader(bytes.NewReader(recording), casttest.Everything())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +365,7 @@ func (r *rig) spooled(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	reader, err := cast.NewReader(file)
+	reader, err := cast.NewReader(file, casttest.Everything())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,7 +197,7 @@ func (s *story) workInShell(config string) (api.Session, [2]spoken) {
 // this machine's.
 func (s *story) recordingBegan(session api.Session) time.Time {
 	s.t.Helper()
-	recording, err := cast.NewReader(strings.NewReader(s.carol.must("stint", "export", session.ID, "--format", "recording")))
+	recording, err := cast.NewReader(strings.NewReader(s.carol.must("stint", "export", session.ID, "--format", "recording")), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -272,8 +272,22 @@ func (s *story) playAndExport(session api.Session, began time.Time, said [2]spok
 	if err := os.WriteFile(recording, []byte(s.carol.must("stint", "export", session.ID, "--format", "recording")), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	if again := s.carol.must("stint", "export", recording, "--format", "text"); again != text {
+	// Away from the broker it takes a key; what was typed takes one of each side besides.
+	if _, complaint, err := s.carol.run("stint", "export", recording, "--format", "text"); err == nil || !strings.Contains(complaint, "--identity FILE") {
+		s.t.Errorf("the recording opens without a key: %v, %s", err, complaint)
+	}
+	key := func(name string) []string { return []string{"--identity", filepath.Join(s.data, "keys", name)} }
+	export := append([]string{"export", recording, "--format", "text"}, key("playback.txt")...)
+	if again := s.carol.must("stint", export...); again != text {
 		s.t.Error("the text of the exported recording is not that of the session")
+	}
+	export = append(export, "--input")
+	if _, complaint, err := s.carol.run("stint", append(export, key("reviewer-first.txt")...)...); err == nil || !strings.Contains(complaint, "takes a first and a second reviewer") {
+		s.t.Errorf("what was typed opens to one reviewer: %v, %s", err, complaint)
+	}
+	export = append(append(export, key("reviewer-first.txt")...), key("reviewer-second.txt")...)
+	if typed := s.carol.must("stint", export...); !strings.Contains(typed, `echo "worker 7: "`) || len(typed) <= len(text) {
+		s.t.Errorf("what was typed is not in the text:\n%s", typed)
 	}
 }
 

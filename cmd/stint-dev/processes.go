@@ -81,6 +81,11 @@ type brokerConfig struct {
 	Issuer       brokerIssuer       `json:"issuer"`
 	RelyingParty string             `json:"relying_party"`
 	Origins      []string           `json:"origins"`
+	Recordings   brokerRecordings   `json:"recordings"`
+}
+
+type brokerRecordings struct {
+	Identities []string `json:"identities"`
 }
 
 type brokerProxy struct {
@@ -164,6 +169,7 @@ func (w *world) broker() process {
 			Database: database, Policy: w.path("policy"),
 			Issuer:       brokerIssuer{i.Issuer(), provider.PortalClient, secret, provider.CLIClient},
 			RelyingParty: "localhost", Origins: []string{i.PortalURL()},
+			Recordings: brokerRecordings{[]string{w.path("keys", playbackKey)}},
 		},
 		answers: func(ctx context.Context) error { return healthy(ctx, i.PortalURL()+api.PathHealth) },
 	}

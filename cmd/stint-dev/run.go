@@ -17,6 +17,7 @@ import (
 	"stint/cmd/stint-dev/internal/provider"
 	"stint/cmd/stint-dev/internal/supervisor"
 	"stint/cmd/stint-dev/internal/target"
+	"stint/policies/bundle"
 	"stint/server/api"
 	"stint/server/evidence"
 )
@@ -47,6 +48,7 @@ type world struct {
 	targets      []*target.Target
 	targetBase   string // directory of the targets
 	supervisor   *supervisor.Supervisor
+	recordings   bundle.Recordings // the public halves of the keys
 	log          *slog.Logger
 	trust        signerTrust
 	demo         *demo.Demo // nil with --no-demo
@@ -194,6 +196,9 @@ func (w *world) open() error {
 	w.certificates, err = certificates.Open(w.path("tls"), []string{brokerName, signerName, proxyName}, time.Now())
 	if err != nil {
 		return fmt.Errorf("certificates between the processes: %w", err)
+	}
+	if err := w.openRecordingKeys(); err != nil {
+		return err
 	}
 	w.supervisor = supervisor.New(supervisor.Config{
 		LogDir: w.path("log"), Log: w.log,

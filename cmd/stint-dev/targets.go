@@ -69,6 +69,11 @@ func (w *world) writePolicy(login string) error {
 	}
 	kept, err := os.ReadFile(w.path("policy", "targets.yaml"))
 	if err == nil {
+		organization, err := os.ReadFile(w.path("policy", "organization.yaml"))
+		if err == nil && !strings.Contains(string(organization), w.recordings.Recipients[0]) {
+			w.log.Warn("the policy does not name the key with which this broker opens recordings; name it under recordings.recipients and propose that",
+				"key", w.recordings.Recipients[0], "policy", w.path("policy", "organization.yaml"))
+		}
 		for _, entry := range entries {
 			if !strings.Contains(string(kept), entry.HostKey) || !strings.Contains(string(kept), entry.Address) {
 				w.log.Warn("the policy names another host key or address than the demo target has; sessions to it will be refused",
@@ -80,7 +85,7 @@ func (w *world) writePolicy(login string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading the policy: %w", err)
 	}
-	files, err := bundle.Write(login, 1, entries)
+	files, err := bundle.Write(login, 1, w.recordings, entries)
 	if err != nil {
 		return fmt.Errorf("writing the policy: %w", err)
 	}

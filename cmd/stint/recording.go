@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -70,13 +72,32 @@ func sessionOf(ctx context.Context, client *api.Client, id string) (string, erro
 // idPattern is how sessions and requests are named.
 var idPattern = regexp.MustCompile(`^([0-9a-f]{32}|req-[A-Za-z0-9_-]+)$`)
 
+// recorded is a recording, and what opens it.
+type recorded struct {
+	io.ReadCloser
+	keys cast.Opener
+}
+
 // openRecording streams a recording from the broker, or from a file where the
-// argument names one.
-func openRecording(ctx context.Context, e *environment, what string) (io.ReadCloser, error) {
+// argument names one. Files of identities open it besides what the broker does.
+func openRecording(ctx context.Context, e *environment, what string, identities []string) (*recorded, error) {
+	var keys []cast.Opener
+	for _, path := range identities {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("--identity: %w", err)}
+		}
+		of, err := cast.WithFile(file)
+		file.Close()
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("--identity %s: %w", path, err)}
+		}
+		keys = append(keys, of)
+	}
 	// What is written like an id is one, whatever files lie about here.
 	if !idPattern.MatchString(what) {
 		if file, err := os.Open(what); err == nil {
-			return file, nil
+			return &recorded{file, cast.Any(keys...)}, nil
 		}
 	}
 	_, client, err := signedIn(e)
@@ -87,12 +108,45 @@ func openRecording(ctx context.Context, e *environment, what string) (io.ReadClo
 	if err != nil {
 		return nil, err
 	}
-	return client.Recording(ctx, session)
+	stream, said, err := client.Recording(ctx, session)
+	if err != nil {
+		return nil, err
+	}
+	if said != "" {
+		var revealed cast.Revealed
+		text, err := base64.StdEncoding.DecodeString(said)
+		if err == nil {
+			err = json.Unmarshal(text, &revealed)
+		}
+		if err != nil {
+			stream.Close()
+			return nil, fmt.Errorf("the broker gave the recording with keys that cannot be read: %w", err)
+		}
+		keys = append(keys, revealed)
+	}
+	return &recorded{stream, cast.Any(keys...)}, nil
+}
+
+// identityFlag takes the files of keys that open recordings.
+func identityFlag(command *cobra.Command, identities *[]string) {
+	command.Flags().StringArrayVar(identities, "identity", nil, "file with an age identity that opens the recording; may be given several times")
+}
+
+// unopened says what to do about a recording that could not be read; nil for no error.
+func unopened(err error) error {
+	switch {
+	case errors.Is(err, cast.ErrNoKey):
+		return fmt.Errorf("%w; name a file with one: --identity FILE", err)
+	case errors.Is(err, cast.ErrCut) || errors.Is(err, cast.ErrCorrupt):
+		return &unprovenError{err}
+	}
+	return err
 }
 
 func playCommand(e *environment) *cobra.Command {
 	var speed float64
 	var idle time.Duration
+	var identities []string
 	command := &cobra.Command{
 		Use:   "play ID",
 		Short: "Replay a recorded session in this terminal",
@@ -102,7 +156,7 @@ func playCommand(e *environment) *cobra.Command {
 			if speed <= 0 || idle < 0 {
 				return &usageError{errors.New("--speed is above 0 and --idle not negative")}
 			}
-			recording, err := openRecording(command.Context(), e, arguments[0])
+			recording, err := openRecording(command.Context(), e, arguments[0], identities)
 			if err != nil {
 				return err
 			}
@@ -110,6 +164,7 @@ func playCommand(e *environment) *cobra.Command {
 			return play(command.Context(), e, recording, speed, idle)
 		},
 	}
+	identityFlag(command, &identities)
 	command.Flags().Float64Var(&speed, "speed", 1, "how many times as fast")
 	command.Flags().DurationVar(&idle, "idle", 2*time.Second, "longest pause to sit through; 0 for all of it")
 	return command
@@ -125,10 +180,10 @@ type stream struct {
 const maxStreams = 1024
 
 // play writes a recording's output at the pace it came, made inert.
-func play(ctx context.Context, e *environment, recording io.Reader, speed float64, idle time.Duration) error {
-	reader, err := cast.NewReader(recording)
+func play(ctx context.Context, e *environment, recording *recorded, speed float64, idle time.Duration) error {
+	reader, err := cast.NewReader(recording, recording.keys)
 	if err != nil {
-		return &unprovenError{err}
+		return unopened(err)
 	}
 	// A filter for each stream: one alone would take what a stream says in the midst
 	// of another's control string for a part of that, and show nothing of it.
@@ -203,16 +258,17 @@ func shown(event cast.Event, packets map[uint32]bool) []byte {
 func exportCommand(e *environment) *cobra.Command {
 	var kind string
 	var options cast.ExportOptions
+	var identities []string
 	command := &cobra.Command{
 		Use:   "export ID --format asciicast-v2|asciicast-v3|text|recording",
 		Short: "Write a recorded session to standard output in another format",
 		Args:  exactly(1, "name the session; see: stint sessions"),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			export := map[string]func(io.Writer, io.Reader, cast.ExportOptions) error{
+			export := map[string]func(io.Writer, io.Reader, cast.Opener, cast.ExportOptions) error{
 				"asciicast-v2": cast.Asciicast2,
 				"asciicast-v3": cast.Asciicast3,
 				"text":         cast.Text,
-				"recording": func(w io.Writer, r io.Reader, _ cast.ExportOptions) error {
+				"recording": func(w io.Writer, r io.Reader, _ cast.Opener, _ cast.ExportOptions) error {
 					_, err := io.Copy(w, r)
 					return err
 				},
@@ -220,19 +276,16 @@ func exportCommand(e *environment) *cobra.Command {
 			if export == nil {
 				return &usageError{fmt.Errorf("--format is asciicast-v2, asciicast-v3, text or recording, not %q", kind)}
 			}
-			recording, err := openRecording(command.Context(), e, arguments[0])
+			recording, err := openRecording(command.Context(), e, arguments[0], identities)
 			if err != nil {
 				return err
 			}
 			defer recording.Close()
-			err = export(e.out, recording, options)
-			if errors.Is(err, cast.ErrCut) || errors.Is(err, cast.ErrCorrupt) {
-				return &unprovenError{err}
-			}
-			return err
+			return unopened(export(e.out, recording, recording.keys, options))
 		},
 	}
-	command.Flags().StringVar(&kind, "format", "asciicast-v2", "asciicast-v2, asciicast-v3, text or recording (as it was recorded)")
-	command.Flags().BoolVar(&options.Input, "input", false, "also what was typed, passwords included")
+	identityFlag(command, &identities)
+	command.Flags().StringVar(&kind, "format", "asciicast-v2", "asciicast-v2, asciicast-v3, text or recording (as it was recorded, encrypted)")
+	command.Flags().BoolVar(&options.Input, "input", false, "also what was typed, passwords included; takes an --identity of each side of reviewers")
 	return command
 }

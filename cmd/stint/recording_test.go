@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"stint/recorder/cast"
+	"stint/recorder/cast/casttest"
 	"stint/server/api"
 )
 
@@ -15,7 +17,7 @@ import (
 func TestPlayKeepsStreamsApart(t *testing.T) {
 	t.Parallel()
 	var recording bytes.Buffer
-	writer, err := cast.NewWriter(&recording, cast.Header{Session: "s", Request: "r", Protocol: "ssh"}, cast.Options{})
+	writer, err := cast.NewWriter(&recording, cast.Header{Session: "s", Request: "r", Protocol: "ssh"}, casttest.Recipients(), cast.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func TestPlayKeepsStreamsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := play(t.Context(), &environment{out: &out}, &recording, 1000, time.Millisecond); err != nil {
+	if err := play(t.Context(), &environment{out: &out}, &recorded{io.NopCloser(&recording), casttest.Playback()}, 1000, time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(out.String(), "packets") || strings.Contains(out.String(), "\x1b]") {
@@ -77,7 +79,7 @@ func TestIDNamesNoFile(t *testing.T) {
 		if err := os.WriteFile(id, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if file, err := openRecording(t.Context(), &environment{now: time.Now}, id); err == nil {
+		if file, err := openRecording(t.Context(), &environment{now: time.Now}, id, nil); err == nil {
 			file.Close()
 			t.Errorf("%s opens a file", id)
 		}

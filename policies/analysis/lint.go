@@ -42,8 +42,8 @@ type Options struct {
 // then warnings, then notes. Without a population it says nothing about people.
 //
 // Rules by their stable names: min-collusion (the only one that Options make an error),
-// no-quorum; alone, trusted-fact, cheaper-way, quorum-one, no-reviewers, no-targets,
-// no-requesters, out-of-reach, short-stage, never, always, separation-violated, unseen-report,
+// no-quorum; alone, trusted-fact, cheaper-way, quorum-one, no-reviewers, no-recipients,
+// no-targets, no-requesters, out-of-reach, short-stage, never, always, separation-violated, unseen-report,
 // no-emergency-review, peers-only, long-duration; empty-group, delegation-chain, unused, untested.
 func (a *Analysis) Lint(options Options) []Finding {
 	l := &linter{a: a, places: placesOf(a.bundle), questions: map[string]*question{}, results: map[string]Result{}}
@@ -113,6 +113,10 @@ func (l *linter) organization() {
 		l.find(SeverityWarning, "no-reviewers", kindOrganization, "", at("reviewers"), "Nobody may replay recordings, unless a role names reviewers of its own.", "Name groups under `reviewers`.")
 	} else if !l.a.abstract && len(l.a.inDirectory(o.Reviewers)) == 0 {
 		l.find(SeverityWarning, "no-reviewers", kindOrganization, "", at("reviewers"), "Nobody is in "+or(o.Reviewers)+", so nobody may replay recordings.", "Put people into one of these groups, in the directory.")
+	}
+	if !o.Recordings.Given() {
+		l.find(SeverityWarning, "no-recipients", kindOrganization, "", nil, "Sessions could be replayed by nobody, so none is opened: no key of recordings is named.",
+			"Make keys with `age-keygen`, and name them under `recordings`.")
 	}
 	if administrators := len(l.a.voters[policies.AdministratorsGroup]); !l.a.abstract && administrators < o.Quorum {
 		l.find(SeverityError, "no-quorum", kindOrganization, "", at("quorum"),

@@ -10,6 +10,12 @@ import (
 	"stint/policies/analysis"
 )
 
+// keys are age recipients, each of another.
+var keys = [...]string{
+	"age1wr96nrvrdvav9tywn3j95ww7sd9s43nm2kymlxt6c4h3wk8jzqrsq6j944", "age190gspssm22vtg4j8ymr07tuh97wuuuqf4quzwuqgxhcznplz9y6s9u5fa2",
+	"age1ee7rz7dswp87pwq2gmzzg6h6hzcmklfxjew5aw8rkpdmz5nh5v3qtv89v6",
+}
+
 func TestLint(t *testing.T) {
 	t.Parallel()
 	const lead = "approval:\n- {name: lead, groups: [lead], count: 1}\n"
@@ -23,6 +29,7 @@ func TestLint(t *testing.T) {
 		people       []string // staff where there are none; "-" for no population
 		delegations  []analysis.Delegation
 		options      analysis.Options
+		unsealed     bool // without keys of recordings
 		want         []string // severity rule line text, cut
 	}{
 		{name: "nothing", role: lead},
@@ -70,6 +77,7 @@ func TestLint(t *testing.T) {
 		{name: "quorum of one", organization: "quorum: 1\n", role: lead, want: []string{"warning quorum-one 3"}},
 		{name: "no quorum", role: lead, people: staff[:3], want: []string{"error no-quorum 1 0 people have a passkey that speaks for administrators, and 2 must sign a change"}},
 		{name: "no reviewers", organization: "reviewers: []\n", role: lead, want: []string{"warning no-reviewers 2"}},
+		{name: "no keys", unsealed: true, role: lead, want: []string{"warning no-recipients 1 Sessions could be replayed by nobody"}},
 		{name: "nobody reviews", organization: "reviewers: [none]\n", role: lead, want: []string{"warning no-reviewers 2 Nobody is in none"}},
 		{name: "no test", role: lead, options: analysis.Options{Tested: map[string]bool{}}, want: []string{"note untested 5 No case decides on r."}},
 		{name: "tested", role: lead, options: analysis.Options{Tested: map[string]bool{"r": true}}},
@@ -86,6 +94,9 @@ func TestLint(t *testing.T) {
 				organization = strings.TrimSuffix(authenticators("reviewers: [sec]\n"+c.organization), "---\n")
 			} else {
 				organization += c.organization
+			}
+			if !c.unsealed {
+				organization += "recordings: {recipients: [" + keys[0] + "], input: {first: [" + keys[1] + "], second: [" + keys[2] + "]}}\n"
 			}
 			// The role begins at line 5, wherever the organization ends.
 			lines := strings.Count(organization, "\n")

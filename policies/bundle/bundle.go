@@ -39,14 +39,20 @@ type Target struct {
 	Labels  map[string]string // what roles select by
 }
 
+// Recordings are the age recipients for whom recordings are sealed, as
+// policies.Recordings has them.
+type Recordings struct {
+	Recipients, First, Second []string
+}
+
 // Write returns the text of every file of a policy folder, by name: the default
-// documents with login in the place of Placeholder and the quorum given (see
-// policies.Organization), and targets.yaml. Left out is what needs more than a new
+// documents with login in the place of Placeholder, the quorum given (see
+// policies.Organization) and the keys of recordings, and targets.yaml. Left out is what needs more than a new
 // installation has: the roles that look at asserted facts or ask for attested passkeys, and
 // the list of makes, for which browsers would ask everybody about their key. It does not check what it is given;
 // loading the policy does. It fails if a default document holds Placeholder in a
 // form that it does not replace.
-func Write(login string, quorum int, targets []Target) (map[string]string, error) {
+func Write(login string, quorum int, recordings Recordings, targets []Target) (map[string]string, error) {
 	names, err := fs.Glob(Files, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("listing the default policies: %w", err)
@@ -66,6 +72,15 @@ func Write(login string, quorum int, targets []Target) (map[string]string, error
 		}
 		files[name] = makes.ReplaceAllString(quorumLine.ReplaceAllString(filled, fmt.Sprintf("quorum: %d", quorum)), "")
 	}
+	files["organization.yaml"] += fmt.Sprintf(`
+# For whom recordings are sealed: the public keys of age. The first open everything but
+# what was typed; that takes one key of each side of the input's reviewers.
+recordings:
+  recipients: [%s]
+  input:
+    first: [%s]
+    second: [%s]
+`, strings.Join(recordings.Recipients, ", "), strings.Join(recordings.First, ", "), strings.Join(recordings.Second, ", "))
 	var documents []string
 	for _, t := range targets {
 		var text strings.Builder

@@ -12,9 +12,15 @@ import (
 
 const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBWfvVqSmNpNDXLLzF8Dx4M4K2rWRl5gHVBYhRr3rJdM"
 
+var recordings = bundle.Recordings{
+	Recipients: []string{"age1wr96nrvrdvav9tywn3j95ww7sd9s43nm2kymlxt6c4h3wk8jzqrsq6j944"},
+	First:      []string{"age190gspssm22vtg4j8ymr07tuh97wuuuqf4quzwuqgxhcznplz9y6s9u5fa2"},
+	Second:     []string{"age1ee7rz7dswp87pwq2gmzzg6h6hzcmklfxjew5aw8rkpdmz5nh5v3qtv89v6"},
+}
+
 func write(t *testing.T, login string, targets []bundle.Target) (*policies.Bundle, error) {
 	t.Helper()
-	files, err := bundle.Write(login, 1, targets)
+	files, err := bundle.Write(login, 1, recordings, targets)
 	if err != nil {
 		t.Fatal(err)
 	}

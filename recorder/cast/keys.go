@@ -139,48 +139,116 @@ func envelope(content []byte, to []age.Recipient) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Opener opens the envelopes of recordings. [With] makes one of identities; one that
-// asks a service holds no key itself.
+// Opener opens recordings: [With] identities, or with what was [Revealed] of one.
 type Opener interface {
-	// Open returns what an age file of at most 64 KiB holds. It returns [ErrNoKey]
-	// when none of its keys opens it. It must be safe for concurrent use.
-	Open(envelope []byte) ([]byte, error)
+	// open returns the secrets of the tracks, nil of one that it has no key for. It is
+	// safe for concurrent use.
+	open(Keys) (session, input *secret, err error)
 }
 
 type identities []age.Identity
 
 // With opens with any of these identities. One that a key service backs is an
-// [age.Identity] too.
+// [age.Identity] too; it must be safe for concurrent use.
 func With(of ...age.Identity) Opener { return identities(of) }
 
-func (i identities) Open(envelope []byte) ([]byte, error) {
-	if len(i) == 0 {
-		return nil, ErrNoKey
-	}
-	content, err := age.Decrypt(bytes.NewReader(envelope), i...)
-	if none := new(age.NoIdentityMatchError); errors.As(err, &none) {
-		return nil, ErrNoKey
-	}
+// WithFile opens with the identities of a text, one a line, as age-keygen writes it.
+func WithFile(text io.Reader) (Opener, error) {
+	of, err := age.ParseIdentities(text)
 	if err != nil {
-		return nil, fmt.Errorf("opening a recording's key: %w", err)
+		// What age says may repeat a line, which could be a secret.
+		return nil, errors.New("it holds no age identities, each on a line that begins with AGE-SECRET-KEY-")
 	}
-	opened, err := io.ReadAll(io.LimitReader(content, maxHeader))
-	if err != nil {
-		return nil, fmt.Errorf("opening a recording's key: %w", err)
-	}
-	return opened, nil
+	return identities(of), nil
 }
 
-// unwrap opens one envelope after the other until the secret lies open.
-func unwrap(open Opener, content []byte, layers int) (*secret, error) {
-	var err error
+func (i identities) open(keys Keys) (session, input *secret, err error) {
+	if session, err = i.unwrap(keys.Session, 1); err != nil {
+		return nil, nil, err
+	}
+	input, err = i.unwrap(keys.Input, 2)
+	return session, input, err
+}
+
+// unwrap opens one envelope after the other until the secret lies open; nil when one
+// stays closed.
+func (i identities) unwrap(content []byte, layers int) (*secret, error) {
+	if len(i) == 0 {
+		return nil, nil
+	}
 	for range layers {
-		if content, err = open.Open(content); err != nil {
-			return nil, err
+		opened, err := age.Decrypt(bytes.NewReader(content), i...)
+		if none := new(age.NoIdentityMatchError); errors.As(err, &none) {
+			return nil, nil
+		}
+		if err == nil {
+			content, err = io.ReadAll(io.LimitReader(opened, maxHeader))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("opening a recording's key: %w", err)
 		}
 	}
+	return secretOf(content)
+}
+
+func secretOf(content []byte) (*secret, error) {
 	if len(content) != len(secret{}) {
 		return nil, fmt.Errorf("%w: the envelope of its key holds no key", ErrCorrupt)
 	}
 	return (*secret)(content), nil
+}
+
+type anyOf []Opener
+
+// Any opens with what any of these have.
+func Any(of ...Opener) Opener { return anyOf(of) }
+
+func (a anyOf) open(keys Keys) (session, input *secret, err error) {
+	for _, one := range a {
+		s, i, err := one.open(keys)
+		if err != nil {
+			return nil, nil, err
+		}
+		if session == nil {
+			session = s
+		}
+		if input == nil {
+			input = i
+		}
+	}
+	return session, input, nil
+}
+
+// Revealed are the secrets of one recording, for somebody who may read it and has no
+// identity. It opens that recording and no other.
+type Revealed struct {
+	Session []byte `json:"session"`
+	Input   []byte `json:"input,omitempty"` // nothing where the input stays closed
+}
+
+// Reveal gives the secrets of a recording that open gets at. It returns [ErrNoKey] when
+// that has none for the session track.
+func Reveal(header Header, open Opener) (Revealed, error) {
+	session, input, err := open.open(header.Keys)
+	if err != nil {
+		return Revealed{}, err
+	}
+	if session == nil {
+		return Revealed{}, ErrNoKey
+	}
+	r := Revealed{Session: session[:]}
+	if input != nil {
+		r.Input = input[:]
+	}
+	return r, nil
+}
+
+func (r Revealed) open(Keys) (session, input *secret, err error) {
+	if len(r.Session) > 0 {
+		session, err = secretOf(bytes.Clone(r.Session))
+	}
+	if len(r.Input) > 0 && err == nil {
+		input, err = secretOf(bytes.Clone(r.Input))
+	}
+	return session, input, err
 }

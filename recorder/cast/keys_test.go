@@ -42,22 +42,23 @@ func recipients() Recipients {
 	}
 }
 
-// remembering opens each envelope once: the tests read some recordings thousands of
-// times, and curves take their time under the race detector.
+// remembering opens each recording once: the tests read some thousands of times, and
+// curves take their time under the race detector.
 type remembering struct {
 	Opener
 	opened sync.Map
 }
 
-func (r *remembering) Open(envelope []byte) ([]byte, error) {
-	if known, ok := r.opened.Load(string(envelope)); ok {
-		return bytes.Clone(known.([]byte)), nil
+func (r *remembering) open(keys Keys) (session, input *secret, err error) {
+	name := string(keys.Session) + string(keys.Input)
+	if known, ok := r.opened.Load(name); ok {
+		return known.([2]*secret)[0], known.([2]*secret)[1], nil
 	}
-	content, err := r.Opener.Open(envelope)
+	session, input, err = r.Opener.open(keys)
 	if err == nil {
-		r.opened.Store(string(envelope), bytes.Clone(content))
+		r.opened.Store(name, [2]*secret{session, input})
 	}
-	return content, err
+	return session, input, err
 }
 
 // everything opens both tracks of a test's recordings, playback the session's alone.
@@ -110,6 +111,8 @@ func TestWhoOpensWhat(t *testing.T) {
 		"playback and second reviewer": {With(identity(0), identity(2)), nil, false},
 		"playback and both reviewers":  {With(stranger, identity(2), identity(1), identity(0)), nil, true},
 		"both reviewers":               {With(identity(1), identity(2)), ErrNoKey, false},
+		"three with a key each":        {Any(With(identity(0)), With(identity(1), identity(2))), nil, true},
+		"playback and a stranger":      {Any(With(stranger), With(identity(0))), nil, false},
 		"a stranger":                   {With(stranger), ErrNoKey, false},
 		"nobody":                       {With(), ErrNoKey, false},
 	} {
@@ -120,6 +123,34 @@ func TestWhoOpensWhat(t *testing.T) {
 		if c.err == nil && (!r.Opens(SessionTrack) || r.Opens(InputTrack) != c.input) {
 			t.Errorf("%s opens session %v, input %v", name, r.Opens(SessionTrack), r.Opens(InputTrack))
 		}
+	}
+
+	// What was revealed opens that recording in the same way, and no other.
+	header, err := NewReader(bytes.NewReader(data), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, open := range []Opener{playback, everything} {
+		revealed, err := Reveal(header.Header(), open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewReader(bytes.NewReader(data), revealed)
+		if err != nil || r.Opens(InputTrack) != (open == everything) {
+			t.Errorf("revealed: %v", err)
+		}
+		if _, err := Verify(bytes.NewReader(recording(t, Output("x"))), nil, revealed); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("another's secrets: %v", err)
+		}
+		if err := Text(io.Discard, bytes.NewReader(data), revealed, ExportOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := NewReader(bytes.NewReader(data), Revealed{}); !errors.Is(err, ErrNoKey) {
+		t.Errorf("nothing was revealed: %v", err)
+	}
+	if _, err := Reveal(header.Header(), With(stranger)); !errors.Is(err, ErrNoKey) {
+		t.Errorf("to a stranger: %v", err)
 	}
 
 	// What of the input a session reader has: how many blocks it is.

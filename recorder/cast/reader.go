@@ -80,13 +80,12 @@ func (r *Reader) unlock(open Opener) error {
 	if open == nil {
 		return nil
 	}
-	session, err := unwrap(open, r.header.Keys.Session, 1)
+	session, input, err := open.open(r.header.Keys)
 	if err != nil {
 		return err
 	}
-	input, err := unwrap(open, r.header.Keys.Input, 2)
-	if err != nil && !errors.Is(err, ErrNoKey) {
-		return err
+	if session == nil {
+		return ErrNoKey
 	}
 	r.keys = [2]*secret{session, input}
 	for i, key := range r.keys {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"stint/recorder/cast/casttest"
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
@@ -49,7 +50,9 @@ type Target struct {
 type Grant struct {
 	Request, Login, Target string
 	Ends                   time.Time
-	Rules                  wire.SessionRules
+	// Rules are what the role says of sessions. Where Rules.Recipients.Session is nil,
+	// they are recorded for casttest's.
+	Rules wire.SessionRules
 }
 
 func newSigner(t testing.TB) *Signer {
@@ -80,6 +83,9 @@ func (s *Signer) AddTarget(name string, target Target) {
 
 // Allow enters a grant into the ledger.
 func (s *Signer) Allow(grant Grant) {
+	if to := &grant.Rules.Recipients; to.Session == nil {
+		*to = wire.Recipients{Session: casttest.Session(), First: casttest.First(), Second: casttest.Second()}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.grants[grant.Request] = grant

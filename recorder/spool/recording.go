@@ -26,7 +26,7 @@ type Recording struct {
 	transfer *transfer
 }
 
-func newRecording(s *Spool, header cast.Header) (_ *Recording, err error) {
+func newRecording(s *Spool, header cast.Header, to cast.Recipients) (_ *Recording, err error) {
 	if !sessionPattern.MatchString(header.Session) {
 		return nil, fmt.Errorf("%q is not a session id", header.Session)
 	}
@@ -45,7 +45,7 @@ func newRecording(s *Spool, header cast.Header) (_ *Recording, err error) {
 	if r.seals, err = os.OpenFile(t.path(sealsSuffix), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 		return nil, fmt.Errorf("creating the list of seals: %w", err)
 	}
-	if r.writer, err = cast.NewWriter(r.file, header, cast.Options{Now: s.options.Now, OnSeal: r.sealed}); err != nil {
+	if r.writer, err = cast.NewWriter(r.file, header, to, cast.Options{Now: s.options.Now, OnSeal: r.sealed}); err != nil {
 		return nil, fmt.Errorf("beginning a recording: %w", err)
 	}
 	if err = syncDirectory(s.options.Directory); err != nil {

@@ -83,14 +83,15 @@ func Open(options Options) (*Spool, error) {
 }
 
 // Create begins the recording of a session. The caller ends it with
-// [Recording.End]. header.Session names the files.
-func (s *Spool) Create(header cast.Header) (*Recording, error) {
+// [Recording.End]. header.Session names the files. Nobody but the recipients can read
+// what it will hold, this process included.
+func (s *Spool) Create(header cast.Header, to cast.Recipients) (*Recording, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
 		return nil, errors.New("the spool is closed")
 	}
-	r, err := newRecording(s, header)
+	r, err := newRecording(s, header, to)
 	if err != nil {
 		return nil, err
 	}

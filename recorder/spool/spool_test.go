@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"stint/recorder/cast"
+	"stint/recorder/cast/casttest"
 	"stint/recorder/wire"
 )
 
@@ -116,7 +117,7 @@ func open(t *testing.T, directory string, broker Broker) *Spool {
 
 func create(t *testing.T, s *Spool) *Recording {
 	t.Helper()
-	r, err := s.Create(cast.Header{Session: session, Request: "r-1", Protocol: "ssh"})
+	r, err := s.Create(cast.Header{Session: session, Request: "r-1", Protocol: "ssh"}, casttest.Recipients())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func deliver(t *testing.T, s *Spool, k *keeper) cast.Summary {
 	for i, seal := range k.seals {
 		seals[i] = cast.Seal{Sequence: uint64(seal.Sequence), Head: cast.Head(seal.Head), End: seal.Offset}
 	}
-	summary, err := cast.Verify(bytes.NewReader(k.recording), seals)
+	summary, err := cast.Verify(bytes.NewReader(k.recording), seals, casttest.Everything())
 	if err != nil {
 		t.Fatalf("what the broker has does not verify: %v", err)
 	}
@@ -159,7 +160,7 @@ func deliver(t *testing.T, s *Spool, k *keeper) cast.Summary {
 
 func output(t *testing.T, recording []byte) string {
 	t.Helper()
-	reader, err := cast.NewReader(bytes.NewReader(recording))
+	reader, err := cast.NewReader(bytes.NewReader(recording), casttest.Everything())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +361,7 @@ func TestSpoolTakesOnlySessionIDs(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir(), &keeper{})
 	for _, id := range []string{"", "../../etc/passwd", strings.Repeat("0", 31), strings.Repeat("g", 32), strings.Repeat("0", 33)} {
-		if r, err := s.Create(cast.Header{Session: id, Request: "r", Protocol: "ssh"}); err == nil {
+		if r, err := s.Create(cast.Header{Session: id, Request: "r", Protocol: "ssh"}, casttest.Recipients()); err == nil {
 			t.Errorf("%q names a recording", id)
 			_ = r.End("completed", "")
 		}

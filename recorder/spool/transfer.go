@@ -244,7 +244,7 @@ func recordedReason(file *os.File, seals []cast.Seal) (string, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}
-	summary, err := cast.Verify(file, seals)
+	summary, err := cast.Verify(file, seals, nil)
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"stint/recorder/cast"
+	"stint/recorder/cast/casttest"
 	"stint/recorder/spool"
 	"stint/recorder/wire"
 )
@@ -57,7 +58,7 @@ func recordedSession(t *testing.T) (*session, func() []cast.Event) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	recording, err := kept.Create(cast.Header{Session: id, Request: "r-1", Protocol: "ssh"})
+	recording, err := kept.Create(cast.Header{Session: id, Request: "r-1", Protocol: "ssh"}, casttest.Recipients())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func recordedSession(t *testing.T) (*session, func() []cast.Event) {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		for reader, err := cast.NewReader(file); ; {
+		for reader, err := cast.NewReader(file, casttest.Everything()); ; {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -59,17 +59,7 @@ func (s *session) open() error {
 	// certificate, whichever comes first.
 	s.arm(asked, granted)
 
-	// 4. It is recorded, or it is not.
-	header := cast.Header{
-		Session: s.id, Request: s.pass.Request, Protocol: "ssh",
-		Person: cast.Person{Issuer: granted.Person.Issuer, Subject: granted.Person.Subject, Name: granted.Name},
-		Login:  s.pass.Login, Target: s.pass.Target, Proxy: p.options.Name, Client: string(s.client.ClientVersion()),
-	}
-	if s.recording, err = p.options.Spool.Create(header); err != nil {
-		return &refusedSession{wire.ReasonRecorderFailed, "this session cannot be recorded, so it is refused. Tell those who run stint", err}
-	}
-
-	// 5. The signer, which does not trust the broker, lets this proxy open one
+	// 4. The signer, which does not trust the broker, lets this proxy open one
 	// connection, and says where and to whose key.
 	key, certificate, err := s.askSigner()
 	if err != nil {
@@ -81,15 +71,35 @@ func (s *session) open() error {
 	}
 	s.limitGrant(certificate.GrantEnds)
 
-	// 6. The role may be used from where the client is.
+	// 5. What it says of sessions is understood, for whom they are recorded included.
 	if s.rules, err = readRules(certificate.Rules); err != nil {
 		return &refusedSession{wire.ReasonFailed, "this proxy does not understand what the role says of sessions. Tell those who run stint", err}
 	}
+	said := certificate.Rules.Recipients
+	to, err := cast.ParseRecipients(said.Session, said.First, said.Second)
+	if errors.Is(err, cast.ErrNoRecipients) {
+		return &refusedSession{wire.ReasonRecorderFailed, "this session cannot be recorded, since nobody could open the recording. Those who run stint name the keys of those who may, under `recordings` in the organization's policy", err}
+	}
+	if err != nil {
+		return &refusedSession{wire.ReasonRecorderFailed, "this session cannot be recorded, since a key under `recordings` in the organization's policy cannot be used. Tell those who run stint", err}
+	}
+
+	// 6. It is recorded, or it is not.
+	header := cast.Header{
+		Session: s.id, Request: s.pass.Request, Protocol: "ssh",
+		Person: cast.Person{Issuer: granted.Person.Issuer, Subject: granted.Person.Subject, Name: granted.Name},
+		Login:  s.pass.Login, Target: s.pass.Target, Proxy: p.options.Name, Client: string(s.client.ClientVersion()),
+	}
+	if s.recording, err = p.options.Spool.Create(header, to); err != nil {
+		return &refusedSession{wire.ReasonRecorderFailed, "this session cannot be recorded, so it is refused. Tell those who run stint", err}
+	}
+
+	// 7. The role may be used from where the client is.
 	if why := refusesFrom(s.rules.networks, s.client.RemoteAddr()); why != "" {
 		return &refusedSession{wire.ReasonFailed, why, nil}
 	}
 
-	// 7. The target shows exactly that key.
+	// 8. The target shows exactly that key.
 	if s.target, err = s.dial(key, certificate); err != nil {
 		return err
 	}

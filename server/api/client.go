@@ -287,14 +287,14 @@ func (c *Client) Session(ctx context.Context, id string) (Session, error) {
 	return call[Session](ctx, c, http.MethodGet, expand(PathSession, id), nil, nil)
 }
 
-// Recording streams a session's recording in the format of recorder/cast. The
-// caller closes it.
-func (c *Client) Recording(ctx context.Context, session string) (io.ReadCloser, error) {
+// Recording streams a session's recording in the format of recorder/cast, with the
+// header [RecordingKeys]; that is empty where the broker has no key. The caller closes it.
+func (c *Client) Recording(ctx context.Context, session string) (recording io.ReadCloser, keys string, err error) {
 	response, err := c.send(ctx, http.MethodGet, expand(PathRecordingFile, session), nil, nil)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return response.Body, nil
+	return response.Body, response.Header.Get(RecordingKeys), nil
 }
 
 // StartRegistration begins the registration of a passkey.

@@ -47,7 +47,7 @@ const (
 	PathSession       = "/api/sessions/{session}"           // GET -> Session
 	PathKill          = "/api/sessions/{session}/kill"      // POST Taking -> Session
 	PathEvents        = "/api/sessions/{session}/events"    // GET -> decoded events, application/vnd.stint.events (see EventsFormat)
-	PathRecordingFile = "/api/sessions/{session}/recording" // GET -> the recording itself, as recorder/cast describes
+	PathRecordingFile = "/api/sessions/{session}/recording" // GET -> the recording itself, as recorder/cast describes (see RecordingKeys)
 
 	PathPasskeys        = "/api/passkeys"                             // GET -> Passkeys: the caller's own
 	PathPasskey         = "/api/passkeys/{credential}"                // PATCH PasskeyName; DELETE

@@ -55,6 +55,11 @@ type Sessions struct {
 // kind end is of a session that still runs, or was cut.
 const EventsFormat = "application/vnd.stint.events"
 
+// RecordingKeys is the header of a recording's own secrets, which come with its file
+// where the broker has a key for it: recorder/cast.Revealed as JSON, in base64. What was
+// typed stays closed without them as with them.
+const RecordingKeys = "Stint-Recording-Keys"
+
 // AuditEvent is one leaf of the broker's audit log.
 type AuditEvent struct {
 	Index   int64           `json:"index"`

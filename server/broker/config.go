@@ -49,6 +49,8 @@ type Config struct {
 	// Policy is a directory of YAML, used until the signer's own is known.
 	Policy string `json:"policy"`
 	Issuer Issuer `json:"issuer"`
+	// Recordings says what opens recordings; without it nobody can replay one here.
+	Recordings *Recordings `json:"recordings,omitempty"`
 	// Fleet is the Fleet server that is asked about devices; none where it is absent.
 	Fleet *Fleet `json:"fleet,omitempty"`
 	// Facts is the source of asserted facts; none where it is absent.
@@ -92,6 +94,13 @@ type Issuer struct {
 	PortalClientID         string `json:"portal_client_id"`
 	PortalClientSecretFile string `json:"portal_client_secret_file"`
 	CommandLineClientID    string `json:"cli_client_id"`
+}
+
+// Recordings are the keys of recordings.
+type Recordings struct {
+	// Identities are files as age-keygen writes them, of keys that the policy names in
+	// recordings.recipients: whoever has one reads every recording but what was typed.
+	Identities []string `json:"identities"`
 }
 
 // Fleet is where the Fleet server is, and how it knows us.
@@ -154,6 +163,13 @@ func (c Config) Check() error {
 	}
 	wrong = append(wrong, c.checkPeers()...)
 	wrong = append(wrong, c.checkOrigins()...)
+	if r := c.Recordings; r != nil {
+		for i, path := range r.Identities {
+			if !filepath.IsAbs(path) {
+				fail("recordings.identities[%d]: must be an absolute path", i)
+			}
+		}
+	}
 	if f := c.Fleet; f != nil {
 		if err := fleet.CheckAddress(f.URL); err != nil {
 			fail("fleet.url: %w", err)

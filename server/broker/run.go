@@ -158,7 +158,11 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 			err = errors.Join(err, b.store.Close())
 		}
 	}()
-	if b.recordings, err = recordings.Open(filepath.Join(config.Data, "recordings")); err != nil {
+	keys, err := readIdentities(config.Recordings)
+	if err != nil {
+		return nil, err
+	}
+	if b.recordings, err = recordings.Open(filepath.Join(config.Data, "recordings"), keys); err != nil {
 		return nil, err
 	}
 	endings, statuses := proxies.NewEndings(), proxies.NewStatuses(time.Now)

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"stint/policies/bundle"
+	"stint/recorder/cast/casttest"
 	proxywire "stint/recorder/wire"
 	"stint/server/broker/internal/providertest"
 	"stint/server/evidence/evidencetest"
@@ -117,6 +118,7 @@ func newWorld(t testing.TB, o options) *world {
 		w.write("policy/rules.yaml", o.extra)
 	}
 	w.write("secret", providertest.PortalSecret+"\n")
+	w.write("playback", string(casttest.PlaybackFile()))
 
 	signerURL := "https://127.0.0.1:1"
 	if !o.withoutSigner {
@@ -132,6 +134,7 @@ func newWorld(t testing.TB, o options) *world {
 			CommandLineClientID: providertest.CommandLineClient,
 		},
 		RelyingParty: "localhost", Origins: []string{url},
+		Recordings: &Recordings{Identities: []string{filepath.Join(w.dir, "playback")}},
 	}
 	if o.alter != nil {
 		o.alter(w)
@@ -232,7 +235,7 @@ func (w *world) writePolicy(quorum int, device string) {
 	w.host, err = ssh.NewSignerFromKey(private)
 	must(w.t, err)
 	hostKey := string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(w.host.PublicKey())))
-	files, err := bundle.Write("deploy", quorum, []bundle.Target{
+	files, err := bundle.Write("deploy", quorum, bundle.Recordings{Recipients: casttest.Session(), First: casttest.First(), Second: casttest.Second()}, []bundle.Target{
 		{Name: "web-1", Address: "127.0.0.1:2022", HostKey: hostKey, Labels: map[string]string{"env": "production"}},
 		{Name: "demo", Address: "127.0.0.1:2023", HostKey: newSSHKey(w.t), Labels: map[string]string{"env": "demo"}},
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"stint/recorder/cast"
 	"stint/server/access"
 	"stint/server/api"
 	"stint/server/broker/internal/login"
@@ -63,6 +64,8 @@ func problemOf(err error) *api.Error {
 			Fields: []api.FieldError{{Field: "body.credential", Message: "does not fit this registration"}}}
 	case errors.Is(err, fs.ErrNotExist):
 		return &api.Error{Status: http.StatusNotFound, Code: "recording.not-found", Title: "No byte of this recording has arrived yet; try again in a moment."}
+	case errors.Is(err, cast.ErrNoKey):
+		return &api.Error{Status: http.StatusConflict, Code: "recording.no-key", Title: "This recording is encrypted, and this broker has no key for it. Whoever has one opens it with: stint play FILE --identity KEY."}
 	default:
 		return internalProblem(0)
 	}

@@ -2,6 +2,8 @@ package portal
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -162,6 +164,11 @@ func (p *Portal) events(ctx context.Context, in *eventsInput) (*huma.StreamRespo
 		file.Close()
 		return nil, fmt.Errorf("looking at a recording: %w", err)
 	}
+	reader, err := p.config.Recordings.Events(file)
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		defer file.Close()
 		c := humagin.Unwrap(ctx)
@@ -178,7 +185,7 @@ func (p *Portal) events(ctx context.Context, in *eventsInput) (*huma.StreamRespo
 			}
 		}
 		c.Status(http.StatusOK)
-		if err := recordings.WriteEvents(newPatient(c), file, in.Input); err != nil {
+		if err := recordings.WriteEvents(newPatient(c), reader, in.Input); err != nil {
 			p.log.Warn("streaming a recording", "request_id", requestID(c.Request.Context()), "session", session.ID, "error", err)
 			// The stream is cut, so that what arrived is not taken for the whole.
 			panic(http.ErrAbortHandler)
@@ -186,7 +193,8 @@ func (p *Portal) events(ctx context.Context, in *eventsInput) (*huma.StreamRespo
 	}}, nil
 }
 
-// recording gives the bytes as they are.
+// recording gives the bytes as they are, and the recording's own keys with them, where
+// the broker has some: a client then reads and proves it itself.
 func (p *Portal) recording(ctx context.Context, in *sessionInput) (*huma.StreamResponse, error) {
 	session, err := p.replayed(ctx, personOf(ctx), in.Session)
 	if err != nil {
@@ -205,6 +213,10 @@ func (p *Portal) recording(ctx context.Context, in *sessionInput) (*huma.StreamR
 			return
 		}
 		header := c.Writer.Header()
+		if keys, err := p.config.Recordings.Reveal(file); err == nil {
+			text, _ := json.Marshal(keys) // bytes: it cannot fail
+			header.Set(api.RecordingKeys, base64.StdEncoding.EncodeToString(text))
+		}
 		header.Set("Content-Type", "application/octet-stream")
 		header.Set("Content-Disposition", `attachment; filename="`+session.ID+`.stint"`)
 		if !session.Live() {

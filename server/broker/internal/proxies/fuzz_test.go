@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"stint/recorder/cast"
 	"stint/recorder/wire"
 	"stint/server/border"
 	"stint/server/broker/internal/mirror/mirrortest"
@@ -25,7 +26,7 @@ import (
 // grant allows.
 func FuzzCalls(f *testing.F) {
 	house := storetest.NewHouse(f, mirrortest.OpenStore(f))
-	kept, err := recordings.Open(f.TempDir())
+	kept, err := recordings.Open(f.TempDir(), cast.With())
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func (k *Keeper) read(session access.Session, size int64, seals []access.Seal) (
 		}
 		expected[i] = cast.Seal{Sequence: uint64(seal.Sequence), Head: cast.Head(seal.Head), End: seal.Offset}
 	}
-	summary, err := cast.Verify(io.LimitReader(file, size), expected)
+	summary, err := cast.Verify(io.LimitReader(file, size), expected, nil)
 	if errors.Is(err, cast.ErrCorrupt) {
 		if verdict, ok := incomplete(file, size, session, expected); ok {
 			return verdict, nil
@@ -144,11 +144,11 @@ func incomplete(file io.ReadSeeker, size int64, session access.Session, sealed [
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return Verdict{}, false
 	}
-	summary, err := cast.Verify(io.LimitReader(file, size), nil)
+	summary, err := cast.Verify(io.LimitReader(file, size), nil, nil)
 	held := summary.Seals
 	both := min(len(held), len(sealed))
 	switch {
-	case err != nil && !errors.Is(err, cast.ErrCut), !slices.Equal(held[:both], sealed[:both]):
+	case err != nil && !errors.Is(err, cast.ErrCut), !slices.EqualFunc(held[:both], sealed[:both], same):
 		return Verdict{}, false
 	case size < session.Size:
 		return arriving(size, session), true
@@ -158,6 +158,9 @@ func incomplete(file io.ReadSeeker, size int64, session access.Session, sealed [
 		return Verdict{}, false
 	}
 }
+
+// same compares what the log knows of seals.
+func same(a, b cast.Seal) bool { return a.Sequence == b.Sequence && a.Head == b.Head && a.End == b.End }
 
 func arriving(size int64, session access.Session) Verdict {
 	return Verdict{Cut, fmt.Sprintf("%d of %d bytes have arrived; the proxy sends the rest.", size, session.Size)}

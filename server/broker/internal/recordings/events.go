@@ -15,17 +15,33 @@ import (
 // kindHeader is the kind of the first frame.
 const kindHeader = 0
 
+// Events opens a recording for [WriteEvents]. It returns [cast.ErrNoKey] where there is no key for it,
+// and a nil Reader where not even its header has arrived.
+func (k *Keeper) Events(recording io.Reader) (*cast.Reader, error) {
+	reader, err := cast.NewReader(bufio.NewReaderSize(recording, 256<<10), k.keys)
+	if errors.Is(err, cast.ErrCut) {
+		return nil, nil
+	}
+	return reader, err
+}
+
+// Reveal returns the secrets of a recording, for whoever may replay it and reads the
+// file without the broker, and [cast.ErrNoKey] where there is no key for it.
+func (k *Keeper) Reveal(recording io.Reader) (cast.Revealed, error) {
+	reader, err := cast.NewReader(recording, nil)
+	if err != nil {
+		return cast.Revealed{}, err
+	}
+	return cast.Reveal(reader.Header(), k.keys)
+}
+
 // WriteEvents writes a recording as decoded events, in the format that
 // server/api.EventsFormat describes. Input, which may hold passwords, is left
-// out unless it is asked for. It writes all that can be read; that a recording
+// out unless it is asked for and there is a key for it. It writes all that can be read; that a recording
 // is cut, because it still grows, is no error.
-func WriteEvents(w io.Writer, recording io.Reader, input bool) error {
-	reader, err := cast.NewReader(bufio.NewReaderSize(recording, 256<<10))
-	if errors.Is(err, cast.ErrCut) {
+func WriteEvents(w io.Writer, reader *cast.Reader, input bool) error {
+	if reader == nil {
 		return nil
-	}
-	if err != nil {
-		return err
 	}
 	out := bufio.NewWriterSize(w, 64<<10)
 	header, err := json.Marshal(reader.Header())

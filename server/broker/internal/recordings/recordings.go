@@ -30,6 +30,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // one process at a time owns the directory.
 type Keeper struct {
 	root *os.Root
+	keys cast.Opener
 
 	mu      sync.Mutex
 	writing map[string]*turn // sessions that somebody writes to now
@@ -42,8 +43,9 @@ type turn struct {
 	waiting int
 }
 
-// Open opens a directory of recordings, and makes it if it is not there.
-func Open(directory string) (*Keeper, error) {
+// Open opens a directory of recordings, and makes it if it is not there. What it
+// keeps is encrypted; keys open it for those who may replay it, and may open nothing.
+func Open(directory string, keys cast.Opener) (*Keeper, error) {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of recordings: %w", err)
 	}
@@ -51,7 +53,7 @@ func Open(directory string) (*Keeper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the directory of recordings: %w", err)
 	}
-	return &Keeper{root: root, writing: map[string]*turn{}, checks: newChecks()}, nil
+	return &Keeper{root: root, keys: keys, writing: map[string]*turn{}, checks: newChecks()}, nil
 }
 
 // Close lets go of the directory.

@@ -13,13 +13,14 @@ import (
 	"time"
 
 	"stint/recorder/cast"
+	"stint/recorder/cast/casttest"
 	"stint/server/access"
 )
 
 func open(t *testing.T) (*Keeper, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "recordings")
-	k, err := Open(dir)
+	k, err := Open(dir, casttest.Playback())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func recorded(t *testing.T, session string) ([]byte, []access.Seal) {
 	t.Helper()
 	var file bytes.Buffer
 	var seals []access.Seal
-	w, err := cast.NewWriter(&file, cast.Header{Session: session, Request: "req-1", Protocol: "ssh"}, cast.Options{OnSeal: func(s cast.Seal) {
+	w, err := cast.NewWriter(&file, cast.Header{Session: session, Request: "req-1", Protocol: "ssh"}, casttest.Recipients(), cast.Options{OnSeal: func(s cast.Seal) {
 		seals = append(seals, access.Seal{Sequence: int64(s.Sequence), Offset: s.End, Head: s.Head})
 	}})
 	if err != nil {
@@ -193,13 +194,28 @@ func TestCheck(t *testing.T) {
 func TestWriteEventsOfAnyPrefix(t *testing.T) {
 	t.Parallel()
 	file, _ := recorded(t, "session-1")
+	write := func(w io.Writer, file []byte, keys cast.Opener) error {
+		reader, err := (&Keeper{keys: keys}).Events(bytes.NewReader(file))
+		if err != nil {
+			return err
+		}
+		return WriteEvents(w, reader, true)
+	}
 	var whole bytes.Buffer
-	if err := WriteEvents(&whole, bytes.NewReader(file), true); err != nil {
+	if err := write(&whole, file, casttest.Everything()); err != nil {
 		t.Fatal(err)
+	}
+	// The keys of a broker open no input, whether it is asked for or not.
+	var shown bytes.Buffer
+	if err := write(&shown, file, casttest.Playback()); err != nil || bytes.Contains(shown.Bytes(), []byte("two")) || !bytes.Contains(whole.Bytes(), []byte("two")) {
+		t.Errorf("what a broker shows: %q, %v", shown.String(), err)
+	}
+	if err := write(io.Discard, file, cast.With()); !errors.Is(err, cast.ErrNoKey) {
+		t.Errorf("without a key: %v", err)
 	}
 	for n := range len(file) {
 		var part bytes.Buffer
-		if err := WriteEvents(&part, bytes.NewReader(file[:n]), true); err != nil {
+		if err := write(&part, file[:n], casttest.Everything()); err != nil {
 			t.Fatalf("of %d bytes: %v", n, err)
 		}
 		if !bytes.HasPrefix(whole.Bytes(), part.Bytes()) {
@@ -207,7 +223,7 @@ func TestWriteEventsOfAnyPrefix(t *testing.T) {
 		}
 	}
 	file[len(file)/2] ^= 1
-	if err := WriteEvents(io.Discard, bytes.NewReader(file), true); err == nil {
+	if err := write(io.Discard, file, casttest.Everything()); err == nil {
 		t.Error("a damaged recording streams without an error")
 	}
 	head := whole.Bytes()
