@@ -101,7 +101,7 @@ func TestTheOwnersOfWhatAnInventoryBringsApprove(t *testing.T) {
 // TestMinCollusionWithoutPeople: the gate of a pipeline that knows nobody sees who gets in alone.
 func TestMinCollusionWithoutPeople(t *testing.T) {
 	t.Parallel()
-	b := bundleOf(t, authenticators("reviewers: [sec]\n")+role("r", "approval: [{name: lead, groups: [lead], count: 1}]\nbreakGlass: {requesters: [oncall], longest: 30m, review: {groups: [sec], within: 24h}}\n"), "a env=prod")
+	b := bundleOf(t, authenticators("reviewers: [sec]\n"+sealed())+role("r", "approval: [{name: lead, groups: [lead], count: 1}]\nbreakGlass: {requesters: [oncall], longest: 30m, review: {groups: [sec], within: 24h}}\n"), "a env=prod")
 	findings := analysis.New(b, nil).Lint(analysis.Options{MinCollusion: 2})
 	if len(findings) != 2 || findings[0].Rule != "min-collusion" || findings[1].Rule != "alone" || findings[0].Line == 0 {
 		t.Errorf("it found %+v", findings)

@@ -10,10 +10,10 @@ import (
 	"stint/policies/analysis"
 )
 
-// keys are age recipients, each of another.
-var keys = [...]string{
-	"age1wr96nrvrdvav9tywn3j95ww7sd9s43nm2kymlxt6c4h3wk8jzqrsq6j944", "age190gspssm22vtg4j8ymr07tuh97wuuuqf4quzwuqgxhcznplz9y6s9u5fa2",
-	"age1ee7rz7dswp87pwq2gmzzg6h6hzcmklfxjew5aw8rkpdmz5nh5v3qtv89v6",
+// sealed is an organization's line that says for whom recordings are.
+func sealed() string {
+	return "recordings: {recipients: [age1wr96nrvrdvav9tywn3j95ww7sd9s43nm2kymlxt6c4h3wk8jzqrsq6j944], input: {" +
+		"first: [age190gspssm22vtg4j8ymr07tuh97wuuuqf4quzwuqgxhcznplz9y6s9u5fa2], second: [age1ee7rz7dswp87pwq2gmzzg6h6hzcmklfxjew5aw8rkpdmz5nh5v3qtv89v6]}}\n"
 }
 
 func TestLint(t *testing.T) {
@@ -96,7 +96,7 @@ func TestLint(t *testing.T) {
 				organization += c.organization
 			}
 			if !c.unsealed {
-				organization += "recordings: {recipients: [" + keys[0] + "], input: {first: [" + keys[1] + "], second: [" + keys[2] + "]}}\n"
+				organization += sealed()
 			}
 			// The role begins at line 5, wherever the organization ends.
 			lines := strings.Count(organization, "\n")
