@@ -81,19 +81,20 @@ type recorded struct {
 // openRecording streams a recording from the broker, or from a file where the
 // argument names one. Files of identities open it besides what the broker does.
 func openRecording(ctx context.Context, e *environment, what string, identities []string) (*recorded, error) {
-	var keys []cast.Opener
+	var own []cast.Identity
 	for _, path := range identities {
 		file, err := os.Open(path)
 		if err != nil {
 			return nil, &usageError{fmt.Errorf("--identity: %w", err)}
 		}
-		of, err := cast.WithFile(file)
+		of, err := cast.ParseIdentities(file)
 		file.Close()
 		if err != nil {
 			return nil, &usageError{fmt.Errorf("--identity %s: %w", path, err)}
 		}
-		keys = append(keys, of)
+		own = append(own, of...)
 	}
+	keys := []cast.Opener{cast.With(own...)}
 	// What is written like an id is one, whatever files lie about here.
 	if !idPattern.MatchString(what) {
 		if file, err := os.Open(what); err == nil {

@@ -146,20 +146,23 @@ type Opener interface {
 	open(Keys) (session, input *secret, err error)
 }
 
-type identities []age.Identity
+// Identity opens what was encrypted for its recipient; an age identity.
+type Identity = age.Identity
+
+type identities []Identity
 
 // With opens with any of these identities. One that a key service backs is an
 // [age.Identity] too; it must be safe for concurrent use.
-func With(of ...age.Identity) Opener { return identities(of) }
+func With(of ...Identity) Opener { return identities(of) }
 
-// WithFile opens with the identities of a text, one a line, as age-keygen writes it.
-func WithFile(text io.Reader) (Opener, error) {
+// ParseIdentities reads identities, one a line, as age-keygen writes them.
+func ParseIdentities(text io.Reader) ([]Identity, error) {
 	of, err := age.ParseIdentities(text)
 	if err != nil {
 		// What age says may repeat a line, which could be a secret.
 		return nil, errors.New("it holds no age identities, each on a line that begins with AGE-SECRET-KEY-")
 	}
-	return identities(of), nil
+	return of, nil
 }
 
 func (i identities) open(keys Keys) (session, input *secret, err error) {
@@ -200,7 +203,8 @@ func secretOf(content []byte) (*secret, error) {
 
 type anyOf []Opener
 
-// Any opens with what any of these have.
+// Any opens with what any of these have. Identities of both sides of input's reviewers
+// belong into one [With]: one opens what the other left.
 func Any(of ...Opener) Opener { return anyOf(of) }
 
 func (a anyOf) open(keys Keys) (session, input *secret, err error) {
