@@ -42,6 +42,6 @@ func serve(ctx context.Context, address, directory string) error {
 	}
 	return embedgw.RunVersityGW(ctx, backend, &embedgw.Config{
 		RootUserAccess: os.Getenv("AWS_ACCESS_KEY_ID"), RootUserSecret: os.Getenv("AWS_SECRET_ACCESS_KEY"),
-		Region: "us-east-1", Ports: []string{address}, MaxConnections: 64, MaxRequests: 64, KeepAlive: true, Quiet: true,
+		Region: "us-east-1", Ports: []string{address}, MaxConnections: 64, MaxRequests: 64, MultipartMaxParts: 10000, KeepAlive: true, Quiet: true,
 	})
 }
