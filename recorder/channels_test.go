@@ -154,7 +154,7 @@ func TestTargetGoesAway(t *testing.T) {
 		t.Error("the connection stayed open")
 	}
 	session := r.Broker.AwaitDelivered(t, "r-1")
-	if tr := read(t, session.Recording); tr.output != words || !tr.holds("End {Reason:failed Detail:the target closed the connection}") {
+	if tr := read(t, session.Recording); tr.output != words || !tr.holds("End {Reason:failed Detail:the target closed the connection Removed:0}") {
 		t.Errorf("the recording ends %q", tr.events)
 	}
 }

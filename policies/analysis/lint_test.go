@@ -29,7 +29,7 @@ func TestLint(t *testing.T) {
 		people       []string // staff where there are none; "-" for no population
 		delegations  []analysis.Delegation
 		options      analysis.Options
-		unsealed     bool // without keys of recordings
+		unsealed     bool     // without keys of recordings
 		want         []string // severity rule line text, cut
 	}{
 		{name: "nothing", role: lead},

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"stint/server/border"
 	"stint/server/broker/internal/facts"
 	"stint/server/broker/internal/fleet"
+	"stint/server/broker/internal/recordings"
 )
 
 // Config is what a broker needs to run. Its JSON form is the configuration file.
@@ -49,12 +51,13 @@ type Config struct {
 	// Policy is a directory of YAML, used until the signer's own is known.
 	Policy string `json:"policy"`
 	Issuer Issuer `json:"issuer"`
-	// Recordings says what opens recordings; without it nobody can replay one here.
-	Recordings *Recordings `json:"recordings,omitempty"`
 	// Fleet is the Fleet server that is asked about devices; none where it is absent.
 	Fleet *Fleet `json:"fleet,omitempty"`
 	// Facts is the source of asserted facts; none where it is absent.
 	Facts *Facts `json:"facts,omitempty"`
+	// Recordings is where recordings go, for how long, and what opens them; absent, they
+	// stay in Data for ever, and nobody can replay one here.
+	Recordings Recordings `json:"recordings,omitzero"`
 	// RelyingParty is the WebAuthn relying-party id: the exact host of URL.
 	RelyingParty string `json:"relying_party"`
 	// Origins are the exact origins that may write with a cookie, and whose
@@ -96,13 +99,6 @@ type Issuer struct {
 	CommandLineClientID    string `json:"cli_client_id"`
 }
 
-// Recordings are the keys of recordings.
-type Recordings struct {
-	// Identities are files as age-keygen writes them, of keys that the policy names in
-	// recordings.recipients: whoever has one reads every recording but what was typed.
-	Identities []string `json:"identities"`
-}
-
 // Fleet is where the Fleet server is, and how it knows us.
 type Fleet struct {
 	URL       string `json:"url"`                  // https://host
@@ -117,6 +113,79 @@ type Facts struct {
 	RootsFile string `json:"roots_file,omitempty"` // PEM; the system's roots where it is absent
 	// TimeoutSeconds bounds one call; 3 at most, and where it is absent.
 	TimeoutSeconds int `json:"timeout_seconds,omitempty"`
+}
+
+// Recordings is how recordings of sessions that are over are kept, and opened.
+type Recordings struct {
+	// Store is the object store to which whole recordings are brought: s3://BUCKET with
+	// the options of gocloud.dev/blob/s3blob, or file:///DIRECTORY. They stay in Data
+	// where it is absent.
+	Store string `json:"store,omitempty"`
+	// Lock has S3 keep each object for so long, whoever wants it deleted. The bucket must
+	// have been made with object lock.
+	Lock *ObjectLock `json:"object_lock,omitempty"`
+	// RetentionDays is for how long after a session's end its recording is kept; for ever
+	// where it is absent.
+	RetentionDays int `json:"retention_days,omitempty"`
+	// Identities are files as age-keygen writes them, of keys that the policy names in
+	// recordings.recipients: whoever has one reads every recording but what was typed.
+	Identities []string `json:"identities,omitempty"`
+}
+
+// ObjectLock is a lock of S3 on each object.
+type ObjectLock struct {
+	Mode string `json:"mode"` // governance or compliance
+	Days int    `json:"days"`
+}
+
+// maxDays bounds what a clock can count.
+const maxDays = 36500
+
+func (r Recordings) check() (wrong []error) {
+	for i, path := range r.Identities {
+		if !filepath.IsAbs(path) {
+			wrong = append(wrong, fmt.Errorf("recordings.identities[%d]: must be an absolute path", i))
+		}
+	}
+	if r.Store != "" {
+		if err := recordings.CheckBucket(r.Store); err != nil {
+			wrong = append(wrong, fmt.Errorf("recordings.store: %w", err))
+		}
+	}
+	if r.RetentionDays < 0 || r.RetentionDays > maxDays {
+		wrong = append(wrong, fmt.Errorf("recordings.retention_days: must be from 1 to %d", maxDays))
+	}
+	if lock := r.Lock; lock != nil {
+		if !strings.HasPrefix(r.Store, "s3:") {
+			wrong = append(wrong, errors.New("recordings.object_lock: only a store at S3 locks objects"))
+		}
+		if lock.Mode != "governance" && lock.Mode != "compliance" {
+			wrong = append(wrong, errors.New("recordings.object_lock.mode: must be governance or compliance"))
+		}
+		if lock.Days < 1 || lock.Days > maxDays {
+			wrong = append(wrong, fmt.Errorf("recordings.object_lock.days: must be from 1 to %d", maxDays))
+		}
+		if r.RetentionDays > 0 && lock.Days > r.RetentionDays {
+			wrong = append(wrong, errors.New("recordings.object_lock.days: must not be more than retention_days, since nothing could be removed in time"))
+		}
+	}
+	return wrong
+}
+
+const day = 24 * time.Hour
+
+func (r Recordings) retention() time.Duration { return time.Duration(r.RetentionDays) * day }
+
+// open opens the object store; nil where there is none.
+func (r Recordings) open(ctx context.Context) (*recordings.Bucket, error) {
+	if r.Store == "" {
+		return nil, nil
+	}
+	var lock recordings.Lock
+	if r.Lock != nil {
+		lock = recordings.Lock{Mode: r.Lock.Mode, For: time.Duration(r.Lock.Days) * day}
+	}
+	return recordings.OpenBucket(ctx, r.Store, lock)
 }
 
 var (
@@ -163,13 +232,7 @@ func (c Config) Check() error {
 	}
 	wrong = append(wrong, c.checkPeers()...)
 	wrong = append(wrong, c.checkOrigins()...)
-	if r := c.Recordings; r != nil {
-		for i, path := range r.Identities {
-			if !filepath.IsAbs(path) {
-				fail("recordings.identities[%d]: must be an absolute path", i)
-			}
-		}
-	}
+	wrong = append(wrong, c.Recordings.check()...)
 	if f := c.Fleet; f != nil {
 		if err := fleet.CheckAddress(f.URL); err != nil {
 			fail("fleet.url: %w", err)

@@ -134,7 +134,7 @@ func newWorld(t testing.TB, o options) *world {
 			CommandLineClientID: providertest.CommandLineClient,
 		},
 		RelyingParty: "localhost", Origins: []string{url},
-		Recordings: &Recordings{Identities: []string{filepath.Join(w.dir, "playback")}},
+		Recordings: Recordings{Identities: []string{filepath.Join(w.dir, "playback")}},
 	}
 	if o.alter != nil {
 		o.alter(w)

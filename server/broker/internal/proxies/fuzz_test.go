@@ -26,7 +26,7 @@ import (
 // grant allows.
 func FuzzCalls(f *testing.F) {
 	house := storetest.NewHouse(f, mirrortest.OpenStore(f))
-	kept, err := recordings.Open(f.TempDir(), cast.With())
+	kept, err := recordings.Open(f.TempDir(), nil, cast.With())
 	if err != nil {
 		f.Fatal(err)
 	}
