@@ -255,14 +255,18 @@ func (s *Server) storeSeals(ctx context.Context, proxy string, r *http.Request) 
 }
 
 func (s *Server) recordingState(ctx context.Context, proxy string, r *http.Request) (any, error) {
-	// What is held is looked at before it is asked whether it is stored: its file goes
-	// only after that was noted.
-	size, err := s.recordings.Held(r.PathValue("session"))
+	// 1. Whose session is it? Nothing is looked up by a name that is no session of this proxy.
+	session, err := s.flow.SessionOfProxy(ctx, proxy, r.PathValue("session"))
 	if err != nil {
 		return nil, err
 	}
-	session, err := s.flow.SessionOfProxy(ctx, proxy, r.PathValue("session"))
+	size, err := s.recordings.Held(session.ID)
 	if err != nil {
+		return nil, err
+	}
+	// 2. Is it stored meanwhile? The file goes only after that was noted, so this is asked
+	//    again when the file has been looked at.
+	if session, err = s.flow.SessionOfProxy(ctx, proxy, session.ID); err != nil {
 		return nil, err
 	}
 	if !session.Stored.IsZero() || !session.Removed.IsZero() {
