@@ -161,6 +161,13 @@ func (d *decoder) pending() []byte {
 
 // Write shows what a program wrote. It never fails.
 func (s *Screen) Write(data []byte) (int, error) {
+	s.advance(data)
+	s.endRun()
+	return len(data), nil
+}
+
+// advance takes bytes of a stream. It makes no difference how they are split.
+func (s *Screen) advance(data []byte) {
 	for i := 0; i < len(data); {
 		if s.parser.state == ground && s.decoder.missing == 0 {
 			from := i
@@ -180,8 +187,6 @@ func (s *Screen) Write(data []byte) (int, error) {
 			s.step(code)
 		}
 	}
-	s.endPrint()
-	return len(data), nil
 }
 
 // step takes one code point through the state machine.
@@ -189,13 +194,13 @@ func (s *Screen) step(code rune) {
 	p := &s.parser
 	t := transitions[p.state][min(code, nonASCII)]
 	if t.action == printRune {
-		s.printRune(code)
+		if !s.printing {
+			s.beginRun()
+		}
+		s.print(code)
 		return
 	}
-	if s.printing && p.state == ground {
-		s.endPrint()
-		s.printing = false
-	}
+	s.endRun()
 	next := t.next
 	switch t.action {
 	case execute:

@@ -56,9 +56,6 @@ type Screen struct {
 	scrollback int
 }
 
-// mouse protocols and encodings, by the number of the private mode.
-type mouse int32
-
 // modes are the switches of the terminal.
 type modes struct {
 	insert, origin, wrap, reverseWrap bool
@@ -67,8 +64,9 @@ type modes struct {
 	bracketedPaste                    bool
 	focus                             bool
 	synchronized                      bool
-	mouseProtocol, mouseEncoding      mouse
-	cursorStyle                       int // DECSCUSR's parameter, 0 for the player's own
+	mouseProtocol, mouseEncoding      int32 // the number of the private mode, 0 for none
+	cursorShape                       int32 // 1 block, 2 underline, 3 bar, 0 for the player's own
+	cursorBlink                       int32 // 1 no, 2 yes, 0 for the player's own
 
 	// These are the player's options, which no reset touches.
 	lineFeedReturns bool
@@ -163,28 +161,4 @@ func (s *Screen) Text() string {
 		text = text[:len(text)-1]
 	}
 	return string(text)
-}
-
-// scroll moves the scroll region up by one line; the top one of the whole normal
-// screen goes to the scrollback.
-func (s *Screen) scroll(wrapped bool) {
-	b := s.active
-	fill := blank(s.attributes.erased())
-	top, bottom := b.base+b.top, b.base+b.bottom
-	s.leave(b.lines.get(top))
-	if b.top > 0 {
-		b.lines.rotate(top, bottom).reset(fill, wrapped)
-		return
-	}
-	switch last := bottom == b.lines.count-1; {
-	case b.lines.isFull() && last:
-		b.lines.recycle().reset(fill, wrapped)
-	case b.lines.isFull():
-		b.lines.recycleTo(bottom).reset(fill, wrapped)
-	default:
-		added := newLine(s.columns, fill)
-		added.wrapped = wrapped
-		b.lines.insert(bottom+1, added)
-		b.base++
-	}
 }
