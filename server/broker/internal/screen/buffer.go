@@ -100,6 +100,7 @@ func (b *buffer) resize(columns, rows int) {
 	}
 	b.columns, b.rows = columns, rows
 	// xterm.js can lose rows here, and throws when one of them is written to.
+	b.base = min(b.base, b.lines.bound()-rows)
 	for b.lines.count > 0 && b.lines.count < b.base+rows {
 		b.lines.push(newLine(columns, cell{}))
 	}

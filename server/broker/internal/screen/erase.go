@@ -70,7 +70,7 @@ func (s *Screen) shiftLines(top, n int, up bool, fill cell) {
 	}
 	for range min(n, b.bottom-top+1) {
 		s.drop(from)
-		b.lines.rotate(from, to).reset(fill, false)
+		b.lines.rotate(from, to).reset(s.columns, fill, false)
 	}
 }
 

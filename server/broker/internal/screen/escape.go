@@ -92,7 +92,7 @@ func (s *Screen) reverseIndex() {
 		return
 	}
 	s.drop(b.base + b.bottom)
-	b.lines.rotate(b.base+b.bottom, b.base+b.top).reset(blank(s.attributes.erased()), false)
+	b.lines.rotate(b.base+b.bottom, b.base+b.top).reset(s.columns, blank(s.attributes.erased()), false)
 }
 
 // escape does what an escape sequence says: its intermediate characters, and the
@@ -199,10 +199,13 @@ func (s *Screen) align() {
 	b := s.active
 	s.moveTo(0, 0)
 	for y := range s.rows {
-		if row := b.row(b.y + y); row != nil {
-			s.drop(b.base + b.y + y)
-			row.reset(fill, false)
-			row.changed = true
+		// In origin mode xterm.js begins at the region, and beyond the buffer's end
+		// goes on at its top.
+		at := (b.base + b.y + y) % b.lines.bound()
+		if row := b.lines.get(at); row != nil {
+			s.drop(at)
+			row.fill(fill)
+			row.wrapped = false
 		}
 	}
 	s.moveTo(0, 0)

@@ -30,12 +30,15 @@ type line struct {
 
 func newLine(columns int, fill cell) *line {
 	l := &line{cells: make([]cell, columns)}
-	l.reset(fill, false)
+	l.reset(columns, fill, false)
 	return l
 }
 
 // reset makes the line a new one.
-func (l *line) reset(fill cell, wrapped bool) {
+func (l *line) reset(columns int, fill cell, wrapped bool) {
+	if len(l.cells) != columns {
+		l.resize(columns)
+	}
 	l.fill(fill)
 	l.wrapped, l.changed, l.reported = wrapped, false, 0
 }

@@ -125,8 +125,11 @@ func (s *Screen) wrap(row *line) {
 	}
 }
 
-// repeat is REP: it prints the last character again, as often as the screen has
-// cells at most.
+// fewestRepeats is how often REP may print a character on the smallest screen.
+const fewestRepeats = 1000
+
+// repeat is REP: it prints the last character again. So that a few bytes cannot
+// ask for the work of millions, it does not print much more than a screen has cells.
 func (s *Screen) repeat(times int) {
 	b, width := s.active, s.parser.joinWidth
 	if width == 0 {
@@ -137,7 +140,7 @@ func (s *Screen) repeat(times int) {
 	if len(text) == 0 {
 		return
 	}
-	if most, perLine := s.columns*s.rows, max(s.columns/width, 1); times > most {
+	if most, perLine := max(s.columns*s.rows, fewestRepeats), max(s.columns/width, 1); times > most {
 		times = most + (times-most)%perLine
 	}
 	s.beginRun()
@@ -157,14 +160,14 @@ func (s *Screen) scroll(wrapped bool) {
 	top, bottom := b.base+b.top, b.base+b.bottom
 	s.leave(top)
 	if b.top > 0 {
-		b.lines.rotate(top, bottom).reset(fill, wrapped)
+		b.lines.rotate(top, bottom).reset(s.columns, fill, wrapped)
 		return
 	}
 	switch last := bottom == b.lines.count-1; {
 	case b.lines.isFull() && last:
-		b.lines.recycle().reset(fill, wrapped)
+		b.lines.recycle().reset(s.columns, fill, wrapped)
 	case b.lines.isFull():
-		b.lines.recycleTo(bottom).reset(fill, wrapped)
+		b.lines.recycleTo(bottom).reset(s.columns, fill, wrapped)
 	default:
 		added := newLine(s.columns, fill)
 		added.wrapped = wrapped
