@@ -221,11 +221,14 @@ func (l *line) trimmedLength() int {
 // copyFrom copies cells of another line, or of this one. As in xterm.js, all
 // strings of the source from there on come along, wanted or not.
 func (l *line) copyFrom(from *line, source, target, length int) {
-	if length > 0 && source >= 0 && target >= 0 && source < len(from.cells) && target < len(l.cells) {
-		n := min(length, len(from.cells)-source, len(l.cells)-target)
+	n := max(min(length, len(from.cells)-source, len(l.cells)-target), 0)
+	if n > 0 {
 		copy(l.cells[target:target+n], from.cells[source:source+n])
 		l.used = max(l.used, target+n)
 		l.changed = true
+	}
+	for ; n < length; n++ {
+		l.set(target+n, from.at(source+n))
 	}
 	if len(from.combined) == 0 {
 		return
