@@ -70,14 +70,15 @@ func findCharset(final byte) (*charset, bool) {
 	return set, known
 }
 
-// code is what prints as r while the set is in use.
-func (c *charset) code(r rune) rune {
-	if c != nil {
-		for from, to := range c.runes {
-			if to == r {
-				return from
-			}
+// typed is what prints as r while the set is in use.
+func (c *charset) typed(r rune) (code rune, ok bool) {
+	if c == nil || c.runes[r] == 0 {
+		return r, true
+	}
+	for from, to := range c.runes {
+		if to == r {
+			return from, true
 		}
 	}
-	return r
+	return 0, false
 }
