@@ -1,6 +1,9 @@
 package screen
 
-import "strconv"
+import (
+	"strconv"
+	"unicode/utf8"
+)
 
 // keyframeScrollback is how many lines above the screen a keyframe has.
 const keyframeScrollback = 200
@@ -39,7 +42,7 @@ func (s *Screen) Keyframe() []byte {
 	if s.charset != s.charsets[s.level] && s.charset == s.active.saved.charset {
 		// Which one is in use was restored with the cursor.
 		k.charsets(s.charsets)
-		k.add("\x1b8\x1b[m\x1b[0\"q")
+		k.add("\x1b8\x1b[m")
 		k.attributes, k.charset = attributes{}, s.charset
 		k.cursor()
 	} else {
@@ -139,6 +142,9 @@ func (k *keyframe) nextLine(from *line, wrapped bool) {
 	last := from.at(columns - 1)
 	if k.x < columns {
 		// The last column is empty: a wide character did not fit.
+		if last.hasContent() {
+			last = cell{}
+		}
 		k.setAttributes(last.attributes)
 		k.column(columns - 1)
 		k.add("　")
@@ -158,7 +164,7 @@ func (k *keyframe) line(l *line, continued bool) {
 	for x := 0; x < k.s.columns; {
 		c := l.at(x)
 		switch {
-		case c.hasContent() && x+c.width() <= k.s.columns:
+		case l.isWhole(x, k.s.columns):
 			k.setAttributes(c.attributes)
 			// A character without width would join the one before.
 			if k.x != x || c.width() == 0 {
@@ -180,6 +186,18 @@ func (k *keyframe) line(l *line, continued bool) {
 			x += n
 		}
 	}
+}
+
+// isWhole says that a cell has content that can be written. xterm.js has some that
+// cannot: a wide character that lost its other half, or a combining one that took
+// another's place or width.
+func (l *line) isWhole(x, columns int) bool {
+	c := l.at(x)
+	if !c.hasContent() || c.width() == 2 && (x+2 > columns || l.at(x+1).content != newCell(0, 0, attributes{}).content) {
+		return false
+	}
+	first, _ := utf8.DecodeRune(l.appendCell(nil, x))
+	return runeWidth(first) == c.width()
 }
 
 // isStrange says that a cell is empty but has attributes that erasing does not
@@ -435,18 +453,10 @@ func visible(a attributes) attributes {
 // setAttributes has the terminal write with attributes, as far as they show.
 func (k *keyframe) setAttributes(to attributes) {
 	to = visible(to)
-	from := k.attributes
-	if to == from {
+	if to == k.attributes {
 		return
 	}
 	k.attributes = to
-	if (to.bg^from.bg)&flagProtected != 0 {
-		k.control("\"q", int(to.bg&flagProtected/flagProtected))
-		to.bg, from.bg = to.bg&^flagProtected, from.bg&^flagProtected
-		if to == from {
-			return
-		}
-	}
 	k.add("\x1b[0")
 	for _, flag := range []struct {
 		text string
@@ -466,6 +476,9 @@ func (k *keyframe) setAttributes(to attributes) {
 	k.colour(40, to.bg)
 	k.colour(50, to.underline)
 	k.add("m")
+	if to.bg&flagProtected != 0 {
+		k.add("\x1b[1\"q") // after SGR 0, which takes it
+	}
 }
 
 // colour adds the parameters of a colour: from 30 on the foreground's, from 40 on
