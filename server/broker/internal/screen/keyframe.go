@@ -101,9 +101,11 @@ func (k *keyframe) column(x int) {
 	k.x = x
 }
 
-// page writes a buffer: its lines, tab stops, saved cursor, and scroll region.
+// page writes a buffer, from the first row on: its lines, tab stops, saved cursor,
+// and scroll region.
 func (k *keyframe) page(b *buffer) {
-	first := max(b.base-keyframeScrollback, 0)
+	k.x = 0
+	first := max(b.base-min(b.scrollback, keyframeScrollback), 0)
 	for first < b.base && b.lines.get(first).wrapped {
 		first++
 	}
@@ -112,6 +114,7 @@ func (k *keyframe) page(b *buffer) {
 		k.column(k.s.columns - 1)
 		k.add("  \x1b[H\x1b[M")
 		k.control("X", k.s.columns)
+		k.x = 0
 	}
 	saved := clamp(b.saved.y, first, b.base+k.s.rows-1)
 	for i := first; i < b.base+k.s.rows; i++ {
@@ -215,7 +218,7 @@ func (k *keyframe) strangeBlanks(l *line, continued bool) {
 	}
 	for x := last; x >= 0; x-- {
 		c := l.at(x)
-		if !isStrange(c) || x == 0 && isStrange(l.at(1)) {
+		if !isStrange(c) || x == 0 && last >= 1 && isStrange(l.at(1)) {
 			continue
 		}
 		k.setAttributes(c.attributes)
