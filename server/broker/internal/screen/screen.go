@@ -52,7 +52,10 @@ type Screen struct {
 	parser   parser
 	printing bool // the last code point was printed
 
-	hooks      Hooks
+	hooks Hooks
+	input place  // where the shell's command line began
+	told  string // the command line, if the shell said it
+
 	scrollback int
 }
 
@@ -138,6 +141,7 @@ func (s *Screen) Resize(columns, rows int) {
 		return
 	}
 	s.Settle()
+	s.input = place{} // what was on the lines is elsewhere now
 	s.columns, s.rows = columns, rows
 	s.normal.resize(columns, rows)
 	s.alt.resize(columns, rows)
