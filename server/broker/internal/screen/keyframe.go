@@ -239,6 +239,8 @@ func (k *keyframe) strangeBlanks(l *line, continued bool) {
 // save saves a cursor. The row is the screen's.
 func (k *keyframe) save(saved savedCursor, y int) {
 	k.moveTo(saved.x, y)
+	// Of an underline, only that there is one is saved.
+	saved.attributes.underline = 1 << underlineStyleShift
 	k.setAttributes(saved.attributes)
 	if saved.charset != nil {
 		k.add("\x1b(" + string(rune(saved.charset.final)) + "\x1b7\x1b(B")

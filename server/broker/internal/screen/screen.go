@@ -99,6 +99,7 @@ func appendRune(text []byte, code rune) []byte { return utf8.AppendRune(text, co
 func (s *Screen) reset() {
 	trimmed := int64(0)
 	if s.normal != nil {
+		s.Settle()
 		trimmed = s.normal.lines.trimmed + int64(s.normal.lines.count)
 	}
 	s.normal = newBuffer(s.columns, s.rows, s.scrollback, true)

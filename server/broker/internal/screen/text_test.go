@@ -19,7 +19,7 @@ func TestLinesAreToldOnce(t *testing.T) {
 		{"nothing new is nothing told", []string{"one", "", "\x1b[H"}, []string{"one"}},
 		{"a progress bar, as it stood when it was looked at", []string{"10%\r20%\r30%", "\r40%\r50%"}, []string{"30%", "50%"}},
 		{"what is cleared at once", []string{"secret\x1b[2J\x1b[Hpublic"}, []string{"secret", "public"}},
-		{"what a program leaves when it ends", []string{"shell\x1b[?1049hfull screen\x1b[?1049l"}, []string{"shell", "full screen"}},
+		{"what a program leaves when it ends", []string{"shell\x1b[?1049h\x1b[Hfull screen\x1b[?1049l"}, []string{"shell", "full screen"}},
 		{"written again and the same", []string{"same\r\n", "\x1b[Hsame"}, []string{"same"}},
 		{"scrolled in a region", []string{"\x1b[2;3r\x1b[2Ha\r\nb\r\nc\r\nd"}, []string{"a", "b", "c", "d"}},
 		{"deleted", []string{"a\r\nb\x1b[H\x1b[M"}, []string{"a", "b"}},
@@ -48,7 +48,7 @@ func TestMarksSayWhatAShellRan(t *testing.T) {
 	}{
 		{
 			"FinalTerm", "\x1b]133;A\a$ \x1b]133;B\als -lx\b \b /etc\r\n\x1b]133;C\aout\r\n\x1b]133;D;0\x1b\\",
-			[]Mark{{PromptBegins, ""}, {InputBegins, ""}, {CommandBegins, "ls -l  /etc"}, {CommandEnds, "0"}},
+			[]Mark{{PromptBegins, ""}, {InputBegins, ""}, {CommandBegins, "ls -l /etc"}, {CommandEnds, "0"}},
 		},
 		{
 			"a command that wraps", "\x1b]133;A\a$ \x1b]133;B\aecho 0123456789012345678901234567890123456789\r\n\x1b]133;C\a",
