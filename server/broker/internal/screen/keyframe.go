@@ -146,7 +146,7 @@ func (k *keyframe) nextLine(from *line, wrapped bool) {
 	if k.x < columns {
 		// The last column is empty: a wide character did not fit.
 		if last.hasContent() {
-			last = cell{}
+			last = blank(last.erased())
 		}
 		k.setAttributes(last.attributes)
 		k.column(columns - 1)
@@ -176,11 +176,11 @@ func (k *keyframe) line(l *line, continued bool) {
 			k.text = l.appendCell(k.text, x)
 			x += max(c.width(), 1)
 			k.x = x
-		case c.hasContent() || c.bg&colourMask == 0 || isStrange(c):
+		case c.bg&colourMask == 0 || isStrange(c):
 			x++
 		default:
 			n := 1
-			for x+n < k.s.columns && l.at(x+n) == c {
+			for x+n < k.s.columns && !c.hasContent() && l.at(x+n) == c {
 				n++
 			}
 			k.setAttributes(c.attributes)

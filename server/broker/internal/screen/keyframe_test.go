@@ -140,7 +140,9 @@ func (b *observedBuffer) shown(columns, rows int) {
 				*c = observedCell{} // the other half of a wide character
 			}
 			pending := y == b.Y+b.Base-b.First && b.X >= columns && x == columns-1
-			if half || pending && (c.content == 1<<widthShift|' ' || c.content == 1<<widthShift) {
+			if half {
+				*c = observedCell{content: 1 << widthShift, bg: c.bg & colourMask}
+			} else if pending && (c.content == 1<<widthShift|' ' || c.content == 1<<widthShift) {
 				*c = observedCell{content: 1 << widthShift}
 			}
 		}
