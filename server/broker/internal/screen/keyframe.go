@@ -16,8 +16,9 @@ const keyframeScrollback = 200
 // It leaves out what no bytes can bring about: what the alternate buffer keeps
 // beyond its right margin after it became narrower, halves of wide characters
 // without the other half, an empty last column while a wrap is pending (it holds
-// a space), and a character set that is in use although another one was chosen
-// since, unless the saved cursor has it.
+// a space), the attributes of a line's first cell if its first two are empty and
+// were halves of wide characters, and a character set that is in use although
+// another one was chosen since, unless the saved cursor has it.
 func (s *Screen) Keyframe() []byte {
 	k := keyframe{s: s}
 	// 1. The alternate buffer's saved cursor, which outlives what else it had.

@@ -140,6 +140,9 @@ func (b *observedBuffer) shown(columns, rows int) {
 				*c = observedCell{} // the other half of a wide character
 			}
 			pending := y == b.Y+b.Base-b.First && b.X >= columns && x == columns-1
+			if x == 0 && c.content == 1<<widthShift && columns > 1 && l.cells[1].content == c.content && l.cells[1].bg != 0 {
+				*c = observedCell{content: c.content}
+			}
 			if half {
 				*c = observedCell{content: 1 << widthShift, bg: c.bg & colourMask}
 			} else if pending && (c.content == 1<<widthShift|' ' || c.content == 1<<widthShift) {
