@@ -80,11 +80,11 @@ func (s *Screen) tell(i int) {
 	for at := first; at <= last; at++ {
 		row := lines.get(at)
 		row.changed = false
-		if length := row.trimmedLength(); at < last {
-			text = row.appendText(text, 0, max(length, min(s.columns, len(row.cells))))
-		} else {
-			text = row.appendText(text, 0, length)
+		to := min(s.columns, len(row.cells))
+		if at == last {
+			to = min(row.trimmedLength(), to)
 		}
+		text = row.appendText(text, 0, to)
 	}
 	text = bytes.TrimRight(text, " ")
 	if len(text) == 0 {
