@@ -218,6 +218,16 @@ func (l *line) trimmedLength() int {
 	return 0
 }
 
+// textLength is that within the screen's columns.
+func (l *line) textLength(columns int) int {
+	for x := min(l.used, columns) - 1; x >= 0; x-- {
+		if l.cells[x].hasContent() {
+			return min(x+l.cells[x].width(), columns)
+		}
+	}
+	return 0
+}
+
 // copyFrom copies cells of another line, or of this one. As in xterm.js, all
 // strings of the source from there on come along, wanted or not.
 func (l *line) copyFrom(from *line, source, target, length int) {

@@ -159,7 +159,7 @@ func (s *Screen) Text() string {
 			text = append(text, '\n')
 		}
 		if row := s.active.row(y); row != nil {
-			text = row.appendText(text, 0, min(row.trimmedLength(), s.columns))
+			text = row.appendText(text, 0, row.textLength(s.columns))
 		}
 	}
 	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == ' ') {

@@ -82,7 +82,7 @@ func (s *Screen) tell(i int) {
 		row.changed = false
 		to := min(s.columns, len(row.cells))
 		if at == last {
-			to = min(row.trimmedLength(), to)
+			to = row.textLength(s.columns)
 		}
 		text = row.appendText(text, 0, to)
 	}
