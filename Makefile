@@ -27,6 +27,9 @@ WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -
 ifeq ($(wildcard web/node_modules),)
   $(shell rm -f $(BUILD)/npm.stamp)
 endif
+ifeq ($(wildcard recorder/testdata/clients/node_modules),)
+  $(shell rm -f $(BUILD)/clients.stamp)
+endif
 ifeq ($(wildcard web/dist/index.html),)
   $(shell rm -f $(BUILD)/web.stamp)
 endif
@@ -81,7 +84,7 @@ fuzz: web
 		$(GO) test -tags e2e -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 300x $$package </dev/null || exit 1; \
 	done
 
-## soak: the properties of decisions, and collusion numbers against trying everything, in WORLDS random worlds (default 5000); kill -9 of the signer under load, SIGNER_KILLS times (default 1000), then of every process in the middle of the path, SOAK times over (default 50), under the race detector.
+## soak: the properties of decisions, and collusion numbers against trying everything, in WORLDS random worlds (default 5000); kill -9 of the signer under load, SIGNER_KILLS times (default 1000), then of every process in the middle of the path, SOAK times over (default 50), under the race detector; those of OpenSSH's own tests that take long.
 WORLDS ?= 5000
 SOAK ?= 50
 SIGNER_KILLS ?= 1000
@@ -90,6 +93,7 @@ soak: setup web
 	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run '^TestProperty' -count 1 -timeout 0 ./policies
 	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run 'TestCollusionIsExact$$' -count 1 -timeout 0 ./policies/analysis
 	STINT_SOAK_KILLS=$(SIGNER_KILLS) $(GO) test $(TEST_FLAGS) -run 'TestKill$$' -count 1 -v -timeout 0 ./server/signer
+	STINT_SOAK_REGRESS=1 $(GO) test $(TEST_FLAGS) -run 'TestOpenSSHRegress$$' -count 1 -timeout 0 ./recorder
 	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -run 'TestPathGoesOnAfterKills|TestNothingAcknowledgedIsLost' -count $(SOAK) -failfast -timeout 0 ./cmd/e2e
 
 ## screenshots: the pictures of the README, taken at the end of the path.
@@ -110,9 +114,14 @@ $(BUILD)/web.stamp: $(BUILD)/npm.stamp $(WEB_SOURCES)
 	$(NPM) --prefix web run build
 	@mkdir -p $(BUILD) && touch $@
 
-## setup: the system packages that the end to end tests need.
-setup:
+## setup: the system packages that the end to end tests need, and Node's client for SSH.
+setup: $(BUILD)/clients.stamp
 	@.ci/packages test
+
+$(BUILD)/clients.stamp: recorder/testdata/clients/package.json recorder/testdata/clients/package-lock.json
+	@.ci/packages node
+	$(NPM) --prefix recorder/testdata/clients ci --omit=optional --ignore-scripts --no-audit --no-fund
+	@mkdir -p $(BUILD) && touch $@
 
 clean:
 	rm -rf $(BUILD)

@@ -32,7 +32,7 @@ type Role struct {
 	Device DeviceRule `yaml:"device" json:"device"`
 	// Session bounds what can be done in a session.
 	Session SessionRule `yaml:"session" json:"session"`
-	// Recording says who may replay; sessions are always recorded.
+	// Recording says who may replay, and what is kept; sessions are always recorded.
 	Recording RecordingRule `yaml:"recording" json:"recording"`
 
 	// Trust names asserted facts (see Organization.Facts) that Allow, Require and the
@@ -122,25 +122,42 @@ type PasskeyRule struct {
 // Kinds of channels of a session. Whatever a role gives, a channel that cannot be
 // recorded is refused.
 const (
-	ChannelShell = "shell"
-	ChannelExec  = "exec" // scp, rsync and git too
-	ChannelSFTP  = "sftp"
+	ChannelShell         = "shell"
+	ChannelExec          = "exec" // scp, rsync and git too
+	ChannelSFTP          = "sftp"
+	ChannelForward       = "forward"        // from the client through the target (ssh -L, -D and -W)
+	ChannelRemoteForward = "remote-forward" // from the target to the client (ssh -R)
+	// The last two let the target use what the client has, so a role must name them.
+	ChannelAgent = "agent" // the keys in the client's agent (ssh -A)
+	ChannelX11   = "x11"   // the client's screen (ssh -X)
 )
+
+// channelKinds are all that a role may name.
+var channelKinds = []string{ChannelShell, ChannelExec, ChannelSFTP, ChannelForward, ChannelRemoteForward, ChannelAgent, ChannelX11}
 
 // SessionRule bounds what can be done in a session.
 type SessionRule struct {
 	// Idle ends a session in which nothing was sent either way for so long; zero: never.
 	Idle time.Duration `yaml:"idle" json:"idle,omitempty"`
-	// Channels are the kinds that may be opened; none: all.
+	// Channels are the kinds that may be opened; none: all but ChannelAgent and ChannelX11.
 	Channels []string `yaml:"channels" json:"channels,omitempty"`
 	// Networks are those from which a session may be opened, as CIDR; none: all.
 	Networks []string `yaml:"networks" json:"networks,omitempty"`
 }
 
-// RecordingRule says who may replay the role's sessions.
+// RecordingRule says who may replay the role's sessions, and what they find there
+// beside terminals and commands, of which everything is kept.
 type RecordingRule struct {
 	// Reviewers are groups that may, in the place of the organization's; none: those.
 	Reviewers []string `yaml:"reviewers" json:"reviewers,omitempty"`
+	// Files says what is kept of files that sftp and scp copy, KeepEvents or
+	// KeepContent; empty: KeepEvents.
+	Files string `yaml:"files" json:"files,omitempty"`
+	// Forwards says what is kept of forwarded connections; empty: KeepEvents.
+	Forwards string `yaml:"forwards" json:"forwards,omitempty"`
+	// BulkMebibytes bounds what is kept whole of each direction of a command without a
+	// terminal; of the rest, samples and digests. Zero: no bound.
+	BulkMebibytes int `yaml:"bulkMebibytes" json:"bulk_mebibytes,omitempty"`
 }
 
 // Condition must hold.

@@ -122,6 +122,7 @@ func (l *loader) checkOrganization(d definition) {
 	l.checkInventories(d)
 	l.checkIndependence(d)
 	l.checkFacts(d)
+	l.checkRecordings(d)
 	seen := map[Subject]bool{}
 	for i, one := range o.Aliases {
 		if len(one) < 2 {

@@ -130,6 +130,7 @@ func (d *differ) organization(before, after Organization) {
 	d.inventories(before.Inventories, after.Inventories)
 	d.independence(before.Independence, after.Independence)
 	d.facts(before.Facts, after.Facts)
+	d.recordings(before.Recordings, after.Recordings)
 }
 
 // aliases tells of each identity that becomes one person with another, or no longer

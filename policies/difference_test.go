@@ -31,6 +31,7 @@ func whole() *Bundle {
 			Independence: Independence{DirectReports: true, ReciprocalDays: 30, PolicyChangeDays: 7},
 			Facts:        []AssertedFact{{Name: "on-call", Type: FactBool, Description: "Who is on call."}},
 			Inventories:  []Inventory{{Name: "fleet", Key: ed25519Key, Labels: map[string][]string{"env": {"dev"}}}},
+			Recordings:   Recordings{Recipients: []string{"age1all"}, Input: InputReviewers{First: []string{"age1first"}, Second: []string{"age1second"}}},
 		},
 		roles: []Role{{
 			Name: "shell", Description: "A shell.", Requesters: []string{"engineering"}, Targets: Selector{Names: []string{"web-*"}, Labels: map[string]string{"env": "dev"}},
@@ -41,7 +42,7 @@ func whole() *Bundle {
 			Device: DeviceRule{Required: true, Held: HeldTPM, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}},
 				Fleet: &FleetRule{Period: 7200e9, Require: []string{FactDiskEncryption}, Policies: AllPolicies, Named: []string{"Updated"}}},
 			Session:   SessionRule{Idle: 900e9, Channels: []string{ChannelShell}, Networks: []string{"10.0.0.0/8"}},
-			Recording: RecordingRule{Reviewers: []string{"audit"}},
+			Recording: RecordingRule{Reviewers: []string{"audit"}, Files: KeepContent, Forwards: KeepContent, BulkMebibytes: 512},
 			Trust:     []string{"on-call"},
 			Allow:     []Allowance{{Name: "on-call", When: "asserted.on_call", Without: []string{"lead"}}},
 			Require:   []Condition{{Name: "short", That: `ask.duration < duration("2h")`, Else: "Ask for less."}},
@@ -94,6 +95,12 @@ func TestDifferenceInWords(t *testing.T) {
 			"The inventory other may give targets the label a: 1.", "The inventory other may give targets the label b: 2."}},
 		"an inventory's labels": {func(b *Bundle) { b.organization.Inventories[0].Labels = map[string][]string{"env": {"production"}} }, []string{
 			"The inventory fleet may give targets the label env: production.", "The inventory fleet may no longer give targets the label env: dev."}},
+		"who opens recordings": {func(b *Bundle) {
+			b.organization.Recordings = Recordings{Recipients: []string{"age1other"}, Input: InputReviewers{First: []string{"age1second"}, Second: []string{"age1first"}}}
+		}, []string{
+			"The key age1other opens recordings from now on.", "Recordings are no longer sealed for the key age1all.",
+			"The key age1second opens what was typed, together with one of the second side.", "What is typed is no longer sealed for the key age1first of the first side.",
+			"The key age1first opens what was typed, together with one of the first side.", "What is typed is no longer sealed for the key age1second of the second side."}},
 		"a role less": {func(b *Bundle) { b.roles = nil }, []string{"The role shell is removed."}},
 		"a role more": {func(b *Bundle) {
 			b.roles = append(b.roles, Role{Name: "open", Requesters: []string{"all"}, Targets: Selector{Labels: map[string]string{"env": "dev"}}, Logins: []string{"root"}, Duration: Duration{60e9, 60e9}, Reason: "optional"})
@@ -154,7 +161,7 @@ func TestDifferenceInWords(t *testing.T) {
 			"shell: at the first use, the requester's confirmation is at most 1m old instead of 10m."}},
 		"sessions": {role(func(r *Role) { r.Session = SessionRule{} }), []string{
 			"shell: no session ends because nothing is sent.",
-			"shell: a session may open channels of all kinds.",
+			"shell: a session may open channels of all kinds but agent and x11.",
 			"shell: a session may be opened from any network."}},
 		"sessions, others": {role(func(r *Role) {
 			r.Session = SessionRule{Idle: 60e9, Channels: []string{ChannelExec}, Networks: []string{"10.0.0.0/16"}}
@@ -166,6 +173,12 @@ func TestDifferenceInWords(t *testing.T) {
 			"shell: a session may no longer be opened from the network 10.0.0.0/8."}},
 		"who replays": {role(func(r *Role) { r.Recording.Reviewers = nil }), []string{
 			"shell: its sessions are replayed by the organization's reviewers, not its own."}},
+		"what is kept": {role(func(r *Role) { r.Recording.Files, r.Recording.Forwards, r.Recording.BulkMebibytes = KeepEvents, "", 0 }), []string{
+			"shell: recordings hold names, sizes and digests of copied files, not their content.",
+			"shell: recordings hold where forwarded ports lead and how much goes through, not its content.",
+			"shell: everything that a command without a terminal sends is kept."}},
+		"what is kept of bulk": {role(func(r *Role) { r.Recording.BulkMebibytes = 64 }), []string{
+			"shell: of what a command without a terminal sends, the first 64 MiB are kept whole, and samples and digests of the rest."}},
 		"whom it trusts": {role(func(r *Role) { r.Trust = []string{"risk"} }), []string{
 			"shell: it trusts the broker's word on the fact risk.",
 			"shell: it no longer trusts the broker's word on the fact on-call."}},

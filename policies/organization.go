@@ -22,6 +22,8 @@ type Organization struct {
 	Facts []AssertedFact `yaml:"facts" json:"facts"`
 	// Inventories are sources of targets that come and go.
 	Inventories []Inventory `yaml:"inventories" json:"inventories"`
+	// Recordings says who can open them.
+	Recordings Recordings `yaml:"recordings" json:"recordings"`
 }
 
 // DefaultQuorum is the quorum where the policy states none.

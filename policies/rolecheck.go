@@ -46,9 +46,7 @@ func (l *loader) checkRole(d definition) {
 	l.checkPasskey(d)
 	l.checkDevice(d)
 	l.checkSession(d)
-	if l.written(d, field("recording", "reviewers")) {
-		l.groups(d, field("recording", "reviewers"), r.Recording.Reviewers, "`reviewers` names the groups that may replay the role's sessions, or is left out.")
-	}
+	l.checkRecording(d)
 	l.checkRules(d)
 	l.checkStages(d)
 	l.checkBreakGlass(d)
@@ -122,9 +120,9 @@ func (l *loader) checkPasskey(d definition) {
 func (l *loader) checkSession(d definition) {
 	s := d.role.Session
 	l.lasts(d, field("session", "idle"), s.Idle, shortestIdle, longestIdle)
-	l.words(d, field("session", "channels"), s.Channels, ChannelShell, ChannelExec, ChannelSFTP)
+	l.words(d, field("session", "channels"), s.Channels, channelKinds...)
 	if s.Channels != nil && len(s.Channels) == 0 {
-		l.at(d, field("session", "channels"), "A session without any channel is of no use; leave `channels` out to allow all.")
+		l.at(d, field("session", "channels"), "A session without any channel is of no use; leave `channels` out to allow all but agent and x11.")
 	}
 	bound(l, d, field("session", "networks"), s.Networks, mostNetworks)
 	for i, text := range s.Networks {

@@ -63,8 +63,7 @@ func (d *differ) role(old, now Role) {
 	d.passkey(name, old.Passkey, now.Passkey)
 	d.device(name, old.Device, now.Device)
 	d.session(name, old.Session, now.Session)
-	d.bounded(old.Recording.Reviewers, now.Recording.Reviewers, "%s: its sessions are replayed by its own reviewers, not the organization's.", "%s: its sessions are replayed by the organization's reviewers, not its own.",
-		"%s: members of %s may replay its sessions.", "%s: members of %s may no longer replay its sessions.", name)
+	d.recording(name, old.Recording, now.Recording)
 	if old.Description != now.Description {
 		d.say("%s: it is described as “%s”.", name, now.Description)
 	}
@@ -175,7 +174,7 @@ func (d *differ) passkey(name string, old, now PasskeyRule) {
 
 func (d *differ) session(name string, old, now SessionRule) {
 	d.lasting(old.Idle, now.Idle, "%s: a session ends in which nothing is sent for %s%s.", "%s: no session ends because nothing is sent.", name)
-	d.bounded(old.Channels, now.Channels, "%s: a session may open only channels of the kinds that follow.", "%s: a session may open channels of all kinds.",
+	d.bounded(old.Channels, now.Channels, "%s: a session may open only channels of the kinds that follow.", "%s: a session may open channels of all kinds but agent and x11.",
 		"%s: a session may open channels of the kind %s.", "%s: a session may no longer open channels of the kind %s.", name)
 	d.bounded(old.Networks, now.Networks, "%s: a session may be opened only from the networks that follow.", "%s: a session may be opened from any network.",
 		"%s: a session may be opened from the network %s.", "%s: a session may no longer be opened from the network %s.", name)

@@ -43,6 +43,10 @@ func groupsFor(says string, always bool) document.Field {
 	return document.Field{Says: says, Always: always, Least: 1, Pattern: groupPattern, Longest: MostName}
 }
 
+func recipients(says string) document.Field {
+	return document.Field{Says: says, Always: true, Least: 1, Most: MostRecipients, Pattern: `^age1[a-z0-9]+$`}
+}
+
 func conditionThat(says string, always bool) document.Field {
 	return document.Field{Says: says, Always: always, Shortest: 1}
 }
@@ -57,6 +61,12 @@ var fieldWords = map[string]document.Field{
 	"Organization.independence": {Says: "Who is too close to a requester to approve."},
 	"Organization.facts":        {Says: "Facts that the broker may assert of a request, such as the state of its ticket. Only `restrict` sees them, and roles that name them as `trust`.", Most: mostAsserted},
 	"Organization.inventories":  {Says: "Sources of targets that come and go, each signed by a key of its own.", Most: mostInventories},
+	"Organization.recordings":   {Says: "For whom recordings are sealed. Without it no session is opened."},
+
+	"Recordings.recipients": recipients("age recipients, any one of which opens everything in a recording but what was typed."),
+	"Recordings.input":      {Says: "Who opens what was typed: it takes one of each side.", Always: true},
+	"InputReviewers.first":  recipients("age recipients of one side."),
+	"InputReviewers.second": recipients("age recipients of the other side, none of which stands in the first."),
 
 	"Subject.issuer":  {Says: "The issuer of the identity, as in its ID tokens.", Always: true, Shortest: 1, Longest: 255},
 	"Subject.subject": {Says: "The subject that the issuer gave, as in its ID tokens. An e-mail address is never an identity.", Always: true, Shortest: 1, Longest: 255},
@@ -97,7 +107,7 @@ var fieldWords = map[string]document.Field{
 	"Role.passkey":     {Says: "What passkeys must sign."},
 	"Role.device":      {Says: "From which machines it may be used. Without it: from any."},
 	"Role.session":     {Says: "What can be done in a session, and from where."},
-	"Role.recording":   {Says: "Who may replay its sessions. They are always recorded."},
+	"Role.recording":   {Says: "Who may replay its sessions, and what is kept. They are always recorded."},
 	"Role.trust":       {Says: "Asserted facts that `allow`, `require` and the conditions of stages may see too. Whoever can tamper with the broker chooses these: lint says so.", Most: mostRules, Pattern: factName.String()},
 	"Role.allow":       {Says: "Where such a condition holds, some approver stages are not needed. It sees attested facts only, and those that are trusted.", Most: mostRules},
 	"Role.require":     {Says: "Conditions that must hold, each of them. They see attested facts only, and those that are trusted.", Most: mostRules},
@@ -133,10 +143,13 @@ var fieldWords = map[string]document.Field{
 	"PasskeyRule.requester": {Says: "Of which strength the passkey is with which the requester confirms what they ask for. Without it: they need not.", Words: []string{PasskeyAny, PasskeyAttested}},
 	"PasskeyRule.fresh":     {Says: "How old that confirmation may be when the grant is first used. Without it: as old as the request."},
 
-	"SessionRule.idle":        {Says: "A session in which nothing is sent either way for so long ends. From 10s to 24h."},
-	"SessionRule.channels":    {Says: "Kinds of channels that may be opened; exec is scp, rsync and git too. Without any: all.", Least: 1, Words: []string{ChannelShell, ChannelExec, ChannelSFTP}},
-	"SessionRule.networks":    {Says: "Networks from which a session may be opened, such as 10.20.0.0/16. Without any: all.", Least: 1, Most: mostNetworks, Pattern: `^[0-9a-f.:]+/[0-9]{1,3}$`},
-	"RecordingRule.reviewers": groupsFor("Groups that may replay, in the place of the organization's reviewers.", false),
+	"SessionRule.idle":            {Says: "A session in which nothing is sent either way for so long ends. From 10s to 24h."},
+	"SessionRule.channels":        {Says: "Kinds of channels that may be opened; exec is scp, rsync and git too. forward is ssh -L, -D and -W, remote-forward ssh -R. Without any: all but agent and x11.", Least: 1, Words: channelKinds},
+	"SessionRule.networks":        {Says: "Networks from which a session may be opened, such as 10.20.0.0/16. Without any: all.", Least: 1, Most: mostNetworks, Pattern: `^[0-9a-f.:]+/[0-9]{1,3}$`},
+	"RecordingRule.reviewers":     groupsFor("Groups that may replay, in the place of the organization's reviewers.", false),
+	"RecordingRule.files":         {Says: "What is kept of files that sftp and scp copy: what was done, with names, sizes and digests, or their content too.", Words: []string{KeepEvents, KeepContent}, Without: KeepEvents},
+	"RecordingRule.forwards":      {Says: "What is kept of forwarded connections: where they led and how much went through, or its content too.", Words: []string{KeepEvents, KeepContent}, Without: KeepEvents},
+	"RecordingRule.bulkMebibytes": {Says: "Of each direction of a command without a terminal, so many MiB are kept whole, and samples and digests of the rest. Without it: everything.", Least: 1, Most: mostBulk},
 
 	"DeviceRule.required":       {Says: "It is used from an enrolled device only. A rule about devices says true.", Always: true},
 	"DeviceRule.held":           {Says: "The device's key must be proven to be in a TPM of a maker that the organization lists.", Words: []string{HeldTPM}},

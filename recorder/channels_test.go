@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	signer "stint/server/signer/wire"
 )
 
 // began answers requests until something is started, and passes the rest on.
@@ -223,10 +225,11 @@ func TestTooManyChannels(t *testing.T) {
 func TestWhatCannotBeRecordedIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
+	r.under(signer.SessionRules{Channels: []string{"exec"}})
 	client := r.connect(t)
 	for kind, want := range map[string]string{
-		"direct-tcpip":                   "port forwarding is refused",
-		"direct-streamlocal@openssh.com": "port forwarding is refused",
+		"direct-tcpip":                   "the request makes no sense",
+		"direct-streamlocal@openssh.com": "the request makes no sense",
 		"x11":                            "cannot record a channel of the type x11",
 		"auth-agent@openssh.com":         "cannot record a channel of the type auth-agent@openssh.com",
 		"tun@openssh.com":                "cannot record a channel of the type tun@openssh.com",
@@ -236,7 +239,7 @@ func TestWhatCannotBeRecordedIsRefused(t *testing.T) {
 			t.Errorf("%q: %v", kind, err)
 		}
 	}
-	for _, kind := range []string{"tcpip-forward", "streamlocal-forward@openssh.com", "made-up@example.com"} {
+	for _, kind := range []string{"tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "made-up@example.com"} {
 		if ok, _, err := client.SendRequest(kind, true, nil); ok || err != nil {
 			t.Errorf("the request %s: %v, %v", kind, ok, err)
 		}
@@ -265,7 +268,7 @@ func TestWhatCannotBeRecordedIsRefused(t *testing.T) {
 	if err := session.Run("echo $LC_ALL$LD_PRELOAD"); err != nil {
 		t.Errorf("after all that: %v", err)
 	}
-	for _, want := range []string{"port forwarding is refused", "agent forwarding is refused", "X11 forwarding is refused"} {
+	for _, want := range []string{"the request makes no sense", "there is no such remote forward", "gives no agent (ssh -A) in a session; it gives exec\n", "gives no x11 (ssh -X) in"} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("the person was told %q, which lacks %q", stderr.String(), want)
 		}
@@ -387,5 +390,34 @@ func TestStatusComesBeforeTheEndOfTheOutput(t *testing.T) {
 			t.Error("the output ended before the status came")
 		}
 		channel.Close()
+	}
+}
+
+// A command may close its outputs long before it ends. A client that has no more input
+// would close the channel when the output ends; that end waits for the status.
+func TestStatusLongAfterTheOutputs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(channel ssh.Channel, requests <-chan *ssh.Request) {
+		began(requests)
+		_, _ = channel.Write([]byte("out\n"))
+		_ = channel.CloseWrite()
+		time.Sleep(time.Second)
+		exitWith(channel, 3)
+	})
+	client := r.connect(t)
+	channel, requests, err := client.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{"anything"})); !ok {
+		t.Fatal(err)
+	}
+	_ = channel.CloseWrite()
+	if output, err := io.ReadAll(channel); err != nil || string(output) != "out\n" {
+		t.Fatalf("%q, %v", output, err)
+	}
+	channel.Close()
+	if request := <-requests; request == nil || request.Type != "exit-status" || !bytes.Equal(request.Payload, []byte{0, 0, 0, 3}) {
+		t.Errorf("got %+v", request)
 	}
 }

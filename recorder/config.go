@@ -22,9 +22,12 @@ type Config struct {
 	Data string `json:"data"`
 	// Listen is the address for SSH, host:port; port 0 lets the system choose.
 	Listen string `json:"listen"`
-	TLS    TLS    `json:"tls"`
-	Signer Peer   `json:"signer"`
-	Broker Peer   `json:"broker"`
+	// DrainSeconds is how long live sessions may go on after SIGTERM, while no other
+	// starts; zero: they end at once. It is to be less than what the service manager waits.
+	DrainSeconds int64 `json:"drain_seconds,omitempty"`
+	TLS          TLS   `json:"tls"`
+	Signer       Peer  `json:"signer"`
+	Broker       Peer  `json:"broker"`
 }
 
 // TLS names the files of the proxy's own identity, PEM.
@@ -41,6 +44,9 @@ type Peer struct {
 	URL string `json:"url"`
 	Key string `json:"key"` // SHA-256 of the certificate's SubjectPublicKeyInfo, 64 hex digits
 }
+
+// maxDrain bounds DrainSeconds.
+const maxDrain = 7 * 24 * 3600
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
 
@@ -68,6 +74,9 @@ func (c Config) Check() error {
 		if !filepath.IsAbs(file.path) {
 			fault("%s: %q is not an absolute path", file.field, file.path)
 		}
+	}
+	if c.DrainSeconds < 0 || c.DrainSeconds > maxDrain {
+		fault("drain_seconds: %d is not between 0 and %d, a week", c.DrainSeconds, maxDrain)
 	}
 	for _, called := range []struct {
 		field string

@@ -208,3 +208,18 @@ func TestRequestsCarryNothingUnrecorded(t *testing.T) {
 		t.Errorf("the recording holds %q", tr.events)
 	}
 }
+
+// A stranger cannot make the proxy keep much: what it may say before it has shown a
+// certificate is bounded, whatever it says.
+func TestStrangerWhoSaysTooMuchIsHungUpOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	identity := r.Signer.Identity(t, hour(grant))
+	// Each request to authenticate carries the user's name.
+	if _, err := r.client(t, strings.Repeat("x", 200<<10)+"@db1", identity); err == nil || !strings.Contains(err.Error(), `(banner "")`) {
+		t.Errorf("it was answered: %.200v", err)
+	}
+	if got := execute(t, r.connect(t), "echo others go on", ""); got.stdout != "others go on\n" {
+		t.Errorf("afterwards: %+v", got)
+	}
+}

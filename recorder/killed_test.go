@@ -25,6 +25,9 @@ import (
 // is to be, instead of running tests: a proxy that can be killed.
 const configVariable = "STINT_TEST_PROXY_CONFIG"
 
+// commandVariable says that it is to take over from another.
+const commandVariable = "STINT_TEST_PROXY_COMMAND"
+
 func TestMain(m *testing.M) {
 	path := os.Getenv(configVariable)
 	if path == "" {
@@ -33,8 +36,14 @@ func TestMain(m *testing.M) {
 	// A file that grows too large is then an error, as a full disk is.
 	signal.Ignore(syscall.SIGXFSZ)
 	config, err := recorder.ReadConfig(path)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	run := recorder.Run
+	if os.Getenv(commandVariable) == "take-over" {
+		run = recorder.TakeOver
+	}
 	if err == nil {
-		err = recorder.Run(context.Background(), config, slog.New(slog.NewTextHandler(os.Stderr, nil)), func(ready recorder.Ready) error {
+		err = run(ctx, config, slog.New(slog.NewTextHandler(os.Stderr, nil)), func(ready recorder.Ready) error {
 			text, err := json.Marshal(ready)
 			if err != nil {
 				return err
@@ -42,13 +51,16 @@ func TestMain(m *testing.M) {
 			return errors.Join(os.WriteFile(path+".ready.tmp", text, 0o600), os.Rename(path+".ready.tmp", path+".ready"))
 		})
 	}
+	if err == nil {
+		os.Exit(0)
+	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 
 // startProcess starts the proxy as a process of its own, through a command line
 // that may set limits before it becomes the proxy; "$0" is the program.
-func (r *rig) startProcess(t *testing.T, shell string) *exec.Cmd {
+func (r *rig) startProcess(t testing.TB, shell string) *exec.Cmd {
 	t.Helper()
 	text, err := json.Marshal(r.Config)
 	if err != nil {

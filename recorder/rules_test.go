@@ -125,6 +125,7 @@ func TestRulesThatAreNotUnderstoodRefuse(t *testing.T) {
 	t.Parallel()
 	for name, rules := range map[string]signer.SessionRules{
 		"a network": {Networks: []string{"everywhere"}}, "a time": {IdleSeconds: -5},
+		"what is kept of files": {Files: "some"}, "what is kept of bulk": {BulkBytes: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

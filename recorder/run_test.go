@@ -303,7 +303,7 @@ func TestThroughJump(t *testing.T) {
 	r.Broker.AwaitDelivered(t, "r-1")
 
 	for address, want := range map[string]string{
-		"db1:23": "only SSH goes through the proxy", "db9:22": "no target db9",
+		"db1:23": "only its port 22 is possible, not db1 port 23", "db9:22": "no target db9",
 	} {
 		if _, err := outer.Dial("tcp", address); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("dialling %s: %v, want %q", address, err, want)

@@ -16,7 +16,7 @@ import (
 
 const windowChanged = syscall.SIGWINCH
 
-// terminal is an ssh that believes in its terminal.
+// terminal is a program, mostly ssh, that believes in its terminal.
 type terminal struct {
 	pty     *os.File
 	command *exec.Cmd
@@ -32,6 +32,12 @@ func (r *real) terminal(t *testing.T, way string, arguments ...string) *terminal
 	t.Helper()
 	command := exec.Command("ssh", append([]string{"-F", r.config, way}, arguments...)...)
 	command.Env = append(os.Environ(), "SSH_AUTH_SOCK=", "TERM=xterm-256color")
+	return onTerminal(t, command)
+}
+
+// onTerminal starts a command in a terminal of 100 columns and 30 rows.
+func onTerminal(t *testing.T, command *exec.Cmd) *terminal {
+	t.Helper()
 	file, err := pty.StartWithSize(command, &pty.Winsize{Rows: 30, Cols: 100})
 	must(t, err)
 	term := &terminal{pty: file, command: command, ended: make(chan error, 1)}

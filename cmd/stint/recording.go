@@ -139,6 +139,7 @@ func play(ctx context.Context, e *environment, recording io.Reader, speed float6
 		}
 	}()
 	var last time.Duration
+	packets := make(map[uint32]bool)
 	for {
 		event, err := reader.Next()
 		if errors.Is(err, io.EOF) {
@@ -147,13 +148,8 @@ func play(ctx context.Context, e *environment, recording io.Reader, speed float6
 		if err != nil {
 			return &unprovenError{err}
 		}
-		var data []byte
-		switch body := event.Body.(type) {
-		case cast.Output:
-			data = body
-		case cast.ErrorOutput:
-			data = body
-		default:
+		data := shown(event, packets)
+		if data == nil {
 			continue
 		}
 		pause := event.Offset - last
@@ -177,6 +173,31 @@ func play(ctx context.Context, e *environment, recording io.Reader, speed float6
 			return err
 		}
 	}
+}
+
+// shown is what a replay shows of an event; nil for nothing. It notes in packets which
+// channels speak to a program and not to a screen: of them the files are shown.
+func shown(event cast.Event, packets map[uint32]bool) []byte {
+	switch body := event.Body.(type) {
+	case cast.ChannelOpen:
+		delete(packets, event.Channel)
+		if body.Type == cast.Subsystem && len(packets) < maxStreams {
+			packets[event.Channel] = true
+		}
+	case cast.Output:
+		if !packets[event.Channel] {
+			return body
+		}
+	case cast.ErrorOutput:
+		return body
+	case cast.FileOperation:
+		return []byte(cast.Remark(body) + "\n")
+	case cast.Bulk:
+		if body.File == 0 { // of a file enough is told when it is closed
+			return []byte("\n" + cast.Remark(body) + "\n")
+		}
+	}
+	return nil
 }
 
 func exportCommand(e *environment) *cobra.Command {

@@ -27,6 +27,10 @@ func TestPlayKeepsStreamsApart(t *testing.T) {
 		{1, cast.ErrorOutput("on the error output\n")},
 		{2, cast.Output("on another channel\n")},
 		{1, cast.Output("\x1b\\after it\n")}, // and ends
+		{3, cast.ChannelOpen{Type: cast.Subsystem, Command: "sftp"}},
+		{3, cast.Output("packets")},
+		{3, cast.FileOperation{Operation: cast.RemoveFile, Path: "/a\x1b]0;", Outcome: "ok"}},
+		{2, cast.Bulk{Stream: cast.KindOutput, Spans: []uint64{7}}},
 	} {
 		if err := writer.Write(event.channel, event.body); err != nil {
 			t.Fatal(err)
@@ -39,7 +43,10 @@ func TestPlayKeepsStreamsApart(t *testing.T) {
 	if err := play(t.Context(), &environment{out: &out}, &recording, 1000, time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"on the error output\n", "on another channel\n", "after it\n"} {
+	if strings.Contains(out.String(), "packets") || strings.Contains(out.String(), "\x1b]") {
+		t.Errorf("it shows %q", out.String())
+	}
+	for _, want := range []string{"on the error output\n", "on another channel\n", "after it\n", "file: remove /a", "7 bytes of output are not kept"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not shown in %q", want, out.String())
 		}

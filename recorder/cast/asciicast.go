@@ -196,7 +196,7 @@ func (p *player) line(e Event) error {
 			}
 		}
 	}
-	label := remark(e.Body)
+	label := Remark(e.Body)
 	if e.Channel != 0 {
 		label = "channel " + strconv.FormatUint(uint64(e.Channel), 10) + ": " + label
 	}

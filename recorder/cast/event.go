@@ -18,7 +18,8 @@ type Event struct {
 
 // Body is what an event says: one of [ChannelOpen], [Output], [ErrorOutput],
 // [Input], [WindowChange], [Signal], [ExitStatus], [ExitSignal], [EOF],
-// [ChannelClose], [Refused], [Environment], [Note] and [End].
+// [ChannelClose], [Refused], [Environment], [Note], [End], [Connection],
+// [ConnectionEnd], [AgentSignature], [Listen], [FileOperation] and [Bulk].
 type Body interface {
 	// Kind tells the bodies apart; its name is what exports and JSON show.
 	Kind() Kind
@@ -36,14 +37,19 @@ type ErrorOutput []byte
 // it out unless they are asked for it.
 type Input []byte
 
-// ChannelType is what a channel runs.
+// ChannelType is what a channel runs or carries.
 type ChannelType string
 
-// The types of channels.
+// The types of channels. The first three have a [ChannelOpen], the others a
+// [Connection].
 const (
-	Shell     ChannelType = "shell"
-	Exec      ChannelType = "exec"
-	Subsystem ChannelType = "subsystem"
+	Shell         ChannelType = "shell"
+	Exec          ChannelType = "exec"
+	Subsystem     ChannelType = "subsystem"
+	Forward       ChannelType = "forward"        // a connection that the client asked the target to make
+	RemoteForward ChannelType = "remote-forward" // a connection that came to a port or socket of the target's
+	Agent         ChannelType = "agent"          // a connection from the target to the client's agent
+	X11           ChannelType = "x11"            // a connection from the target to the client's screen
 )
 
 // Size is the size of a terminal. Columns and Rows are in characters, Width and
@@ -152,6 +158,14 @@ const (
 	KindEnvironment  Kind = 12
 	KindNote         Kind = 13
 	KindEnd          Kind = 14
+
+	KindConnection     Kind = 15
+	KindConnectionEnd  Kind = 16
+	KindAgentSignature Kind = 17
+	KindListen         Kind = 18
+
+	KindFile Kind = 20
+	KindBulk Kind = 21
 )
 
 var kindNames = [...]string{
@@ -159,6 +173,8 @@ var kindNames = [...]string{
 	KindWindowChange: "window-change", KindSignal: "signal", KindExitStatus: "exit-status",
 	KindExitSignal: "exit-signal", KindEOF: "eof", KindChannelClose: "channel-close", KindRefused: "refused",
 	KindEnvironment: "environment", KindNote: "note", KindEnd: "end",
+	KindConnection: "connection", KindConnectionEnd: "connection-end", KindAgentSignature: "agent-signature", KindListen: "listen",
+	KindFile: "file", KindBulk: "bulk",
 }
 
 // String is the kind's name, for example "window-change".

@@ -68,7 +68,8 @@ func data(b Body) ([]byte, bool) {
 
 // events calls each for all events of the export and returns nil for a whole
 // recording, ErrCut or ErrCorrupt after what could be read, or each's error. What a
-// subsystem such as sftp sends is not text: a note says how much it was.
+// subsystem such as sftp sends, and what goes through a connection, is not text: a
+// note says how much it was.
 func events(r *Reader, o ExportOptions, each func(Event) error) error {
 	unshown := make(map[uint32]*traffic)
 	for {
@@ -84,6 +85,11 @@ func events(r *Reader, o ExportOptions, each func(Event) error) error {
 		case ChannelOpen:
 			delete(unshown, e.Channel)
 			if body.Type == Subsystem && len(unshown) < maxTracks {
+				unshown[e.Channel] = new(traffic)
+			}
+		case Connection:
+			delete(unshown, e.Channel)
+			if body.Content && len(unshown) < maxTracks {
 				unshown[e.Channel] = new(traffic)
 			}
 		case ChannelClose:
@@ -113,6 +119,14 @@ type traffic struct {
 }
 
 func (t *traffic) takes(b Body) bool {
+	if bulk, ok := b.(Bulk); ok {
+		if t != nil && bulk.Stream == KindInput {
+			t.in += int64(bulk.Size())
+		} else if t != nil {
+			t.out += int64(bulk.Size())
+		}
+		return t != nil || bulk.File != 0 // of a file enough is told when it is closed
+	}
 	p, ok := data(b)
 	if t == nil || !ok {
 		return false

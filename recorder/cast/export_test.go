@@ -279,7 +279,7 @@ func TestExportsShowRemainders(t *testing.T) {
 
 func TestRemarkNames(t *testing.T) {
 	t.Parallel()
-	for kind := KindChannelOpen; kind <= KindEnd; kind++ {
+	for kind := KindChannelOpen; kind <= KindListen; kind++ {
 		if strings.HasPrefix(kind.String(), "kind-") {
 			t.Errorf("kind %d has no name", kind)
 		}

@@ -74,6 +74,18 @@ func parseBody(kind Kind, payload []byte) (Body, error) {
 		body = Environment{Name: p.string(), Value: p.string()}
 	case KindEnd:
 		body = End{Reason: Reason(p.string()), Detail: p.string()}
+	case KindConnection:
+		body = p.connection()
+	case KindConnectionEnd:
+		body = p.connectionEnd()
+	case KindAgentSignature:
+		body = p.agentSignature()
+	case KindListen:
+		body = p.listen()
+	case KindFile:
+		body = p.file()
+	case KindBulk:
+		body = p.bulk()
 	default:
 		return nil, fmt.Errorf("an event is of the unknown kind %d", kind)
 	}
@@ -137,15 +149,10 @@ func (p *parser) size() Size {
 	return Size{Columns: p.uint32(), Rows: p.uint32(), Width: p.uint32(), Height: p.uint32()}
 }
 
-var channelTypes = [...]ChannelType{1: Shell, 2: Exec, 3: Subsystem}
+var channelTypes = [...]ChannelType{1: Shell, 2: Exec, 3: Subsystem, 4: Forward, 5: RemoteForward, 6: Agent, 7: X11}
 
 func (p *parser) channelType() ChannelType {
-	b := p.byte()
-	if b == 0 || int(b) >= len(channelTypes) {
-		p.bad = true
-		return ""
-	}
-	return channelTypes[b]
+	return word(p, channelTypes[:])
 }
 
 func appendString(b []byte, s string) []byte {
@@ -173,12 +180,7 @@ func (s Signal) append(b []byte) []byte      { return append(b, s...) }
 func (n Note) append(b []byte) []byte        { return append(b, n...) }
 
 func (o ChannelOpen) append(b []byte) []byte {
-	for number, t := range channelTypes {
-		if t == o.Type {
-			b = append(b, byte(number))
-			break
-		}
-	}
+	b = append(b, number(channelTypes[:], o.Type))
 	return o.Size.append(appendString(appendString(b, o.Command), o.Terminal))
 }
 
@@ -224,13 +226,8 @@ func (o ChannelOpen) check() error {
 }
 
 func (e End) check() error {
-	if len(e.Reason) == 0 || len(e.Reason) > 32 {
-		return errors.New("an end needs a reason of at most 32 letters")
-	}
-	for _, c := range []byte(e.Reason) {
-		if (c < 'a' || c > 'z') && c != '-' {
-			return errors.New("an end's reason is made of lower-case letters and hyphens")
-		}
+	if !isWord(string(e.Reason)) {
+		return errors.New("an end's reason is made of 1 to 32 lower-case letters and hyphens")
 	}
 	return nil
 }

@@ -245,6 +245,9 @@ func TestStrict(t *testing.T) {
 		"unknown kind":           {func(r *raw) { r.record(recordEvents, []byte{99, 0, 0, 0}) }, ErrCorrupt},
 		"kind zero":              {func(r *raw) { r.record(recordEvents, []byte{0, 0, 0, 0}) }, ErrCorrupt},
 		"unknown channel type":   {func(r *raw) { r.record(recordEvents, []byte{byte(KindChannelOpen), 0, 0, 7, 9, 0, 0, 0, 0, 0, 0}) }, ErrCorrupt},
+		"a forward is opened":    {func(r *raw) { r.record(recordEvents, []byte{byte(KindChannelOpen), 0, 0, 7, 4, 0, 0, 0, 0, 0, 0}) }, ErrCorrupt},
+		"connection of a shell":  {func(r *raw) { r.record(recordEvents, []byte{byte(KindConnection), 0, 0, 4, 1, 0, 0, 0}) }, ErrCorrupt},
+		"unknown listen state":   {func(r *raw) { r.record(recordEvents, []byte{byte(KindListen), 0, 0, 3, 5, 5, 0}) }, ErrCorrupt},
 		"bool of two":            {func(r *raw) { r.record(recordEvents, []byte{byte(KindEOF), 0, 0, 1, 2}) }, ErrCorrupt},
 		"bytes behind a payload": {func(r *raw) { r.record(recordEvents, []byte{byte(KindEOF), 0, 0, 2, 1, 0}) }, ErrCorrupt},
 		"compressed to more":     {func(r *raw) { r.record(recordCompressed, compressed(10, zeros[:11])) }, ErrCorrupt},
@@ -340,7 +343,9 @@ func FuzzReader(f *testing.F) {
 	many, _ := small(f, Options{SegmentBytes: 1})
 	f.Add(plain)
 	f.Add(many)
+	f.Add(recordConnections(f))
 	f.Add(plain[:len(plain)-50])
+	f.Add(recording(f, transfers()...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fixed := fixChecksums(data)
 		for _, data := range [][]byte{data, fixed} {

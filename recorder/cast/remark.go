@@ -2,9 +2,9 @@ package cast
 
 import "fmt"
 
-// remark says in words what happened, for all events but those that carry bytes. It
+// Remark says in words what happened, for all events but those that carry bytes. It
 // is one line and inert.
-func remark(b Body) string {
+func Remark(b Body) string {
 	return oneLine(words(b))
 }
 
@@ -52,6 +52,54 @@ func words(b Body) string {
 			return "the session ended: " + string(b.Reason) + ": " + b.Detail
 		}
 		return "the session ended: " + string(b.Reason)
+	case Connection:
+		return b.words()
+	case ConnectionEnd:
+		text := fmt.Sprintf("connection closed: %d bytes from the client, %d from the target", b.FromClient, b.FromTarget)
+		if b.Why != "" {
+			text += ": " + b.Why
+		}
+		return text
+	case Listen:
+		text := string(b.Type) + " " + string(b.State)
+		if b.Address != "" {
+			text += ": " + b.Address
+		}
+		return text
+	case AgentSignature:
+		return b.words()
+	case FileOperation:
+		return fileWords(b)
+	case Bulk:
+		return bulkWords(b)
 	}
 	return b.Kind().String()
+}
+
+func (c Connection) words() string {
+	text := string(c.Type) + " connection"
+	if c.To != "" {
+		text += " to " + c.To
+	}
+	if c.From != "" {
+		text += " from " + c.From
+	}
+	return text
+}
+
+func (a AgentSignature) words() string {
+	text := "signature by the agent's key " + a.Key + " " + string(a.State)
+	switch a.Purpose {
+	case SignAuthentication:
+		text += ": to log in as " + a.Name
+		if a.Host != "" {
+			text += " at the host whose key is " + a.Host
+		}
+		text += ", in the SSH connection " + a.Session
+	case SignMessage:
+		text += ": of a message in the namespace " + a.Name
+	default:
+		text += ": of bytes of unknown meaning, SHA-256 " + a.Digest
+	}
+	return text
 }

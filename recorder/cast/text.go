@@ -70,7 +70,7 @@ func (t *text) event(e Event) error {
 	p, ok := data(e.Body)
 	if !ok {
 		t.flush(e.Channel, e.Body.Kind() == KindChannelClose)
-		return t.write(e.Offset, e.Channel, '*', []byte(remark(e.Body)))
+		return t.write(e.Offset, e.Channel, '*', []byte(Remark(e.Body)))
 	}
 	l := t.lines.of(e)
 	if l.channel != e.Channel || l.kind != e.Body.Kind() { // new, or shared beyond maxTracks

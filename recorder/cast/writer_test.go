@@ -414,6 +414,13 @@ func TestRefusals(t *testing.T) {
 		"nothing":      nil,
 		"end":          End{Reason: Completed},
 		"channel type": ChannelOpen{Type: "tun"},
+		"open forward": ChannelOpen{Type: Forward},
+		"connection":   Connection{Type: Shell},
+		"listen type":  Listen{Type: Forward, State: ListenAsked},
+		"listen state": Listen{Type: RemoteForward, State: "hoped"},
+		"signature":    AgentSignature{State: "hoped", Purpose: SignUnknown},
+		"purpose":      AgentSignature{State: SignatureAsked, Purpose: "fun"},
+		"hexadecimal":  AgentSignature{State: SignatureAsked, Purpose: SignUnknown, Digest: "FF"},
 		"long command": ChannelOpen{Type: Exec, Command: long},
 		"long note":    Note(long),
 	} {

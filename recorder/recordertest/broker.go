@@ -29,6 +29,7 @@ type Broker struct {
 	lease    time.Duration
 	renewals int // answered
 	silences int
+	statuses map[string]wire.ProxyStatus // by process
 }
 
 // patience is how long what must come about is waited for.
@@ -44,7 +45,7 @@ type Session struct {
 }
 
 func newBroker(testing.TB) *Broker {
-	b := &Broker{sessions: map[string]*Session{}, ended: map[string]wire.Ending{}, streams: map[chan wire.Ending]bool{}, lease: wire.Lease}
+	b := &Broker{sessions: map[string]*Session{}, ended: map[string]wire.Ending{}, streams: map[chan wire.Ending]bool{}, lease: wire.Lease, statuses: map[string]wire.ProxyStatus{}}
 	b.changed = sync.NewCond(&b.mu)
 	return b
 }
@@ -209,6 +210,7 @@ func (b *Broker) handler() http.Handler {
 	mux.HandleFunc("GET "+wire.PathRecording, b.state)
 	mux.HandleFunc("PUT "+wire.PathRecording, b.upload)
 	mux.HandleFunc("POST "+wire.PathSeals, b.seals)
+	mux.HandleFunc("POST "+wire.PathStatus, b.status)
 	return mux
 }
 
@@ -337,6 +339,35 @@ func (b *Broker) upload(w http.ResponseWriter, r *http.Request) {
 		s.Recording = append(s.Recording, chunk...)
 		answer(w, wire.RecordingState{Bytes: int64(len(s.Recording))})
 	}
+}
+
+func (b *Broker) status(w http.ResponseWriter, r *http.Request) {
+	var status wire.ProxyStatus
+	if err := read(r, &status); err != nil {
+		refuse(w, http.StatusBadRequest, "body", err.Error())
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.statuses[status.Process] = status
+}
+
+// AwaitState waits until a process has said that it is in a state, and returns what it
+// said.
+func (b *Broker) AwaitState(t testing.TB, state string) wire.ProxyStatus {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		b.mu.Lock()
+		for _, status := range b.statuses {
+			if status.State == state {
+				defer b.mu.Unlock()
+				return status
+			}
+		}
+		b.mu.Unlock()
+	}
+	t.Fatalf("no proxy came to be %s", state)
+	return wire.ProxyStatus{}
 }
 
 func (b *Broker) seals(w http.ResponseWriter, r *http.Request) {

@@ -198,7 +198,7 @@ func (s *Signer) signTarget(w http.ResponseWriter, r *http.Request) {
 	certificate := s.sign(s.TargetCA, &ssh.Certificate{
 		Key: key, CertType: ssh.UserCert, KeyId: grant.Request, ValidPrincipals: []string{grant.Login + "@" + grant.Target},
 		ValidAfter: uint64(time.Now().Add(-time.Minute).Unix()), ValidBefore: uint64(ends.Unix()),
-		Permissions: ssh.Permissions{Extensions: map[string]string{"permit-pty": ""}},
+		Permissions: ssh.Permissions{Extensions: grant.Rules.Extensions()},
 	})
 	answer(w, wire.TargetCertificate{
 		Certificate: certificate, Login: grant.Login, Target: grant.Target,

@@ -30,6 +30,8 @@ type Sshd struct {
 	// DirectKey is the file of a key that the server admits without a
 	// certificate, to compare with.
 	DirectKey string
+	// Credential is the account's, for what is to run as it; nil when it is the tester's own.
+	Credential *syscall.Credential
 }
 
 // NewSshd starts sshd as a target that trusts the signer's target authority for
@@ -73,12 +75,14 @@ PubkeyAuthentication yes
 AuthorizedKeysFile %s
 TrustedUserCAKeys %s
 AuthorizedPrincipalsFile %s
+X11Forwarding yes
+SetEnv XAUTHORITY=%s/.Xauthority
 AcceptEnv LANG LC_* COLORTERM
 PrintMotd no
 PrintLastLog no
 MaxStartups 100
 Subsystem sftp internal-sftp
-`, port, hostFile, authorized, authority, principals), 0o644))
+`, port, hostFile, authorized, authority, principals, home), 0o644))
 	if account.credential != nil {
 		for _, path := range []string{home, hostFile} {
 			must(t, os.Chown(path, int(account.credential.Uid), int(account.credential.Gid)))
@@ -113,7 +117,7 @@ Subsystem sftp internal-sftp
 	}
 	target := Target{Address: address, HostKey: host}
 	signer.AddTarget(name, target)
-	return &Sshd{Target: target, Login: account.name, Home: home, DirectKey: directFile}
+	return &Sshd{Target: target, Login: account.name, Home: home, DirectKey: directFile, Credential: account.credential}
 }
 
 type account struct {

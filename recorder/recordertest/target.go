@@ -25,6 +25,17 @@ func NewTarget(t testing.TB, signer *Signer, login, name string, serve Serve) Ta
 	if serve == nil {
 		serve = runCommand
 	}
+	return NewConnTarget(t, signer, login, name, func(_ ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
+		serveSessions(channels, requests, serve)
+	})
+}
+
+// ServeConn handles one connection to an in-process target, whatever comes on it.
+type ServeConn func(conn ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request)
+
+// NewConnTarget is NewTarget, for a target that does as it likes.
+func NewConnTarget(t testing.TB, signer *Signer, login, name string, serve ServeConn) Target {
+	t.Helper()
 	checker := &ssh.CertChecker{IsUserAuthority: func(key ssh.PublicKey) bool {
 		return bytes.Equal(key.Marshal(), signer.TargetCA.PublicKey().Marshal())
 	}}
@@ -77,13 +88,17 @@ func NewTarget(t testing.TB, signer *Signer, login, name string, serve Serve) Ta
 	return target
 }
 
-func serveTarget(raw net.Conn, config *ssh.ServerConfig, serve Serve) {
+func serveTarget(raw net.Conn, config *ssh.ServerConfig, serve ServeConn) {
 	conn, channels, requests, err := ssh.NewServerConn(raw, config)
 	if err != nil {
 		raw.Close()
 		return
 	}
 	defer conn.Close()
+	serve(conn, channels, requests)
+}
+
+func serveSessions(channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, serve Serve) {
 	go ssh.DiscardRequests(requests)
 	var work sync.WaitGroup
 	defer work.Wait()

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"stint/recorder/cast"
+	"stint/recorder/files"
 	"stint/recorder/wire"
 )
 
@@ -20,7 +22,7 @@ const maxUntold = 8
 
 // exitTime is how long the status of a command may come after the end of its
 // output and still be passed on before that. A command that goes on without its
-// outputs has their end told so much later.
+// outputs has their end told so much later, where the client may still send.
 const exitTime = 200 * time.Millisecond
 
 // inputTime is how long the target may take to read what the client sent before
@@ -33,6 +35,9 @@ type channel struct {
 	number  uint32 // in the recording, from 1
 	down    ssh.Channel
 	up      ssh.Channel
+
+	// recorder takes what the streams pass on; nil until something is started, or said.
+	recorder atomic.Pointer[files.Recorder]
 
 	// speak holds one token: whoever has it may write to the client's standard
 	// error, or end the output. x/crypto does not lock these.
@@ -84,8 +89,8 @@ func (s *session) serveChannel(opened ssh.NewChannel) {
 	s.addChannel(c)
 
 	var outputs, both sync.WaitGroup
-	outputs.Go(func() { c.pass(output, up, down) })
-	outputs.Go(func() { c.pass(errorOutput, up.Stderr(), errorWriter{c}) })
+	outputs.Go(func() { c.pass(cast.KindOutput, up, down) })
+	outputs.Go(func() { c.pass(cast.KindErrorOutput, up.Stderr(), errorWriter{c}) })
 	both.Go(c.feed)
 	both.Go(func() { c.serveClient(downRequests) })
 	both.Go(func() { c.serveTarget(upRequests) })
@@ -94,6 +99,7 @@ func (s *session) serveChannel(opened ssh.NewChannel) {
 		c.finishOutput()
 	})
 	both.Wait()
+	c.settleStreams(true)
 	s.record(c.number, cast.ChannelClose{})
 	s.removeChannel(c)
 	close(c.finished)
@@ -201,7 +207,7 @@ func (c *channel) feed() {
 	case <-c.session.cut:
 		return
 	}
-	if c.pass(input, c.down, c.up) == nil && c.session.record(c.number, cast.EOF{Input: true}) {
+	if c.pass(cast.KindInput, c.down, c.up) == nil && c.settleStreams(false) && c.session.record(c.number, cast.EOF{Input: true}) {
 		_ = c.up.CloseWrite()
 	}
 }
@@ -212,13 +218,20 @@ func (c *channel) feed() {
 // at the end of its output once it has no more input, and x/crypto agrees at
 // once, so that nothing can follow.
 func (c *channel) finishOutput() {
-	// A command that ends tells its status at about the same time. Nobody waits
-	// for it longer than this: it may go on for hours after it closed its outputs.
+	// A command that ends tells its status at about the same time. A client that may
+	// still send waits for it no longer than this: the command may go on for hours after
+	// it closed its outputs. One that has no more input would close the channel, and
+	// the status would be lost; for that one the output ends when the status is known.
 	var exit *ssh.Request
 	open := true
 	select {
 	case exit, open = <-c.exits:
 	case <-time.After(exitTime):
+		select {
+		case <-c.fed:
+			exit, open = <-c.exits
+		default:
+		}
 	}
 	if !open {
 		c.explain()
@@ -230,6 +243,7 @@ func (c *channel) finishOutput() {
 	if exit != nil {
 		c.passExit(exit)
 	}
+	c.settleStreams(false)
 	c.session.record(c.number, cast.EOF{})
 	c.endOutput()
 	c.answering.Unlock()

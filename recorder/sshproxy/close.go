@@ -47,7 +47,9 @@ func (s *session) close() {
 	// 2. What it had said before still goes to the client, where that is allowed.
 	channels := s.liveChannels()
 	if s.ending.lets() {
+		until := time.Now().Add(drainTime)
 		s.waitChannels(channels, drainTime)
+		waitConnections(s.liveConnections(), until)
 	}
 
 	// 3. The recording and the person learn why.

@@ -10,7 +10,7 @@ import (
 
 const (
 	smallBuffer = 2 << 10
-	largeBuffer = 32 << 10 // the largest packet that x/crypto takes
+	largeBuffer = 256 << 10 // several packets, where they are there already
 )
 
 // Most channels are idle most of the time; only those through which much goes
@@ -24,24 +24,25 @@ var (
 // longer pass.
 var errNotPassed = errors.New("not passed on")
 
-// What a stream is in the recording.
-func output(p []byte) cast.Body      { return cast.Output(p) }
-func errorOutput(p []byte) cast.Body { return cast.ErrorOutput(p) }
-func input(p []byte) cast.Body       { return cast.Input(p) }
-
 // pass copies a stream to its end, recording before it forwards. It returns nil
 // at the end of the stream.
-func (c *channel) pass(kind func([]byte) cast.Body, from io.Reader, to io.Writer) error {
+func (c *channel) pass(stream cast.Kind, from io.Reader, to io.Writer) error {
+	return c.session.relay(from, to, func(p []byte) bool { return c.keep(stream, p) })
+}
+
+// relay copies a stream to its end. What keep does not take is not forwarded. It
+// returns nil at the end of the stream.
+func (s *session) relay(from io.Reader, to io.Writer, keep func([]byte) bool) error {
 	pool := &smallBuffers
 	buffer := pool.Get().(*[]byte)
 	defer func() { pool.Put(buffer) }()
 	for {
 		n, err := from.Read(*buffer)
 		if n > 0 {
-			if c.session.isCut() || !c.session.record(c.number, kind((*buffer)[:n])) {
+			if s.isCut() || !keep((*buffer)[:n]) {
 				return errNotPassed
 			}
-			c.session.stir()
+			s.stir()
 			if _, err := to.Write((*buffer)[:n]); err != nil {
 				return err
 			}

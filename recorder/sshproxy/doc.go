@@ -20,6 +20,9 @@
 //	what one grant may have         grants.go
 //	what its role lets a session do rules.go
 //	channels, requests, copying     channel.go, request.go, copy.go
+//	forwards, what the target may
+//	open, agent and screen          forward.go, carry.go, agent.go, x11.go
+//	how their bytes are recorded    track.go, and stint/recorder/files
 //	saying no                       refuse.go
 //
 // Nothing goes to the target or back before the recording has it.

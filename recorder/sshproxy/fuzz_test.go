@@ -71,7 +71,7 @@ func recordedSession(t *testing.T) (*session, func() []cast.Event) {
 	})
 	s := &session{
 		id: id, recording: recording, over: make(chan struct{}), cut: make(chan struct{}),
-		channels: map[uint32]*channel{}, cancel: func() {},
+		channels: map[uint32]*channel{}, cancel: func() {}, rules: rules{channels: givenChannels},
 	}
 	return s, func() (events []cast.Event) {
 		file, err := os.Open(filepath.Join(dir, id+cast.Extension))

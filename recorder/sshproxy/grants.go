@@ -85,6 +85,9 @@ func (l *live) addOuter(o *outer) {
 	if why, over := l.grants.endings[o.client.pass.Request]; over {
 		o.end("stint: " + why.refusal())
 	}
+	if l.draining {
+		o.end("stint: " + drainingSentence)
+	}
 }
 
 func (l *live) removeOuter(o *outer) {

@@ -1,6 +1,7 @@
 package sshproxy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,10 @@ const (
 	// maxTries bounds the keys and certificates that a client may offer: an agent
 	// may hold one certificate for each grant.
 	maxTries = 12
+	// maxBefore bounds the bytes that a client may send before it has authenticated,
+	// and so what it makes the proxy keep: each try carries a certificate, and a
+	// packet may have up to 256 KiB.
+	maxBefore = 320 << 10
 )
 
 // serverVersion is what the proxy calls itself (RFC 4253, section 4.2).
@@ -24,6 +29,28 @@ const serverVersion = "SSH-2.0-Stint"
 
 // passKey finds the checked certificate in an authenticated connection.
 type passKey struct{}
+
+// admitted is a certificate that let somebody in, and what it says.
+type admitted struct {
+	certificate ssh.PublicKey
+	pass        pass
+}
+
+// certificateOf is the certificate by which a key that a client shows is judged: the key
+// itself, where it is one. Clients that know no certificates (dbclient, ssh2 of Node) show
+// the key that one is over. Inside an outer connection that is known: it is the one that
+// opened that. It counts for no more than when it is shown itself; whoever else may
+// write into the outer connection does not hold its key.
+func certificateOf(key ssh.PublicKey, raw net.Conn) ssh.PublicKey {
+	inner, ok := raw.(*channelConn)
+	if !ok {
+		return key
+	}
+	if shown, ok := inner.outer.certificate.(*ssh.Certificate); ok && bytes.Equal(shown.Key.Marshal(), key.Marshal()) {
+		return shown
+	}
+	return key
+}
 
 // errKeysOnly answers the methods that are not for authenticating.
 var errKeysOnly = errors.New("certificates only")
@@ -35,6 +62,7 @@ var errKeysOnly = errors.New("certificates only")
 func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) error) (*connection, error) {
 	var told refusals
 	check := func(metadata ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		key = certificateOf(key, raw)
 		pass, err := checkCertificate(key, p.identity.userAuthorities(), metadata.RemoteAddr(), p.now())
 		if err == nil {
 			err = accepts(metadata.User(), pass)
@@ -45,7 +73,7 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 			}
 			return nil, err
 		}
-		return &ssh.Permissions{ExtraData: map[any]any{passKey{}: pass}}, nil
+		return &ssh.Permissions{ExtraData: map[any]any{passKey{}: admitted{key, pass}}}, nil
 	}
 	config := &ssh.ServerConfig{
 		MaxAuthTries:  maxTries,
@@ -73,36 +101,43 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 		return nil, errors.New("there is no host certificate")
 	}
 	config.AddHostKey(host)
+	// The same key without its certificate, for clients that know no certificates of
+	// hosts (paramiko, dbclient, ssh2 of Node): they compare it with one that they were given.
+	// Those that know them ask for the certificate first.
+	config.AddHostKey(p.identity.key)
 
+	stream := newStream(raw, maxBefore)
 	// A deadline on the connection bounds the handshake. A channel of another
 	// connection has none, so a timer closes it.
 	deadline := time.AfterFunc(handshakeDeadline, func() { raw.Close() })
-	conn, channels, requests, err := ssh.NewServerConn(raw, config)
+	conn, channels, requests, err := ssh.NewServerConn(stream, config)
 	if err != nil {
 		deadline.Stop()
 		return nil, err
 	}
 	c := &connection{ServerConn: conn, raw: raw, channels: channels, requests: requests}
-	admitted, ok := pass{}, false
+	by, ok := admitted{}, false
 	if conn.Permissions != nil {
-		admitted, ok = conn.Permissions.ExtraData[passKey{}].(pass)
+		by, ok = conn.Permissions.ExtraData[passKey{}].(admitted)
 	}
 	if !deadline.Stop() || !ok {
 		c.Close()
 		return nil, errors.New("the handshake took too long or ended without a certificate")
 	}
-	c.pass = admitted
+	c.pass, c.certificate = by.pass, by.certificate
+	stream.trust()
 	return c, nil
 }
 
 // connection is an authenticated connection from a client.
 type connection struct {
 	*ssh.ServerConn
-	raw      net.Conn
-	channels <-chan ssh.NewChannel
-	requests <-chan *ssh.Request
-	pass     pass
-	cutOff   atomic.Bool // one inside this one had it cut
+	raw         net.Conn
+	channels    <-chan ssh.NewChannel
+	requests    <-chan *ssh.Request
+	pass        pass
+	certificate ssh.PublicKey // what says it
+	cutOff      atomic.Bool   // one inside this one had it cut
 }
 
 // cut ends the connection without the other side's help: one inside another ends

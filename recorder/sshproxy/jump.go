@@ -139,7 +139,7 @@ func (p *Proxy) jumpTarget(opened ssh.NewChannel) (name, refusal string) {
 		return "", "stint: the request makes no sense"
 	}
 	if to.Port != 22 {
-		return "", fmt.Sprintf("stint: only SSH goes through the proxy: %s port %d is refused, since it cannot be recorded", printable(to.Host), to.Port)
+		return "", fmt.Sprintf("stint: on the way to a target only its port 22 is possible, not %s port %d; to forward that, first connect to a target whose role gives forward: ssh -L or -D with login@target@proxy", printable(to.Host), to.Port)
 	}
 	if !p.identity.answersFor(to.Host) {
 		return "", fmt.Sprintf("stint: there is no target %s", printable(to.Host))

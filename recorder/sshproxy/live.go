@@ -15,6 +15,7 @@ type Broker interface {
 	StartSession(ctx context.Context, start wire.SessionStart) (wire.Session, error)
 	RenewLeases(ctx context.Context, request wire.LeaseRequest) (wire.LeaseResult, error)
 	EndSession(ctx context.Context, session string, end wire.SessionEnd) error
+	ReportStatus(ctx context.Context, status wire.ProxyStatus) error
 	Endings(ctx context.Context, connected func(), each func(wire.Ending)) error
 }
 
@@ -47,6 +48,7 @@ type live struct {
 	sessions map[string]*session
 	grants   grants
 	stopping bool
+	draining bool
 	// listening is closed while the stream of endings is open. Without it no
 	// session starts: nobody could end it at once.
 	listening chan struct{}
@@ -68,6 +70,9 @@ func (l *live) add(s *session) error {
 	defer l.mu.Unlock()
 	if l.stopping {
 		return errStopping
+	}
+	if l.draining {
+		return errDraining
 	}
 	same := 0
 	for _, other := range l.sessions {

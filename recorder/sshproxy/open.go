@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 
 	"stint/recorder/cast"
@@ -35,10 +34,8 @@ func (s *session) open() error {
 
 	// 1. Known here before the broker is asked, so that no ending is missed; and
 	// endings are being heard.
-	if err := p.live.add(s); errors.Is(err, errTooMany) {
-		return &refusedSession{wire.ReasonFailed, fmt.Sprintf("this grant has %d sessions already. End some of them first", wire.MaxSessions), err}
-	} else if err != nil {
-		return &refusedSession{wire.ReasonProxyStopped, "the proxy is stopping. Connect again in a moment", err}
+	if err := p.live.add(s); err != nil {
+		return refusedHere(err)
 	}
 	if err := p.live.awaitStream(s.context); err != nil {
 		return &refusedSession{wire.ReasonLeaseLost, "the broker cannot be reached, so no session can start. Try again in a moment", err}

@@ -18,11 +18,14 @@ const (
 	maxUnauthenticated = 256
 	// stopTime is how long sessions may take to end when the proxy stops.
 	stopTime = 4 * time.Second
+	// lastReport is how long the broker may take to hear that the proxy is gone.
+	lastReport = time.Second
 )
 
-// Options are what a Proxy needs. All but Now are required.
+// Options are what a Proxy needs. All but Version and Now are required.
 type Options struct {
 	Name      string // the proxy's, for the recording
+	Version   string // of the program, for the broker
 	Directory string // the identity lives here
 	Signer    Signer
 	Broker    Broker
@@ -38,7 +41,9 @@ type Proxy struct {
 	now      func() time.Time
 	identity *identity
 	live     *live
+	status   *status
 
+	context     context.Context // ends when all is over
 	stop        context.CancelFunc
 	background  sync.WaitGroup // what asks signer and broker
 	connections sync.WaitGroup
@@ -67,10 +72,12 @@ func New(options Options) (*Proxy, error) {
 		waiting: make(chan struct{}, maxUnauthenticated), accepted: make(map[net.Conn]struct{}),
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	p.stop = stop
+	p.context, p.stop = ctx, stop
+	p.status = newStatus(options.Broker, p.live, options.Version, options.Now(), options.Log)
 	p.background.Go(func() { id.keep(ctx) })
 	p.background.Go(func() { p.live.followEndings(ctx) })
 	p.background.Go(func() { p.live.keepLeases(ctx) })
+	p.background.Go(func() { p.status.keep(ctx) })
 	return p, nil
 }
 
@@ -192,6 +199,9 @@ func (p *Proxy) Stop() {
 		}
 	}
 	patience.Stop()
+	last, cancel := context.WithTimeout(p.context, lastReport)
+	defer cancel()
+	p.status.stopped(last)
 	p.stop()
 	p.background.Wait()
 }

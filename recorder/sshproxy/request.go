@@ -2,6 +2,7 @@ package sshproxy
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -30,12 +31,10 @@ type (
 
 // Reasons that a user is given.
 const (
-	whyForwarding = "stint: port forwarding is refused, since it cannot be recorded yet"
-	whyAgent      = "stint: agent forwarding is refused, since it cannot be recorded yet"
-	whyX11        = "stint: X11 forwarding is refused, since it cannot be recorded yet"
-	whySubsystem  = "stint: only the subsystem sftp goes through the proxy"
-	whyTooLong    = "stint: that is too long to be recorded"
-	whyUnknown    = "stint: the proxy does not know this request, so it cannot record it"
+	whySubsystem = "stint: only the subsystem sftp goes through the proxy"
+	whyMosh      = "stint: mosh does not go through the proxy: after its start it talks by UDP past whatever records; use ssh, and tmux on the target where a connection may break"
+	whyTooLong   = "stint: that is too long to be recorded"
+	whyUnknown   = "stint: the proxy does not know this request, so it cannot record it"
 )
 
 // mayPass tells which variables a client may set on the target: those that say
@@ -59,7 +58,9 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			s.noMore = true
 			s.mu.Unlock()
 		case "tcpip-forward", "streamlocal-forward@openssh.com":
-			s.refuseRequest(request, whyForwarding)
+			s.listen(request)
+		case "cancel-tcpip-forward", "cancel-streamlocal-forward@openssh.com":
+			s.cancelListen(request)
 		default:
 			s.record(0, cast.Refused{What: request.Type, Why: whyUnknown})
 			_ = request.Reply(false, nil)
@@ -94,7 +95,7 @@ func (s *session) openChannel(opened ssh.NewChannel) {
 	s.mu.Unlock()
 	switch {
 	case opened.ChannelType() == "direct-tcpip", opened.ChannelType() == "direct-streamlocal@openssh.com":
-		refuse(ssh.Prohibited, whyForwarding)
+		s.openForward(opened)
 	case opened.ChannelType() != "session":
 		refuse(ssh.UnknownChannelType, fmt.Sprintf("stint: the proxy cannot record a channel of the type %s", printable(opened.ChannelType())))
 	case noMore:
@@ -193,12 +194,27 @@ func (c *channel) fromClient(request *ssh.Request) bool {
 	case "keepalive@openssh.com":
 		return true
 	case "auth-agent-req@openssh.com":
-		return c.refuseAloud(request.Type, whyAgent)
+		request.Payload = nil // the standard has none
+		return c.lend(request, cast.Agent, &c.session.agentLent)
 	case "x11-req":
-		return c.refuseAloud(request.Type, whyX11)
+		return c.lend(request, cast.X11, &c.session.screenLent)
 	default:
 		return c.refuse(request.Type, whyUnknown)
 	}
+}
+
+// startsMosh tells whether a command is what the mosh client asks for, which may print an
+// address first. It is to save people from a client that waits for what can never come, and
+// keeps nobody from anything: a shell may start what it likes, and no UDP reaches it
+// through the proxy.
+func startsMosh(command string) bool {
+	for part := range strings.SplitSeq(command, ";") {
+		words := strings.Fields(part)
+		if len(words) > 0 && path.Base(words[0]) == "mosh-server" {
+			return true
+		}
+	}
+	return false
 }
 
 // asksForTerminal tells whether the target granted a terminal already.
@@ -226,6 +242,9 @@ func (c *channel) begin(request *ssh.Request, kind cast.ChannelType, command str
 		}
 		return c.deny(what, why)
 	}
+	if kind == cast.Exec && startsMosh(command) {
+		return c.deny(request.Type+" "+printable(command), whyMosh)
+	}
 	c.mu.Lock()
 	event := cast.ChannelOpen{Type: kind, Command: command, Terminal: c.terminal, Size: c.size}
 	c.mu.Unlock()
@@ -234,6 +253,7 @@ func (c *channel) begin(request *ssh.Request, kind cast.ChannelType, command str
 	}
 	c.session.stir()
 	c.settle()
+	c.follow(kind, command)
 	// Input follows the request, never the other way round.
 	if !c.forward(request) {
 		c.session.record(c.number, cast.Refused{What: request.Type, Why: "the target refused it"})

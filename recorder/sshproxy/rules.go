@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,16 +19,50 @@ const maxIdle = 366 * 24 * time.Hour
 // rules are what the signer says of a session under its role.
 type rules struct {
 	idle     time.Duration // zero: no bound
-	channels []string      // none: all
+	channels []string      // never none
+	content  bool          // what goes through forwarded connections is kept, and not only how much
 	networks []netip.Prefix
+
+	fileContent bool  // what sftp and scp copy is kept, and not only told of
+	bulkBytes   int64 // what is kept whole of each stream of a command without a terminal; zero: all
+}
+
+// givenChannels are what a role gives that names none. The agent and the screen of
+// whoever asks lie open to the target, so a role must name them.
+var givenChannels = []string{string(cast.Shell), string(cast.Exec), "sftp", string(cast.Forward), string(cast.RemoteForward)}
+
+// forwardWords say what the words of a role are at OpenSSH's command line.
+var forwardWords = map[cast.ChannelType]string{
+	cast.Forward: "forward (ssh -L, -D and -W)", cast.RemoteForward: "remote-forward (ssh -R)",
+	cast.Agent: "agent (ssh -A)", cast.X11: "x11 (ssh -X)",
 }
 
 // readRules reads the signer's rules. One that it does not understand refuses all of
 // them: to leave it out would give what the role does not.
 func readRules(said signer.SessionRules) (rules, error) {
 	r := rules{channels: said.Channels}
+	if len(r.channels) == 0 {
+		r.channels = givenChannels
+	}
+	switch said.Forwards {
+	case "", "events":
+	case "content":
+		r.content = true
+	default:
+		return rules{}, fmt.Errorf("forwarded connections of which %q is kept", said.Forwards)
+	}
 	if said.IdleSeconds < 0 || said.IdleSeconds > int64(maxIdle/time.Second) {
 		return rules{}, fmt.Errorf("a session that may be idle for %d seconds", said.IdleSeconds)
+	}
+	switch said.Files {
+	case "", "events":
+	case "content":
+		r.fileContent = true
+	default:
+		return rules{}, fmt.Errorf("files of which %q is kept", said.Files)
+	}
+	if r.bulkBytes = said.BulkBytes; r.bulkBytes < 0 {
+		return rules{}, fmt.Errorf("%d bytes of a command that are kept", said.BulkBytes)
 	}
 	r.idle = time.Duration(said.IdleSeconds) * time.Second
 	var err error
@@ -75,13 +110,11 @@ func (r rules) refuses(kind cast.ChannelType) string {
 	if kind == cast.Subsystem {
 		word = "sftp" // the one subsystem that the proxy knows
 	}
-	if len(r.channels) == 0 {
+	if slices.Contains(r.channels, word) {
 		return ""
 	}
-	for _, given := range r.channels {
-		if given == word {
-			return ""
-		}
+	if words := forwardWords[kind]; words != "" {
+		word = words
 	}
 	return fmt.Sprintf("stint: this role gives no %s in a session; it gives %s", word, printable(list(r.channels, "and")))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ type session struct {
 	pass      pass
 	recording *spool.Recording
 	target    ssh.Conn
+	line      net.Conn  // what the target is reached by; set with it
 	rules     rules     // what the role says of the session; set before there are channels
 	born      time.Time // on the monotonic clock; stirred counts from here
 
@@ -44,10 +46,21 @@ type session struct {
 	idle      *time.Timer // nil where the role sets no bound
 	grantEnds time.Time
 	channels  map[uint32]*channel
-	busy      int      // channels that are open or being opened
-	opened    uint32   // channels so far
-	untold    []string // refusals that no channel was there to show
-	noMore    bool     // the client announced that it opens no more channels
+	busy      int // channels that are open or being opened
+	// connections are those that go through the session; forwarded counts them from
+	// when they are asked for until both sides closed them.
+	connections map[*carried]struct{}
+	forwarded   int
+	opened      uint32   // channels and connections so far
+	untold      []string // refusals that no channel was there to show
+	noMore      bool     // the client announced that it opens no more channels
+
+	// listening is held from when the target is asked for something until the client
+	// has its answer, and whenever the target opens what it was asked for.
+	listening  sync.Mutex
+	listens    map[string]struct{} // addresses at which the target listens for the client
+	agentLent  bool
+	screenLent bool
 }
 
 // serveSession carries one connection from its authentication to its end.
@@ -55,6 +68,7 @@ func (p *Proxy) serveSession(ctx context.Context, client *connection) {
 	s := &session{
 		proxy: p, client: client, id: newSessionID(), pass: client.pass, born: time.Now(),
 		over: make(chan struct{}), cut: make(chan struct{}), channels: make(map[uint32]*channel),
+		connections: make(map[*carried]struct{}), listens: make(map[string]struct{}),
 	}
 	s.context, s.cancel = context.WithCancel(ctx)
 	defer s.cancel()
@@ -176,6 +190,9 @@ func (s *session) hungUp() ending {
 // doing: a client that reads nothing holds up every answer to it.
 func (s *session) letGo() {
 	<-s.over
+	if s.isCut() {
+		_ = s.line.Close() // at once: what is queued to the target may not pass any more
+	}
 	_ = s.target.Close()
 }
 

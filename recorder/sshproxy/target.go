@@ -7,12 +7,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
-	"stint/recorder/cast"
 	"stint/recorder/wire"
 	signer "stint/server/signer/wire"
 )
@@ -88,7 +88,9 @@ func (s *session) dial(key ssh.Signer, answer signer.TargetCertificate) (ssh.Con
 		},
 		ClientVersion: serverVersion,
 	}
-	conn, channels, requests, err := ssh.NewClientConn(raw, answer.Address, config)
+	stream := newStream(raw, math.MaxInt64)
+	s.line = raw
+	conn, channels, requests, err := ssh.NewClientConn(stream, answer.Address, config)
 	if !stop() && err == nil {
 		conn.Close()
 		err = context.Cause(ctx)
@@ -100,16 +102,10 @@ func (s *session) dial(key ssh.Signer, answer signer.TargetCertificate) (ssh.Con
 		raw.Close()
 		return nil, &refusedSession{wire.ReasonFailed, fmt.Sprintf("%s did not let %s in. Tell those who run it", s.pass.Target, printable(s.pass.Login)), err}
 	}
-	// The target opens nothing towards the client, and its announcements (new
-	// host keys above all, hostkeys-00@openssh.com) are not for the client.
+	// The target's announcements (new host keys above all, hostkeys-00@openssh.com)
+	// are not for the client.
 	s.work.Go(func() { refuseRequests(requests) })
-	s.work.Go(func() {
-		for opened := range channels {
-			const why = "stint: a target opens no channels to the client"
-			s.record(0, cast.Refused{What: "target " + opened.ChannelType(), Why: why})
-			_ = opened.Reject(ssh.Prohibited, why)
-		}
-	})
+	s.work.Go(func() { s.serveOpened(channels) })
 	return conn, nil
 }
 

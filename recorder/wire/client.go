@@ -93,6 +93,11 @@ func (c *Client) EndSession(ctx context.Context, session string, end SessionEnd)
 	return c.exchange(ctx, endDeadline, sessionPath(PathSessionEnd, session), end, nil)
 }
 
+// ReportStatus says how this process of the proxy's is.
+func (c *Client) ReportStatus(ctx context.Context, status ProxyStatus) error {
+	return c.exchange(ctx, leaseDeadline, PathStatus, status, nil)
+}
+
 // ReportSeals reports sealed segments, in order. Repeating one is harmless.
 func (c *Client) ReportSeals(ctx context.Context, session string, seals Seals) error {
 	return c.exchange(ctx, endDeadline, sessionPath(PathSeals, session), seals, nil)

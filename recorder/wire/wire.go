@@ -19,6 +19,7 @@ const (
 	PathSessionEnd = "/v1/sessions/{session}/end"       // POST SessionEnd
 	PathRecording  = "/v1/sessions/{session}/recording" // GET -> RecordingState; PUT ?offset=N bytes -> RecordingState
 	PathSeals      = "/v1/sessions/{session}/seals"     // POST Seals
+	PathStatus     = "/v1/status"                       // POST ProxyStatus
 )
 
 // Lease is how long a live session outlives its last renewal. The proxy renews
@@ -29,6 +30,10 @@ const (
 	// EndingsPing is how often the endings stream carries an empty line's worth
 	// of life; a proxy that hears nothing for two of them reconnects.
 	EndingsPing = 5 * time.Second
+	// StatusEvery is how often a proxy says how it is; one that is silent for
+	// StatusLost is taken for dead, and nobody is sent there.
+	StatusEvery = 3 * time.Second
+	StatusLost  = 10 * time.Second
 	// MaxChunk bounds the bytes of one recording upload.
 	MaxChunk = 4 << 20
 	// MaxSessions bounds the live sessions of one grant: at the broker those of all
@@ -119,6 +124,23 @@ type Seal struct {
 	Sequence int64       `json:"sequence"`
 	Offset   int64       `json:"offset"` // bytes of the recording up to and with this seal
 	Head     ledger.Hash `json:"head"`
+}
+
+// States of a proxy's process.
+const (
+	ProxyServes  = "serving"
+	ProxyDrains  = "draining" // no session starts there; those it has go on
+	ProxyStopped = "stopped"
+)
+
+// ProxyStatus says how a process of a proxy's is. There are two of one name while one
+// takes over from another.
+type ProxyStatus struct {
+	Process  string    `json:"process"` // chosen at its start, 128 random bits
+	Version  string    `json:"version"`
+	State    string    `json:"state"`
+	Started  time.Time `json:"started"`
+	Sessions int       `json:"sessions"`
 }
 
 // Error is the body of every refusal (RFC 9457, application/problem+json).

@@ -143,7 +143,7 @@ func sessionWords(role policies.Role) []string {
 		words = append(words, "A session ends in which nothing is sent for "+spell(s.Idle)+".")
 	}
 	if len(s.Channels) > 0 {
-		words = append(words, "Only "+strings.Join(s.Channels, ", ")+" may be opened.")
+		words = append(words, "Of the kinds of channels, it gives only "+strings.Join(s.Channels, ", ")+".")
 	}
 	if len(s.Networks) > 0 {
 		words = append(words, "Only from "+strings.Join(s.Networks, ", ")+".")

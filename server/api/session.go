@@ -50,7 +50,8 @@ type Sessions struct {
 // The first frame has kind 0 and the recording's header as JSON. Payloads of
 // output, error output and input (kinds 2, 3, 4) are the bytes themselves, those
 // of every other kind the JSON of the body as recorder/cast has it. Input is left
-// out unless ?input=true asks for it. A stream that ends without a frame of the
+// out unless ?input=true asks for it, and what went through a connection (a forward,
+// the agent, X11) always. A stream that ends without a frame of the
 // kind end is of a session that still runs, or was cut.
 const EventsFormat = "application/vnd.stint.events"
 

@@ -161,7 +161,7 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 	if b.recordings, err = recordings.Open(filepath.Join(config.Data, "recordings")); err != nil {
 		return nil, err
 	}
-	endings := proxies.NewEndings()
+	endings, statuses := proxies.NewEndings(), proxies.NewStatuses(time.Now)
 	if err = b.openFlow(endings); err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 	}
 	if b.portal, err = portal.New(portal.Config{
 		Instance: config.Instance, URL: config.URL, Origins: config.Origins,
-		Issuer: config.Issuer.URL, ClientID: config.Issuer.CommandLineClientID, Proxies: config.addresses(), Balancers: config.Balancers,
+		Issuer: config.Issuer.URL, ClientID: config.Issuer.CommandLineClientID, Proxies: func() []api.Proxy { return config.addresses(statuses.Serves) }, Balancers: config.Balancers,
 		Flow: b.flow, Store: b.store, Signing: b.signing, Login: b.login, Registrar: registrar, Recordings: b.recordings,
 		Audit: audit, Mirror: b.store, Prover: b.mirror, Monitor: b.monitor, Troubles: b.troubles, Now: time.Now, Random: rand.Reader, Log: log,
 	}); err != nil {
@@ -189,7 +189,7 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 	}
 	b.proxies, err = proxies.New(proxies.Config{
 		Certificate: identity, Authority: authority, Names: config.proxyNames(),
-		Flow: b.flow, Marker: b.store, Endings: endings, Recordings: b.recordings, Log: log,
+		Flow: b.flow, Marker: b.store, Endings: endings, Statuses: statuses, Recordings: b.recordings, Log: log,
 	})
 	return b, err
 }
@@ -419,12 +419,20 @@ func readRoots(path string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-func (c Config) addresses() []api.Proxy {
-	addresses := make([]api.Proxy, len(c.Proxies))
-	for i, p := range c.Proxies {
-		addresses[i] = api.Proxy{Name: p.Name, Address: p.Address}
+// addresses are where people's ssh is sent: to the proxies that take new sessions. Where
+// none is known to, all are named, and say themselves what is the matter.
+func (c Config) addresses(serves func(proxy string) bool) []api.Proxy {
+	var all, serving []api.Proxy
+	for _, p := range c.Proxies {
+		address := api.Proxy{Name: p.Name, Address: p.Address}
+		if all = append(all, address); serves(p.Name) {
+			serving = append(serving, address)
+		}
 	}
-	return addresses
+	if len(serving) == 0 {
+		return all
+	}
+	return serving
 }
 
 func (c Config) proxyNames() map[string]string {

@@ -28,6 +28,7 @@ type verified struct {
 	requester  policies.Person
 	activation *Activation
 	role       policies.Role
+	recordings policies.Recordings
 	target     policies.Target
 	decision   policies.Decision
 }
@@ -64,6 +65,9 @@ func (v Verified) Target() policies.Target { return v.must().target }
 
 // Role is what was asked for, as the policy has it.
 func (v Verified) Role() policies.Role { return v.must().role }
+
+// Recordings says for whom a session's recording is sealed, as the policy has it.
+func (v Verified) Recordings() policies.Recordings { return v.must().recordings }
 
 // Principal is the one principal of the certificate: login@target.
 func (v Verified) Principal() string { return v.Request().Ask.Login + "@" + v.must().target.Name }
@@ -159,6 +163,7 @@ func Verify(b Bundle, trust Trust, c Circumstances) (Verified, error) {
 		requester:  requester,
 		activation: activation,
 		role:       role,
+		recordings: bundle.Organization().Recordings,
 		target:     target,
 		decision:   decision,
 	}}, nil

@@ -97,10 +97,9 @@ func (s *signer) certifySession(e settled) (string, error) {
 	}, authority)
 }
 
-// certifyTarget signs for a proxy: one login on one target accepts it. The proxy
-// opens shells, commands and file transfers with it; forwarding is not among what
-// can be recorded, so the target is told not to allow it either.
-func (s *signer) certifyTarget(e settled) (string, error) {
+// certifyTarget signs for a proxy: one login on one target accepts it, and allows
+// there what the extensions say, by the role as it is today.
+func (s *signer) certifyTarget(e settled, extensions map[string]string) (string, error) {
 	target := e.entry.Target
 	if target == nil {
 		return "", errors.New("the entry is not that of a target certificate")
@@ -111,8 +110,7 @@ func (s *signer) certifyTarget(e settled) (string, error) {
 	}
 	return certify(e, template{
 		kind: ssh.UserCert, serial: target.Serial, keyID: target.Request, publicKey: target.PublicKey,
-		principals: []string{target.Principal}, ends: target.Ends,
-		extensions: map[string]string{"permit-pty": ""},
+		principals: []string{target.Principal}, ends: target.Ends, extensions: extensions,
 	}, authority)
 }
 

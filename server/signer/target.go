@@ -35,7 +35,7 @@ func (s *signer) signTarget(ctx context.Context, proxy ProxyConfig, in wire.Targ
 	entry, certificate, err := s.issue(ctx, func() (index int64, err error) {
 		index, answer, err = s.admitTarget(ctx, proxy, in)
 		return index, err
-	}, s.certifyTarget)
+	}, func(e settled) (string, error) { return s.certifyTarget(e, answer.Rules.Extensions()) })
 	if err != nil {
 		return none, err
 	}
@@ -87,7 +87,7 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 	target := verified.Target()
 	answer := wire.TargetCertificate{
 		Login: verified.Request().Ask.Login, Target: target.Name, Address: target.Address, HostKey: target.HostKey,
-		GrantEnds: ends, Role: entry.Role, Requester: entry.Requester, Rules: rulesOf(verified.Role()),
+		GrantEnds: ends, Role: entry.Role, Requester: entry.Requester, Rules: rulesOf(verified.Role(), verified.Recordings()),
 	}
 	// 4. Nothing of this changed meanwhile. 5. The entry.
 	index, err := s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
@@ -130,10 +130,12 @@ func (e *entered) again(state *state, proxy ProxyConfig, in wire.TargetRequest, 
 }
 
 // rulesOf are what the proxy holds sessions in a role to.
-func rulesOf(role policies.Role) wire.SessionRules {
+func rulesOf(role policies.Role, sealed policies.Recordings) wire.SessionRules {
 	return wire.SessionRules{
 		IdleSeconds: int64(role.Session.Idle / time.Second), Channels: role.Session.Channels, Networks: role.Session.Networks,
 		SingleUse: role.SingleUse,
+		Files:     role.Recording.Files, Forwards: role.Recording.Forwards, BulkBytes: int64(role.Recording.BulkMebibytes) << 20,
+		Recipients: wire.Recipients{Session: sealed.Recipients, First: sealed.Input.First, Second: sealed.Input.Second},
 	}
 }
 

@@ -111,10 +111,47 @@ type TargetCertificate struct {
 // SessionRules are what the proxy holds a session to, by the role as policy has it now.
 type SessionRules struct {
 	IdleSeconds int64    `json:"idle_seconds,omitempty"` // zero: no bound
-	Channels    []string `json:"channels,omitempty"`     // policies.ChannelShell and so on; none: all
+	Channels    []string `json:"channels,omitempty"`     // policies.ChannelShell and so on; none: all but agent and x11
 	Networks    []string `json:"networks,omitempty"`     // from which sessions are opened, as CIDR; none: all
 	// SingleUse: the signer gives no other target certificate under this grant.
 	SingleUse bool `json:"single_use,omitempty"`
+	// Files and Forwards are policies.KeepEvents, which empty means too, or
+	// policies.KeepContent.
+	Files    string `json:"files,omitempty"`
+	Forwards string `json:"forwards,omitempty"`
+	// BulkBytes bounds what is kept whole of each direction of a command without a
+	// terminal; zero: no bound.
+	BulkBytes  int64      `json:"bulk_bytes,omitempty"`
+	Recipients Recipients `json:"recipients"`
+}
+
+// Extensions are those of a target certificate under these rules (OpenSSH's
+// PROTOCOL.certkeys): the target itself then allows no forwarding that the role does
+// not give.
+func (r SessionRules) Extensions() map[string]string {
+	extensions := map[string]string{"permit-pty": ""}
+	if len(r.Channels) == 0 {
+		extensions["permit-port-forwarding"] = ""
+	}
+	for _, channel := range r.Channels {
+		switch channel {
+		case "forward", "remote-forward":
+			extensions["permit-port-forwarding"] = ""
+		case "agent":
+			extensions["permit-agent-forwarding"] = ""
+		case "x11":
+			extensions["permit-X11-forwarding"] = ""
+		}
+	}
+	return extensions
+}
+
+// Recipients are the age recipients for whom recordings are sealed: everything but
+// the input to any of Session, the input to any of First inside any of Second.
+type Recipients struct {
+	Session []string `json:"session"`
+	First   []string `json:"first"`
+	Second  []string `json:"second"`
 }
 
 // TargetLife is how long a target certificate lives: long enough to open one

@@ -4,6 +4,7 @@
  */
 import { problemFrom } from '../api/problem'
 import type { Bytes } from '../bytes'
+import { fileWords, type FileOperation } from './files'
 
 export interface Size {
   columns: number
@@ -30,12 +31,14 @@ export interface Step {
   size?: Size
 }
 
-/** Something worth a mark beside the activity: a refusal, a remark, an end. */
+/** Something worth a mark beside the activity: a refusal, a remark, an operation on a file, bytes that were not kept, an end. */
 export interface Mark {
   at: number
-  kind: 'resize' | 'refused' | 'note' | 'end' | 'open'
+  kind: 'resize' | 'refused' | 'note' | 'end' | 'open' | 'connection' | 'file' | 'bulk'
   words: string
   channel: number
+  /** The SHA-256 of what went through, in hexadecimal digits. */
+  digest?: string
 }
 
 export interface Recording {
@@ -48,7 +51,7 @@ export interface Recording {
   end: string | null
 }
 
-const kinds = { open: 1, output: 2, errorOutput: 3, size: 5, exitStatus: 7, exitSignal: 8, refused: 11, note: 13, end: 14 } as const
+const kinds = { open: 1, output: 2, errorOutput: 3, size: 5, exitStatus: 7, exitSignal: 8, refused: 11, note: 13, end: 14, connection: 15, connectionEnd: 16, agentSignature: 17, listen: 18, file: 20, bulk: 21 } as const
 
 const head = 16
 
@@ -57,6 +60,7 @@ export function decode(bytes: Bytes): Recording {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const recording: Recording = { channels: [], steps: new Map(), marks: [], duration: 0, end: null }
   const channels = new Map<number, Channel>()
+  const connections = new Map<number, Mark>()
   for (let from = 0; from + head <= bytes.length; ) {
     const kind = view.getUint8(from)
     const channel = view.getUint16(from + 2, true)
@@ -64,7 +68,7 @@ export function decode(bytes: Bytes): Recording {
     const at = Number(view.getBigUint64(from + 8, true)) / 1000
     const start = from + head
     if (start + length > bytes.length) break
-    take(recording, channels, kind, channel, at, bytes.subarray(start, start + length))
+    take(recording, { channels, connections }, kind, channel, at, bytes.subarray(start, start + length))
     recording.duration = Math.max(recording.duration, at)
     from = start + length
   }
@@ -72,8 +76,14 @@ export function decode(bytes: Bytes): Recording {
   return recording
 }
 
-function take(recording: Recording, channels: Map<number, Channel>, kind: number, number: number, at: number, payload: Bytes): void {
-  const mark = (kind: Mark['kind'], words: string) => recording.marks.push({ at, kind, words, channel: number })
+interface Known {
+  channels: Map<number, Channel>
+  /** Connections that are open, by the mark that says where they lead. */
+  connections: Map<number, Mark>
+}
+
+function take(recording: Recording, { channels, connections }: Known, kind: number, number: number, at: number, payload: Bytes): void {
+  const mark = (kind: Mark['kind'], words: string, digest?: string) => recording.marks.push({ at, kind, words, channel: number, ...(digest && { digest }) })
   const step = (rest: Omit<Step, 'at'>) => {
     let steps = recording.steps.get(number)
     if (!steps) recording.steps.set(number, (steps = []))
@@ -89,7 +99,8 @@ function take(recording: Recording, channels: Map<number, Channel>, kind: number
     }
     case kinds.output:
     case kinds.errorOutput:
-      step({ data: payload })
+      // A subsystem speaks to a program, not to a screen.
+      if (channels.get(number)?.type !== 'subsystem' || kind === kinds.errorOutput) step({ data: payload })
       break
     case kinds.size: {
       const size = plainSize(json(payload) as Size)
@@ -115,6 +126,43 @@ function take(recording: Recording, channels: Map<number, Channel>, kind: number
     case kinds.note:
       mark('note', String(json(payload)))
       break
+    case kinds.connection: {
+      const body = json(payload) as { type: string; from: string; to: string }
+      // On no channel of their own: there is no screen to go to.
+      const opened: Mark = { at, kind: 'connection', words: connectionWords(body), channel: 0 }
+      connections.set(number, opened)
+      recording.marks.push(opened)
+      break
+    }
+    case kinds.connectionEnd: {
+      const body = json(payload) as { fromClient: number; fromTarget: number; why: string }
+      const opened = connections.get(number)
+      if (opened) opened.words += `, ${sizeWords(body.fromClient)} up, ${sizeWords(body.fromTarget)} down${body.why && `: ${body.why}`}`
+      connections.delete(number)
+      break
+    }
+    case kinds.agentSignature: {
+      const body = json(payload) as { state: string; key: string; purpose: string; name: string }
+      const purpose = body.purpose === 'authentication' ? `to log in as ${body.name}` : body.purpose === 'message' ? `of a message for ${body.name}` : 'of unknown bytes'
+      recording.marks.push({ at, kind: 'connection', words: `signature by ${body.key} ${purpose}: ${body.state}`, channel: 0 })
+      break
+    }
+    case kinds.listen: {
+      const body = json(payload) as { type: string; state: string; address: string }
+      recording.marks.push({ at, kind: 'connection', words: [body.type, body.address, body.state].filter(Boolean).join(' '), channel: 0 })
+      break
+    }
+    case kinds.file: {
+      const file = json(payload) as FileOperation
+      mark('file', fileWords(file), file.sha256)
+      break
+    }
+    case kinds.bulk: {
+      const bulk = json(payload) as { stream: number; spans: number[]; file: number; sha256: string }
+      // Of a file enough is told when it is closed.
+      if (bulk.file === 0) mark('bulk', bulkWords(bulk.stream, bulk.spans), bulk.sha256)
+      break
+    }
     case kinds.end: {
       const body = json(payload) as { reason: string; detail?: string }
       recording.end = body.reason
@@ -122,6 +170,27 @@ function take(recording: Recording, channels: Map<number, Channel>, kind: number
       break
     }
   }
+}
+
+function connectionWords({ type, from, to }: { type: string; from: string; to: string }): string {
+  if (type === 'agent') return 'connection to the agent'
+  if (type === 'x11') return 'connection to the screen'
+  return type === 'forward' ? `connection to ${to}` : `connection ${from && `from ${from} `}to ${to} at the target`
+}
+
+/** An amount of bytes as people say it. */
+function sizeWords(bytes: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB']
+  let unit = 0
+  for (; bytes >= 1000 && unit < units.length - 1; unit++) bytes /= 1000
+  return `${bytes < 10 && unit > 0 ? bytes.toFixed(1) : Math.round(bytes)} ${units[unit]}`
+}
+
+/** Spans take turns: left out, kept, left out and so on. */
+function bulkWords(stream: number, spans: number[]): string {
+  const size = spans.filter((_, index) => index % 2 === 0).reduce((sum, length) => sum + length, 0)
+  const name = stream === 4 ? 'input' : stream === kinds.errorOutput ? 'error output' : 'output'
+  return `${size.toLocaleString('en')} bytes of ${name} are not kept`
 }
 
 /** A hostile size would make the terminal take all memory. */

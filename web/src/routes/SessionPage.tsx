@@ -6,7 +6,7 @@ import { asProblem, type Problem } from '../api/problem'
 import { refresh, session as sessionQuery } from '../api/queries'
 import { clockFace } from '../duration'
 import { Player } from '../player/Player'
-import { fetchRecording, type Channel, type Recording } from '../player/recording'
+import { fetchRecording, type Channel, type Mark, type Recording } from '../player/recording'
 import { called } from '../words'
 import { Button } from '../ui/Button'
 import { CopyLine } from '../ui/CopyLine'
@@ -111,7 +111,11 @@ function Replay({ session }: { session: Session }) {
             {recording.channels.length > 1 && recording.channels.length <= 6 && (
               <Tabs label="Channel" value={String(channel.number)} onChange={(value) => setChosen(Number(value))} options={recording.channels.map((each) => [String(each.number), title(each)] as const)} />
             )}
-            <Player recording={recording} channel={channel} marks={recording.marks.filter((mark) => mark.channel === channel.number || mark.channel === 0)} go={go} label={`Replay of ${title(channel)}`} />
+            {channel.type === 'subsystem' && !recording.steps.has(channel.number) ? (
+              <EmptyState title="There was no screen">This was a file transfer. What was done is listed under Files.</EmptyState>
+            ) : (
+              <Player recording={recording} channel={channel} marks={recording.marks.filter((mark) => mark.channel === channel.number || mark.channel === 0)} go={go} label={`Replay of ${title(channel)}`} />
+            )}
           </>
         ) : (
           <EmptyState title="Nothing was run">The connection was opened, and no shell, command or file transfer came.</EmptyState>
@@ -138,7 +142,9 @@ function Replay({ session }: { session: Session }) {
             ))}
           </ol>
         </Section>
-        <Remarks recording={recording} onGo={goTo} />
+        <Marks title="Files" marks={recording.marks.filter(({ kind }) => kind === 'file' || kind === 'bulk')} onGo={goTo} />
+        <Marks title="Connections" marks={recording.marks.filter(({ kind }) => kind === 'connection')} onGo={goTo} />
+        <Marks title="Remarks" marks={recording.marks.filter(({ kind }) => kind === 'refused' || kind === 'note' || kind === 'end')} onGo={goTo} />
         <Section title="About">
           <Facts
             rows={[
@@ -162,22 +168,28 @@ function Replay({ session }: { session: Session }) {
   )
 }
 
-/** What was refused or remarked, each a way to its moment. */
-function Remarks({ recording, onGo }: { recording: Recording; onGo: (channel: number, at: number) => void }) {
-  const marks = recording.marks.filter(({ kind }) => kind === 'refused' || kind === 'note' || kind === 'end')
+/** So many are listed; all are in the text export. */
+const shown = 200
+
+/** What was done, refused or remarked, each a way to its moment. */
+function Marks({ title, marks, onGo }: { title: string; marks: Mark[]; onGo: (channel: number, at: number) => void }) {
   if (marks.length === 0) return null
   return (
-    <Section title="Remarks">
+    <Section title={title}>
       <ol className={styles.list}>
-        {marks.slice(0, 200).map((mark, index) => (
+        {marks.slice(0, shown).map((mark, index) => (
           <li key={index}>
             <button type="button" className={styles.entry} onClick={() => onGo(mark.channel, mark.at)}>
               <span className={styles.at}>{clockFace(mark.at / 1000)}</span>
-              <span className={mark.kind === 'refused' ? styles.refused : undefined}>{mark.words}</span>
+              <span className={mark.kind === 'refused' ? styles.refused : undefined}>
+                <bdi>{mark.words}</bdi>
+                {mark.digest && <code className={styles.digest}>SHA-256 {mark.digest}</code>}
+              </span>
             </button>
           </li>
         ))}
       </ol>
+      {marks.length > shown && <p>{(marks.length - shown).toLocaleString('en')} more are in the text export.</p>}
     </Section>
   )
 }

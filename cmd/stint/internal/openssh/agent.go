@@ -40,9 +40,10 @@ func Add(agent sshagent.ExtendedAgent, c Credential, now time.Time) error {
 	if err := removeOld(agent, c); err != nil {
 		return err
 	}
-	// As ssh-add does, the key goes in by itself and with its certificate: ssh shows
-	// the certificate and asks the agent to sign with the plain key.
-	for _, certificate := range []*ssh.Certificate{nil, c.Certificate} {
+	// As with ssh-add, the key goes in by itself and with its certificate: ssh shows
+	// the certificate and asks the agent to sign with the plain key. The certificate is
+	// first in the list: after a refusal some clients (paramiko) get no further.
+	for _, certificate := range []*ssh.Certificate{c.Certificate, nil} {
 		err := agent.Add(sshagent.AddedKey{
 			PrivateKey: c.Key, Certificate: certificate, Comment: comment(c.Login, c.Target, c.Device),
 			LifetimeSecs: uint32(left/time.Second) + 1, // rounded up: the certificate itself is exact

@@ -35,7 +35,7 @@ func (p *Portal) trust(ctx context.Context, _ *noInput) (*body[api.Trust], error
 		return nil, fmt.Errorf("encoding trust: %w", err)
 	}
 	return &body[api.Trust]{api.Trust{
-		Trust: text, Checkpoint: trust.Checkpoint, AuditKey: p.config.Audit.Verifier, Proxies: list(p.config.Proxies),
+		Trust: text, Checkpoint: trust.Checkpoint, AuditKey: p.config.Audit.Verifier, Proxies: list(p.config.Proxies()),
 		Targets: toTargets(p.policy().Targets()), Issuer: p.config.Issuer, ClientID: p.config.ClientID,
 	}}, nil
 }

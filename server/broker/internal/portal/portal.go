@@ -49,7 +49,8 @@ type Config struct {
 	Origins  []string // exact; URL is one of them
 	Issuer   string
 	ClientID string // the command line's own
-	Proxies  []api.Proxy
+	// Proxies are those that take new sessions now.
+	Proxies func() []api.Proxy
 	// Balancers are the addresses of what hands people's connections on and says in
 	// X-Forwarded-For whose they are; nobody else is believed about that. May be empty.
 	Balancers []string

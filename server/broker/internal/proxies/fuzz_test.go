@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"stint/recorder/wire"
 	"stint/server/border"
@@ -31,7 +32,7 @@ func FuzzCalls(f *testing.F) {
 	f.Cleanup(func() { _ = kept.Close() })
 	shown := &x509.Certificate{RawSubjectPublicKeyInfo: []byte("key"), Subject: pkix.Name{CommonName: "proxy-1"}}
 	s := &Server{
-		flow: house, marker: house.Store, endings: NewEndings(), recordings: kept, log: slog.New(slog.DiscardHandler),
+		flow: house, marker: house.Store, endings: NewEndings(), statuses: NewStatuses(time.Now), recordings: kept, log: slog.New(slog.DiscardHandler),
 		names: map[string]string{border.KeyOf(shown): "proxy-1"}, uploads: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
 	handler := s.routes()

@@ -58,6 +58,7 @@ type Config struct {
 	Flow       Flow
 	Marker     Marker
 	Endings    *Endings
+	Statuses   *Statuses
 	Recordings *recordings.Keeper
 	Log        *slog.Logger
 }
@@ -67,6 +68,7 @@ type Server struct {
 	flow       Flow
 	marker     Marker
 	endings    *Endings
+	statuses   *Statuses
 	recordings *recordings.Keeper
 	names      map[string]string
 	log        *slog.Logger
@@ -79,11 +81,11 @@ type Server struct {
 
 // New checks the wiring.
 func New(c Config) (*Server, error) {
-	if len(c.Certificate.Certificate) == 0 || c.Authority == nil || c.Flow == nil || c.Marker == nil || c.Endings == nil || c.Recordings == nil || c.Log == nil {
+	if len(c.Certificate.Certificate) == 0 || c.Authority == nil || c.Flow == nil || c.Marker == nil || c.Endings == nil || c.Statuses == nil || c.Recordings == nil || c.Log == nil {
 		return nil, errors.New("proxies: the wiring is incomplete")
 	}
 	s := &Server{
-		flow: c.Flow, marker: c.Marker, endings: c.Endings, recordings: c.Recordings, names: c.Names, log: c.Log,
+		flow: c.Flow, marker: c.Marker, endings: c.Endings, statuses: c.Statuses, recordings: c.Recordings, names: c.Names, log: c.Log,
 		ping: wire.EndingsPing, uploads: make(chan struct{}, maxUploads), stopping: make(chan struct{}),
 	}
 	var protocols http.Protocols
@@ -152,6 +154,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET "+wire.PathEndings, s.stream)
 	mux.Handle("POST "+wire.PathSessionEnd, s.call(s.endSession))
 	mux.Handle("POST "+wire.PathSeals, s.call(s.storeSeals))
+	mux.Handle("POST "+wire.PathStatus, s.call(s.hearStatus))
 	mux.Handle("GET "+wire.PathRecording, s.call(s.recordingState))
 	mux.Handle("PUT "+wire.PathRecording, s.call(s.upload))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -35,6 +35,7 @@ func WriteEvents(w io.Writer, recording io.Reader, input bool) error {
 	if err := writeFrame(out, kindHeader, cast.Event{}, header); err != nil {
 		return err
 	}
+	carried := make(map[uint32]bool) // connections, whose bytes are for no screen
 	for {
 		event, err := reader.Next()
 		if err == io.EOF || errors.Is(err, cast.ErrCut) {
@@ -43,8 +44,19 @@ func WriteEvents(w io.Writer, recording io.Reader, input bool) error {
 		if err != nil {
 			return errors.Join(err, out.Flush())
 		}
-		if _, typed := event.Body.(cast.Input); typed && !input {
-			continue
+		switch event.Body.(type) {
+		case cast.Connection:
+			carried[event.Channel] = true
+		case cast.ChannelClose:
+			delete(carried, event.Channel)
+		case cast.Output, cast.ErrorOutput:
+			if carried[event.Channel] {
+				continue
+			}
+		case cast.Input:
+			if !input || carried[event.Channel] {
+				continue
+			}
 		}
 		payload, err := payloadOf(event.Body)
 		if err != nil {

@@ -1,0 +1,116 @@
+//go:build e2e
+
+package recorder_test
+
+// Why OpenSSH's tests do not apply, where many share the reason.
+const (
+	ofSSHD   = "tests how sshd_config is read and obeyed"
+	ofClient = "tests ssh, scp or another program by itself; no server takes part"
+	ofKeygen = "tests ssh-keygen"
+	ofAgent  = "tests ssh-agent by itself"
+	ofKeys   = "tests which keys and certificates sshd lets in; the proxy lets in Stint's certificates only, which its own tests hold"
+)
+
+// regressScripts are OpenSSH's tests, those that apply first.
+var regressScripts = []regressScript{
+	{name: "connect"},
+	{name: "connect-uri"},
+	{name: "exit-status"},
+	{name: "exit-status-signal"},
+	{name: "host-expand"},
+	{name: "localcommand"},
+	{name: "portnum"},
+	{name: "scp-uri"},
+	{name: "scp3"},
+	{name: "sftp-badcmds"},
+	{name: "sftp-batch"},
+	{name: "sftp-glob"},
+	{name: "sftp-uri"},
+	{name: "stderr-after-eof"},
+	{name: "stderr-data"},
+	{name: "transfer"},
+	{name: "yes-head"},
+
+	{name: "cipher-speed", soak: true},
+	{name: "dynamic-forward", soak: true, ports: true},
+	{name: "forwarding", soak: true, ports: true, edits: []string{
+		// It does not wait until the ports are there, and goes on as if they were.
+		"-N -M -F $OBJ/ssh_config -f $fwd", "-N -M -F $OBJ/ssh_config -o ExitOnForwardFailure=yes -f $fwd",
+	}, edited: "ssh -f told to wait for its ports"},
+	{name: "integrity", soak: true},
+	{name: "kextype", soak: true},
+	{name: "multiplex", soak: true, ports: true, edits: []string{
+		"_XXX_TEST", "LC_XXX_TEST", "Invalid SSH identification string", "SSH-2.0-Stint",
+	}, edited: "with a variable that passes the proxy, and the proxy's greeting"},
+	{name: "rekey", soak: true, edits: []string{
+		"for s in 16 1k 128k 256k; do\n\tverbose \"server", "exit $RESULT; for s in 1; do\n\tverbose \"server",
+	}, edited: "its part about ssh; that about sshd_config does not apply"},
+	{name: "scp", soak: true},
+	{name: "sftp", soak: true},
+	{name: "sftp-cmds", soak: true},
+	{name: "try-ciphers", soak: true},
+
+	{name: "addrmatch", why: ofSSHD},
+	{name: "agent", why: ofKeys},
+	{name: "agent-getpeereid", why: ofAgent},
+	{name: "agent-pkcs11", why: ofAgent},
+	{name: "agent-ptrace", why: ofAgent},
+	{name: "agent-restrict", why: "tests keys bound to hosts by sshd's plain host keys; the proxy and its targets are known by certificates"},
+	{name: "agent-subprocess", why: ofAgent},
+	{name: "agent-timeout", why: ofAgent},
+	{name: "allow-deny-users", why: ofSSHD},
+	{name: "authinfo", why: "tests what sshd tells PAM and the shell of the key; the target's sshd saw the proxy's certificate"},
+	{name: "banner", why: ofSSHD},
+	{name: "broken-pipe", why: "names a configuration that is not there, so that it connects to nothing"},
+	{name: "brokenkeys", why: ofKeys},
+	{name: "cert-file", why: ofKeys},
+	{name: "cert-hostkey", why: ofKeys},
+	{name: "cert-userkey", why: ofKeys},
+	{name: "cfginclude", why: ofClient},
+	{name: "cfgmatch", why: ofSSHD},
+	{name: "cfgmatchlisten", why: ofSSHD},
+	{name: "cfgparse", why: ofSSHD},
+	{name: "channel-timeout", why: ofSSHD},
+	{name: "conch-ciphers", why: "tests Twisted's client, with ssh-rsa signatures over SHA-1"},
+	{name: "connect-privsep", why: "tests how sshd confines its own processes"},
+	{name: "connection-timeout", why: ofSSHD},
+	{name: "dhgex", why: "tests the exchange of groups, which the proxy does not offer"},
+	{name: "envpass", why: "tests AcceptEnv; which variables pass the proxy is not for clients to say"},
+	{name: "forcecommand", why: ofSSHD},
+	{name: "forward-control", why: ofSSHD + "; which forwards pass the proxy is the role's"},
+	{name: "hostbased", why: "tests authentication by the client's machine, which the proxy does not offer"},
+	{name: "hostkey-agent", why: ofSSHD},
+	{name: "hostkey-rotate", why: "tests how sshd announces plain host keys; the proxy's authority changes, not what clients keep"},
+	{name: "key-options", why: "tests options of authorized_keys, which the proxy does not have"},
+	{name: "keygen-change", why: ofKeygen},
+	{name: "keygen-comment", why: ofKeygen},
+	{name: "keygen-convert", why: ofKeygen},
+	{name: "keygen-knownhosts", why: ofKeygen},
+	{name: "keygen-moduli", why: ofKeygen},
+	{name: "keygen-sshfp", why: ofKeygen},
+	{name: "keys-command", why: ofSSHD},
+	{name: "keyscan", why: "wants a host key of each kind; the proxy has one, ssh-ed25519, which ssh-keyscan shows"},
+	{name: "keytype", why: ofKeys},
+	{name: "knownhosts", why: ofClient},
+	{name: "knownhosts-command", why: ofClient},
+	{name: "krl", why: ofKeygen},
+	{name: "limit-keytype", why: ofKeys},
+	{name: "login-timeout", why: ofSSHD},
+	{name: "multipubkey", why: ofKeys},
+	{name: "percent", why: ofClient},
+	{name: "principals-command", why: ofSSHD},
+	{name: "proto-mismatch", why: "tests what sshd says to version 1 of the protocol"},
+	{name: "proto-version", why: "tests what sshd says to version 1 of the protocol"},
+	{name: "proxy-connect", why: "tests what sshd takes the address of a pipe for, and login styles of BSD"},
+	{name: "putty-ciphers", why: "uses a key of PuTTY's without a certificate; PuTTY is in the table of clients"},
+	{name: "putty-kex", why: "uses a key of PuTTY's without a certificate; PuTTY is in the table of clients"},
+	{name: "putty-transfer", why: "uses a key of PuTTY's without a certificate; PuTTY is in the table of clients"},
+	{name: "reconfigure", why: "tests how sshd starts anew on a signal"},
+	{name: "reexec", why: "tests how sshd executes itself"},
+	{name: "servcfginclude", why: ofSSHD},
+	{name: "sftp-chroot", why: ofSSHD},
+	{name: "sftp-perm", why: "tests sftp-server's own options for what it may do"},
+	{name: "sshcfgparse", why: ofClient},
+	{name: "sshfp-connect", why: ofClient},
+	{name: "sshsig", why: ofKeygen},
+}
