@@ -15,6 +15,9 @@ import (
 const (
 	// handshakeDeadline is how long a client may take to authenticate.
 	handshakeDeadline = 30 * time.Second
+	// greetingPatience is how long a client may take, after its version, to say what it
+	// can do before it is offered everything.
+	greetingPatience = time.Second
 	// maxTries bounds the keys and certificates that a client may offer: an agent
 	// may hold one certificate for each grant.
 	maxTries = 12
@@ -110,6 +113,13 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 	// A deadline on the connection bounds the handshake. A channel of another
 	// connection has none, so a timer closes it.
 	deadline := time.AfterFunc(handshakeDeadline, func() { raw.Close() })
+	client, err := stream.greet(serverVersion, greetingPatience)
+	if err != nil {
+		deadline.Stop()
+		_ = stream.Close()
+		return nil, err
+	}
+	config.KeyExchanges, config.Ciphers, config.MACs = clientKeyExchanges, ciphersFor(client), clientMACs
 	conn, channels, requests, err := ssh.NewServerConn(stream, config)
 	if err != nil {
 		deadline.Stop()
