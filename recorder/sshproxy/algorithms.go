@@ -80,19 +80,20 @@ type kexInit struct {
 
 var errVersion = errors.New("the version line is too long")
 
-// readVersion reads a version line with its end. x/crypto judges what is in it.
+// readVersion reads a version line with its end, or what there is of it. x/crypto
+// judges what is in it.
 func readVersion(from io.Reader) ([]byte, error) {
 	line := make([]byte, 0, 64)
 	for len(line) < maxVersion {
 		var one [1]byte
 		if _, err := io.ReadFull(from, one[:]); err != nil {
-			return nil, err
+			return line, err
 		}
 		if line = append(line, one[0]); one[0] == '\n' {
 			return line, nil
 		}
 	}
-	return nil, errVersion
+	return line, errVersion
 }
 
 // readKexInit reads a first packet, which is not encrypted yet (RFC 4253,

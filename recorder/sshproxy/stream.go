@@ -30,6 +30,10 @@ var streamBuffers = sync.Pool{New: func() any { b := make([]byte, streamBuffer);
 // errTooMuch ends a client that says too much before it has authenticated.
 var errTooMuch = errors.New("too many bytes before authentication")
 
+// errSilent ends a client that says nothing at all, as what checks whether somebody
+// listens does. It costs nothing, and is not held against anybody.
+var errSilent = errors.New("the client said nothing")
+
 // stream is how x/crypto meets the kernel. The library reads and writes through
 // buffers of 4 KiB, so that a packet of 32 KiB costs two calls or more each way;
 // here one call takes what is there. Reads are served from a large buffer that a
@@ -93,6 +97,9 @@ func (s *stream) greet(version string, patience time.Duration) (*kexInit, error)
 		return nil, err
 	}
 	line, err := readVersion(s)
+	if err != nil && len(line) == 0 {
+		return nil, errSilent
+	}
 	if err != nil {
 		return nil, err
 	}
