@@ -112,6 +112,12 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 	config.AddHostKey(p.identity.key)
 
 	stream := newStream(raw, maxBefore)
+	// It is called before the client hears that it is in, and may say more.
+	config.AuthLogCallback = func(_ ssh.ConnMetadata, _ string, err error) {
+		if err == nil {
+			stream.trust()
+		}
+	}
 	// What a client says cannot stretch this. A channel of another connection ends
 	// when its client closes it too; when that does not, the other one is cut.
 	late := time.AfterFunc(handshakeDeadline, func() { raw.Close() })
@@ -139,7 +145,6 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 		return nil, errors.New("the handshake took too long or ended without a certificate")
 	}
 	c.pass, c.certificate = by.pass, by.certificate
-	stream.trust()
 	return c, nil
 }
 
