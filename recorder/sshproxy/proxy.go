@@ -51,7 +51,7 @@ type Proxy struct {
 	connections sync.WaitGroup
 	door        *door
 
-	away     int          // turned away since the log told of it; for Serve alone
+	away     int // turned away since the log told of it; for Serve alone
 	awayTold rate.Sometimes
 
 	mu       sync.Mutex
