@@ -19,13 +19,15 @@ var sizes = []int{0, 1, 32767, 32768, 32769, 2<<20 - 1, 2 << 20, 2<<20 + 1, 64 <
 func TestOpenSSHEverySize(t *testing.T) {
 	t.Parallel()
 	r := newReal(t)
-	directory := t.TempDir()
 	for i, size := range sizes {
 		data := make([]byte, size)
 		_, _ = rand.Read(data)
-		path, sum := filepath.Join(directory, fmt.Sprint(size)), fmt.Sprintf("%x", sha256.Sum256(data))
+		path, sum := filepath.Join(r.sshd.Home, fmt.Sprint(size)), fmt.Sprintf("%x", sha256.Sum256(data))
 		must(t, os.WriteFile(path, data, 0o644))
 		for _, way := range ways {
+			if size == sizes[len(sizes)-1] && way != ways[0] {
+				continue // the largest is long under the race detector
+			}
 			want := 10 + i
 			got := r.run(t, nil, "ssh", way, fmt.Sprintf("cat %s; exit %d", path, want))
 			if fmt.Sprintf("%x", sha256.Sum256([]byte(got.stdout))) != sum || status(got.err) != want {
