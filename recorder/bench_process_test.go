@@ -31,7 +31,7 @@ func cpuTime(b *testing.B, process *os.Process) time.Duration {
 }
 
 // resident is a process's memory in bytes.
-func resident(b *testing.B, process *os.Process) int64 {
+func resident(b testing.TB, process *os.Process) int64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", process.Pid))
 	must(b, err)

@@ -387,15 +387,19 @@ func (r *real) forwardsAreRevoked(t *testing.T, way, local string) time.Duration
 	atTarget, atClient := serve(t, "tcp", "127.0.0.1:0", pours(began)), serve(t, "tcp", "127.0.0.1:0", pours(began))
 	b := r.start(t, nil, "-N", "-L", local+":"+atTarget.address, "-R", "0:"+atClient.address, way)
 	remote := b.awaits(t, `Allocated port (\d+)`)[1]
-	gone := make(chan struct{}, 2)
+	arrived, gone := make(chan struct{}, 2), make(chan struct{}, 2)
 	for _, conn := range []net.Conn{dialWhenThere(t, "unix", local), dialWhenThere(t, "tcp", "127.0.0.1:"+remote)} {
 		go func() {
+			_, _ = io.ReadFull(conn, make([]byte, 1))
+			arrived <- struct{}{}
 			_, _ = io.Copy(io.Discard, conn)
 			gone <- struct{}{}
 		}()
 	}
 	<-began
 	<-began
+	<-arrived
+	<-arrived
 	revoked := time.Now()
 	r.Broker.Revoke(request, "Bob")
 	for _, over := range []<-chan struct{}{gone, gone} {

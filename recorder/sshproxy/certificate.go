@@ -86,8 +86,9 @@ func checkCertificate(key ssh.PublicKey, authorities []ssh.PublicKey, client net
 	if len(certificate.ValidPrincipals) != 1 {
 		return refuse("principals", "this certificate names %d principals instead of one", len(certificate.ValidPrincipals))
 	}
+	// OpenSSH and others take some characters for patterns.
 	login, target, ok := splitPrincipal(certificate.ValidPrincipals[0])
-	if !ok {
+	if !ok || strings.ContainsAny(certificate.ValidPrincipals[0], "*?!,") {
 		return refuse("principals", "the principal of this certificate is not of the form login@target")
 	}
 

@@ -106,6 +106,12 @@ func TestCheckCertificate(t *testing.T) {
 		{"a principal with an empty target", signed(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"postgres@"} }), "principals"},
 		{"a principal with an empty login", signed(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"@db1"} }), "principals"},
 
+		{"any login", signed(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"*@db1"} }), "principals"},
+		{"any target", signed(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"postgres@*"} }), "principals"},
+		{"a target with any last letter", signed(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"postgres@db?"} }), "principals"},
+		{"a list in one principal", signed(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"postgres@db1,root@db1"} }), "principals"},
+		{"all but one target", signed(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"postgres@!db1"} }), "principals"},
+
 		{"ended", signed(func(c *ssh.Certificate) { c.ValidBefore = uint64(now.Unix()) }), "validity"},
 		{"not begun", signed(func(c *ssh.Certificate) { c.ValidAfter = uint64(now.Unix()) + 1 }), "validity"},
 		{"without an end", signed(func(c *ssh.Certificate) { c.ValidBefore = ssh.CertTimeInfinity }), "validity"},

@@ -15,6 +15,11 @@ import (
 const (
 	// handshakeDeadline is how long a client may take to authenticate.
 	handshakeDeadline = 30 * time.Second
+	// closeTime is how long a client may take to answer that its connection is closed.
+	closeTime = 5 * time.Second
+	// greetingPatience is how long a client may take, after its version, to say what it
+	// can do before it is offered everything.
+	greetingPatience = time.Second
 	// maxTries bounds the keys and certificates that a client may offer: an agent
 	// may hold one certificate for each grant.
 	maxTries = 12
@@ -107,12 +112,27 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 	config.AddHostKey(p.identity.key)
 
 	stream := newStream(raw, maxBefore)
-	// A deadline on the connection bounds the handshake. A channel of another
-	// connection has none, so a timer closes it.
-	deadline := time.AfterFunc(handshakeDeadline, func() { raw.Close() })
+	// It is called before the client hears that it is in, and may say more.
+	config.AuthLogCallback = func(_ ssh.ConnMetadata, _ string, err error) {
+		if err == nil {
+			stream.trust()
+		}
+	}
+	// What a client says cannot stretch this. A channel of another connection ends
+	// when its client closes it too; when that does not, the other one is cut.
+	late := time.AfterFunc(handshakeDeadline, func() { raw.Close() })
+	deaf := time.AfterFunc(handshakeDeadline+closeTime, func() { cut(raw) })
+	defer deaf.Stop()
+	client, err := stream.greet(serverVersion, greetingPatience)
+	if err != nil {
+		late.Stop()
+		_ = stream.Close()
+		return nil, err
+	}
+	config.KeyExchanges, config.Ciphers, config.MACs = clientKeyExchanges, ciphersFor(client), clientMACs
 	conn, channels, requests, err := ssh.NewServerConn(stream, config)
 	if err != nil {
-		deadline.Stop()
+		late.Stop()
 		return nil, err
 	}
 	c := &connection{ServerConn: conn, raw: raw, channels: channels, requests: requests}
@@ -120,12 +140,11 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 	if conn.Permissions != nil {
 		by, ok = conn.Permissions.ExtraData[passKey{}].(admitted)
 	}
-	if !deadline.Stop() || !ok {
+	if !late.Stop() || !ok {
 		c.Close()
 		return nil, errors.New("the handshake took too long or ended without a certificate")
 	}
 	c.pass, c.certificate = by.pass, by.certificate
-	stream.trust()
 	return c, nil
 }
 
@@ -142,13 +161,15 @@ type connection struct {
 
 // cut ends the connection without the other side's help: one inside another ends
 // with the outer one, and everything in that.
-func (c *connection) cut() {
-	if inner, ok := c.raw.(*channelConn); ok {
+func (c *connection) cut() { cut(c.raw) }
+
+func cut(raw net.Conn) {
+	if inner, ok := raw.(*channelConn); ok {
 		inner.outer.cutOff.Store(true)
 		_ = inner.outer.raw.Close()
 		return
 	}
-	_ = c.raw.Close()
+	_ = raw.Close()
 }
 
 // wasCut tells whether the connection is inside one that was cut.

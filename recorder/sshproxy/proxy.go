@@ -9,13 +9,15 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"stint/recorder/spool"
 	"stint/recorder/wire"
 )
 
 const (
-	// maxUnauthenticated bounds the connections that have not authenticated yet.
-	maxUnauthenticated = 256
+	// awayEvery is how often the log tells of clients that were turned away.
+	awayEvery = 10 * time.Second
 	// stopTime is how long sessions may take to end when the proxy stops.
 	stopTime = 4 * time.Second
 	// lastReport is how long the broker may take to hear that the proxy is gone.
@@ -47,7 +49,10 @@ type Proxy struct {
 	stop        context.CancelFunc
 	background  sync.WaitGroup // what asks signer and broker
 	connections sync.WaitGroup
-	waiting     chan struct{} // one token for each connection that has not authenticated
+	door        *door
+
+	away     int // turned away since the log told of it; for Serve alone
+	awayTold rate.Sometimes
 
 	mu       sync.Mutex
 	closed   bool
@@ -69,7 +74,7 @@ func New(options Options) (*Proxy, error) {
 	p := &Proxy{
 		options: options, log: options.Log, now: options.Now,
 		identity: id, live: newLive(options.Broker, options.Log),
-		waiting: make(chan struct{}, maxUnauthenticated), accepted: make(map[net.Conn]struct{}),
+		door: newDoor(options.Now), awayTold: rate.Sometimes{Interval: awayEvery}, accepted: make(map[net.Conn]struct{}),
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p.context, p.stop = ctx, stop
@@ -100,22 +105,31 @@ func (p *Proxy) Serve(listener net.Listener) error {
 			continue
 		}
 		delay = 5 * time.Millisecond
-		select {
-		case p.waiting <- struct{}{}:
-		default:
-			p.log.Warn("too many clients are authenticating; one was turned away", "client", raw.RemoteAddr().String())
-			raw.Close()
+		leave, err := p.door.enter(raw.RemoteAddr())
+		if err != nil {
+			p.turnedAway(raw, err)
 			continue
 		}
-		if !p.accept(raw) {
+		if !p.accept(raw, leave) {
 			raw.Close()
 			return nil
 		}
 	}
 }
 
+// turnedAway closes a connection that came when there was no place for it. There
+// may be very many: the log tells of one now and then.
+func (p *Proxy) turnedAway(raw net.Conn, why error) {
+	_ = raw.Close()
+	p.away++
+	p.awayTold.Do(func() {
+		p.log.Warn("clients were turned away", "clients", p.away, "why", why, "the last", raw.RemoteAddr().String())
+		p.away = 0
+	})
+}
+
 // accept serves a connection in a goroutine of its own; false when stopping.
-func (p *Proxy) accept(raw net.Conn) bool {
+func (p *Proxy) accept(raw net.Conn, leave func(failed bool)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -129,13 +143,14 @@ func (p *Proxy) accept(raw net.Conn) bool {
 			delete(p.accepted, raw)
 			p.mu.Unlock()
 		}()
-		p.serve(raw)
+		p.serve(raw, leave)
 	})
 	return true
 }
 
-// serve authenticates a connection and finds out which way it comes.
-func (p *Proxy) serve(raw net.Conn) {
+// serve authenticates a connection and finds out which way it comes. leave is called
+// when the client has authenticated or not.
+func (p *Proxy) serve(raw net.Conn, leave func(failed bool)) {
 	conn, err := p.authenticate(raw, func(user string, pass pass) error {
 		if !strings.Contains(user, "@") {
 			return p.live.mayJump(pass) // the outer connection of -J: what counts is said inside
@@ -145,7 +160,7 @@ func (p *Proxy) serve(raw net.Conn) {
 		}
 		return p.live.hasRoom(pass)
 	})
-	<-p.waiting
+	leave(err != nil && !errors.Is(err, errSilent))
 	if err != nil {
 		p.log.Info("a client was not let in", "client", raw.RemoteAddr().String(), "error", err)
 		return

@@ -1,6 +1,7 @@
 package sshproxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -29,6 +30,10 @@ var streamBuffers = sync.Pool{New: func() any { b := make([]byte, streamBuffer);
 // errTooMuch ends a client that says too much before it has authenticated.
 var errTooMuch = errors.New("too many bytes before authentication")
 
+// errSilent ends a client that says nothing at all, as what checks whether somebody
+// listens does. It costs nothing, and is not held against anybody.
+var errSilent = errors.New("the client said nothing")
+
 // stream is how x/crypto meets the kernel. The library reads and writes through
 // buffers of 4 KiB, so that a packet of 32 KiB costs two calls or more each way;
 // here one call takes what is there. Reads are served from a large buffer that a
@@ -46,6 +51,10 @@ type stream struct {
 	buffer  *[]byte      // of the reader; nil when nothing is in it
 	unread  []byte       // in buffer
 	allowed atomic.Int64 // bytes that may still be read
+
+	greeted []byte             // was written, and is dropped when x/crypto writes it again
+	replay  []byte             // was read, and is read again
+	first   <-chan firstPacket // to be replayed next; nil when nothing is to come
 
 	mu      sync.Mutex
 	changed *sync.Cond // queued, flushing, closed or failed changed
@@ -72,6 +81,51 @@ func newStream(conn net.Conn, allowed int64) *stream {
 // trust takes the bound off what may be read.
 func (s *stream) trust() { s.allowed.Store(math.MaxInt64) }
 
+// firstPacket is a client's first packet, and what it says when it is the usual one.
+type firstPacket struct {
+	raw     []byte
+	message *kexInit
+}
+
+// greet says the version to a client, and returns what the client says that it can
+// do, before x/crypto makes an offer of its own. It is nil where the client says that
+// no earlier than it hears the same from here (some do): patience is for how
+// long that is waited for. x/crypto meets the conversation as if it had not begun.
+func (s *stream) greet(version string, patience time.Duration) (*kexInit, error) {
+	greeting := []byte(version + "\r\n")
+	if _, err := s.Write(greeting); err != nil {
+		return nil, err
+	}
+	line, err := readVersion(s)
+	if err != nil && len(line) == 0 {
+		return nil, errSilent
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.greeted, s.replay = greeting, line
+	first := make(chan firstPacket, 1)
+	go func() { // Read waits for it; it ends with the connection
+		raw, message := readKexInit(readerFunc(s.receive))
+		first <- firstPacket{raw, message}
+	}()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case got := <-first:
+		s.replay = append(s.replay, got.raw...)
+		return got.message, nil
+	case <-late.C:
+		s.first = first
+		return nil, nil
+	}
+}
+
+// readerFunc makes a reader of a function.
+type readerFunc func([]byte) (int, error)
+
+func (read readerFunc) Read(p []byte) (int, error) { return read(p) }
+
 // count takes bytes off what may be read.
 func (s *stream) count(n int) error {
 	if s.allowed.Add(-int64(n)) < 0 {
@@ -85,6 +139,21 @@ func (s *stream) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if len(s.replay) == 0 && s.first != nil {
+		s.replay, s.first = (<-s.first).raw, nil
+	}
+	if len(s.replay) > 0 {
+		n := copy(p, s.replay)
+		if s.replay = s.replay[n:]; len(s.replay) == 0 {
+			s.replay = nil
+		}
+		return n, nil
+	}
+	return s.receive(p)
+}
+
+// receive reads what the peer sent.
+func (s *stream) receive(p []byte) (int, error) {
 	if len(s.unread) == 0 {
 		if s.system == nil {
 			n, err := s.Conn.Read(p)
@@ -142,6 +211,13 @@ func (s *stream) Write(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	if err := s.mayWrite(); err != nil {
 		return 0, err
+	}
+	if s.greeted != nil {
+		if !bytes.Equal(p, s.greeted) {
+			return 0, errors.New("another version was said before")
+		}
+		s.greeted = nil
+		return len(p), nil
 	}
 	if len(p) < bulkWrite && !s.flushes && !s.writing {
 		s.writing = true

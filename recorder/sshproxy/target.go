@@ -77,6 +77,7 @@ func (s *session) dial(key ssh.Signer, answer signer.TargetCertificate) (ssh.Con
 	// The handshake ends when the session does, not only at its deadline.
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	config := &ssh.ClientConfig{
+		Config:            ssh.Config{Ciphers: allCiphers()},
 		User:              answer.Login,
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(key)},
 		HostKeyAlgorithms: hostKeyAlgorithms(expected),
