@@ -86,7 +86,7 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 		sessionsCommand(e), playCommand(e), exportCommand(e),
 		evidenceCommand(e), auditCommand(e), trustCommand(e),
 		deviceCommand(e),
-		keysCommand(e), knownHostsCommand(e),
+		keysCommand(e), knownHostsCommand(e), proxiesCommand(e), dialCommand(e),
 	)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
