@@ -75,8 +75,7 @@ func Config(trust api.Trust, executable string) (string, error) {
 	if len(trust.Proxies) == 0 {
 		return "", ErrNoProxy
 	}
-	first := trust.Proxies[0]
-	host, port, err := hostAndPort(first)
+	host, port, err := hostAndPort(trust.Proxies[0])
 	if err != nil {
 		return "", err
 	}
@@ -103,11 +102,21 @@ func Config(trust api.Trust, executable string) (string, error) {
 	var b strings.Builder
 	line := func(format string, values ...any) { fmt.Fprintf(&b, format+"\n", values...) }
 	line("# Stint: made by `stint ssh-config`; make it anew when targets or proxies change.")
-	line("Host stint")
-	line("    HostName %s", host)
-	line("    Port %s", port)
+	// With one proxy there is nothing to choose, at the cost of a process a connection.
+	jump := "stint"
+	if len(trust.Proxies) == 1 {
+		line("Host stint")
+		line("    HostName %s", host)
+		line("    Port %s", port)
+		line("    HostKeyAlias %s", host)
+	} else {
+		jump = "%n" + dialSuffix
+		line("Host stint *%s", dialSuffix)
+		line("    ProxyCommand %s dial %%n", program)
+		line("    ProxyUseFdpass yes")
+		line("    HostKeyAlias %s", anyProxy)
+	}
 	line("    User stint")
-	line("    HostKeyAlias %s", host)
 	line("    UserKnownHostsFile %s", known)
 	line("    KnownHostsCommand %s", command)
 	line("    GlobalKnownHostsFile none")
@@ -115,24 +124,6 @@ func Config(trust api.Trust, executable string) (string, error) {
 	line("    IdentityAgent %s", socket)
 	line("    PreferredAuthentications %s", authentications)
 	line("")
-	// With one proxy there is nothing to choose, at the cost of a process a connection.
-	jump := "stint"
-	if len(trust.Proxies) > 1 {
-		jump = "%n" + dialSuffix
-		line("# Finds a proxy that opens the target, when ssh connects.")
-		line("Host *%s", dialSuffix)
-		line("    ProxyCommand %s dial %%n", program)
-		line("    ProxyUseFdpass yes")
-		line("    User stint")
-		line("    HostKeyAlias %s", anyProxy)
-		line("    UserKnownHostsFile %s", known)
-		line("    KnownHostsCommand %s", command)
-		line("    GlobalKnownHostsFile none")
-		line("    StrictHostKeyChecking yes")
-		line("    IdentityAgent %s", socket)
-		line("    PreferredAuthentications %s", authentications)
-		line("")
-	}
 	// The quotes keep a shell from reading what an address such as ssh://$(date)@db1
 	// names as a login; OpenSSH refuses such logins itself from 9.6 on.
 	line("# Activates the grant before ssh connects; says what to do where there is none.")
