@@ -16,6 +16,8 @@ import (
 const (
 	// maxUnauthenticated bounds the connections that have not authenticated yet.
 	maxUnauthenticated = 256
+	// maxClosing bounds the recordings that are being closed.
+	maxClosing = 4
 	// stopTime is how long sessions may take to end when the proxy stops.
 	stopTime = 4 * time.Second
 	// lastReport is how long the broker may take to hear that the proxy is gone.
@@ -48,6 +50,7 @@ type Proxy struct {
 	background  sync.WaitGroup // what asks signer and broker
 	connections sync.WaitGroup
 	waiting     chan struct{} // one token for each connection that has not authenticated
+	closing     chan struct{} // one for each recording that is being closed
 
 	mu       sync.Mutex
 	closed   bool
@@ -69,7 +72,7 @@ func New(options Options) (*Proxy, error) {
 	p := &Proxy{
 		options: options, log: options.Log, now: options.Now,
 		identity: id, live: newLive(options.Broker, options.Log),
-		waiting: make(chan struct{}, maxUnauthenticated), accepted: make(map[net.Conn]struct{}),
+		waiting: make(chan struct{}, maxUnauthenticated), closing: make(chan struct{}, maxClosing), accepted: make(map[net.Conn]struct{}),
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p.context, p.stop = ctx, stop
