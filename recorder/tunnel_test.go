@@ -91,7 +91,8 @@ func TestProxyBehindAFront(t *testing.T) {
 	}
 
 	// What is revoked ends, through the front as otherwise.
-	client := inside.connectBy(t, inside.grant)
+	client, err := inside.client(t, inside.grant.Login+"@db1", inside.Signer.Identity(t, inside.grant))
+	must(t, err)
 	h := hold(t, client)
 	inside.Broker.Revoke("r-1", "Bob")
 	h.mustEnd(t, "stint: access revoked by Bob at ")
