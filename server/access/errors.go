@@ -64,6 +64,8 @@ const (
 	CodeManySessions       = "session.too-many"
 	CodeSealChanged        = "recording.seal-changed"
 	CodeSealOrder          = "recording.seal-order"
+	CodeRecordingHeld      = "recording.held"    // under a legal hold already, or not
+	CodeRecordingRemoved   = "recording.removed" // its time was over
 	CodeEnrolmentNotFound  = "enrolment.not-found"
 	CodeEnrolmentState     = "enrolment.state" // not at this step
 	CodeConfirmation       = "confirmation.not-found"
