@@ -101,7 +101,7 @@ func (l *live) removeOuter(o *outer) {
 // grantEnded ends everything of a grant.
 func (l *live) grantEnded(request string, why ending) {
 	l.mu.Lock()
-	sessions := slices.Collect(maps.Keys(l.ofGrant[request]))
+	sessions := slices.Collect(maps.Values(l.ofGrant[request]))
 	l.mu.Unlock()
 	for _, s := range sessions {
 		s.end(why)

@@ -46,7 +46,7 @@ type live struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	ofGrant  map[string]map[*session]struct{} // the same, by request
+	ofGrant  map[string]map[string]*session // the same, by request
 	grants   grants
 	stopping bool
 	draining bool
@@ -59,7 +59,7 @@ type live struct {
 func newLive(broker Broker, log *slog.Logger) *live {
 	return &live{
 		broker: broker, log: log, renew: make(chan struct{}, 1),
-		sessions: make(map[string]*session), ofGrant: make(map[string]map[*session]struct{}), grants: newGrants(), listening: make(chan struct{}),
+		sessions: make(map[string]*session), ofGrant: make(map[string]map[string]*session), grants: newGrants(), listening: make(chan struct{}),
 	}
 }
 
@@ -80,10 +80,10 @@ func (l *live) add(s *session) error {
 		return errTooMany
 	}
 	if same == nil {
-		same = make(map[*session]struct{})
+		same = make(map[string]*session)
 		l.ofGrant[s.pass.Request] = same
 	}
-	same[s] = struct{}{}
+	same[s.id] = s
 	l.sessions[s.id] = s
 	return nil
 }
@@ -93,7 +93,7 @@ func (l *live) remove(s *session) {
 	defer l.mu.Unlock()
 	delete(l.sessions, s.id)
 	if same := l.ofGrant[s.pass.Request]; same != nil {
-		if delete(same, s); len(same) == 0 {
+		if delete(same, s.id); len(same) == 0 {
 			delete(l.ofGrant, s.pass.Request)
 		}
 	}
