@@ -54,6 +54,10 @@ func TestAnotherProxyIsFound(t *testing.T) {
 	if text := s.alice.must("stint", "proxies"); !strings.Contains(text, "zone=proxy-z") {
 		t.Errorf("as a table they are\n%s", text)
 	}
+	s.dana.open(s.Portal + "/sessions/proxies")
+	s.dana.see(`role=row[name=/proxy-z Not heard yet/]`)
+	s.dana.see(`role=row[name=/Serving .*web-1/]`)
+	s.dana.accessible()
 	s.alice.exits(0, "here\n", "", "stint", "ssh", "web-1", "echo here")
 	config := s.alice.useConfig()
 	s.alice.exits(0, "here\n", "", "ssh", "-F", config, there, "echo here")
