@@ -1,6 +1,8 @@
 package policies
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -31,6 +33,45 @@ func (s Selector) selects(t Target) bool {
 		}
 	}
 	return true
+}
+
+// Selects tells whether a target is one of those that the selector picks.
+func (s Selector) Selects(t Target) bool { return s.selects(t) }
+
+// Check says what is wrong with a selector that stands outside a policy, which holds its
+// own to the same rules.
+func (s Selector) Check() error {
+	if len(s.Names) == 0 && len(s.Labels) == 0 {
+		return errors.New("an empty selector would select nothing: say names or labels")
+	}
+	if len(s.Names) > mostPatterns || len(s.Labels) > mostLabels {
+		return fmt.Errorf("a selector has at most %d names and %d labels", mostPatterns, mostLabels)
+	}
+	for _, pattern := range s.Names {
+		if !namesPattern.MatchString(pattern) || strings.Contains(pattern, "**") {
+			return fmt.Errorf("%q is not a target's name, nor a pattern of such", pattern)
+		}
+	}
+	for _, key := range sortedKeys(s.Labels) {
+		if !labelKey.MatchString(key) || !labelsPattern.MatchString(s.Labels[key]) || strings.Contains(s.Labels[key], "**") {
+			return fmt.Errorf("%q: %q is not a label, nor a pattern of such", key, s.Labels[key])
+		}
+	}
+	return nil
+}
+
+// CheckLabels says what is wrong with labels of anything but a target, which are written as a
+// target's are.
+func CheckLabels(labels map[string]string) error {
+	if len(labels) > mostLabels {
+		return fmt.Errorf("at most %d labels", mostLabels)
+	}
+	for _, key := range sortedKeys(labels) {
+		if !labelKey.MatchString(key) || !labelsPattern.MatchString(labels[key]) || strings.Contains(labels[key], "*") {
+			return fmt.Errorf("%q: %q is not a label", key, labels[key])
+		}
+	}
+	return nil
 }
 
 // globFits tells whether a text is what a pattern describes, in which each asterisk

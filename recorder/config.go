@@ -25,9 +25,33 @@ type Config struct {
 	// DrainSeconds is how long live sessions may go on after SIGTERM, while no other
 	// starts; zero: they end at once. It is to be less than what the service manager waits.
 	DrainSeconds int64 `json:"drain_seconds,omitempty"`
-	TLS          TLS   `json:"tls"`
-	Signer       Peer  `json:"signer"`
-	Broker       Peer  `json:"broker"`
+	// Tunnel is the front by way of which clients come too, where they cannot connect to
+	// Listen; nil for none.
+	Tunnel *Tunnel `json:"tunnel,omitempty"`
+	// Front makes this proxy the front of others; nil for none.
+	Front  *Front `json:"front,omitempty"`
+	TLS    TLS    `json:"tls"`
+	Signer Peer   `json:"signer"`
+	Broker Peer   `json:"broker"`
+}
+
+// Tunnel is the front of a proxy that nobody can connect to.
+type Tunnel struct {
+	Address string `json:"address"` // host:port of the front's Listen
+	Key     string `json:"key"`     // SHA-256 of its certificate's SubjectPublicKeyInfo, 64 hex digits
+}
+
+// Front is where proxies inside, and the clients that it carries to them, connect.
+type Front struct {
+	Listen  string        `json:"listen"` // host:port for the proxies inside
+	Proxies []InsideProxy `json:"proxies"`
+}
+
+// InsideProxy is a proxy that a front carries clients to.
+type InsideProxy struct {
+	Name   string `json:"name"`   // for the log
+	Key    string `json:"key"`    // SHA-256 of its certificate's SubjectPublicKeyInfo, 64 hex digits
+	Listen string `json:"listen"` // host:port for its clients' SSH
 }
 
 // TLS names the files of the proxy's own identity, PEM.
@@ -89,5 +113,40 @@ func (c Config) Check() error {
 			fault("%s.key: %q is not the SHA-256 of a public key in hexadecimal", called.field, called.peer.Key)
 		}
 	}
+	if c.Tunnel != nil {
+		if host, port, err := net.SplitHostPort(c.Tunnel.Address); err != nil || host == "" || port == "" {
+			fault("tunnel.address: %q is not host:port", c.Tunnel.Address)
+		}
+		if !isKey(c.Tunnel.Key) {
+			fault("tunnel.key: %q is not the SHA-256 of a public key in lower-case hexadecimal", c.Tunnel.Key)
+		}
+	}
+	if c.Front != nil {
+		c.Front.check(fault)
+	}
 	return errors.Join(faults...)
+}
+
+func (f *Front) check(fault func(format string, values ...any)) {
+	if _, _, err := net.SplitHostPort(f.Listen); err != nil {
+		fault("front.listen: %q is not host:port", f.Listen)
+	}
+	keys := map[string]bool{}
+	for i, inside := range f.Proxies {
+		if !namePattern.MatchString(inside.Name) {
+			fault("front.proxies[%d].name: %q is not a name of lower-case letters, digits, dots and hyphens", i, inside.Name)
+		}
+		if !isKey(inside.Key) || keys[inside.Key] {
+			fault("front.proxies[%d].key: %q is not the SHA-256 of a public key in lower-case hexadecimal, or another's too", i, inside.Key)
+		}
+		keys[inside.Key] = true
+		if _, _, err := net.SplitHostPort(inside.Listen); err != nil {
+			fault("front.proxies[%d].listen: %q is not host:port", i, inside.Listen)
+		}
+	}
+}
+
+func isKey(text string) bool {
+	sum, err := hex.DecodeString(text)
+	return err == nil && len(sum) == 32 && text == hex.EncodeToString(sum)
 }

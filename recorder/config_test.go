@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,12 @@ func TestReadConfig(t *testing.T) {
 		{`0000000000000001"`, `"`, "signer.key"},
 		{`0000000000000002"`, `000000000000000x"`, "broker.key"},
 		{`"listen"`, `"listens"`, "listens"},
+		{`"listen"`, `"tunnel": {"address": ":8444", "key": "` + strings.Repeat("ab", 32) + `"}, "listen"`, "tunnel.address"},
+		{`"listen"`, `"tunnel": {"address": "front:8444", "key": "AB"}, "listen"`, "tunnel.key"},
+		{`"listen"`, `"front": {"listen": "8444", "proxies": []}, "listen"`, "front.listen"},
+		{`"listen"`, `"front": {"listen": ":8444", "proxies": [{"name": "A", "key": "` + strings.Repeat("ab", 32) + `", "listen": ":1"}]}, "listen"`, "front.proxies[0].name"},
+		{`"listen"`, `"front": {"listen": ":8444", "proxies": [{"name": "a", "key": "", "listen": ":1"}]}, "listen"`, "front.proxies[0].key"},
+		{`"listen"`, `"front": {"listen": ":8444", "proxies": [{"name": "a", "key": "` + strings.Repeat("ab", 32) + `", "listen": "1"}]}, "listen"`, "front.proxies[0].listen"},
 		{`}`, `, "more": 1}`, "more"},
 	} {
 		text := strings.Replace(goodConfig, test.old, test.new, 1)
@@ -89,7 +96,7 @@ func FuzzReadConfig(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if second, err := parse(t, string(again)); err != nil || second != config {
+		if second, err := parse(t, string(again)); err != nil || !reflect.DeepEqual(second, config) {
 			t.Errorf("%+v reads back as %+v, %v", config, second, err)
 		}
 	})

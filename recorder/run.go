@@ -114,11 +114,11 @@ func run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready)
 	case <-ctx.Done():
 		return nil
 	}
-	return serve(ctx, config, log, ready, place, recordings, proxy)
+	return serve(ctx, config, log, ready, place, recordings, proxy, newEnds(config, own, log))
 }
 
 // serve accepts SSH until it is told to stop, and then drains.
-func serve(ctx context.Context, config Config, log *slog.Logger, ready func(Ready) error, place *place, recordings *spools, proxy *sshproxy.Proxy) error {
+func serve(ctx context.Context, config Config, log *slog.Logger, ready func(Ready) error, place *place, recordings *spools, proxy *sshproxy.Proxy, ends *ends) error {
 	listener, err := place.listen(ctx)
 	if err != nil {
 		return err
@@ -128,12 +128,18 @@ func serve(ctx context.Context, config Config, log *slog.Logger, ready func(Read
 	shut := func() {
 		listener.Close()
 		<-served
+		ends.shut()
 	}
+	defer ends.close()
 	if err := place.take(ctx, listener, log); err != nil {
 		shut()
 		return err
 	}
 	recordings.adopt()
+	if err := ends.open(ctx, proxy); err != nil {
+		shut()
+		return err
+	}
 	drains := make(chan os.Signal, 1)
 	signal.Notify(drains, syscall.SIGUSR1)
 	defer signal.Stop(drains)
@@ -192,7 +198,11 @@ func serve(ctx context.Context, config Config, log *slog.Logger, ready func(Read
 	// 4. The last session is over, or there is no more time.
 	select {
 	case <-proxy.Gone():
-		log.Info("the last session is over")
+		select {
+		case <-ends.gone():
+			log.Info("the last session is over")
+		case <-stop:
+		}
 	case <-stop:
 	}
 	return nil

@@ -81,7 +81,7 @@ func sshWithHeld(ctx context.Context, e *environment, to openssh.Destination, wo
 			return err
 		}
 		defer os.RemoveAll(dir)
-		return connect(e, dir, credential, proxies, socket, words)
+		return connect(ctx, e, dir, credential, proxies, socket, words)
 	}
 	return err
 }

@@ -88,7 +88,7 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 		holdCommand(e, "release", "Lift the legal hold of a recording", (*api.Client).Release),
 		evidenceCommand(e), auditCommand(e), trustCommand(e),
 		deviceCommand(e),
-		keysCommand(e), knownHostsCommand(e),
+		keysCommand(e), knownHostsCommand(e), proxiesCommand(e), dialCommand(e),
 	)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

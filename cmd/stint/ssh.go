@@ -101,17 +101,21 @@ func sshInto(ctx context.Context, e *environment, destination string, words []st
 		defer stop()
 	}
 	defer keepReporting(ctx, e, machine, client, grant.Role)()
-	return connect(e, dir, credential, trust.Proxies, socket, words)
+	return connect(ctx, e, dir, credential, openssh.ProxiesOf(trust, credential.Target), socket, words)
 }
 
 // connect runs ssh with a credential whose key an agent holds. Its public half goes
 // into dir.
-func connect(e *environment, dir string, credential openssh.Credential, proxies []api.Proxy, socket string, words []string) error {
+func connect(ctx context.Context, e *environment, dir string, credential openssh.Credential, proxies []api.Proxy, socket string, words []string) error {
 	files, err := openssh.WriteFiles(dir, credential)
 	if err != nil {
 		return err
 	}
-	options, err := openssh.Options(credential, proxies, files, socket)
+	proxy, err := openssh.Pick(ctx, proxies)
+	if err != nil {
+		return err
+	}
+	options, err := openssh.Options(credential, proxy, files, socket)
 	if err != nil {
 		return err
 	}

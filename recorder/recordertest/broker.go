@@ -154,6 +154,12 @@ func (b *Broker) AwaitDelivered(t testing.TB, request string) Session {
 	return b.Await(t, "delivered", func(s *Session) bool { return s.Start.Request == request && s.delivered() })
 }
 
+// AwaitSession waits for the whole recording of a session.
+func (b *Broker) AwaitSession(t testing.TB, id string) Session {
+	t.Helper()
+	return b.Await(t, "delivered", func(s *Session) bool { return s.Start.Session == id && s.delivered() })
+}
+
 // AwaitAll waits until there are count sessions, all of them delivered whole.
 func (b *Broker) AwaitAll(t testing.TB, count int) []Session {
 	t.Helper()

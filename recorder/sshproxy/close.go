@@ -126,6 +126,10 @@ func (s *session) disarm() {
 func (s *session) finish() {
 	log := s.proxy.log.With("session", s.id)
 	if s.recording != nil {
+		// A few at a time: where a thousand end at once, telling the others comes first,
+		// and a thousand files that are synced together would each hold a thread.
+		s.proxy.closing <- struct{}{}
+		defer func() { <-s.proxy.closing }()
 		if err := s.recording.End(s.ending.reason, s.ending.note()); err != nil {
 			log.Error("a recording could not be closed", "error", err)
 		}

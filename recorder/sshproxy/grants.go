@@ -2,6 +2,8 @@ package sshproxy
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"stint/recorder/wire"
@@ -98,10 +100,11 @@ func (l *live) removeOuter(o *outer) {
 
 // grantEnded ends everything of a grant.
 func (l *live) grantEnded(request string, why ending) {
-	for _, s := range l.all() {
-		if s.pass.Request == request {
-			s.end(why)
-		}
+	l.mu.Lock()
+	sessions := slices.Collect(maps.Values(l.ofGrant[request]))
+	l.mu.Unlock()
+	for _, s := range sessions {
+		s.end(why)
 	}
 	l.endOuters(request, why)
 }

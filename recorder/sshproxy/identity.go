@@ -79,6 +79,12 @@ type trust struct {
 // by its digest, and those that inventories bring beside it, by their names. An
 // inventory comes often, and mostly with the same targets as before.
 func namesOf(result wire.TrustResult) string {
+	// Which of them this proxy may open is the signer's configuration.
+	reach, err := json.Marshal(result.Proxies)
+	if err != nil {
+		return "" // never
+	}
+	named := result.PolicyDigest + " " + evidence.Digest(string(reach))
 	var names []string
 	for _, inventory := range result.Trust.Inventories {
 		for _, target := range inventory.Targets {
@@ -86,10 +92,10 @@ func namesOf(result wire.TrustResult) string {
 		}
 	}
 	if len(names) == 0 {
-		return result.PolicyDigest
+		return named
 	}
 	slices.Sort(names)
-	return result.PolicyDigest + " " + evidence.Digest(strings.Join(names, "\n"))
+	return named + " " + evidence.Digest(strings.Join(names, "\n"))
 }
 
 // openIdentity reads what is on disk, and makes a host key the first time.

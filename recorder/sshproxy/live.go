@@ -46,6 +46,7 @@ type live struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
+	ofGrant  map[string]map[string]*session // the same, by request
 	grants   grants
 	stopping bool
 	draining bool
@@ -58,7 +59,7 @@ type live struct {
 func newLive(broker Broker, log *slog.Logger) *live {
 	return &live{
 		broker: broker, log: log, renew: make(chan struct{}, 1),
-		sessions: make(map[string]*session), grants: newGrants(), listening: make(chan struct{}),
+		sessions: make(map[string]*session), ofGrant: make(map[string]map[string]*session), grants: newGrants(), listening: make(chan struct{}),
 	}
 }
 
@@ -74,15 +75,15 @@ func (l *live) add(s *session) error {
 	if l.draining {
 		return errDraining
 	}
-	same := 0
-	for _, other := range l.sessions {
-		if other.pass.Request == s.pass.Request {
-			same++
-		}
-	}
-	if same >= wire.MaxSessions {
+	same := l.ofGrant[s.pass.Request]
+	if len(same) >= wire.MaxSessions {
 		return errTooMany
 	}
+	if same == nil {
+		same = make(map[string]*session)
+		l.ofGrant[s.pass.Request] = same
+	}
+	same[s.id] = s
 	l.sessions[s.id] = s
 	return nil
 }
@@ -91,6 +92,11 @@ func (l *live) remove(s *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.sessions, s.id)
+	if same := l.ofGrant[s.pass.Request]; same != nil {
+		if delete(same, s.id); len(same) == 0 {
+			delete(l.ofGrant, s.pass.Request)
+		}
+	}
 }
 
 // stop ends every session and lets none start.
@@ -171,10 +177,11 @@ func (l *live) hear(e wire.Ending) {
 	why := ending{reason: e.Reason, by: e.By, at: e.At}
 	switch {
 	case e.Session != "":
-		for _, s := range l.all() {
-			if s.id == e.Session {
-				s.end(why)
-			}
+		l.mu.Lock()
+		s := l.sessions[e.Session]
+		l.mu.Unlock()
+		if s != nil {
+			s.end(why)
 		}
 	case e.Request != "":
 		l.grantEnded(e.Request, why)

@@ -27,7 +27,7 @@ func TestOneGrantCannotTakeAllSessions(t *testing.T) {
 	if err := add(0, "req-2"); err != nil {
 		t.Errorf("another grant: %v", err)
 	}
-	l.remove(&session{id: "req-10"})
+	l.remove(&session{id: "req-10", pass: pass{Request: "req-1"}})
 	if err := add(wire.MaxSessions, "req-1"); err != nil {
 		t.Errorf("after one ended: %v", err)
 	}

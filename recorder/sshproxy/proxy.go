@@ -18,6 +18,8 @@ import (
 const (
 	// awayEvery is how often the log tells of clients that were turned away.
 	awayEvery = 10 * time.Second
+	// maxClosing bounds the recordings that are being closed.
+	maxClosing = 4
 	// stopTime is how long sessions may take to end when the proxy stops.
 	stopTime = 4 * time.Second
 	// lastReport is how long the broker may take to hear that the proxy is gone.
@@ -50,6 +52,7 @@ type Proxy struct {
 	background  sync.WaitGroup // what asks signer and broker
 	connections sync.WaitGroup
 	door        *door
+	closing     chan struct{} // one for each recording that is being closed
 
 	away     int // turned away since the log told of it; for Serve alone
 	awayTold rate.Sometimes
@@ -74,7 +77,7 @@ func New(options Options) (*Proxy, error) {
 	p := &Proxy{
 		options: options, log: options.Log, now: options.Now,
 		identity: id, live: newLive(options.Broker, options.Log),
-		door: newDoor(options.Now), awayTold: rate.Sometimes{Interval: awayEvery}, accepted: make(map[net.Conn]struct{}),
+		door: newDoor(options.Now), awayTold: rate.Sometimes{Interval: awayEvery}, closing: make(chan struct{}, maxClosing), accepted: make(map[net.Conn]struct{}),
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p.context, p.stop = ctx, stop

@@ -353,6 +353,11 @@ func (c *Client) Trust(ctx context.Context) (Trust, error) {
 	return call[Trust](ctx, c, http.MethodGet, PathTrust, nil, nil)
 }
 
+// Proxies returns the recording proxies and how they are.
+func (c *Client) Proxies(ctx context.Context) (ProxyList, error) {
+	return call[ProxyList](ctx, c, http.MethodGet, PathProxies, nil, nil)
+}
+
 // Beginning returns the entries of the signer's ledger from which the rest is
 // proven.
 func (c *Client) Beginning(ctx context.Context) (Evidence, error) {

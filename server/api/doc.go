@@ -68,6 +68,7 @@ const (
 	PathBeginning    = "/api/trust/beginning" // GET -> Evidence: the first policy and the first administrators, proven
 	PathTargetTrust  = "/api/trust/targets"   // GET ?from= -> TargetTrust, no authentication: whose certificates open targets
 	PathRotateKeys   = "/api/keys/rotate"     // POST KeyRotation -> KeysRotated: administrators
+	PathProxies      = "/api/proxies"         // GET -> ProxyList
 	PathAudit        = "/api/audit"           // GET ?cursor=&limit= -> AuditEvents, newest first
 	PathAuditLog     = "/api/audit/log"       // GET ?from=&limit= -> AuditLog: leaves and checkpoint, for stint audit verify
 	PathOpenAPI      = "/api/openapi.json"

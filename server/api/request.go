@@ -84,6 +84,8 @@ type Roles struct {
 type Target struct {
 	Name   string            `json:"name"`
 	Labels map[string]string `json:"labels"`
+	// Proxies is there in Trust alone.
+	Proxies []string `json:"proxies,omitempty" doc:"names of the proxies that open it, in the order in which the caller is to try them; in trust only"`
 }
 
 // Stage is one step of an approver chain, and how far it is.
@@ -318,6 +320,24 @@ type Reissued struct {
 type Proxy struct {
 	Name    string `json:"name"`
 	Address string `json:"address" doc:"host:port"`
+}
+
+// ProxyList lists the recording proxies.
+type ProxyList struct {
+	Items []ProxyState `json:"items"`
+}
+
+// ProxyState is a recording proxy, as the broker heard of it.
+type ProxyState struct {
+	Name     string            `json:"name"`
+	Address  string            `json:"address" doc:"host:port for ssh"`
+	Labels   map[string]string `json:"labels" doc:"by the signer's configuration"`
+	State    string            `json:"state" enum:"serving,draining,stopped,silent,unheard" doc:"silent: it said nothing for ten seconds; unheard: it has not called this broker since its start"`
+	Version  string            `json:"version"`
+	Sessions int               `json:"sessions" doc:"that live there, by its own account"`
+	Started  *time.Time        `json:"started,omitempty"`
+	Heard    *time.Time        `json:"heard,omitempty" doc:"when it was heard last"`
+	Targets  []string          `json:"targets" doc:"names of those that the signer lets it open"`
 }
 
 // Evidence is what proves a request, to be written to a file and checked offline

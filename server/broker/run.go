@@ -23,7 +23,6 @@ import (
 	"stint/policies"
 	"stint/recorder/wire"
 	"stint/server/access"
-	"stint/server/api"
 	"stint/server/broker/internal/facts"
 	"stint/server/broker/internal/fleet"
 	"stint/server/broker/internal/login"
@@ -189,8 +188,9 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 	}
 	if b.portal, err = portal.New(portal.Config{
 		Instance: config.Instance, URL: config.URL, Origins: config.Origins,
-		Issuer: config.Issuer.URL, ClientID: config.Issuer.CommandLineClientID, Proxies: func() []api.Proxy { return config.addresses(statuses.Serves) }, Balancers: config.Balancers,
-		Flow: b.flow, Store: b.store, Signing: b.signing, Login: b.login, Registrar: registrar, Recordings: b.recordings,
+		Issuer: config.Issuer.URL, ClientID: config.Issuer.CommandLineClientID, Balancers: config.Balancers,
+		Proxies: &proxies.Directory{Places: config.places(), Statuses: statuses, Signer: b.signing.Proxy},
+		Flow:    b.flow, Store: b.store, Signing: b.signing, Login: b.login, Registrar: registrar, Recordings: b.recordings,
 		Audit: audit, Mirror: b.store, Prover: b.mirror, Monitor: b.monitor, Troubles: b.troubles, Now: time.Now, Random: rand.Reader, Log: log,
 	}); err != nil {
 		return nil, err
@@ -434,20 +434,13 @@ func readRoots(path string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// addresses are where people's ssh is sent: to the proxies that take new sessions. Where
-// none is known to, all are named, and say themselves what is the matter.
-func (c Config) addresses(serves func(proxy string) bool) []api.Proxy {
-	var all, serving []api.Proxy
-	for _, p := range c.Proxies {
-		address := api.Proxy{Name: p.Name, Address: p.Address}
-		if all = append(all, address); serves(p.Name) {
-			serving = append(serving, address)
-		}
+// places are the proxies, and where people's ssh reaches them.
+func (c Config) places() []proxies.Place {
+	places := make([]proxies.Place, len(c.Proxies))
+	for i, p := range c.Proxies {
+		places[i] = proxies.Place{Name: p.Name, Key: p.Key, Address: p.Address}
 	}
-	if len(serving) == 0 {
-		return all
-	}
-	return serving
+	return places
 }
 
 func (c Config) proxyNames() map[string]string {

@@ -14,6 +14,7 @@ import (
 	"stint/policies"
 	"stint/server/border"
 	"stint/server/evidence"
+	"stint/server/signer/wire"
 )
 
 // Config is everything a signer is told. Paths are absolute. Unknown keys in
@@ -70,6 +71,10 @@ type ProxyConfig struct {
 	Name  string   `json:"name"`
 	Key   string   `json:"key"`
 	Names []string `json:"names"`
+	// Labels are told to people who choose among proxies.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Reach bounds the targets that it may open, and whose names its host certificate holds.
+	Reach wire.Reach `json:"reach,omitzero"`
 }
 
 // IssuerConfig is the identity provider. Only tokens made for ClientID, the
@@ -231,6 +236,12 @@ func (c *Config) checkCallers() (faults []error) {
 			if !namePattern.MatchString(name) {
 				fault("proxies[%d].names: %q is not a host name or address", i, name)
 			}
+		}
+		if err := policies.CheckLabels(proxy.Labels); err != nil {
+			fault("proxies[%d].labels: %w", i, err)
+		}
+		if err := proxy.Reach.Check(); err != nil {
+			fault("proxies[%d].reach.%w", i, err)
 		}
 	}
 	return faults

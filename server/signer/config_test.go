@@ -51,6 +51,10 @@ func TestConfig(t *testing.T) {
 		"broker a proxy":               {func(c *Config) { c.Proxies[0].Key = c.Broker }, "another caller"},
 		"proxy's name":                 {func(c *Config) { c.Proxies[0].Name = "broker" }, "name"},
 		"star":                         {func(c *Config) { c.Proxies[0].Names = []string{"*"} }, "names"},
+		"star in a label":              {func(c *Config) { c.Proxies[0].Labels = map[string]string{"region": "e*"} }, "proxies[0].labels"},
+		"empty selector":               {func(c *Config) { c.Proxies[0].Reach.Targets = []policies.Selector{{}} }, "proxies[0].reach.targets[0]"},
+		"odd selector":                 {func(c *Config) { c.Proxies[0].Reach.Targets = []policies.Selector{{Names: []string{"DB"}}} }, "proxies[0].reach.targets[0]"},
+		"host for a network":           {func(c *Config) { c.Proxies[0].Reach.Networks = []string{"10.1.2.3/16"} }, "proxies[0].reach.networks[0]"},
 		"comma":                        {func(c *Config) { c.Proxies[0].Names = []string{"a,b"} }, "names"},
 	} {
 		changed := good

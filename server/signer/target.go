@@ -85,6 +85,9 @@ func (s *signer) admitTarget(ctx context.Context, proxy ProxyConfig, in wire.Tar
 		return 0, none, refuse(http.StatusForbidden, "principal-changed", "The policy names this login or target otherwise by now. Ask anew.")
 	}
 	target := verified.Target()
+	if !proxy.Reach.Opens(target) {
+		return 0, none, refuse(http.StatusForbidden, "proxy-reach", "This proxy may not open this target. Connect through another; stint ssh finds it.")
+	}
 	answer := wire.TargetCertificate{
 		Login: verified.Request().Ask.Login, Target: target.Name, Address: target.Address, HostKey: target.HostKey,
 		GrantEnds: ends, Role: entry.Role, Requester: entry.Requester, Rules: rulesOf(verified.Role(), verified.Recordings()),
@@ -185,17 +188,17 @@ func (s *signer) signHost(ctx context.Context, proxy ProxyConfig, in wire.HostRe
 // admitHost stages the Host entry, or finds the one that still serves.
 func (s *signer) admitHost(proxy ProxyConfig, in wire.HostRequest) (int64, error) {
 	return s.book.decide(true, func(state *state, now time.Time, index int64) (*evidence.Entry, int64, error) {
-		principals := slices.Clone(proxy.Names)
+		// Of targets that it may not open, it must not pass for one.
+		principals := append(slices.Clone(proxy.Names), wire.AnyProxy)
 		if policy := state.beliefs.Policy(now); policy != nil {
 			for _, target := range policy.Targets() {
-				principals = append(principals, target.Name)
+				if proxy.Reach.Opens(target) {
+					principals = append(principals, target.Name)
+				}
 			}
 		}
 		slices.Sort(principals)
 		principals = slices.Compact(principals)
-		if len(principals) == 0 {
-			return nil, 0, refuse(http.StatusForbidden, "no-names", "The proxy has no names. Give it some in the signer's configuration.")
-		}
 		last := state.hosts[proxy.Name]
 		if last.entry.PublicKey == in.PublicKey && slices.Equal(last.entry.Principals, principals) && last.entry.Ends.Sub(now) > hostLife/2 &&
 			state.signing.signs(evidence.PurposeHostCA, last.index) {

@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"stint/policies"
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
@@ -231,4 +233,35 @@ func TestSignForAHost(t *testing.T) {
 	}
 	_, err = w.signer.signHost(ctx, proxy, wire.HostRequest{PublicKey: "no key"})
 	refused(t, err, "public-key")
+}
+
+// A proxy opens only what the signer's configuration lets it, and can pass for nothing else.
+func TestAProxyHasItsReach(t *testing.T) {
+	t.Parallel()
+	w := openWorld(t)
+	w.mustSign(w.bundle("r1", newKey(t)))
+	proxy := w.config.Proxies[0]
+	for name, c := range map[string]struct {
+		reach wire.Reach
+		opens bool
+	}{
+		"all":                  {wire.Reach{}, true},
+		"by its name":          {wire.Reach{Targets: []policies.Selector{{Names: []string{"db*"}}}}, true},
+		"another's name":       {wire.Reach{Targets: []policies.Selector{{Names: []string{"web*"}}}}, false},
+		"an address by a name": {wire.Reach{Networks: []string{"0.0.0.0/0", "::/0"}}, false},
+	} {
+		proxy.Name = "proxy-" + strings.ReplaceAll(name, " ", "-")
+		proxy.Reach = c.reach
+		_, err := w.signer.signTarget(context.Background(), proxy, wire.TargetRequest{Request: "r1", PublicKey: newKey(t)})
+		if c.opens {
+			must(t, err)
+		} else if refused := (*refusal)(nil); !errors.As(err, &refused) || refused.problem.Code != "proxy-reach" {
+			t.Errorf("%s: %v", name, err)
+		}
+		host, err := w.signer.signHost(context.Background(), proxy, wire.HostRequest{PublicKey: newKey(t)})
+		must(t, err)
+		if slices.Contains(host.Principals, "db1") != c.opens || !slices.Contains(host.Principals, wire.AnyProxy) {
+			t.Errorf("%s: the host certificate is for %v", name, host.Principals)
+		}
+	}
 }

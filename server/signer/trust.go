@@ -34,6 +34,9 @@ func (s *signer) trust(ctx context.Context) (wire.TrustResult, error) {
 	checkpoint, _ := s.book.journal.Checkpoint()
 	result.Checkpoint = string(checkpoint)
 	result.Confirmed = s.book.standing.isConfirmed()
+	for _, proxy := range s.config.Proxies {
+		result.Proxies = append(result.Proxies, wire.Proxy{Name: proxy.Name, Key: proxy.Key, Labels: proxy.Labels, Reach: proxy.Reach})
+	}
 	return result, nil
 }
 

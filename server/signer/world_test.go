@@ -66,7 +66,7 @@ func newWorld(t testing.TB) *world {
 	w.config = Config{
 		Instance: instance, Data: filepath.Join(dir, "signer"), Listen: "127.0.0.1:0",
 		TLS:    TLSFiles{filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), filepath.Join(dir, "ca.crt")},
-		Broker: keyOf(w.broker), Proxies: []ProxyConfig{{"proxy-1", keyOf(w.proxy), []string{"stint", "localhost"}}},
+		Broker: keyOf(w.broker), Proxies: []ProxyConfig{{Name: "proxy-1", Key: keyOf(w.proxy), Names: []string{"stint", "localhost"}}},
 		Policy: filepath.Join(dir, "policy"), Issuer: IssuerConfig{w.provider.server.URL, cli},
 		RelyingParty: "localhost", Origins: []string{origin},
 	}

@@ -184,6 +184,12 @@ const sessions = createRoute({
   component: lazyRouteComponent(() => import('./routes/Sessions'), 'Sessions'),
 })
 
+const proxies = createRoute({
+  getParentRoute: () => root,
+  path: '/sessions/proxies',
+  component: lazyRouteComponent(() => import('./routes/Proxies'), 'Proxies'),
+})
+
 const sessionPage = createRoute({
   getParentRoute: () => root,
   path: '/sessions/$session',
@@ -212,6 +218,7 @@ export const router = createRouter({
     policyRole,
     confirm,
     sessions,
+    proxies,
     sessionPage,
     audit,
     alarms,

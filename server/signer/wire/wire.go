@@ -291,6 +291,8 @@ type TrustResult struct {
 	// Confirmed says that the ledger is known to be the newest, so that the signer
 	// gives. See [ConfirmRequest].
 	Confirmed bool `json:"confirmed"`
+	// Proxies are the recording proxies, by the signer's configuration.
+	Proxies []Proxy `json:"proxies,omitempty"`
 }
 
 // LedgerPage is a run of leaves from one index on.

@@ -165,6 +165,13 @@ export const changeFiles = (id: string) =>
     staleTime: Infinity,
   })
 
+export const proxies = () =>
+  queryOptions({
+    queryKey: ['proxies'],
+    queryFn: () => body(api.GET('/api/proxies')),
+    refetchInterval: 3_000,
+  })
+
 export const sessions = (filter: { live: boolean }) =>
   infiniteQueryOptions({
     queryKey: ['sessions', filter],

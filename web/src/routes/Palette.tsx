@@ -98,6 +98,7 @@ function useEntries(query: string): Entry[] {
     page('/approvals', 'Approvals', 'approve'),
     page('/requests', 'Requests', 'clock'),
     page('/sessions', 'Sessions', 'sessions'),
+    page('/sessions/proxies', 'Proxies', 'sessions'),
     page('/passkeys', 'Passkeys', 'passkey'),
     page('/devices', 'Devices', 'device'),
     page('/policies', 'Policies', 'policy'),

@@ -39,7 +39,7 @@ export function Sessions() {
   const rows = list.data?.pages.flatMap((page) => page.items) ?? []
   return (
     <>
-      <PageHead title="Sessions" tab="Sessions" words="Each is recorded before it takes effect. Open one to replay it.">
+      <PageHead title="Sessions" tab="Sessions" words={<>Each is recorded before it takes effect, by a <Link to="/sessions/proxies">proxy</Link>. Open one to replay it.</>}>
         <Tabs
           label="Which sessions"
           value={live ? 'live' : 'all'}

@@ -20,9 +20,10 @@ import (
 const authentications = "publickey,keyboard-interactive"
 
 // Options are ssh's -o options that reach a target through a proxy in one hop,
-// with a key of the agent at socket.
-func Options(c Credential, proxies []api.Proxy, files Files, socket string) ([]string, error) {
-	host, port, err := hostAndPort(proxies)
+// with a key of the agent at socket. The proxy shows itself by the target's name, which only
+// those that may open it can.
+func Options(c Credential, proxy api.Proxy, files Files, socket string) ([]string, error) {
+	host, port, err := hostAndPort(proxy)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +33,7 @@ func Options(c Credential, proxies []api.Proxy, files Files, socket string) ([]s
 	}
 	options := []string{
 		"HostName=" + host, "Port=" + port, "User=" + c.Login + "@" + c.Target,
-		"HostKeyAlias=" + host, "UserKnownHostsFile=" + quoted(known), "GlobalKnownHostsFile=none",
+		"HostKeyAlias=" + c.Target, "UserKnownHostsFile=" + quoted(known), "GlobalKnownHostsFile=none",
 		"StrictHostKeyChecking=yes", "ProxyJump=none", "ProxyCommand=none",
 		"IdentityAgent=" + quoted(socket), "IdentitiesOnly=yes",
 		"IdentityFile=" + quoted(files.Public), "CertificateFile=" + quoted(files.Certificate),
@@ -53,11 +54,7 @@ var (
 )
 
 // hostAndPort splits the proxy's address and refuses any that is not plain.
-func hostAndPort(proxies []api.Proxy) (host, port string, err error) {
-	if len(proxies) == 0 {
-		return "", "", errors.New("the broker names no proxy to connect to; ask your platform team to configure one")
-	}
-	proxy := proxies[0]
+func hostAndPort(proxy api.Proxy) (host, port string, err error) {
 	host, port, err = net.SplitHostPort(proxy.Address)
 	number, numberErr := strconv.ParseUint(port, 10, 16)
 	if err != nil || numberErr != nil || number == 0 || (!plainHost.MatchString(host) && net.ParseIP(host) == nil) {
@@ -75,7 +72,10 @@ func quoted(path string) string {
 // git and ssh -J reach every target that the person may ask for. Executable is
 // the path of this program.
 func Config(trust api.Trust, executable string) (string, error) {
-	host, port, err := hostAndPort(trust.Proxies)
+	if len(trust.Proxies) == 0 {
+		return "", ErrNoProxy
+	}
+	host, port, err := hostAndPort(trust.Proxies[0])
 	if err != nil {
 		return "", err
 	}
@@ -96,16 +96,27 @@ func Config(trust api.Trust, executable string) (string, error) {
 	}
 	known := quoted(filepath.Join(dir, "known_hosts"))
 	// The file serves where the command does not run; it is written at each activation.
-	command := `"` + strings.ReplaceAll(strings.ReplaceAll(executable, "%", "%%"), `"`, `\"`) + `" known-hosts %H`
+	program := `"` + strings.ReplaceAll(strings.ReplaceAll(executable, "%", "%%"), `"`, `\"`) + `"`
+	command := program + ` known-hosts %H`
 	socket := quoted(agent.Socket(dir))
 	var b strings.Builder
 	line := func(format string, values ...any) { fmt.Fprintf(&b, format+"\n", values...) }
 	line("# Stint: made by `stint ssh-config`; make it anew when targets or proxies change.")
-	line("Host stint")
-	line("    HostName %s", host)
-	line("    Port %s", port)
+	// With one proxy there is nothing to choose, at the cost of a process a connection.
+	jump := "stint"
+	if len(trust.Proxies) == 1 {
+		line("Host stint")
+		line("    HostName %s", host)
+		line("    Port %s", port)
+		line("    HostKeyAlias %s", host)
+	} else {
+		jump = "%n" + dialSuffix
+		line("Host stint *%s", dialSuffix)
+		line("    ProxyCommand %s dial %%n", program)
+		line("    ProxyUseFdpass yes")
+		line("    HostKeyAlias %s", anyProxy)
+	}
 	line("    User stint")
-	line("    HostKeyAlias %s", host)
 	line("    UserKnownHostsFile %s", known)
 	line("    KnownHostsCommand %s", command)
 	line("    GlobalKnownHostsFile none")
@@ -119,7 +130,7 @@ func Config(trust api.Trust, executable string) (string, error) {
 	line("Match originalhost %s exec \"%s activate --quiet -- '%%r@%%n'\"", strings.Join(names, ","), shellWord(executable))
 	line("")
 	line("Host %s", strings.Join(names, " "))
-	line("    ProxyJump stint")
+	line("    ProxyJump %s", jump)
 	line("    UserKnownHostsFile %s", known)
 	line("    KnownHostsCommand %s", command)
 	line("    GlobalKnownHostsFile none")

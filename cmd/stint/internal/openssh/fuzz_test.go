@@ -17,11 +17,11 @@ import (
 // harmlessLine is a line of ssh's configuration as this package means it: what a
 // broker names stands nowhere but as a plain word.
 var harmlessLine = regexp.MustCompile(`^(#.*|` +
-	`Host [A-Za-z0-9_. -]+|` +
+	`Host [A-Za-z0-9_. -]+|Host stint \*\.stint|` +
 	`Match originalhost [A-Za-z0-9_.,-]+ exec "'/usr/bin/stint' activate --quiet -- '%r@%n'"|` +
 	`    (HostName|HostKeyAlias) [A-Za-z0-9.:%-]+|    Port [0-9]+|` +
-	`    (User stint|ProxyJump stint|GlobalKnownHostsFile none|StrictHostKeyChecking yes|IdentitiesOnly yes|PreferredAuthentications publickey,keyboard-interactive)|` +
-	`    (UserKnownHostsFile|KnownHostsCommand|IdentityAgent|IdentityFile|CertificateFile) "[^"]*"( known-hosts %H)?|)$`)
+	`    (User stint|ProxyJump stint|ProxyJump %n\.stint|ProxyUseFdpass yes|GlobalKnownHostsFile none|StrictHostKeyChecking yes|IdentitiesOnly yes|PreferredAuthentications publickey,keyboard-interactive)|` +
+	`    (UserKnownHostsFile|KnownHostsCommand|IdentityAgent|IdentityFile|CertificateFile) "[^"]*"( known-hosts %H)?|    ProxyCommand "[^"]*" dial %n|)$`)
 
 // FuzzConfig: whatever a broker names, in ssh's configuration and among ssh's options
 // stands nothing that would act.
@@ -43,8 +43,10 @@ func FuzzConfig(f *testing.F) {
 				t.Errorf("the configuration has %d lines", len(lines))
 			}
 		}
-		if host, port, err := hostAndPort(trust.Proxies); err == nil && strings.ContainsAny(host+port, " \t\r\n\"'%=#\\") {
-			t.Errorf("%q and %q would be options of ssh", host, port)
+		for _, proxy := range trust.Proxies {
+			if host, port, err := hostAndPort(proxy); err == nil && strings.ContainsAny(host+port, " \t\r\n\"'%=#\\") {
+				t.Errorf("%q and %q would be options of ssh", host, port)
+			}
 		}
 	})
 }

@@ -288,7 +288,7 @@ func TestConfigRefusesWhatItCannotWrite(t *testing.T) {
 		if _, err := Config(api.Trust{Proxies: []api.Proxy{{Address: hostile}}, Targets: targets}, "/bin/stint"); err == nil {
 			t.Errorf("a proxy at %q was written into ssh_config", hostile)
 		}
-		if _, err := Options(credential(t, time.Now().Add(time.Hour)), []api.Proxy{{Address: hostile}}, Files{}, "/s"); err == nil {
+		if _, err := Options(credential(t, time.Now().Add(time.Hour)), api.Proxy{Address: hostile}, Files{}, "/s"); err == nil {
 			t.Errorf("a proxy at %q was given to ssh", hostile)
 		}
 	}

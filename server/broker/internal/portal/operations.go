@@ -271,6 +271,7 @@ func (p *Portal) register(on huma.API) {
 	p.registerAudit(r.tagged("audit"))
 	p.registerLedger(r.tagged("ledger"))
 	p.registerKeys(r.tagged("keys"))
+	p.registerProxies(r.tagged("proxies"))
 }
 
 func (p *Portal) registerPeople(r registrar) {

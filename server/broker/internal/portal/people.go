@@ -34,9 +34,10 @@ func (p *Portal) trust(ctx context.Context, _ *noInput) (*body[api.Trust], error
 	if err != nil {
 		return nil, fmt.Errorf("encoding trust: %w", err)
 	}
+	targets, proxies := p.reached(p.policy().Targets(), personOf(ctx).Subject)
 	return &body[api.Trust]{api.Trust{
-		Trust: text, Checkpoint: trust.Checkpoint, AuditKey: p.config.Audit.Verifier, Proxies: list(p.config.Proxies()),
-		Targets: toTargets(p.policy().Targets()), Issuer: p.config.Issuer, ClientID: p.config.ClientID,
+		Trust: text, Checkpoint: trust.Checkpoint, AuditKey: p.config.Audit.Verifier, Proxies: proxies,
+		Targets: targets, Issuer: p.config.Issuer, ClientID: p.config.ClientID,
 	}}, nil
 }
 

@@ -29,6 +29,7 @@ import (
 	"stint/server/broker/internal/login"
 	"stint/server/broker/internal/mirror"
 	"stint/server/broker/internal/passkeys"
+	"stint/server/broker/internal/proxies"
 	"stint/server/broker/internal/recordings"
 	"stint/server/broker/internal/signing"
 	"stint/web"
@@ -49,8 +50,8 @@ type Config struct {
 	Origins  []string // exact; URL is one of them
 	Issuer   string
 	ClientID string // the command line's own
-	// Proxies are those that take new sessions now.
-	Proxies func() []api.Proxy
+	// Proxies says which open a target, and how they are.
+	Proxies *proxies.Directory
 	// Balancers are the addresses of what hands people's connections on and says in
 	// X-Forwarded-For whose they are; nobody else is believed about that. May be empty.
 	Balancers []string

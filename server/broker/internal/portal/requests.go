@@ -168,7 +168,7 @@ func (p *Portal) activate(ctx context.Context, in *requestBody[api.Activation]) 
 func (p *Portal) certificate(c access.Certificate, q access.Request) api.Certificate {
 	return api.Certificate{
 		Certificate: c.Certificate, Ends: c.Ends.UTC(), Serial: strconv.FormatUint(c.Serial, 10),
-		Login: q.Revision.Ask.Login, Target: q.Revision.Ask.Target, Proxies: list(p.config.Proxies()),
+		Login: q.Revision.Ask.Login, Target: q.Revision.Ask.Target, Proxies: p.proxiesFor(q),
 	}
 }
 

@@ -10,10 +10,10 @@ import (
 	"stint/server/access"
 )
 
-// backlog is how many endings may wait for one slow proxy. One that falls
-// further behind loses its stream; it then connects again and renews every
-// lease, which tells it the same.
-const backlog = 256
+// backlog is how many endings may wait for one slow proxy: more grants than end in one
+// act, when a role is locked or somebody suspended. One that falls further behind loses its
+// stream; it then connects again and renews every lease, which tells it the same.
+const backlog = 8192
 
 // writeTimeout bounds one write to a proxy.
 const writeTimeout = 5 * time.Second
@@ -79,7 +79,16 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		if control.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
 			return false
 		}
-		return encoder.Encode(ending) == nil && control.Flush() == nil
+		if encoder.Encode(ending) != nil {
+			return false
+		}
+		// What waits goes with it: many end in one act.
+		for range len(l.news) {
+			if encoder.Encode(<-l.news) != nil {
+				return false
+			}
+		}
+		return control.Flush() == nil
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")

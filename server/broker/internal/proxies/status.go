@@ -52,19 +52,44 @@ func (s *Statuses) hear(proxy string, status wire.ProxyStatus) {
 	}
 }
 
-// Serves tells whether a proxy takes new sessions, as far as is known: one of its
-// processes said so a short while ago. Of one that never said anything here it is
-// assumed: it may talk to another broker.
-func (s *Statuses) Serves(proxy string) bool {
+// States of a proxy beside those that its processes report.
+const (
+	stateSilent  = "silent"  // it said nothing for wire.StatusLost
+	stateUnheard = "unheard" // it never said anything here: it may talk to another broker
+)
+
+// Status is how a proxy is, of all its processes together.
+type Status struct {
+	State    string    // wire.ProxyServes and so on, stateSilent or stateUnheard
+	Version  string    // of the process that serves, or that was heard last
+	Started  time.Time // zero where it is unheard
+	Heard    time.Time
+	Sessions int
+}
+
+// Serves tells whether the proxy takes new sessions, as far as is known. Of one that never
+// said anything here it is assumed.
+func (s Status) Serves() bool { return s.State == wire.ProxyServes || s.State == stateUnheard }
+
+// Of says how a proxy is. It serves if one of its processes said so a short while ago.
+func (s *Statuses) Of(proxy string) Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	whole := Status{State: stateUnheard}
 	for _, last := range s.said[proxy] {
-		if last.status.State == wire.ProxyServes && now.Sub(last.at) <= wire.StatusLost {
-			return true
+		state := last.status.State
+		if now.Sub(last.at) > wire.StatusLost && state != wire.ProxyStopped {
+			state = stateSilent
+		} else if state != wire.ProxyStopped {
+			whole.Sessions += last.status.Sessions
+		}
+		serves := state == wire.ProxyServes
+		if whole.State == stateUnheard || serves && whole.State != wire.ProxyServes || serves == (whole.State == wire.ProxyServes) && last.at.After(whole.Heard) {
+			whole.State, whole.Version, whole.Started, whole.Heard = state, last.status.Version, last.status.Started, last.at
 		}
 	}
-	return len(s.said[proxy]) == 0
+	return whole
 }
 
 func (s *Server) hearStatus(_ context.Context, proxy string, r *http.Request) (any, error) {

@@ -13,7 +13,7 @@ func TestOnlyProxiesThatServeArePicked(t *testing.T) {
 	s := NewStatuses(func() time.Time { return now })
 	serves := func(when string, want bool) {
 		t.Helper()
-		if s.Serves("proxy-1") != want {
+		if s.Of("proxy-1").Serves() != want {
 			t.Errorf("%s: it serves: %v", when, !want)
 		}
 	}
@@ -28,7 +28,7 @@ func TestOnlyProxiesThatServeArePicked(t *testing.T) {
 	serves("silent for too long", false)
 	s.hear("proxy-1", wire.ProxyStatus{Process: "second", State: wire.ProxyStopped})
 	serves("stopped", false)
-	if !s.Serves("proxy-2") {
+	if !s.Of("proxy-2").Serves() {
 		t.Error("one that never said anything here is left out")
 	}
 }

@@ -45,6 +45,7 @@ type Client struct {
 	trust   access.Trust
 	policy  *policies.Bundle // the signer's; nil until it was heard
 	full    *policies.Bundle // policy with the targets of the inventories
+	proxies []wire.Proxy
 	heard   bool
 	trouble string
 	first   chan struct{} // closed when the signer was heard for the first time
@@ -111,7 +112,7 @@ func (c *Client) Refresh(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.trust = access.Trust{Trust: result.Trust, PolicyDigest: result.PolicyDigest, Checkpoint: result.Checkpoint, Ceremony: result.Ceremony}
-	c.policy, c.full = bundle, full
+	c.policy, c.full, c.proxies = bundle, full, result.Proxies
 	if c.trouble != "" {
 		c.log.Info("the signer is heard", "policy", result.PolicyDigest)
 	}
@@ -119,6 +120,19 @@ func (c *Client) Refresh(ctx context.Context) error {
 	if !c.heard {
 		c.heard = true
 		close(c.first)
+	}
+	return nil
+}
+
+// Proxy is what the signer says of the proxy with a key; nil where it knows none. The names
+// that broker and signer have for it may differ.
+func (c *Client) Proxy(key string) *wire.Proxy {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, proxy := range c.proxies {
+		if proxy.Key == key {
+			return &proxy
+		}
 	}
 	return nil
 }
