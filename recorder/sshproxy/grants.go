@@ -99,7 +99,7 @@ func (l *live) removeOuter(o *outer) {
 // grantEnded ends everything of a grant.
 func (l *live) grantEnded(request string, why ending) {
 	for _, s := range l.all() {
-		if s.pass.Request == request {
+		if s.endsWith(request, why) {
 			s.end(why)
 		}
 	}

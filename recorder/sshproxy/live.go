@@ -14,6 +14,7 @@ import (
 type Broker interface {
 	StartSession(ctx context.Context, start wire.SessionStart) (wire.Session, error)
 	RenewLeases(ctx context.Context, request wire.LeaseRequest) (wire.LeaseResult, error)
+	ExtendSession(ctx context.Context, session string, extension wire.Extension) error
 	EndSession(ctx context.Context, session string, end wire.SessionEnd) error
 	ReportStatus(ctx context.Context, status wire.ProxyStatus) error
 	Endings(ctx context.Context, connected func(), each func(wire.Ending)) error

@@ -79,10 +79,11 @@ func (s *session) open() error {
 		}
 		return &refusedSession{wire.ReasonFailed, "the signer cannot be reached, so no session can start. Try again in a moment", err}
 	}
-	s.limitGrant(certificate.GrantEnds)
+	s.limitGrant(s.pass.Request, certificate.GrantEnds)
 
 	// 6. The role may be used from where the client is.
-	if s.rules, err = readRules(certificate.Rules); err != nil {
+	s.said = certificate.Rules
+	if s.rules, err = readRules(s.said); err != nil {
 		return &refusedSession{wire.ReasonFailed, "this proxy does not understand what the role says of sessions. Tell those who run stint", err}
 	}
 	if why := refusesFrom(s.rules.networks, s.client.RemoteAddr()); why != "" {
@@ -94,6 +95,7 @@ func (s *session) open() error {
 		return err
 	}
 	s.armIdle()
+	s.serves.Store(true)
 	return nil
 }
 
