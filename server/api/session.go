@@ -9,6 +9,7 @@ import (
 type Session struct {
 	ID            string     `json:"id"`
 	Request       string     `json:"request"`
+	Extension     string     `json:"extension,omitempty" doc:"the request whose grant it goes on under, if it was extended"`
 	Person        Person     `json:"person"`
 	Role          string     `json:"role"`
 	Login         string     `json:"login"`
@@ -27,8 +28,10 @@ type Session struct {
 	// unchecked: a long one that it has not read since it started (open the session).
 	ChainVerified string `json:"chain_verified" enum:"verified,cut,broken,live,unchecked"`
 	ChainDetail   string `json:"chain_detail,omitempty"`
-	// May is what the caller may do: kill, replay. Set where one session is read.
-	May []string `json:"may,omitempty"`
+	// May is what the caller may do: kill, extend, replay. Set where one session is read,
+	// as is GrantEnds: when the grant ends that a live one has.
+	May       []string   `json:"may,omitempty"`
+	GrantEnds *time.Time `json:"grant_ends,omitempty"`
 }
 
 // Sessions is a page of sessions, live first, then newest first.

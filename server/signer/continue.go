@@ -101,6 +101,9 @@ func (s *signer) admitContinuation(ctx context.Context, proxy ProxyConfig, in wi
 	if by, err := deviceOf(entry); err != nil || by != from {
 		return 0, none, refuse(http.StatusForbidden, "other-device", "The extension was activated from another machine than the session comes from. Activate it there: stint extend.").because(err)
 	}
+	if verified.Role().SingleUse {
+		return 0, none, refuse(http.StatusForbidden, "single-use", "A grant of this role is for one session, and extends no other. Open a session by it.")
+	}
 	ends := earliest(entry.Ends, verified.Ends())
 	answer := wire.ContinueResult{GrantEnds: ends, Rules: rulesOf(verified.Role(), verified.Recordings())}
 	// 5. Nothing of this changed meanwhile. 6. The entry.
@@ -118,9 +121,6 @@ func (s *signer) admitContinuation(ctx context.Context, proxy ProxyConfig, in wi
 		}
 		if present.now == present.next {
 			return nil, present.done, nil
-		}
-		if answer.Rules.SingleUse && present.next.entered != nil {
-			return nil, 0, refuseUsed()
 		}
 		return &evidence.Entry{Extension: &evidence.ExtensionEntry{
 			Session: in.Session, Proxy: proxy.Name, Request: in.Next, Extends: present.now.request, Opened: in.Opened,

@@ -281,8 +281,7 @@ func (s *state) foldTarget(index int64, e *evidence.TargetEntry) func() {
 	}
 }
 
-// foldExtension puts a session under another grant. It uses up one that is for a single
-// session.
+// foldExtension puts a session under another grant.
 func (s *state) foldExtension(index int64, e *evidence.ExtensionEntry) (func(), error) {
 	session := liveSession{e.Proxy, e.Session}
 	now := e.Opened
@@ -295,9 +294,6 @@ func (s *state) foldExtension(index int64, e *evidence.ExtensionEntry) (func(), 
 	}
 	return func() {
 		s.extended[session] = extended{index: index, request: e.Request, opened: e.Opened}
-		if g.entered == nil {
-			g.entered = &entered{index: index}
-		}
 	}, nil
 }
 

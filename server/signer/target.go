@@ -126,7 +126,7 @@ func (e *entered) again(state *state, proxy ProxyConfig, in wire.TargetRequest, 
 		state.signing.signs(evidence.PurposeTargetCA, e.index) {
 		return e.index, nil
 	}
-	return 0, refuseUsed()
+	return 0, refuse(http.StatusForbidden, "used", "This grant is for one session, which was opened already. Ask anew.")
 }
 
 // rulesOf are what the proxy holds sessions in a role to.
@@ -209,8 +209,4 @@ func (s *signer) admitHost(proxy ProxyConfig, in wire.HostRequest) (int64, error
 			Ends:       now.Add(hostLife).Truncate(time.Second),
 		}}, 0, nil
 	})
-}
-
-func refuseUsed() error {
-	return refuse(http.StatusForbidden, "used", "This grant is for one session, which was opened already. Ask anew.")
 }
