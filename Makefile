@@ -49,6 +49,7 @@ test: setup web
 	$(GO) vet $(TEST_FLAGS),$(BACKENDS) ./server/signer ./server/signer/internal/keys
 	$(NPM) --prefix web run test
 	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
+	cd server/broker/internal/recordings/testdata/s3 && $(GO) build $(TEST_FLAGS) -o $(CURDIR)/$(BUILD)/race/ .
 	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test -vet=off $(TEST_FLAGS) -parallel 4 -timeout 20m ./...
 	$(GO) test -vet=off $(TEST_FLAGS),$(BACKENDS) -run 'TestKeysIn(AToken|AWS|GCP|Azure)' ./server/signer ./server/signer/internal/keys
 

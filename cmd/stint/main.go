@@ -84,6 +84,8 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 		peopleCommand(e), lockCommand(e), delegationsCommand(e), reviewsCommand(e), changesCommand(e), policyCommand(e), inventoryCommand(e),
 		sshCommand(e), sshConfigCommand(e), activateCommand(e), agentCommand(),
 		sessionsCommand(e), playCommand(e), exportCommand(e),
+		holdCommand(e, "hold", "Keep a recording from being removed, whatever its time", (*api.Client).Hold),
+		holdCommand(e, "release", "Lift the legal hold of a recording", (*api.Client).Release),
 		evidenceCommand(e), auditCommand(e), trustCommand(e),
 		deviceCommand(e),
 		keysCommand(e), knownHostsCommand(e),

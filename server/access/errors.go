@@ -65,6 +65,8 @@ const (
 	CodeNotExtended        = "session.not-extended" // the grant is not for this session
 	CodeSealChanged        = "recording.seal-changed"
 	CodeSealOrder          = "recording.seal-order"
+	CodeRecordingHeld      = "recording.held"    // under a legal hold already, or not
+	CodeRecordingRemoved   = "recording.removed" // its time was over
 	CodeEnrolmentNotFound  = "enrolment.not-found"
 	CodeEnrolmentState     = "enrolment.state" // not at this step
 	CodeConfirmation       = "confirmation.not-found"

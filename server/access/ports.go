@@ -105,6 +105,7 @@ type Store interface {
 type Reader interface {
 	RequestReader
 	SessionReader
+	KeepingReader
 	PeopleReader
 	ChangeReader
 	DeviceReader
@@ -119,6 +120,7 @@ type Tx interface {
 	Reader
 	RequestWriter
 	SessionWriter
+	KeepingWriter
 	PeopleWriter
 	AlarmWriter
 	ChangeWriter

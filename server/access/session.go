@@ -46,6 +46,8 @@ type Session struct {
 	Bytes int64 // of the recording, as far as the broker holds it
 	Size  int64 // of the whole recording, as the proxy reported at the end
 	Seals int64 // how many segments are sealed
+
+	Keeping
 }
 
 // Grant is the request whose grant it has.

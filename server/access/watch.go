@@ -11,7 +11,7 @@ import (
 // SessionView is a session as one person may see it.
 type SessionView struct {
 	Session
-	May []string // kill, extend, replay
+	May []string // kill, extend, replay, hold, release
 	// GrantEnds is when the grant ends that it has.
 	GrantEnds time.Time
 }
@@ -46,8 +46,18 @@ func (m moment) mayWithSession(by policies.Person, session Session, q Request) [
 	if own && m.mayExtend(session) {
 		may = append(may, "extend")
 	}
+	if !session.Removed.IsZero() {
+		return may
+	}
 	if own || m.mayReplay(by, session.Role) {
 		may = append(may, "replay")
+	}
+	if m.mayHold(by, session) {
+		if session.Hold == nil {
+			may = append(may, "hold")
+		} else {
+			may = append(may, "release")
+		}
 	}
 	return may
 }
@@ -145,6 +155,9 @@ func (m moment) replayable(r Reader, by policies.Person, id string) (Session, er
 	}
 	if by.Subject != session.Person.Subject && !m.mayReplay(by, session.Role) {
 		return Session{}, fail(Forbidden, CodeForbidden, "Only reviewers replay other people's sessions; %s may name its own.", session.Role)
+	}
+	if !session.Removed.IsZero() {
+		return Session{}, fail(NotFound, CodeRecordingRemoved, "The recording was removed on %s: its time was over. Its seals are still in the audit log.", date(session.Removed))
 	}
 	return session, nil
 }

@@ -287,6 +287,16 @@ func (c *Client) Session(ctx context.Context, id string) (Session, error) {
 	return call[Session](ctx, c, http.MethodGet, expand(PathSession, id), nil, nil)
 }
 
+// Hold puts a session's recording under a legal hold.
+func (c *Client) Hold(ctx context.Context, id string, in Taking) (Session, error) {
+	return call[Session](ctx, c, http.MethodPost, expand(PathHold, id), nil, in)
+}
+
+// Release lifts the legal hold of a session's recording.
+func (c *Client) Release(ctx context.Context, id string, in Taking) (Session, error) {
+	return call[Session](ctx, c, http.MethodPost, expand(PathRelease, id), nil, in)
+}
+
 // Recording streams a session's recording in the format of recorder/cast. The
 // caller closes it.
 func (c *Client) Recording(ctx context.Context, session string) (io.ReadCloser, error) {

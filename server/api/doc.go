@@ -46,6 +46,8 @@ const (
 	PathSessions      = "/api/sessions"                     // GET ?request=&person=&target=&live=&limit=&cursor= -> Sessions
 	PathSession       = "/api/sessions/{session}"           // GET -> Session
 	PathKill          = "/api/sessions/{session}/kill"      // POST Taking -> Session
+	PathHold          = "/api/sessions/{session}/hold"      // POST Taking -> Session: nobody removes its recording
+	PathRelease       = "/api/sessions/{session}/release"   // POST Taking -> Session: the hold is lifted
 	PathEvents        = "/api/sessions/{session}/events"    // GET -> decoded events, application/vnd.stint.events (see EventsFormat)
 	PathRecordingFile = "/api/sessions/{session}/recording" // GET -> the recording itself, as recorder/cast describes
 

@@ -25,13 +25,29 @@ type Session struct {
 	Seals         int        `json:"seals"`
 	// ChainVerified says what the broker found when it last read the whole
 	// recording against its seals in the audit log: verified, cut, broken, live;
-	// unchecked: a long one that it has not read since it started (open the session).
-	ChainVerified string `json:"chain_verified" enum:"verified,cut,broken,live,unchecked"`
+	// unchecked: a long one that it has not read since it started (open the session);
+	// removed: one whose time was over.
+	ChainVerified string `json:"chain_verified" enum:"verified,cut,broken,live,unchecked,removed"`
 	ChainDetail   string `json:"chain_detail,omitempty"`
-	// May is what the caller may do: kill, extend, replay. Set where one session is read,
+	// Stored is when the whole recording was found in the object store, and Digest the
+	// SHA-256 of what was found there.
+	Stored *time.Time `json:"stored,omitempty"`
+	Digest string     `json:"digest,omitempty"`
+	// Hold keeps the recording from being removed.
+	Hold *Hold `json:"hold,omitempty"`
+	// Removed is when the recording's time was over.
+	Removed *time.Time `json:"removed,omitempty"`
+	// May is what the caller may do: kill, extend, replay, hold, release. Set where one session is read,
 	// as is GrantEnds: when the grant ends that a live one has.
 	May       []string   `json:"may,omitempty"`
 	GrantEnds *time.Time `json:"grant_ends,omitempty"`
+}
+
+// Hold is a legal hold of a recording.
+type Hold struct {
+	By     Person    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 // Sessions is a page of sessions, live first, then newest first.

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"stint/server/border"
 	"stint/server/broker/internal/facts"
 	"stint/server/broker/internal/fleet"
+	"stint/server/broker/internal/recordings"
 )
 
 // Config is what a broker needs to run. Its JSON form is the configuration file.
@@ -53,6 +55,8 @@ type Config struct {
 	Fleet *Fleet `json:"fleet,omitempty"`
 	// Facts is the source of asserted facts; none where it is absent.
 	Facts *Facts `json:"facts,omitempty"`
+	// Recordings is where recordings go, and for how long; absent, they stay in Data for ever.
+	Recordings Recordings `json:"recordings,omitzero"`
 	// RelyingParty is the WebAuthn relying-party id: the exact host of URL.
 	RelyingParty string `json:"relying_party"`
 	// Origins are the exact origins that may write with a cookie, and whose
@@ -110,6 +114,71 @@ type Facts struct {
 	TimeoutSeconds int `json:"timeout_seconds,omitempty"`
 }
 
+// Recordings is how recordings of sessions that are over are kept.
+type Recordings struct {
+	// Store is the object store to which whole recordings are brought: s3://BUCKET with
+	// the options of gocloud.dev/blob/s3blob, or file:///DIRECTORY. They stay in Data
+	// where it is absent.
+	Store string `json:"store,omitempty"`
+	// Lock has S3 keep each object for so long, whoever wants it deleted. The bucket must
+	// have been made with object lock.
+	Lock *ObjectLock `json:"object_lock,omitempty"`
+	// RetentionDays is for how long after a session's end its recording is kept; for ever
+	// where it is absent.
+	RetentionDays int `json:"retention_days,omitempty"`
+}
+
+// ObjectLock is a lock of S3 on each object.
+type ObjectLock struct {
+	Mode string `json:"mode"` // governance or compliance
+	Days int    `json:"days"`
+}
+
+// maxDays bounds what a clock can count.
+const maxDays = 36500
+
+func (r Recordings) check() (wrong []error) {
+	if r.Store != "" {
+		if err := recordings.CheckBucket(r.Store); err != nil {
+			wrong = append(wrong, fmt.Errorf("recordings.store: %w", err))
+		}
+	}
+	if r.RetentionDays < 0 || r.RetentionDays > maxDays {
+		wrong = append(wrong, fmt.Errorf("recordings.retention_days: must be from 1 to %d", maxDays))
+	}
+	if lock := r.Lock; lock != nil {
+		if !strings.HasPrefix(r.Store, "s3:") {
+			wrong = append(wrong, errors.New("recordings.object_lock: only a store at S3 locks objects"))
+		}
+		if lock.Mode != "governance" && lock.Mode != "compliance" {
+			wrong = append(wrong, errors.New("recordings.object_lock.mode: must be governance or compliance"))
+		}
+		if lock.Days < 1 || lock.Days > maxDays {
+			wrong = append(wrong, fmt.Errorf("recordings.object_lock.days: must be from 1 to %d", maxDays))
+		}
+		if r.RetentionDays > 0 && lock.Days > r.RetentionDays {
+			wrong = append(wrong, errors.New("recordings.object_lock.days: must not be more than retention_days, since nothing could be removed in time"))
+		}
+	}
+	return wrong
+}
+
+const day = 24 * time.Hour
+
+func (r Recordings) retention() time.Duration { return time.Duration(r.RetentionDays) * day }
+
+// open opens the object store; nil where there is none.
+func (r Recordings) open(ctx context.Context) (*recordings.Bucket, error) {
+	if r.Store == "" {
+		return nil, nil
+	}
+	var lock recordings.Lock
+	if r.Lock != nil {
+		lock = recordings.Lock{Mode: r.Lock.Mode, For: time.Duration(r.Lock.Days) * day}
+	}
+	return recordings.OpenBucket(ctx, r.Store, lock)
+}
+
 var (
 	instancePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{3,31}$`)
 	namePattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
@@ -154,6 +223,7 @@ func (c Config) Check() error {
 	}
 	wrong = append(wrong, c.checkPeers()...)
 	wrong = append(wrong, c.checkOrigins()...)
+	wrong = append(wrong, c.Recordings.check()...)
 	if f := c.Fleet; f != nil {
 		if err := fleet.CheckAddress(f.URL); err != nil {
 			fail("fleet.url: %w", err)

@@ -54,8 +54,20 @@ func TestConfigCheck(t *testing.T) {
 		"facts that take long": {func(c *Config) {
 			c.Facts = &Facts{URL: "https://facts.example.com/x", TokenFile: "/t", TimeoutSeconds: 4}
 		}, "timeout_seconds"},
-		"fleet's relative roots": {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com", TokenFile: "/t", RootsFile: "r"} }, "roots_file"},
-		"database":               {func(c *Config) { c.Database = "mysql://x" }, "database"},
+		"fleet's relative roots":  {func(c *Config) { c.Fleet = &Fleet{URL: "https://fleet.example.com", TokenFile: "/t", RootsFile: "r"} }, "roots_file"},
+		"a store that is no URL":  {func(c *Config) { c.Recordings.Store = "recordings" }, "recordings.store"},
+		"a store of another kind": {func(c *Config) { c.Recordings.Store = "gs://recordings" }, "recordings.store"},
+		"a lock on files": {func(c *Config) {
+			c.Recordings = Recordings{Store: "file:///r", Lock: &ObjectLock{Mode: "governance", Days: 1}}
+		}, "object_lock"},
+		"a lock of another kind": {func(c *Config) {
+			c.Recordings = Recordings{Store: "s3://r", Lock: &ObjectLock{Mode: "hard", Days: 1}}
+		}, "object_lock.mode"},
+		"a lock beyond retention": {func(c *Config) {
+			c.Recordings = Recordings{Store: "s3://r", Lock: &ObjectLock{Mode: "compliance", Days: 2}, RetentionDays: 1}
+		}, "object_lock.days"},
+		"kept for less than nothing": {func(c *Config) { c.Recordings.RetentionDays = -1 }, "retention_days"},
+		"database":                   {func(c *Config) { c.Database = "mysql://x" }, "database"},
 	} {
 		config := validConfig()
 		c.alter(&config)

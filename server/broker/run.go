@@ -158,7 +158,11 @@ func assemble(ctx context.Context, config Config, log *slog.Logger) (_ *broker, 
 			err = errors.Join(err, b.store.Close())
 		}
 	}()
-	if b.recordings, err = recordings.Open(filepath.Join(config.Data, "recordings")); err != nil {
+	bucket, err := config.Recordings.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if b.recordings, err = recordings.Open(filepath.Join(config.Data, "recordings"), bucket); err != nil {
 		return nil, err
 	}
 	endings, statuses := proxies.NewEndings(), proxies.NewStatuses(time.Now)
@@ -229,7 +233,7 @@ func (b *broker) serve(ctx context.Context, people, machines net.Listener, ready
 	// Jobs outlive the listeners: what a last call has begun is still carried on.
 	jobs, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	var working sync.WaitGroup
-	for _, job := range []func(context.Context){b.signing.Run, b.mirror.Run, b.monitor.Run, b.login.Run, b.flow.Run, b.purge, b.reload} {
+	for _, job := range []func(context.Context){b.signing.Run, b.mirror.Run, b.monitor.Run, b.login.Run, b.flow.Run, b.keep, b.purge, b.reload} {
 		working.Go(func() { job(jobs) })
 	}
 	serving, ctx := errgroup.WithContext(ctx)
@@ -282,6 +286,13 @@ func (b *broker) listen() (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("reading the portal's certificate: %w", err), listener.Close())
 	}
 	return tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}), nil
+}
+
+// keep looks after the recordings of sessions that are over.
+func (b *broker) keep(ctx context.Context) {
+	b.recordings.Keep(ctx, recordings.Keeping{
+		Flow: b.flow, Archive: b.store, Retention: b.config.Recordings.retention(), Now: time.Now, Log: b.log,
+	})
 }
 
 // purge forgets what is over, now and then.

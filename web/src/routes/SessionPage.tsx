@@ -19,7 +19,9 @@ import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
 import { Tabs } from '../ui/Tabs'
 import { notify } from '../ui/Toasts'
+import { AskForMoreTime } from './Extend'
 import styles from './Session.module.css'
+import { HoldNotice, LegalHold } from './LegalHold'
 import { endWords, lengthWords, RecordingBadge } from './sessionWords'
 
 /** One session: its replay, and everything around it. */
@@ -46,7 +48,9 @@ export function SessionPage() {
         <div className={styles.badges}>
           {session.live ? <StateBadge state="live" /> : <StateBadge state="ended">{endWords(session)}</StateBadge>}
           <RecordingBadge session={session} />
+          {session.may?.includes('extend') && <AskForMoreTime of={session} small />}
           {session.may?.includes('kill') && <Kill session={session} />}
+          <LegalHold session={session} />
         </div>
       </PageHead>
       {session.chain_verified === 'broken' && (
@@ -54,7 +58,16 @@ export function SessionPage() {
           {session.chain_detail}
         </Notice>
       )}
-      {session.may?.includes('replay') ? <Replay session={session} /> : <EmptyState title="The recording is for reviewers">You can see that the session was, not what was on its screen.</EmptyState>}
+      <HoldNotice session={session} />
+      {session.removed ? (
+        <EmptyState title="The recording was removed">
+          Its time was over on <Moment at={session.removed} clock />. That it was, and the seals of what it held, stay in the audit log.
+        </EmptyState>
+      ) : session.may?.includes('replay') ? (
+        <Replay session={session} />
+      ) : (
+        <EmptyState title="The recording is for reviewers">You can see that the session was, not what was on its screen.</EmptyState>
+      )}
     </>
   )
 }
@@ -156,6 +169,8 @@ function Replay({ session }: { session: Session }) {
               ['Through', session.proxy],
               ['Recording', `${session.bytes.toLocaleString('en')} bytes, ${session.seals} ${session.seals === 1 ? 'seal' : 'seals'}`],
               ['Chain', session.chain_detail],
+              ['Stored', session.stored && <Moment key="stored" at={session.stored} clock />],
+              ['SHA-256', session.digest && <code key="digest">{session.digest}</code>],
             ]}
           />
         </Section>

@@ -14,6 +14,7 @@ const words: Record<string, readonly [state: string, words: string]> = {
   broken: ['unverified', 'Altered'],
   live: ['live', 'Recording'],
   unchecked: ['unchecked', 'Not read yet'],
+  removed: ['ended', 'Removed'],
 }
 
 /** What the chain of seals says about the recording. */

@@ -307,6 +307,8 @@ func (p *Portal) registerSessions(r registrar) {
 	operation(r, http.MethodGet, api.PathSessions, "sessions", "A page of sessions, live first, then newest first", p.sessions)
 	operation(r, http.MethodGet, api.PathSession, "session", "A session", p.session)
 	operation(r, http.MethodPost, api.PathKill, "kill", "Close one live session", p.kill)
+	operation(r, http.MethodPost, api.PathHold, "hold", "Keep a recording from being removed", p.hold)
+	operation(r, http.MethodPost, api.PathRelease, "release", "Lift the legal hold of a recording", p.release)
 	operation(r, http.MethodGet, api.PathEvents, "session-events", "A recording's decoded events, for players", p.events,
 		answersBytes(api.EventsFormat, "Frames; see the description of the format in the documentation."))
 	operation(r, http.MethodGet, api.PathRecordingFile, "recording", "The recording itself; ranges are supported", p.recording,

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -85,40 +86,27 @@ func (p *Portal) toSessions(ctx context.Context, sessions []access.Session) ([]a
 }
 
 func (p *Portal) toSession(ctx context.Context, s access.Session, brief bool) (api.Session, error) {
-	verdict, err := p.config.Recordings.Check(ctx, s, func() ([]access.Seal, error) { return p.sealsOf(ctx, s) }, brief)
+	verdict, err := p.config.Recordings.Check(ctx, s, func() ([]access.Seal, error) { return recordings.Seals(ctx, p.config.Store, s) }, brief)
 	if err != nil {
 		return api.Session{}, err
 	}
-	size, err := p.config.Recordings.Size(s.ID)
+	size, err := p.config.Recordings.Size(s)
 	if err != nil {
 		return api.Session{}, err
 	}
-	return api.Session{
+	shown := api.Session{
 		ID: s.ID, Request: s.Request, Extension: s.Extension, Person: toPerson(s.Person), Role: s.Role, Login: s.Login, Target: s.Target, Proxy: s.Proxy,
 		ClientAddress: s.ClientAddress, ClientVersion: s.ClientVersion, Started: s.Started.UTC(), Ended: moment(s.Ended),
 		EndReason: s.EndReason, Live: s.Live(), Bytes: size, Seals: int(s.Seals), ChainVerified: verdict.Chain, ChainDetail: verdict.Detail,
-	}, nil
-}
-
-// sealsOf reads a recording's seals. They are hashes: who sees the session may
-// have it compared with them, whether or not they may replay it.
-func (p *Portal) sealsOf(ctx context.Context, s access.Session) (seals []access.Seal, err error) {
-	const run = 1000
-	err = p.config.Store.Read(ctx, func(r access.Reader) error {
-		seals = make([]access.Seal, 0, s.Seals)
-		for from := int64(0); ; {
-			next, err := r.Seals(s.ID, from, run)
-			if err != nil {
-				return err
-			}
-			seals = append(seals, next...)
-			if len(next) < run {
-				return nil
-			}
-			from = next[len(next)-1].Sequence + 1
-		}
-	})
-	return seals, err
+		Stored: moment(s.Stored), Removed: moment(s.Removed),
+	}
+	if shown.Stored != nil {
+		shown.Digest = hex.EncodeToString(s.Digest[:])
+	}
+	if s.Hold != nil {
+		shown.Hold = &api.Hold{By: toPerson(s.Hold.By), Reason: s.Hold.Reason, At: s.Hold.At.UTC()}
+	}
+	return shown, nil
 }
 
 func (p *Portal) session(ctx context.Context, in *sessionInput) (*body[api.Session], error) {
@@ -144,6 +132,20 @@ func (p *Portal) kill(ctx context.Context, in *sessionBody[api.Taking]) (*body[a
 	return p.session(ctx, &sessionInput{Session: in.Session})
 }
 
+func (p *Portal) hold(ctx context.Context, in *sessionBody[api.Taking]) (*body[api.Session], error) {
+	if err := p.config.Flow.Hold(ctx, personOf(ctx), in.Session, in.Body.Reason); err != nil {
+		return nil, err
+	}
+	return p.session(ctx, &sessionInput{Session: in.Session})
+}
+
+func (p *Portal) release(ctx context.Context, in *sessionBody[api.Taking]) (*body[api.Session], error) {
+	if err := p.config.Flow.Release(ctx, personOf(ctx), in.Session, in.Body.Reason); err != nil {
+		return nil, err
+	}
+	return p.session(ctx, &sessionInput{Session: in.Session})
+}
+
 type eventsInput struct {
 	Session string `path:"session" maxLength:"64" doc:"of a session"`
 	Input   bool   `query:"input" doc:"with what was typed, passwords included"`
@@ -156,14 +158,9 @@ func (p *Portal) events(ctx context.Context, in *eventsInput) (*huma.StreamRespo
 	if err != nil {
 		return nil, err
 	}
-	file, err := p.config.Recordings.Read(session.ID)
+	file, err := p.config.Recordings.Read(ctx, session.ID)
 	if err != nil {
 		return nil, err
-	}
-	info, err := file.Stat()
-	if err != nil {
-		file.Close()
-		return nil, fmt.Errorf("looking at a recording: %w", err)
 	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		defer file.Close()
@@ -171,7 +168,7 @@ func (p *Portal) events(ctx context.Context, in *eventsInput) (*huma.StreamRespo
 		header := c.Writer.Header()
 		header.Set("Content-Type", api.EventsFormat)
 		if !session.Live() {
-			tag := fmt.Sprintf(`W/"%s-%d-%d-%t"`, session.ID, info.Size(), session.Seals, in.Input)
+			tag := fmt.Sprintf(`W/"%s-%d-%d-%t"`, session.ID, file.Size(), session.Seals, in.Input)
 			header.Set("ETag", tag)
 			header.Set("Cache-Control", "private, no-cache")
 			if c.GetHeader("If-None-Match") == tag {
@@ -195,23 +192,18 @@ func (p *Portal) recording(ctx context.Context, in *sessionInput) (*huma.StreamR
 	if err != nil {
 		return nil, err
 	}
-	file, err := p.config.Recordings.Read(session.ID)
+	file, err := p.config.Recordings.Read(ctx, session.ID)
 	if err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		defer file.Close()
 		c := humagin.Unwrap(ctx)
-		info, err := file.Stat()
-		if err != nil {
-			writeProblem(ctx, p.problem(c.Request.Context(), err))
-			return
-		}
 		header := c.Writer.Header()
 		header.Set("Content-Type", "application/octet-stream")
 		header.Set("Content-Disposition", `attachment; filename="`+session.ID+`.stint"`)
 		if !session.Live() {
-			header.Set("ETag", fmt.Sprintf(`"%s-%d"`, session.ID, info.Size()))
+			header.Set("ETag", fmt.Sprintf(`"%s-%d"`, session.ID, file.Size()))
 			header.Set("Cache-Control", "private, no-cache")
 		}
 		http.ServeContent(newPatient(c), c.Request, "", time.Time{}, file)

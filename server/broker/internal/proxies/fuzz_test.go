@@ -25,7 +25,7 @@ import (
 // grant allows.
 func FuzzCalls(f *testing.F) {
 	house := storetest.NewHouse(f, mirrortest.OpenStore(f))
-	kept, err := recordings.Open(f.TempDir())
+	kept, err := recordings.Open(f.TempDir(), nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -265,13 +265,18 @@ func (s *Server) storeSeals(ctx context.Context, proxy string, r *http.Request) 
 }
 
 func (s *Server) recordingState(ctx context.Context, proxy string, r *http.Request) (any, error) {
+	// What is held is looked at before it is asked whether it is stored: its file goes
+	// only after that was noted.
+	size, err := s.recordings.Held(r.PathValue("session"))
+	if err != nil {
+		return nil, err
+	}
 	session, err := s.flow.SessionOfProxy(ctx, proxy, r.PathValue("session"))
 	if err != nil {
 		return nil, err
 	}
-	size, err := s.recordings.Held(session.ID)
-	if err != nil {
-		return nil, err
+	if !session.Stored.IsZero() || !session.Removed.IsZero() {
+		size = session.Size
 	}
 	return wire.RecordingState{Bytes: size}, nil
 }

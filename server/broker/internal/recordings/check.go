@@ -20,6 +20,7 @@ const (
 	Broken    = "broken"
 	Live      = "live"
 	Unchecked = "unchecked"
+	Removed   = "removed"
 )
 
 // Verdict is what a recording is worth against its seals.
@@ -59,7 +60,10 @@ func (k *Keeper) Check(ctx context.Context, session access.Session, load func() 
 	if session.Live() {
 		return Verdict{Chain: Live}, nil
 	}
-	size, err := k.Size(session.ID)
+	if !session.Removed.IsZero() {
+		return Verdict{Removed, "Its time was over. Its seals are still in the audit log."}, nil
+	}
+	size, err := k.Size(session)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -84,7 +88,7 @@ func (k *Keeper) Check(ctx context.Context, session access.Session, load func() 
 	case <-ctx.Done():
 		return Verdict{}, ctx.Err()
 	}
-	verdict, err := k.read(session, size, seals)
+	verdict, err := k.read(ctx, session, size, seals)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -92,8 +96,8 @@ func (k *Keeper) Check(ctx context.Context, session access.Session, load func() 
 	return verdict, nil
 }
 
-func (k *Keeper) read(session access.Session, size int64, seals []access.Seal) (Verdict, error) {
-	file, err := k.Read(session.ID)
+func (k *Keeper) read(ctx context.Context, session access.Session, size int64, seals []access.Seal) (Verdict, error) {
+	file, err := k.Read(ctx, session.ID)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Verdict{Cut, "No byte of the recording has arrived."}, nil
 	}

@@ -7,6 +7,7 @@
 package recordings
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"sync"
 
 	"stint/recorder/cast"
+	"stint/server/access"
 )
 
 // ErrOffset means that an upload does not begin where the recording ends.
@@ -26,10 +28,18 @@ var ErrName = errors.New("a session id is 1 to 64 letters, digits, - or _")
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// Keeper holds the recordings of a directory. It is safe for concurrent use;
-// one process at a time owns the directory.
+// Recording is a recording to be read, by ranges where one likes.
+type Recording interface {
+	io.ReadSeekCloser
+	// Size is its bytes when it was opened.
+	Size() int64
+}
+
+// Keeper holds the recordings of a directory, and those of an object store that came
+// from there. It is safe for concurrent use; one process at a time owns the directory.
 type Keeper struct {
-	root *os.Root
+	root   *os.Root
+	bucket *Bucket // nil for none
 
 	mu      sync.Mutex
 	writing map[string]*turn // sessions that somebody writes to now
@@ -42,8 +52,9 @@ type turn struct {
 	waiting int
 }
 
-// Open opens a directory of recordings, and makes it if it is not there.
-func Open(directory string) (*Keeper, error) {
+// Open opens a directory of recordings, and makes it if it is not there. The object
+// store, which may be nil for none, becomes the Keeper's.
+func Open(directory string, bucket *Bucket) (*Keeper, error) {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of recordings: %w", err)
 	}
@@ -51,11 +62,16 @@ func Open(directory string) (*Keeper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the directory of recordings: %w", err)
 	}
-	return &Keeper{root: root, writing: map[string]*turn{}, checks: newChecks()}, nil
+	return &Keeper{root: root, bucket: bucket, writing: map[string]*turn{}, checks: newChecks()}, nil
 }
 
-// Close lets go of the directory.
-func (k *Keeper) Close() error { return k.root.Close() }
+// Close lets go of the directory and the object store.
+func (k *Keeper) Close() error {
+	if k.bucket == nil {
+		return k.root.Close()
+	}
+	return errors.Join(k.root.Close(), k.bucket.Close())
+}
 
 func fileOf(session string) (string, error) {
 	if !namePattern.MatchString(session) {
@@ -64,21 +80,24 @@ func fileOf(session string) (string, error) {
 	return session + cast.Extension, nil
 }
 
-// Size is how many bytes of a recording are held; zero when there are none.
-func (k *Keeper) Size(session string) (int64, error) {
-	name, err := fileOf(session)
+// Size is how many bytes of a session's recording are held, here or in the object
+// store; zero when there are none.
+func (k *Keeper) Size(session access.Session) (int64, error) {
+	name, err := fileOf(session.ID)
 	if err != nil {
 		return 0, err
 	}
-	defer k.turnOf(session)()
+	defer k.turnOf(session.ID)()
 	info, err := k.root.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil:
+		return info.Size(), nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return 0, fmt.Errorf("looking at a recording: %w", err)
+	case session.Stored.IsZero():
 		return 0, nil
 	}
-	if err != nil {
-		return 0, fmt.Errorf("looking at a recording: %w", err)
-	}
-	return info.Size(), nil
+	return session.Size, nil
 }
 
 // Held is how many bytes are held durably: what an earlier process wrote and
@@ -183,15 +202,31 @@ func (k *Keeper) turnOf(session string) (done func()) {
 }
 
 // Read opens a recording for reading; fs.ErrNotExist when no byte has come. The
-// caller closes it. It may grow while it is read.
-func (k *Keeper) Read(session string) (*os.File, error) {
+// caller closes it. It may grow while it is read; it is read as long as ctx lasts.
+func (k *Keeper) Read(ctx context.Context, session string) (Recording, error) {
 	name, err := fileOf(session)
 	if err != nil {
 		return nil, err
 	}
 	file, err := k.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) && k.bucket != nil {
+		return k.bucket.Open(ctx, session)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening a recording: %w", err)
 	}
-	return file, nil
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("looking at a recording: %w", err), file.Close())
+	}
+	return opened{file, info.Size()}, nil
 }
+
+// opened is a recording's file.
+type opened struct {
+	*os.File
+	size int64
+}
+
+// Size implements [Recording].
+func (o opened) Size() int64 { return o.size }

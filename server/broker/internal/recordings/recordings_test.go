@@ -19,7 +19,7 @@ import (
 func open(t *testing.T) (*Keeper, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "recordings")
-	k, err := Open(dir)
+	k, err := Open(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestAppend(t *testing.T) {
 	if size, err := k.Held("unknown"); err != nil || size != 0 {
 		t.Errorf("%d held of nothing, %v", size, err)
 	}
-	if _, err := k.Read("unknown"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := k.Read(t.Context(), "unknown"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("reading nothing: %v", err)
 	}
 	for _, name := range []string{"", ".", "..", "../x", "a/b", "a.stint", "a\x00", string(make([]byte, 65))} {
@@ -81,7 +81,7 @@ func TestAppendRaces(t *testing.T) {
 	writers.Wait()
 	winners := 0
 	won.Range(func(any, any) bool { winners++; return true })
-	if size, err := k.Size("s"); winners != 1 || size != 1000 || err != nil {
+	if size, err := k.Size(access.Session{ID: "s"}); winners != 1 || size != 1000 || err != nil {
 		t.Errorf("%d won and %d bytes are there, %v", winners, size, err)
 	}
 	if len(k.writing) != 0 {

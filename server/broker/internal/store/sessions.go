@@ -40,6 +40,12 @@ type sessionRow struct {
 	Bytes         int64
 	Size          int64
 	Seals         int64
+	Stored        int64
+	Digest        []byte
+	Hold          string
+	Removed       int64
+	Gone          bool
+	KeepDue       int64
 }
 
 func (sessionRow) TableName() string { return "sessions" }
@@ -51,11 +57,16 @@ func (row sessionRow) session() (access.Session, error) {
 		Started: moment(row.Started), LeaseUntil: moment(row.LeaseUntil), Ended: moment(row.Ended), EndReason: row.EndReason,
 		Device: row.Device, DeviceDue: moment(row.DeviceDue), DevicePolicy: row.DevicePolicy, KillReason: row.KillReason, Bytes: row.Bytes, Size: row.Size, Seals: row.Seals,
 	}
+	s.Stored, s.Removed = moment(row.Stored), moment(row.Removed)
 	var d decoder
 	d.into(row.Person, &s.Person)
+	d.into(row.Hold, &s.Hold)
 	d.into(row.KilledBy, &s.KilledBy)
 	if d.err == nil {
 		s.Serial, d.err = strconv.ParseUint(row.Serial, 10, 64)
+	}
+	if d.err == nil && row.Stored > 0 {
+		d.err = copyHash(s.Digest[:], row.Digest)
 	}
 	return s, d.err
 }
@@ -103,6 +114,7 @@ func (t *tx) AddSession(s access.Session) error {
 		ClientAddress: s.ClientAddress, ClientVersion: s.ClientVersion,
 		Started: micros(s.Started), LeaseUntil: micros(s.LeaseUntil), Live: s.Live(), Ended: micros(s.Ended), EndReason: s.EndReason,
 		Device: s.Device, DeviceDue: micros(s.DeviceDue), DevicePolicy: s.DevicePolicy, KillReason: s.KillReason, KilledBy: personText(s.KilledBy), Bytes: s.Bytes, Size: s.Size, Seals: s.Seals,
+		Digest: []byte{},
 	})
 }
 

@@ -27,7 +27,7 @@ func Conformance(t *testing.T, open Open) {
 	}{
 		{"requests", requests}, {"a request moves once", requestMoves}, {"requests are listed", requestLists},
 		{"live grants", liveGrants}, {"due requests", dueRequests}, {"approvals", approvals}, {"certificates", certificates},
-		{"challenges", challenges}, {"endings", endings}, {"sessions", sessions}, {"sessions are listed", sessionLists},
+		{"challenges", challenges}, {"endings", endings}, {"sessions", sessions}, {"sessions are listed", sessionLists}, {"keeping recordings", keeping},
 		{"leases", leases}, {"seals", seals}, {"people", people}, {"sign-ins", signIns}, {"ID tokens", idTokens}, {"passkeys", passkeys},
 		{"enrolments", enrolments}, {"confirmations", confirmations}, {"ceremonies", ceremonies},
 		{"changes", changes}, {"signatures", signatures}, {"suspensions", suspensions}, {"people are listed", peopleLists}, {"open requests", openRequests}, {"devices", devices}, {"bindings to Fleet", fleetBindings}, {"what was lived through", history}, {"refused asks", refusals},

@@ -127,3 +127,61 @@ func seals(t *testing.T, st *store.Store) {
 	same(t, "counted", int64(5), read(t, st, func(r access.Reader) (access.Session, error) { return r.Session(s.ID) }).Seals)
 	wantError(t, access.ErrRowExists, st.Write(t.Context(), func(tx access.Tx) error { return tx.AddSeal(s.ID, access.Seal{Sequence: 4}) }))
 }
+
+// keeping: what becomes of a recording is written once, and lists what is left to do.
+func keeping(t *testing.T, st *store.Store) {
+	q := sample(300)
+	s := sampleSession(q, 301)
+	live := sampleSession(q, 302)
+	s.Ended, s.EndReason, s.Bytes, s.Size = start.Add(time.Minute), "completed", 10, 12
+	write(t, st, func(tx access.Tx) error { return errors.Join(tx.AddRequest(q), tx.AddSession(s), tx.AddSession(live)) })
+	now := start.Add(time.Hour)
+	listed := func(what string, want bool, list func(access.Reader) ([]access.Session, error)) {
+		t.Helper()
+		found := false
+		for _, one := range read(t, st, list) {
+			found = found || one.ID == s.ID
+			if one.ID == live.ID {
+				t.Errorf("%s: a live session is listed", what)
+			}
+		}
+		same(t, what, want, found)
+	}
+	unstored := func(r access.Reader) ([]access.Session, error) { return r.Unstored(now, 100) }
+	outlived := func(r access.Reader) ([]access.Session, error) { return r.Outlived(now, 100) }
+	undeleted := func(r access.Reader) ([]access.Session, error) { return r.Undeleted(now, 100) }
+	raced := func(fn func(tx access.Tx) error) {
+		t.Helper()
+		wantError(t, access.ErrRaced, st.Write(t.Context(), fn))
+	}
+
+	listed("unstored before all bytes are here", false, unstored)
+	wantError(t, nil, st.SetRecordingBytes(t.Context(), s.ID, 12))
+	listed("unstored", true, unstored)
+	write(t, st, func(tx access.Tx) error { return tx.DelayKeeping(s.ID, now.Add(time.Second)) })
+	listed("unstored, and delayed", false, unstored)
+	write(t, st, func(tx access.Tx) error { return tx.StoreRecording(s.ID, now, [32]byte{1, 2}) })
+	raced(func(tx access.Tx) error { return tx.StoreRecording(s.ID, now, [32]byte{1, 2}) })
+	listed("unstored, and stored", false, unstored)
+
+	hold := &access.Hold{By: evidencetest.Person("bob"), Reason: "a case", At: now}
+	listed("outlived", true, outlived)
+	write(t, st, func(tx access.Tx) error { return tx.HoldRecording(s.ID, hold) })
+	raced(func(tx access.Tx) error { return tx.HoldRecording(s.ID, hold) })
+	raced(func(tx access.Tx) error { return tx.RemoveRecording(s.ID, now) })
+	listed("outlived, and held", false, outlived)
+	s.Bytes, s.Keeping = 12, access.Keeping{Stored: now, Digest: [32]byte{1, 2}, Hold: hold}
+	same(t, "stored and held", s, read(t, st, func(r access.Reader) (access.Session, error) { return r.Session(s.ID) }))
+	write(t, st, func(tx access.Tx) error { return tx.HoldRecording(s.ID, nil) })
+	raced(func(tx access.Tx) error { return tx.HoldRecording(s.ID, nil) })
+
+	raced(func(tx access.Tx) error { return tx.RemoveRecording(live.ID, now) })
+	listed("undeleted before it is removed", false, undeleted)
+	write(t, st, func(tx access.Tx) error { return tx.RemoveRecording(s.ID, now) })
+	raced(func(tx access.Tx) error { return tx.RemoveRecording(s.ID, now) })
+	raced(func(tx access.Tx) error { return tx.HoldRecording(s.ID, hold) })
+	listed("outlived, and removed", false, outlived)
+	listed("undeleted", true, undeleted)
+	write(t, st, func(tx access.Tx) error { return tx.DeleteRecording(s.ID) })
+	listed("undeleted, and deleted", false, undeleted)
+}

@@ -39,7 +39,7 @@ func Flow(t *testing.T, open Open) {
 		{"a device that the signer does not know", deviceForgotten},
 		{"a grant that is scheduled", scheduled}, {"a clock that starts at the first use", firstUse}, {"a single use", singleUse}, {"renewals and history", renewalsAndHistory},
 		{"a confirmed ask", confirmedAsk}, {"an emergency", breakGlass}, {"delegating", delegating}, {"delegating to who asks", delegationAgainstOneself},
-		{"order, reminders and escalation", orderAndReminders}, {"a reminder before its turn", reminderBeforeTurn}, {"who replays", replayers}, {"asserted facts", assertedFacts}, {"approving each other's", reciprocal},
+		{"order, reminders and escalation", orderAndReminders}, {"a reminder before its turn", reminderBeforeTurn}, {"who replays", replayers}, {"keeping recordings", keepingFlow}, {"asserted facts", assertedFacts}, {"approving each other's", reciprocal},
 		{"a review that was lost", reviewedBefore}, {"an emergency whose caller hung up", hungUp}, {"an emergency that was lost", lostEmergency}, {"a lock without its rule", lockedWithoutRule}, {"less time for a review", lessTime}, {"one's own emergency", ownEmergency}, {"who hears of an emergency", loud},
 		{"news after leaving", newsAfterLeaving},
 		{"a direct report", directReport}, {"who changed the rules", changedRules}, {"strong passkeys", strongPasskeys}, {"a stand-in", standIn}, {"suspended elsewhere", suspendedElsewhere},
