@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -62,8 +63,23 @@ func TestExtend(t *testing.T) {
 		shell.sees("still-at-work")
 	}
 
-	// 3. They end with the second.
-	s.alice.must("stint", "drop", second.ID)
+	// 3. Asked for in the portal, an extension is taken up by the command line.
+	portal := s.signIn("alice", "/requests/"+second.ID, nil)
+	portal.click(`role=link[name="Ask for more time"]`)
+	portal.click(`role=button[name=/^Ask for .* on web-1/]`)
+	portal.waitURL("/requests/req-")
+	third := path.Base(portal.url())
+	s.approve(third)
+	portal.see(`text=stint extend ` + third)
+	s.alice.must("stint", "extend", third)
+	for _, shell := range shells {
+		shell.sees("extended by " + third)
+	}
+	portal.open(s.Portal + "/sessions/" + s.alice.lastSession("web-1").ID)
+	portal.see(`role=link[name="Ask for more time"]`)
+
+	// 4. They end with the grant that they have.
+	s.alice.must("stint", "drop", third)
 	for _, shell := range shells {
 		if status := shell.wait(); status != 255 || !strings.Contains(shell.screen.String(), "stint: access given back by ") {
 			t.Errorf("a shell ends with %d:\n%s", status, shell.screen)
