@@ -302,11 +302,16 @@ func activate(ctx context.Context, e *environment, to openssh.Destination) (stri
 	if err != nil {
 		return "", err
 	}
-	_, trust, err := who.Trust(ctx)
+	grant, err := openssh.FindGrant(ctx, client, to)
 	if err != nil {
 		return "", err
 	}
-	grant, err := openssh.FindGrant(ctx, client, to)
+	return activateGrant(ctx, e, who, client, grant)
+}
+
+// activateGrant makes sure that Stint's agent holds a key for a grant.
+func activateGrant(ctx context.Context, e *environment, who *account.Account, client *api.Client, grant api.RequestSummary) (string, error) {
+	_, trust, err := who.Trust(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -30,6 +30,7 @@ type Broker struct {
 	renewals int // answered
 	silences int
 	statuses map[string]wire.ProxyStatus // by process
+	next     map[string]string           // by request: the one that extends its sessions
 }
 
 // patience is how long what must come about is waited for.
@@ -42,10 +43,11 @@ type Session struct {
 	Seals     []wire.Seal
 	End       *wire.SessionEnd
 	EndHeard  time.Time
+	Extended  []string // by which requests, in order
 }
 
 func newBroker(testing.TB) *Broker {
-	b := &Broker{sessions: map[string]*Session{}, ended: map[string]wire.Ending{}, streams: map[chan wire.Ending]bool{}, lease: wire.Lease, statuses: map[string]wire.ProxyStatus{}}
+	b := &Broker{sessions: map[string]*Session{}, ended: map[string]wire.Ending{}, streams: map[chan wire.Ending]bool{}, lease: wire.Lease, statuses: map[string]wire.ProxyStatus{}, next: map[string]string{}}
 	b.changed = sync.NewCond(&b.mu)
 	return b
 }
@@ -66,6 +68,22 @@ func (b *Broker) RevokeQuietly(request, by string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended[request] = wire.Ending{Request: request, Reason: wire.ReasonRevoked, By: by, At: time.Now().UTC()}
+}
+
+// Extend lets the sessions of one request go on under another's grant.
+func (b *Broker) Extend(request, next string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.next[request] = next
+}
+
+// Expire tells the proxies that the time of a request is over.
+func (b *Broker) Expire(request string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for stream := range b.streams {
+		stream <- wire.Ending{Request: request, Reason: wire.ReasonExpired, At: time.Now().UTC()}
+	}
 }
 
 // SetLease sets the lease of sessions that start from now on, and the answer to
@@ -203,7 +221,7 @@ func (b *Broker) Sessions() []Session {
 
 func (s *Session) clone() Session {
 	c := *s
-	c.Recording, c.Seals = slices.Clone(s.Recording), slices.Clone(s.Seals)
+	c.Recording, c.Seals, c.Extended = slices.Clone(s.Recording), slices.Clone(s.Seals), slices.Clone(s.Extended)
 	return c
 }
 
@@ -213,6 +231,7 @@ func (b *Broker) handler() http.Handler {
 	mux.HandleFunc("POST "+wire.PathLeases, b.leases)
 	mux.HandleFunc("GET "+wire.PathEndings, b.endings)
 	mux.HandleFunc("POST "+wire.PathSessionEnd, b.end)
+	mux.HandleFunc("POST "+wire.PathExtension, b.extend)
 	mux.HandleFunc("GET "+wire.PathRecording, b.state)
 	mux.HandleFunc("PUT "+wire.PathRecording, b.upload)
 	mux.HandleFunc("POST "+wire.PathSeals, b.seals)
@@ -262,10 +281,11 @@ func (b *Broker) leases(w http.ResponseWriter, r *http.Request) {
 	for _, id := range request.Sessions {
 		verdict := wire.Verdict{Session: id, Ended: wire.ReasonKilled}
 		if s := b.sessions[id]; s != nil {
-			if ending, ok := b.ended[s.Start.Request]; ok {
+			has := s.grant()
+			if ending, ok := b.ended[has]; ok {
 				verdict.Ended, verdict.By = ending.Reason, ending.By
 			} else {
-				verdict = wire.Verdict{Session: id, Lease: b.lease, GrantEnds: time.Now().Add(time.Hour)}
+				verdict = wire.Verdict{Session: id, Lease: b.lease, Request: has, GrantEnds: time.Now().Add(time.Hour), Next: b.next[has]}
 			}
 		}
 		result.Verdicts = append(result.Verdicts, verdict)
@@ -318,6 +338,24 @@ func (b *Broker) end(w http.ResponseWriter, r *http.Request) {
 	if s := b.session(w, r); s != nil && err == nil {
 		s.End = &end
 		s.EndHeard = time.Now()
+	}
+}
+
+// grant is the request whose grant a session has.
+func (s *Session) grant() string {
+	if n := len(s.Extended); n > 0 {
+		return s.Extended[n-1]
+	}
+	return s.Start.Request
+}
+
+func (b *Broker) extend(w http.ResponseWriter, r *http.Request) {
+	var extension wire.Extension
+	err := read(r, &extension)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.session(w, r); s != nil && err == nil {
+		s.Extended = append(s.Extended, extension.Request)
 	}
 }
 

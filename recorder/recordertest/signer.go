@@ -159,6 +159,7 @@ func (s *Signer) handler() http.Handler {
 	})
 	mux.HandleFunc("POST "+wire.PathSignHost, s.signHost)
 	mux.HandleFunc("POST "+wire.PathSignTarget, s.signTarget)
+	mux.HandleFunc("POST "+wire.PathContinue, s.continueSession)
 	return mux
 }
 
@@ -210,6 +211,22 @@ func (s *Signer) signTarget(w http.ResponseWriter, r *http.Request) {
 		Certificate: certificate, Login: grant.Login, Target: grant.Target,
 		Address: target.Address, HostKey: line(target.HostKey), Ends: ends, GrantEnds: grant.Ends, Role: "role", Rules: grant.Rules,
 	})
+}
+
+func (s *Signer) continueSession(w http.ResponseWriter, r *http.Request) {
+	var request wire.ContinueRequest
+	if err := read(r, &request); err != nil {
+		refuse(w, http.StatusBadRequest, "body", err.Error())
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	opened, next := s.grants[request.Opened], s.grants[request.Next]
+	if next.Login != opened.Login || next.Target != opened.Target || !time.Now().Before(next.Ends) {
+		refuse(w, http.StatusForbidden, "other-principal", "The extension is for another login or target. Open a session by it.")
+		return
+	}
+	answer(w, wire.ContinueResult{GrantEnds: next.Ends, Rules: next.Rules})
 }
 
 func (s *Signer) readKey(w http.ResponseWriter, r *http.Request, request any, text *string) (ssh.PublicKey, bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stint/recorder/cast"
@@ -68,18 +69,25 @@ func (l *live) drain() {
 // Programs are told nothing: what they read is theirs.
 func (p *Proxy) announce(sentence string) {
 	for _, s := range p.live.all() {
-		var terminals []*channel
-		for _, c := range s.liveChannels() {
-			if c.isTerminal() {
-				terminals = append(terminals, c)
-			}
-		}
-		if len(terminals) == 0 || !s.record(0, cast.Note(sentence)) {
-			continue
-		}
-		for _, c := range terminals {
-			p.background.Go(func() { c.tell(sentence) })
-		}
+		s.announce(sentence)
+	}
+}
+
+// announce tells the terminals of one session.
+func (s *session) announce(sentence string) {
+	if terminals := s.terminals(); len(terminals) > 0 && s.record(0, cast.Note(sentence)) {
+		s.tellTerminals(terminals, sentence)
+	}
+}
+
+func (s *session) terminals() []*channel {
+	return slices.DeleteFunc(s.liveChannels(), func(c *channel) bool { return !c.isTerminal() })
+}
+
+// tellTerminals tells what is recorded already.
+func (s *session) tellTerminals(terminals []*channel, sentence string) {
+	for _, c := range terminals {
+		s.proxy.background.Go(func() { c.tell(sentence) })
 	}
 }
 

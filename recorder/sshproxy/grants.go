@@ -101,10 +101,13 @@ func (l *live) removeOuter(o *outer) {
 // grantEnded ends everything of a grant.
 func (l *live) grantEnded(request string, why ending) {
 	l.mu.Lock()
+	l.grants.remember(request, why)
 	sessions := slices.Collect(maps.Values(l.ofGrant[request]))
 	l.mu.Unlock()
 	for _, s := range sessions {
-		s.end(why)
+		if s.endsWith(request, why) {
+			s.end(why)
+		}
 	}
 	l.endOuters(request, why)
 }
@@ -119,7 +122,11 @@ func (l *live) endOuters(request string, why ending) {
 			o.end("stint: " + why.refusal())
 		}
 	}
-	g := &l.grants
+	l.grants.remember(request, why)
+}
+
+// remember keeps the first ending of a grant that was heard.
+func (g *grants) remember(request string, why ending) {
 	if _, known := g.endings[request]; known {
 		return
 	}

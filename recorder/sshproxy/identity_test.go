@@ -55,6 +55,10 @@ func (s *hostSigner) SignTarget(context.Context, wire.TargetRequest) (wire.Targe
 	return wire.TargetCertificate{}, errors.New("not asked here")
 }
 
+func (s *hostSigner) Continue(context.Context, wire.ContinueRequest) (wire.ContinueResult, error) {
+	return wire.ContinueResult{}, errors.New("not asked here")
+}
+
 func newHostSigner(t *testing.T) *hostSigner {
 	return &hostSigner{t: t, ca: newKey(t), now: now, digest: "sha256:1"}
 }

@@ -14,6 +14,7 @@ import (
 type Broker interface {
 	StartSession(ctx context.Context, start wire.SessionStart) (wire.Session, error)
 	RenewLeases(ctx context.Context, request wire.LeaseRequest) (wire.LeaseResult, error)
+	ExtendSession(ctx context.Context, session string, extension wire.Extension) error
 	EndSession(ctx context.Context, session string, end wire.SessionEnd) error
 	ReportStatus(ctx context.Context, status wire.ProxyStatus) error
 	Endings(ctx context.Context, connected func(), each func(wire.Ending)) error
@@ -46,7 +47,7 @@ type live struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	ofGrant  map[string]map[string]*session // the same, by request
+	ofGrant  map[string]map[string]*session // the same, by the requests they are under
 	grants   grants
 	stopping bool
 	draining bool
@@ -75,28 +76,47 @@ func (l *live) add(s *session) error {
 	if l.draining {
 		return errDraining
 	}
-	same := l.ofGrant[s.pass.Request]
-	if len(same) >= wire.MaxSessions {
+	if len(l.ofGrant[s.pass.Request]) >= wire.MaxSessions {
 		return errTooMany
 	}
+	l.sessions[s.id] = s
+	l.put(s, s.pass.Request)
+	return nil
+}
+
+// extend has a session be found by another grant too, unless the session is over; and
+// tells how that grant ended, if it was heard before.
+func (l *live) extend(s *session, request string) (why ending, over bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sessions[s.id] == s {
+		l.put(s, request)
+	}
+	why, over = l.grants.endings[request]
+	return why, over
+}
+
+func (l *live) put(s *session, request string) {
+	same := l.ofGrant[request]
 	if same == nil {
 		same = make(map[string]*session)
-		l.ofGrant[s.pass.Request] = same
+		l.ofGrant[request] = same
 	}
 	same[s.id] = s
-	l.sessions[s.id] = s
-	return nil
+	s.foundBy = append(s.foundBy, request)
 }
 
 func (l *live) remove(s *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.sessions, s.id)
-	if same := l.ofGrant[s.pass.Request]; same != nil {
+	for _, request := range s.foundBy {
+		same := l.ofGrant[request]
 		if delete(same, s.id); len(same) == 0 {
-			delete(l.ofGrant, s.pass.Request)
+			delete(l.ofGrant, request)
 		}
 	}
+	s.foundBy = nil
 }
 
 // stop ends every session and lets none start.

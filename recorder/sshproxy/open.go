@@ -69,14 +69,15 @@ func (s *session) open() error {
 		}
 		return &refusedSession{wire.ReasonFailed, "the signer cannot be reached, so no session can start. Try again in a moment", err}
 	}
-	s.limitGrant(certificate.GrantEnds)
+	s.limitGrant(s.pass.Request, certificate.GrantEnds)
 
 	// 5. What it says of sessions is understood, for whom they are recorded included.
-	if s.rules, err = readRules(certificate.Rules); err != nil {
+	s.said = certificate.Rules
+	if s.rules, err = readRules(s.said); err != nil {
 		return &refusedSession{wire.ReasonFailed, "this proxy does not understand what the role says of sessions. Tell those who run stint", err}
 	}
-	said := certificate.Rules.Recipients
-	to, err := cast.ParseRecipients(said.Session, said.First, said.Second)
+	recipients := s.said.Recipients
+	to, err := cast.ParseRecipients(recipients.Session, recipients.First, recipients.Second)
 	if errors.Is(err, cast.ErrNoRecipients) {
 		return &refusedSession{wire.ReasonRecorderFailed, "this session cannot be recorded, since nobody could open the recording. Those who run stint name the keys of those who may, under `recordings` in the organization's policy", err}
 	}
@@ -104,6 +105,7 @@ func (s *session) open() error {
 		return err
 	}
 	s.armIdle()
+	s.serves.Store(true)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"stint/recorder/cast"
 	"stint/recorder/spool"
 	"stint/recorder/wire"
+	signer "stint/server/signer/wire"
 )
 
 // session is one authenticated connection to one login@target.
@@ -24,9 +25,10 @@ type session struct {
 	pass      pass
 	recording *spool.Recording
 	target    ssh.Conn
-	line      net.Conn  // what the target is reached by; set with it
-	rules     rules     // what the role says of the session; set before there are channels
-	born      time.Time // on the monotonic clock; stirred counts from here
+	line      net.Conn            // what the target is reached by; set with it
+	rules     rules               // what the role says of the session; set before there are channels
+	said      signer.SessionRules // that rules were read from
+	born      time.Time           // on the monotonic clock; stirred counts from here
 
 	context context.Context // ends with the session
 	cancel  context.CancelFunc
@@ -37,7 +39,9 @@ type session struct {
 	work    sync.WaitGroup // everything that runs for this session
 
 	announced bool         // the broker may have a session: it was asked and did not say no; for serveSession alone
+	foundBy   []string     // the requests it is found by; for live, under its lock
 	started   atomic.Bool  // the broker said yes
+	serves    atomic.Bool  // the target is open, and what the session is held to is known
 	stirred   atomic.Int64 // when something was sent last, in nanoseconds since born
 
 	mu        sync.Mutex
@@ -45,6 +49,12 @@ type session struct {
 	grant     *time.Timer
 	idle      *time.Timer // nil where the role sets no bound
 	grantEnds time.Time
+	countdown *time.Timer   // to the next notice of the end; nil before there are clocks
+	warned    time.Duration // which notice countdown is for, by the time before the end
+	// grants are the requests whose grants the session had, and, last, has.
+	grants    []string
+	extending bool
+	refused   string // the request by which it was not extended, and is not tried again
 	channels  map[uint32]*channel
 	busy      int // channels that are open or being opened
 	// connections are those that go through the session; forwarded counts them from
@@ -102,30 +112,33 @@ func (s *session) arm(asked time.Time, granted wire.Session) {
 	s.grant = time.AfterFunc(s.pass.Ends.Sub(s.proxy.now()), func() {
 		s.end(ending{reason: wire.ReasonExpired})
 	})
-	s.grantEnds = s.pass.Ends
+	s.grantEnds, s.grants = s.pass.Ends, []string{s.pass.Request}
+	s.countDown()
 	s.mu.Unlock()
 	s.started.Store(true)
-	s.limitGrant(granted.GrantEnds)
+	s.limitGrant(s.pass.Request, granted.GrantEnds)
 }
 
-// limitGrant makes the session end no later than a time. It never lengthens:
+// limitGrant makes the session end no later than its grant. It never lengthens:
 // the timer is set anew only for an earlier end, so that a clock that is set
-// back while the session runs moves nothing. A zero time says nothing.
-func (s *session) limitGrant(ends time.Time) {
+// back while the session runs moves nothing. A zero time says nothing, nor does the end
+// of a grant that the session has no longer.
+func (s *session) limitGrant(request string, ends time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ends.IsZero() || !ends.Before(s.grantEnds) {
+	if ends.IsZero() || !ends.Before(s.grantEnds) || request != s.grants[len(s.grants)-1] {
 		return
 	}
 	s.grantEnds = ends
 	s.grant.Reset(ends.Sub(s.proxy.now()))
+	s.countDown()
 }
 
 // judge applies the broker's verdict on this session.
 func (s *session) judge(asked time.Time, verdict wire.Verdict) {
 	if verdict.Ended != "" {
 		why := ending{reason: verdict.Ended, by: verdict.By, at: s.proxy.now()}
-		if s.end(why); why.endsGrant() {
+		if s.end(why); why.endsGrant() && !s.isExtended() {
 			s.proxy.live.grantEnded(s.pass.Request, why)
 		}
 		return
@@ -136,7 +149,10 @@ func (s *session) judge(asked time.Time, verdict wire.Verdict) {
 	s.mu.Lock()
 	s.lease.Reset(time.Until(asked.Add(min(verdict.Lease, wire.Lease))))
 	s.mu.Unlock()
-	s.limitGrant(verdict.GrantEnds)
+	s.limitGrant(verdict.Request, verdict.GrantEnds)
+	if verdict.Next != "" {
+		s.tryExtension(verdict.Next)
+	}
 }
 
 // end makes the session end. The first reason counts. It never waits.

@@ -93,6 +93,11 @@ func (c *Client) EndSession(ctx context.Context, session string, end SessionEnd)
 	return c.exchange(ctx, endDeadline, sessionPath(PathSessionEnd, session), end, nil)
 }
 
+// ExtendSession reports that a session goes on under another grant.
+func (c *Client) ExtendSession(ctx context.Context, session string, extension Extension) error {
+	return c.exchange(ctx, startDeadline, sessionPath(PathExtension, session), extension, nil)
+}
+
 // ReportStatus says how this process of the proxy's is.
 func (c *Client) ReportStatus(ctx context.Context, status ProxyStatus) error {
 	return c.exchange(ctx, leaseDeadline, PathStatus, status, nil)

@@ -17,6 +17,7 @@ const (
 	PathLeases     = "/v1/leases"                       // POST LeaseRequest -> LeaseResult
 	PathEndings    = "/v1/endings"                      // GET -> stream of Ending, one JSON object a line, with pings
 	PathSessionEnd = "/v1/sessions/{session}/end"       // POST SessionEnd
+	PathExtension  = "/v1/sessions/{session}/extension" // POST Extension
 	PathRecording  = "/v1/sessions/{session}/recording" // GET -> RecordingState; PUT ?offset=N bytes -> RecordingState
 	PathSeals      = "/v1/sessions/{session}/seals"     // POST Seals
 	PathStatus     = "/v1/status"                       // POST ProxyStatus
@@ -83,11 +84,15 @@ type LeaseResult struct {
 
 // Verdict is either a lease or an ending.
 type Verdict struct {
-	Session   string        `json:"session"`
-	Lease     time.Duration `json:"lease,omitempty"`
-	GrantEnds time.Time     `json:"grant_ends,omitzero"`
-	Ended     string        `json:"ended,omitempty"` // one of Reasons, or unknown: the broker has no such session of this proxy
-	By        string        `json:"by,omitempty"`    // a person's name, for the notice in the terminal
+	Session string        `json:"session"`
+	Lease   time.Duration `json:"lease,omitempty"`
+	// Request is whose grant the session has, which ends at GrantEnds.
+	Request   string    `json:"request,omitempty"`
+	GrantEnds time.Time `json:"grant_ends,omitzero"`
+	// Next is whose grant the session may go on under, if the signer says so too.
+	Next  string `json:"next,omitempty"`
+	Ended string `json:"ended,omitempty"` // one of Reasons, or unknown: the broker has no such session of this proxy
+	By    string `json:"by,omitempty"`    // a person's name, for the notice in the terminal
 }
 
 // Ending tells the proxies to close sessions at once. An Ending without Request
@@ -98,6 +103,12 @@ type Ending struct {
 	Reason  string    `json:"reason,omitempty"`  // ReasonDropped, ReasonRevoked, ReasonExpired, ReasonKilled or ReasonDevice
 	By      string    `json:"by,omitempty"`
 	At      time.Time `json:"at,omitzero"`
+}
+
+// Extension reports that the signer lets a live session go on under another grant. The
+// session lasts longer only once the broker has taken it. Repeating it is harmless.
+type Extension struct {
+	Request string `json:"request"`
 }
 
 // SessionEnd reports that a session is over.

@@ -162,10 +162,13 @@ func (s *Service) storeCertificate(ctx context.Context, by policies.Person, aske
 			c.retell(&q)
 			return c.MoveRequest(q, q.State)
 		}
-		return c.move(&q, movement{
+		if err := c.move(&q, movement{
 			by: ToActivate, actor: by, kind: EventCertificateIssued,
 			text: by.Name + " got a certificate for " + stored.Principal + " until " + clock(signed.Ends) + ".", data: data,
-		})
+		}); err != nil {
+			return err
+		}
+		return c.offerExtension(q)
 	})
 	if err != nil {
 		return Certificate{}, err

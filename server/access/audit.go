@@ -57,6 +57,7 @@ const (
 	EventEndingDelivered     = "grant.end-confirmed" // the signer has it in its ledger
 	EventSessionStarted      = "session.started"
 	EventSessionRefused      = "session.refused"
+	EventSessionExtended     = "session.extended"
 	EventSessionKilled       = "session.killed"
 	EventSessionEnded        = "session.ended"
 	EventRecordingSealed     = "recording.sealed"

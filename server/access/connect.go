@@ -215,7 +215,7 @@ func (c *change) restart(known Session, start SessionStart) (StartedSession, err
 		known.Login != start.Login || known.Target != start.Target {
 		return StartedSession{}, fail(Conflict, CodeSessionRefused, "The session id is taken by another session.")
 	}
-	q, err := c.Request(known.Request)
+	q, err := c.Request(known.Grant())
 	if err != nil {
 		return StartedSession{}, err
 	}
@@ -260,7 +260,7 @@ func (s *Service) RenewLeases(ctx context.Context, proxy string, ids []string) (
 		}
 		for i, id := range ids {
 			session := sessions[id]
-			verdicts[i] = m.verdict(id, proxy, session, requests[session.Request])
+			verdicts[i] = m.verdict(id, proxy, session, requests)
 			if verdicts[i].Ended == "" {
 				verdicts[i].Lease = s.config.Lease
 				renewed = append(renewed, id)
@@ -289,8 +289,10 @@ func sessionsAndGrants(r Reader, ids []string) (map[string]Session, map[string]R
 	var wanted []string
 	for _, session := range rows {
 		sessions[session.ID] = session
-		if !slices.Contains(wanted, session.Request) {
-			wanted = append(wanted, session.Request)
+		for _, request := range []string{session.Request, session.Extension, session.Offer} {
+			if request != "" && !slices.Contains(wanted, request) {
+				wanted = append(wanted, request)
+			}
 		}
 	}
 	grants, err := r.RequestsByID(wanted)
@@ -303,20 +305,25 @@ func sessionsAndGrants(r Reader, ids []string) (map[string]Session, map[string]R
 	return sessions, requests, nil
 }
 
-func (m moment) verdict(id, proxy string, session Session, q Request) Verdict {
-	v := Verdict{Session: id, GrantEnds: q.Ends}
-	present := q.at(m.now)
+func (m moment) verdict(id, proxy string, session Session, requests map[string]Request) Verdict {
+	q, next := requests[session.Grant()], requests[session.Offer]
+	v := Verdict{Session: id, Request: q.ID, GrantEnds: q.Ends}
+	present, opened := q.at(m.now), requests[session.Request]
 	switch {
 	case session.ID == "" || session.Proxy != proxy || q.ID == "":
 		v.Ended = "unknown"
 	case !present.State.Live():
 		v.Ended, v.By = present.noticeReason(), present.EndedBy.Name
+	case opened.wasTaken():
+		v.Ended, v.By = opened.noticeReason(), opened.EndedBy.Name
 	case session.KillReason != "":
 		v.Ended, v.By = session.KillReason, session.KilledBy.Name
 	case session.silent(m.now):
 		v.Ended = deviceFailed
 	case !session.Live():
 		v.Ended = session.EndReason
+	case extends(q, next.at(m.now)):
+		v.Next = next.ID
 	}
 	return v
 }

@@ -62,6 +62,7 @@ const (
 	CodeSessionEnded       = "session.ended"
 	CodeSessionRefused     = "session.refused" // certificate, login or target is not the grant's
 	CodeManySessions       = "session.too-many"
+	CodeNotExtended        = "session.not-extended" // the grant is not for this session
 	CodeSealChanged        = "recording.seal-changed"
 	CodeSealOrder          = "recording.seal-order"
 	CodeRecordingHeld      = "recording.held"    // under a legal hold already, or not

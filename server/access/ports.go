@@ -243,6 +243,10 @@ type SessionReader interface {
 // SessionWriter changes sessions.
 type SessionWriter interface {
 	AddSession(s Session) error
+	// OfferExtension and ExtendSession store Session.Offer and Session.Extension of a live
+	// session; else ErrRaced.
+	OfferExtension(id, request string) error
+	ExtendSession(id, request string) error
 	// KillSession stores reason and person on a live session; else ErrRaced.
 	KillSession(id, reason string, by policies.Person) error
 	// FinishSession stores end, reason and bytes if the session still ended when
@@ -254,7 +258,7 @@ type SessionWriter interface {
 
 // SessionQuery selects sessions. Zero fields select everything.
 type SessionQuery struct {
-	Request   string
+	Request   string // that opened it, or whose grant it goes on under
 	Requester policies.Subject
 	Target    string
 	Live      *bool

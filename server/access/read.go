@@ -30,7 +30,7 @@ type RequestView struct {
 	SingleUse    bool        // one session may be opened under it
 	// ApproveFor is on whose behalf the person would approve; nil: in their own right.
 	ApproveFor *policies.Person
-	May        []string // approve, confirm, deny, withdraw, drop, revoke, activate, review
+	May        []string // approve, confirm, deny, withdraw, drop, revoke, activate, extend, review
 }
 
 // RequestItem is a request as lists show it.
@@ -120,6 +120,9 @@ func (g glance) may(by policies.Person) ([]string, error) {
 				may = append(may, "confirm")
 			}
 			may = append(may, string(ToActivate), string(ToDrop))
+			if role, ok := m.policy.Role(q.Revision.Ask.Role); ok && !role.SingleUse && q.State == Active {
+				may = append(may, "extend")
+			}
 		}
 		if m.mayEnd(by, q) {
 			may = append(may, string(ToRevoke))

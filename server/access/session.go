@@ -9,14 +9,18 @@ import (
 // Session is one connection through a proxy.
 type Session struct {
 	ID      string
-	Number  int64 // leaf of the audit log that records its start; orders sessions
-	Request string
-	Serial  uint64 // of the certificate it came with
-	Person  policies.Person
-	Role    string
-	Login   string
-	Target  string
-	Proxy   string // name of the proxy that holds it
+	Number  int64  // leaf of the audit log that records its start; orders sessions
+	Request string // by whose certificate it was opened
+	// Extension is the request whose grant it goes on under; empty: that of Request. Offer is
+	// the one that it may go on under next, if the signer says so too; empty for none.
+	Extension, Offer string
+
+	Serial uint64 // of the certificate it came with
+	Person policies.Person
+	Role   string
+	Login  string
+	Target string
+	Proxy  string // name of the proxy that holds it
 
 	ClientAddress string
 	ClientVersion string
@@ -44,6 +48,14 @@ type Session struct {
 	Seals int64 // how many segments are sealed
 
 	Keeping
+}
+
+// Grant is the request whose grant it has.
+func (s Session) Grant() string {
+	if s.Extension != "" {
+		return s.Extension
+	}
+	return s.Request
 }
 
 // Live says whether the session has not been reported as ended.
@@ -86,9 +98,11 @@ type SessionEnd struct {
 type Verdict struct {
 	Session   string
 	Lease     time.Duration // zero when Ended is set
-	GrantEnds time.Time
-	Ended     string // dropped, revoked, expired, killed, device, unknown
-	By        string // name of who ended it
+	Request   string        // whose grant it has
+	GrantEnds time.Time     // of that
+	Next      string        // Session.Offer, while that is live
+	Ended     string        // dropped, revoked, expired, killed, device, unknown
+	By        string        // name of who ended it
 }
 
 // Seal is the head of a recording's hash chain after one segment.

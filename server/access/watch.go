@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"time"
 
 	"stint/policies"
 )
@@ -10,7 +11,9 @@ import (
 // SessionView is a session as one person may see it.
 type SessionView struct {
 	Session
-	May []string // kill, replay, hold, release
+	May []string // kill, extend, replay, hold, release
+	// GrantEnds is when the grant ends that it has.
+	GrantEnds time.Time
 }
 
 // seenSession reads a session, and its request, that this person may see.
@@ -40,6 +43,9 @@ func (m moment) mayWithSession(by policies.Person, session Session, q Request) [
 	if session.Live() && session.KillReason == "" && (own || m.mayEnd(by, q)) {
 		may = append(may, "kill")
 	}
+	if own && m.mayExtend(session) {
+		may = append(may, "extend")
+	}
 	if !session.Removed.IsZero() {
 		return may
 	}
@@ -64,8 +70,12 @@ func (s *Service) Session(ctx context.Context, by policies.Person, id string) (S
 		if err != nil {
 			return err
 		}
-		v = SessionView{Session: session, May: m.mayWithSession(by, session, q)}
-		return nil
+		v = SessionView{Session: session, May: m.mayWithSession(by, session, q), GrantEnds: q.Ends}
+		if session.Extension != "" {
+			q, err = r.Request(session.Extension)
+			v.GrantEnds = q.Ends
+		}
+		return err
 	})
 	return v, err
 }

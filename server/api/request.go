@@ -169,7 +169,7 @@ type Request struct {
 	Certificates    []CertificateInfo `json:"certificates"`
 	Sessions        []Session         `json:"sessions"`
 	Timeline        []TimelineEntry   `json:"timeline"`
-	May             []string          `json:"may" doc:"what the caller may do with it now: approve, confirm, deny, withdraw, drop, revoke, activate, review"`
+	May             []string          `json:"may" doc:"what the caller may do with it now: approve, confirm, deny, withdraw, drop, revoke, activate, extend, review"`
 	ApproveFor      *Person           `json:"approve_for,omitempty" doc:"on whose behalf the caller would approve; absent: in their own right"`
 	SSH             string            `json:"ssh,omitempty" doc:"the command line to copy, for the requester of a live grant"`
 }

@@ -9,6 +9,7 @@ import (
 type Session struct {
 	ID            string     `json:"id"`
 	Request       string     `json:"request"`
+	Extension     string     `json:"extension,omitempty" doc:"the request whose grant it goes on under, if it was extended"`
 	Person        Person     `json:"person"`
 	Role          string     `json:"role"`
 	Login         string     `json:"login"`
@@ -36,8 +37,10 @@ type Session struct {
 	Hold *Hold `json:"hold,omitempty"`
 	// Removed is when the recording's time was over.
 	Removed *time.Time `json:"removed,omitempty"`
-	// May is what the caller may do: kill, replay, hold, release. Set where one session is read.
-	May []string `json:"may,omitempty"`
+	// May is what the caller may do: kill, extend, replay, hold, release. Set where one session is read,
+	// as is GrantEnds: when the grant ends that a live one has.
+	May       []string   `json:"may,omitempty"`
+	GrantEnds *time.Time `json:"grant_ends,omitempty"`
 }
 
 // Hold is a legal hold of a recording.

@@ -19,6 +19,9 @@ type Entry struct {
 
 	Session *SessionEntry `json:"session,omitempty"` // a certificate for a person
 	Target  *TargetEntry  `json:"target,omitempty"`  // a certificate for a proxy to one login@target
+	// Extension: a live session goes on under another grant.
+	Extension *ExtensionEntry `json:"extension,omitempty"`
+
 	Host    *HostEntry    `json:"host,omitempty"`    // a host certificate for a proxy
 	Ending  *EndingEntry  `json:"ending,omitempty"`  // a request was denied, withdrawn, dropped or revoked
 	Review  *ReviewEntry  `json:"review,omitempty"`  // an emergency was reviewed
@@ -70,6 +73,18 @@ type TargetEntry struct {
 	Serial    uint64    `json:"serial"`
 	PublicKey string    `json:"public_key"`
 	Ends      time.Time `json:"ends"`
+}
+
+// ExtensionEntry records that a live session goes on, at a proxy, under another grant of
+// the same person's, for the same role, login and target.
+type ExtensionEntry struct {
+	Session   string    `json:"session"` // the proxy's own id of it
+	Proxy     string    `json:"proxy"`
+	Request   string    `json:"request"` // whose grant it goes on under
+	Extends   string    `json:"extends"` // whose grant it had until then
+	Opened    string    `json:"opened"`  // whose certificate opened it
+	Principal string    `json:"principal"`
+	Ends      time.Time `json:"ends"` // no later than the grant
 }
 
 // HostEntry records the issue of a host certificate to a proxy.

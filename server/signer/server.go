@@ -88,6 +88,9 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathSignTarget, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.TargetRequest) (any, error) {
 		return s.signTarget(ctx, *by.proxy, in)
 	})))
+	mux.Handle("POST "+wire.PathContinue, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.ContinueRequest) (any, error) {
+		return s.continueSession(ctx, *by.proxy, in)
+	})))
 	mux.Handle("POST "+wire.PathSignHost, v.call(proxyOnly, giving, body(func(ctx context.Context, by caller, in wire.HostRequest) (any, error) {
 		return s.signHost(ctx, *by.proxy, in)
 	})))

@@ -36,7 +36,9 @@ type state struct {
 	grants  map[string]*grant // by request, of its last revision
 	endings map[string]int64  // entry of the ending, by request
 	hosts   map[string]hosted // last host certificate, by proxy
-	past    past
+	// Sessions that go on under another grant than they were opened with.
+	extended map[liveSession]extended
+	past     past
 
 	signing signing // the keys that sign
 }
@@ -64,6 +66,16 @@ type issued struct {
 	ends      time.Time
 	origin    int64  // the entry with the bundle; index, unless it was issued once more
 	authority string // the user CA's key that signed when the entry was made
+}
+
+// liveSession is a session as a proxy names it.
+type liveSession struct{ proxy, id string }
+
+// extended is the grant that a session goes on under.
+type extended struct {
+	index   int64
+	request string
+	opened  string
 }
 
 // isLive tells whether the grant may be used at a moment.
@@ -107,7 +119,7 @@ func newState(config Config) *state {
 		beliefs:    evidence.NewBeliefs(config.Instance, config.Issuer.URL, config.Issuer.ClientID, config.RelyingParty, config.Origins),
 		statements: map[string]int64{}, removed: map[string]int64{}, suspended: map[policies.Subject]int64{}, blocked: map[string]int64{},
 		past: newPast(), delegations: map[string]int64{},
-		grants: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{},
+		grants: map[string]*grant{}, endings: map[string]int64{}, hosts: map[string]hosted{}, extended: map[liveSession]extended{},
 		signing: signing{},
 	}
 }
@@ -134,6 +146,7 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 	}{
 		{e.Session != nil, func() (func(), error) { return s.foldSession(index, e.Session) }},
 		{e.Target != nil, func() (func(), error) { return s.foldTarget(index, e.Target), nil }},
+		{e.Extension != nil, func() (func(), error) { return s.foldExtension(index, e.Extension) }},
 		{e.Host != nil, func() (func(), error) {
 			return func() { s.hosts[e.Host.Proxy] = hosted{index, *e.Host} }, nil
 		}},
@@ -266,6 +279,22 @@ func (s *state) foldTarget(index int64, e *evidence.TargetEntry) func() {
 			g.entered = &entered{index, *e}
 		}
 	}
+}
+
+// foldExtension puts a session under another grant.
+func (s *state) foldExtension(index int64, e *evidence.ExtensionEntry) (func(), error) {
+	session := liveSession{e.Proxy, e.Session}
+	now := e.Opened
+	if known, ok := s.extended[session]; ok {
+		now = known.request
+	}
+	g := s.grants[e.Request]
+	if g == nil || now != e.Extends || g.principal != e.Principal {
+		return nil, errors.New("it extends a session by a grant that is none, or in the place of one that it has not")
+	}
+	return func() {
+		s.extended[session] = extended{index: index, request: e.Request, opened: e.Opened}
+	}, nil
 }
 
 func (s *state) foldEnding(index int64, at time.Time, e *evidence.EndingEntry) func() {

@@ -71,6 +71,11 @@ func (c *Client) SignTarget(ctx context.Context, request TargetRequest) (TargetC
 	return post[TargetCertificate](ctx, c, PathSignTarget, request)
 }
 
+// Continue asks, as a proxy, whether a live session may go on under another grant.
+func (c *Client) Continue(ctx context.Context, request ContinueRequest) (ContinueResult, error) {
+	return post[ContinueResult](ctx, c, PathContinue, request)
+}
+
 // SignHost asks, as a proxy, for a host certificate.
 func (c *Client) SignHost(ctx context.Context, request HostRequest) (HostCertificate, error) {
 	return post[HostCertificate](ctx, c, PathSignHost, request)

@@ -32,6 +32,7 @@ const (
 	PathReissue       = "/v1/reissue"        // broker
 	PathSignTarget    = "/v1/sign/target"    // proxy
 	PathSignHost      = "/v1/sign/host"      // proxy
+	PathContinue      = "/v1/continue"       // proxy
 	PathRotate        = "/v1/rotate"         // broker
 	PathHealth        = "/v1/health"         // GET; anybody whose certificate is pinned
 	PathConfirm       = "/v1/confirm"        // broker
@@ -152,6 +153,23 @@ type Recipients struct {
 	Session []string `json:"session"`
 	First   []string `json:"first"`
 	Second  []string `json:"second"`
+}
+
+// ContinueRequest asks, for a proxy, whether and on what terms a live session goes on under
+// another grant than it has. The signer goes by its own ledger: the two grants are of one
+// person, for one role, login and target, and were activated from one device.
+// Repeating it is harmless.
+type ContinueRequest struct {
+	Session    string `json:"session"`     // the proxy's own id of it
+	Opened     string `json:"opened"`      // request of the certificate that opened it
+	SessionKey string `json:"session_key"` // that the certificate is for, authorized_keys form
+	Next       string `json:"next"`        // request of the grant that it is to go on under
+}
+
+// ContinueResult says until when the session may last, and what it is held to.
+type ContinueResult struct {
+	GrantEnds time.Time    `json:"grant_ends"`
+	Rules     SessionRules `json:"rules"`
 }
 
 // TargetLife is how long a target certificate lives: long enough to open one

@@ -19,6 +19,7 @@ import { Statement } from '../ui/Statement'
 import { Timeline, type TimelineItem } from '../ui/Timeline'
 import styles from './Request.module.css'
 import { ConfirmAsk } from './ConfirmAsk'
+import { TakeUpExtension } from './Extend'
 import { RequestActions } from './RequestActions'
 import { Approvals, Asserted, Certificates, Confirmed, Reasons, Sessions, WhoWasTold } from './RequestParts'
 import { EmergencyBanner, ReviewRequest, ReviewSection } from './ReviewRequest'
@@ -82,6 +83,9 @@ function Whole({ request }: { request: Request }) {
           />
           <div className={styles.use}>
             {request.ssh && <CopyLine text={request.ssh} what="the line to connect with" />}
+            {request.state === 'approved' && request.may.includes('activate') && !request.single_use && (
+              <TakeUpExtension request={request.id} />
+            )}
             <RequestActions request={request} />
           </div>
         </Card>

@@ -7,6 +7,7 @@ import { Confirm } from '../ui/Dialog'
 import { Area, Field } from '../ui/Field'
 import { notify } from '../ui/Toasts'
 import { called, counted } from '../words'
+import { AskForMoreTime } from './Extend'
 import styles from './Request.module.css'
 
 type Taking = 'withdraw' | 'drop' | 'revoke'
@@ -28,7 +29,8 @@ export function RequestActions({ request }: { request: Request }) {
   const [reason, setReason] = useState('')
   const offered = (['withdraw', 'drop', 'revoke'] as const).filter((act) => request.may.includes(act))
   const decides = request.may.includes('approve') || request.may.includes('deny')
-  if (offered.length === 0 && !decides) return null
+  const extendable = request.may.includes('extend')
+  if (offered.length === 0 && !decides && !extendable) return null
   const words = taking && wordsOf(taking, request)
 
   const act = async () => {
@@ -47,6 +49,7 @@ export function RequestActions({ request }: { request: Request }) {
           Decide
         </Link>
       )}
+      {extendable && <AskForMoreTime of={request} />}
       {offered.map((offer) => (
         <Button key={offer} kind={offer === 'revoke' ? 'destructive' : 'plain'} onClick={() => setTaking(offer)}>
           {wordsOf(offer, request).button}

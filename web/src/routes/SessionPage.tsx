@@ -19,6 +19,7 @@ import { Person } from '../ui/Person'
 import { StateBadge } from '../ui/StateBadge'
 import { Tabs } from '../ui/Tabs'
 import { notify } from '../ui/Toasts'
+import { AskForMoreTime } from './Extend'
 import styles from './Session.module.css'
 import { HoldNotice, LegalHold } from './LegalHold'
 import { endWords, lengthWords, RecordingBadge } from './sessionWords'
@@ -47,6 +48,7 @@ export function SessionPage() {
         <div className={styles.badges}>
           {session.live ? <StateBadge state="live" /> : <StateBadge state="ended">{endWords(session)}</StateBadge>}
           <RecordingBadge session={session} />
+          {session.may?.includes('extend') && <AskForMoreTime of={session} small />}
           {session.may?.includes('kill') && <Kill session={session} />}
           <LegalHold session={session} />
         </div>

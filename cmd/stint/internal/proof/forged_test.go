@@ -139,6 +139,24 @@ func TestASignerThatBrokeItsRulesIsFoundOut(t *testing.T) {
 			w.Enter()
 		}},
 		{"a connection before a certificate", "target", func(w *prooftest.World) { w.Enter() }},
+		{"an extension before a certificate", "extension", func(w *prooftest.World) { w.Extend(nil) }},
+		{"an extension after the end", "ending", func(w *prooftest.World) {
+			w.Issue()
+			w.End()
+			w.Extend(nil)
+		}},
+		{"an extension elsewhere", "extension", func(w *prooftest.World) {
+			w.Issue()
+			w.Extend(func(e *evidence.ExtensionEntry) { e.Principal = "root@keys-1" })
+		}},
+		{"an extension for longer", "extension", func(w *prooftest.World) {
+			w.Issue()
+			w.Extend(func(e *evidence.ExtensionEntry) { e.Ends = e.Ends.Add(24 * time.Hour) })
+		}},
+		{"an extension by another request", "entries", func(w *prooftest.World) {
+			w.Issue()
+			w.Extend(func(e *evidence.ExtensionEntry) { e.Request = "req-other" })
+		}},
 		{"a certificate that one stage did not agree to", "policy", func(w *prooftest.World) {
 			w.Force(w.Session(func(e *evidence.SessionEntry) { e.Bundle.Approvals = e.Bundle.Approvals[:1] }))
 		}},

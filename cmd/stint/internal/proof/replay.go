@@ -26,6 +26,8 @@ func replay(found *Finding, file api.Evidence, leaves []leaf, anchor Anchor) err
 			err = found.issue(l, beliefs)
 		case l.entry.Target != nil:
 			err = found.enter(l, beliefs)
+		case l.entry.Extension != nil:
+			err = found.extend(l)
 		case l.entry.Ending != nil:
 			err = found.end(l)
 		case l.entry.Review != nil:
@@ -275,6 +277,25 @@ func (f *Finding) enter(l leaf, beliefs evidence.Beliefs) error {
 		}
 	}
 	f.Entered = append(f.Entered, Connection{l.index, l.entry.Time, target.Proxy, target.Serial, target.Ends})
+	return nil
+}
+
+// extend takes a live session that goes on under the request's grant.
+func (f *Finding) extend(l leaf) error {
+	extension := l.entry.Extension
+	switch {
+	case extension.Request != f.Request:
+		return failed("entries", "it is for another request")
+	case f.Ending != nil:
+		return failed("ending", "a session was extended after the request had ended")
+	case len(f.Issues) == 0:
+		return failed("extension", "a session was extended before the requester had a certificate")
+	}
+	issue := f.Issues[len(f.Issues)-1]
+	if extension.Principal != issue.Principal || extension.Ends.After(issue.Ends) || extension.Extends == f.Request {
+		return failed("extension", "a session was extended elsewhere, for longer than the requester has, or by its own grant")
+	}
+	f.Extended = append(f.Extended, Extension{l.index, l.entry.Time, extension.Proxy, extension.Session, extension.Extends, extension.Ends})
 	return nil
 }
 

@@ -18,10 +18,12 @@ type Report struct {
 	Agreements []Agreed `json:"agreements"`
 	// Connections are the certificates that let proxies in to the target.
 	Connections []Entered `json:"connections"`
-	Ending      *Ended    `json:"ending,omitempty"`
-	Reviews     []Closed  `json:"reviews,omitempty"` // of emergencies
-	History     []Past    `json:"history"`
-	NotProven   []string  `json:"not_proven"`
+	// Extensions are sessions that were opened under other requests and went on under this one.
+	Extensions []Extended `json:"extensions,omitempty"`
+	Ending     *Ended     `json:"ending,omitempty"`
+	Reviews    []Closed   `json:"reviews,omitempty"` // of emergencies
+	History    []Past     `json:"history"`
+	NotProven  []string   `json:"not_proven"`
 }
 
 // Ledger is the tree in which everything is.
@@ -101,6 +103,16 @@ type Entered struct {
 	Ends   time.Time `json:"ends"`
 }
 
+// Extended is a session that went on under the request's grant.
+type Extended struct {
+	Index   int64     `json:"index"`
+	Time    time.Time `json:"time"`
+	Proxy   string    `json:"proxy"`
+	Session string    `json:"session"`
+	Extends string    `json:"extends"` // the request whose grant it had until then
+	Ends    time.Time `json:"ends"`
+}
+
 // Ended is how the request ended.
 type Ended struct {
 	Index  int64            `json:"index"`
@@ -146,6 +158,9 @@ func (f Finding) Report() Report {
 	}
 	for _, c := range f.Entered {
 		r.Connections = append(r.Connections, Entered{c.Index, c.Time.UTC(), c.Proxy, c.Serial, c.Ends.UTC()})
+	}
+	for _, x := range f.Extended {
+		r.Extensions = append(r.Extensions, Extended{x.Index, x.Time.UTC(), x.Proxy, x.Session, x.Extends, x.Ends.UTC()})
 	}
 	if e := f.Ending; e != nil {
 		r.Ending = e.report(f)

@@ -27,8 +27,10 @@ type Finding struct {
 	Request string
 	Issues  []Issue      // certificates for the requester, oldest first; with who agreed if Whole
 	Entered []Connection // certificates for proxies to the target
-	Ending  *Ending
-	Reviews []Reviewed // of emergencies
+	// Extended are sessions that were opened under other requests and went on under this one.
+	Extended []Extension
+	Ending   *Ending
+	Reviews  []Reviewed // of emergencies
 	// Agreed are the approvals so far, where no certificate was issued.
 	Agreed *Agreement
 }
@@ -84,6 +86,16 @@ type Connection struct {
 	Proxy  string
 	Serial uint64
 	Ends   time.Time
+}
+
+// Extension is a live session that went on under the request's grant.
+type Extension struct {
+	Index   int64
+	Time    time.Time
+	Proxy   string
+	Session string // the proxy's id of it
+	Extends string // the request whose grant it had until then
+	Ends    time.Time
 }
 
 // Ending is how the request ended.

@@ -36,6 +36,9 @@ func (r Report) Words() []string {
 	for _, c := range r.Connections {
 		say("On %s the proxy %s was let in to the target until %s (entry %d).", moment(c.Time), c.Proxy, moment(c.Ends), c.Index)
 	}
+	for _, x := range r.Extensions {
+		say("On %s the session %s at the proxy %s, which %s had opened or extended, went on until %s (entry %d).", moment(x.Time), x.Session, x.Proxy, x.Extends, moment(x.Ends), x.Index)
+	}
 	for _, c := range r.Reviews {
 		lines = append(lines, c.words())
 	}

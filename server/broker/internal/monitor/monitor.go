@@ -236,6 +236,8 @@ func compareIssue(r access.Reader, log store.MirroredLog, leaf store.MirroredLea
 				entry.Session.Serial, entry.Session.Principal, who),
 			Request: known(why, entry.Session.Request), Detail: detail(leaf, log, entry.Time, why),
 		}, nil
+	case entry.Extension != nil:
+		return compareExtension(r, log, leaf, entry)
 	case entry.Target != nil:
 		why, err := explains(r, entry.Target.Request, func(q access.Request) string {
 			ask := q.Revision.Ask
@@ -259,6 +261,36 @@ func compareIssue(r access.Reader, log store.MirroredLog, leaf store.MirroredLea
 		}, nil
 	}
 	return nil, nil
+}
+
+// compareExtension finds what explains that a session goes on: two grants of one person's
+// for the same, and the session.
+func compareExtension(r access.Reader, log store.MirroredLog, leaf store.MirroredLeaf, entry evidence.Entry) (*access.Alarm, error) {
+	e := entry.Extension
+	before, err := r.Request(e.Extends)
+	if err != nil && !errors.Is(err, access.ErrNoRow) {
+		return nil, err
+	}
+	why, err := explains(r, e.Request, func(q access.Request) string {
+		ask := q.Revision.Ask
+		switch {
+		case ask.Login+"@"+ask.Target != e.Principal:
+			return "the request is for " + ask.Login + "@" + ask.Target
+		case before.Requester.Subject != q.Requester.Subject || before.Revision.Ask.Role != ask.Role:
+			return "the request that it extends, " + e.Extends + ", is not the same person's for the same role"
+		case !q.EndedAt.IsZero() && entry.Time.After(q.EndedAt.Add(endingTolerance)):
+			return "the grant ended at " + q.EndedAt.UTC().Format(time.RFC3339)
+		}
+		return ""
+	})
+	if why == "" || err != nil {
+		return nil, err
+	}
+	return &access.Alarm{
+		Kind: access.AlarmCertificate, Cause: fmt.Sprintf("%s: extensions under %.80q in %s", access.AlarmCertificate, e.Request, log.Origin),
+		Title:   fmt.Sprintf("The signer let a session to %.80q at the proxy %.80q go on, and no grant explains it.", e.Principal, e.Proxy),
+		Request: known(why, e.Request), Detail: detail(leaf, log, entry.Time, why),
+	}, nil
 }
 
 // called is somebody as people know them, or by their identity where they never

@@ -183,6 +183,13 @@ func (h *house) session(id, request string, serial uint64) {
 	}))
 }
 
+// extend enters that a session of one request goes on under another's grant.
+func (h *house) extend(request, next string) {
+	h.signer.AddEntry(evidence.Entry{Time: now, Extension: &evidence.ExtensionEntry{
+		Session: "ses-" + request, Proxy: "proxy-1", Request: next, Extends: request, Opened: request, Principal: "postgres@db1", Ends: now.Add(time.Hour),
+	}})
+}
+
 func TestWhatFitsRaisesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -193,6 +200,9 @@ func TestWhatFitsRaisesNothing(t *testing.T) {
 		h.keep(id, serial, h.ca, []string{"10.0.0.0/8", "2001:db8::/32"}[:round%3]...)
 		h.session("ses-"+id, id, serial)
 		h.issueTarget(id, now)
+		if round > 0 {
+			h.extend(fmt.Sprintf("req-%d", round-1), id)
+		}
 		h.signer.AddEntry(evidence.Entry{Time: now, Ending: &evidence.EndingEntry{Request: id, Reason: "dropped"}})
 		if found := h.found(); found != "" {
 			t.Fatalf("round %d found %s: %+v", round, found, h.raised)
@@ -315,6 +325,23 @@ func TestWhatDoesNotFit(t *testing.T) {
 			h.grant("r", func(q *access.Request) { q.State, q.EndedAt = access.Ended, now })
 			h.issueTarget("r", now.Add(2*time.Minute))
 		}, access.AlarmCertificate, "the grant ended at 2026-03-04T09:00:00Z"},
+		"a session goes on under no request": {func(h *house) { h.grant("r"); h.extend("r", "req-none") }, access.AlarmCertificate, "there is no such request"},
+		"a session of no request goes on":    {func(h *house) { h.grant("r"); h.extend("req-none", "r") }, access.AlarmCertificate, "is not the same person's for the same role"},
+		"a session of another role goes on": {func(h *house) {
+			h.grant("r")
+			h.grant("q", func(q *access.Request) { q.Revision.Ask.Role = "root" })
+			h.extend("r", "q")
+		}, access.AlarmCertificate, "is not the same person's for the same role"},
+		"a session goes on elsewhere": {func(h *house) {
+			h.grant("r")
+			h.grant("q", func(q *access.Request) { q.Revision.Ask.Target = "db2" })
+			h.extend("r", "q")
+		}, access.AlarmCertificate, "the request is for postgres@db2"},
+		"a session goes on past the end": {func(h *house) {
+			h.grant("r")
+			h.grant("q", func(q *access.Request) { q.State, q.EndedAt = access.Ended, now.Add(-2*time.Minute) })
+			h.extend("r", "q")
+		}, access.AlarmCertificate, "the grant ended at"},
 		"a session without certificate": {func(h *house) { h.grant("r"); h.session("ses-1", "r", 77) }, access.AlarmSession, "no entry for the serial 77"},
 		"a session by another's entry":  {func(h *house) { h.grant("r"); h.grant("q"); h.session("ses-1", "r", h.issue("q")) }, access.AlarmSession, "for the request \"q\""},
 		"a session by a target's entry": {func(h *house) { h.grant("r"); h.session("ses-1", "r", h.issueTarget("r", now)) }, access.AlarmSession, "no certificate for a person"},

@@ -97,7 +97,7 @@ func (p *Portal) toSession(ctx context.Context, s access.Session, brief bool) (a
 		return api.Session{}, err
 	}
 	shown := api.Session{
-		ID: s.ID, Request: s.Request, Person: toPerson(s.Person), Role: s.Role, Login: s.Login, Target: s.Target, Proxy: s.Proxy,
+		ID: s.ID, Request: s.Request, Extension: s.Extension, Person: toPerson(s.Person), Role: s.Role, Login: s.Login, Target: s.Target, Proxy: s.Proxy,
 		ClientAddress: s.ClientAddress, ClientVersion: s.ClientVersion, Started: s.Started.UTC(), Ended: moment(s.Ended),
 		EndReason: s.EndReason, Live: s.Live(), Bytes: size, Seals: int(s.Seals), ChainVerified: verdict.Chain, ChainDetail: verdict.Detail,
 		Stored: moment(s.Stored), Removed: moment(s.Removed),
@@ -121,6 +121,9 @@ func (p *Portal) session(ctx context.Context, in *sessionInput) (*body[api.Sessi
 		return nil, err
 	}
 	shown.May = view.May
+	if shown.Live {
+		shown.GrantEnds = moment(view.GrantEnds)
+	}
 	return &body[api.Session]{shown}, nil
 }
 

@@ -37,6 +37,7 @@ const maxUploads = 16
 type Flow interface {
 	StartSession(ctx context.Context, start access.SessionStart) (access.StartedSession, error)
 	RenewLeases(ctx context.Context, proxy string, sessions []string) ([]access.Verdict, error)
+	ExtendSession(ctx context.Context, proxy, session, request string) error
 	EndSession(ctx context.Context, proxy, session string, end access.SessionEnd) error
 	StoreSeals(ctx context.Context, proxy, session string, seals []access.Seal) error
 	SessionOfProxy(ctx context.Context, proxy, session string) (access.Session, error)
@@ -152,6 +153,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST "+wire.PathSessions, s.call(s.startSession))
 	mux.Handle("POST "+wire.PathLeases, s.call(s.renewLeases))
 	mux.HandleFunc("GET "+wire.PathEndings, s.stream)
+	mux.Handle("POST "+wire.PathExtension, s.call(s.extendSession))
 	mux.Handle("POST "+wire.PathSessionEnd, s.call(s.endSession))
 	mux.Handle("POST "+wire.PathSeals, s.call(s.storeSeals))
 	mux.Handle("POST "+wire.PathStatus, s.call(s.hearStatus))
@@ -229,9 +231,17 @@ func (s *Server) renewLeases(ctx context.Context, proxy string, r *http.Request)
 	}
 	result := wire.LeaseResult{Verdicts: make([]wire.Verdict, len(verdicts))}
 	for i, v := range verdicts {
-		result.Verdicts[i] = wire.Verdict{Session: v.Session, Lease: v.Lease, GrantEnds: v.GrantEnds, Ended: v.Ended, By: v.By}
+		result.Verdicts[i] = wire.Verdict{Session: v.Session, Lease: v.Lease, Request: v.Request, GrantEnds: v.GrantEnds, Next: v.Next, Ended: v.Ended, By: v.By}
 	}
 	return result, nil
+}
+
+func (s *Server) extendSession(ctx context.Context, proxy string, r *http.Request) (any, error) {
+	extension, err := decode[wire.Extension](r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.flow.ExtendSession(ctx, proxy, r.PathValue("session"), extension.Request)
 }
 
 func (s *Server) endSession(ctx context.Context, proxy string, r *http.Request) (any, error) {

@@ -15,6 +15,8 @@ type sessionRow struct {
 	ID            string `gorm:"primaryKey"`
 	Number        int64
 	Request       string
+	Extension     string
+	Offer         string
 	Serial        string
 	PersonIssuer  string
 	PersonSubject string
@@ -50,7 +52,7 @@ func (sessionRow) TableName() string { return "sessions" }
 
 func (row sessionRow) session() (access.Session, error) {
 	s := access.Session{
-		ID: row.ID, Number: row.Number, Request: row.Request, Role: row.Role, Login: row.Login, Target: row.Target,
+		ID: row.ID, Number: row.Number, Request: row.Request, Extension: row.Extension, Offer: row.Offer, Role: row.Role, Login: row.Login, Target: row.Target,
 		Proxy: row.Proxy, ClientAddress: row.ClientAddress, ClientVersion: row.ClientVersion,
 		Started: moment(row.Started), LeaseUntil: moment(row.LeaseUntil), Ended: moment(row.Ended), EndReason: row.EndReason,
 		Device: row.Device, DeviceDue: moment(row.DeviceDue), DevicePolicy: row.DevicePolicy, KillReason: row.KillReason, Bytes: row.Bytes, Size: row.Size, Seals: row.Seals,
@@ -83,7 +85,7 @@ func (r *reader) SessionsByID(ids []string) ([]access.Session, error) {
 func (r *reader) Sessions(q access.SessionQuery) ([]access.Session, error) {
 	db := r.db.Order("live DESC, number DESC").Limit(bound(q.Limit))
 	if q.Request != "" {
-		db = db.Where("request = ?", q.Request)
+		db = db.Where("request = ? OR extension = ?", q.Request, q.Request)
 	}
 	if q.Requester != (policies.Subject{}) {
 		db = db.Where("person_issuer = ? AND person_subject = ?", q.Requester.Issuer, q.Requester.Subject)
@@ -106,7 +108,7 @@ func (r *reader) LeaseLost(before time.Time, limit int) ([]access.Session, error
 
 func (t *tx) AddSession(s access.Session) error {
 	return add(t.db, sessionRow{
-		ID: s.ID, Number: s.Number, Request: s.Request, Serial: strconv.FormatUint(s.Serial, 10),
+		ID: s.ID, Number: s.Number, Request: s.Request, Extension: s.Extension, Offer: s.Offer, Serial: strconv.FormatUint(s.Serial, 10),
 		PersonIssuer: s.Person.Issuer, PersonSubject: s.Person.Subject.Subject, Person: text(s.Person),
 		Role: s.Role, Login: s.Login, Target: s.Target, Proxy: s.Proxy,
 		ClientAddress: s.ClientAddress, ClientVersion: s.ClientVersion,
@@ -114,6 +116,14 @@ func (t *tx) AddSession(s access.Session) error {
 		Device: s.Device, DeviceDue: micros(s.DeviceDue), DevicePolicy: s.DevicePolicy, KillReason: s.KillReason, KilledBy: personText(s.KilledBy), Bytes: s.Bytes, Size: s.Size, Seals: s.Seals,
 		Digest: []byte{},
 	})
+}
+
+func (t *tx) OfferExtension(id, request string) error {
+	return changed(t.db.Model(&sessionRow{}).Where("id = ? AND live", id).Update("offer", request))
+}
+
+func (t *tx) ExtendSession(id, request string) error {
+	return changed(t.db.Model(&sessionRow{}).Where("id = ? AND live", id).Updates(map[string]any{"extension": request, "offer": ""}))
 }
 
 func (t *tx) KillSession(id, reason string, by policies.Person) error {

@@ -164,6 +164,18 @@ func (w *World) Enter() int64 {
 	}})
 }
 
+// Extend has a session that another request opened go on, changed as alter says.
+func (w *World) Extend(alter func(*evidence.ExtensionEntry)) int64 {
+	e := &evidence.ExtensionEntry{
+		Session: "c0ffee00c0ffee00c0ffee00c0ffee00", Proxy: "proxy-1", Request: w.Request.Request, Extends: "req-before", Opened: "req-before",
+		Principal: w.Request.Ask.Login + "@" + w.Request.Ask.Target, Ends: w.Now.Add(time.Minute),
+	}
+	if alter != nil {
+		alter(e)
+	}
+	return w.Add(evidence.Entry{Extension: e})
+}
+
 // End has Alice drop the request, signed by her login key.
 func (w *World) End() int64 {
 	signed := evidence.SignWithKey(evidencetest.Text(w.t, &evidence.End{

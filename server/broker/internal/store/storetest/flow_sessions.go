@@ -32,7 +32,7 @@ func flowSessions(t *testing.T, h *House) {
 	verdicts, err := h.RenewLeases(ctx, "proxy-1", []string{"nobody-knows-this", start.Session})
 	wantError(t, nil, err)
 	same(t, "verdicts", []access.Verdict{
-		{Session: "nobody-knows-this", Ended: "unknown"}, {Session: start.Session, Lease: 15 * time.Second, GrantEnds: v.Ends},
+		{Session: "nobody-knows-this", Ended: "unknown"}, {Session: start.Session, Lease: 15 * time.Second, Request: v.ID, GrantEnds: v.Ends},
 	}, verdicts)
 	stolen, err := h.RenewLeases(ctx, "proxy-2", []string{start.Session})
 	wantError(t, nil, err)
@@ -45,7 +45,7 @@ func flowSessions(t *testing.T, h *House) {
 	wantError(t, nil, err)
 	verdicts, err = h.RenewLeases(ctx, "proxy-1", []string{start.Session})
 	wantError(t, nil, err)
-	same(t, "revoked", []access.Verdict{{Session: start.Session, GrantEnds: v.Ends, Ended: "revoked", By: "Bob"}}, verdicts)
+	same(t, "revoked", []access.Verdict{{Session: start.Session, Request: v.ID, GrantEnds: v.Ends, Ended: "revoked", By: "Bob"}}, verdicts)
 	_, err = h.StartSession(ctx, start)
 	wantCode(t, access.CodeSessionEnded, err)
 	_, err = h.StartSession(ctx, Start(v, certificate, "session-000000000002"))
