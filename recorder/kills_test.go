@@ -76,8 +76,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 	found := 0
 	for _, session := range r.Broker.Sessions() {
-		if session.End == nil {
-			continue
+		if session.End == nil || session.End.Bytes == 0 {
+			continue // if anything was forwarded in it, found is too small
 		}
 		tr := read(t, session.Recording)
 		if !tr.holds("End {Reason:" + session.End.Reason) {

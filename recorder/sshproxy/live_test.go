@@ -13,21 +13,24 @@ import (
 func TestOneGrantCannotTakeAllSessions(t *testing.T) {
 	t.Parallel()
 	l := newLive(nil, slog.New(slog.DiscardHandler))
+	var last *session
 	add := func(number int, request string) error {
-		return l.add(&session{id: fmt.Sprint(request, number), pass: pass{Request: request}})
+		last = &session{id: fmt.Sprint(request, number), pass: pass{Request: request}}
+		return l.add(last)
 	}
 	for i := range wire.MaxSessions {
 		if err := add(i, "req-1"); err != nil {
 			t.Fatalf("session %d: %v", i, err)
 		}
 	}
+	one := last
 	if err := add(wire.MaxSessions, "req-1"); !errors.Is(err, errTooMany) {
 		t.Errorf("one more than allowed: %v", err)
 	}
 	if err := add(0, "req-2"); err != nil {
 		t.Errorf("another grant: %v", err)
 	}
-	l.remove(&session{id: "req-10", pass: pass{Request: "req-1"}})
+	l.remove(one)
 	if err := add(wire.MaxSessions, "req-1"); err != nil {
 		t.Errorf("after one ended: %v", err)
 	}
