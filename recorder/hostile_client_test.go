@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -30,13 +32,14 @@ func TestHostileClients(t *testing.T) {
 	host, port, err := net.SplitHostPort(r.address)
 	must(t, err)
 	before := resident(t, proxy)
+	does := map[string]string{
+		// What the protocol allows.
+		"ignore": "went on", "debug": "went on", "rekey": "went on", "never reads": "went on", "requests": "went on",
+		// What it does not.
+		"giant packet": "was cut", "giant data": "was cut", "beyond the window": "was cut", "window without end": "was cut", "unknown": "was cut", "data to nowhere": "was cut", "broken rule, and more": "was cut",
+	}
 	t.Run("all", func(t *testing.T) {
-		for what, want := range map[string]string{
-			// What the protocol allows.
-			"ignore": "went on", "debug": "went on", "rekey": "went on", "never reads": "went on", "requests": "went on",
-			// What it does not.
-			"giant packet": "was cut", "giant data": "was cut", "beyond the window": "was cut", "window without end": "was cut", "unknown": "was cut", "data to nowhere": "was cut",
-		} {
+		for what, want := range does {
 			t.Run(what, func(t *testing.T) {
 				t.Parallel()
 				command := exec.Command("/usr/bin/python3", "testdata/hostile/hostile.py", host, port, "web@db1", identity, what)
@@ -52,10 +55,20 @@ func TestHostileClients(t *testing.T) {
 			})
 		}
 	})
-	if got := execute(t, r.connect(t), "echo", ""); got.err != nil {
+	client := r.connect(t)
+	if got := execute(t, client, "echo", ""); got.err != nil {
 		t.Errorf("afterwards: %+v", got)
 	}
+	client.Close()
+	// Each session ends, however its client did.
+	for deadline := time.Now().Add(patience); slices.ContainsFunc(r.Broker.Sessions(), isLive); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a session has no end")
+		}
+	}
 }
+
+func isLive(s recordertest.Session) bool { return s.End == nil }
 
 // serveHostile does one of two commands: deaf reads nothing and writes without end,
 // any other does nothing.

@@ -59,17 +59,11 @@ func (s *session) close() {
 	s.tellAll(channels)
 
 	// 4. The client hangs up, or is hung up on.
-	gone := make(chan struct{})
-	go func() {
-		_ = s.client.Wait()
-		close(gone)
-	}()
 	select {
-	case <-gone:
+	case <-s.client.gone:
 	case <-time.After(s.linger(channels)):
 	}
 	s.hangUp()
-	<-gone
 	s.work.Wait()
 	s.disarm()
 	s.proxy.live.remove(s)
@@ -90,22 +84,23 @@ func (s *session) linger(channels []*channel) time.Duration {
 
 // hangUp closes the client's connection. A connection inside another is closed
 // only when the other side agrees; where it does not, the outer one is cut as a
-// last resort, since others may be inside too.
+// last resort, since others may be inside too. It returns when nothing of what the client
+// said is left to read.
 func (s *session) hangUp() {
 	cut := time.AfterFunc(agreeTime, s.client.cut)
 	defer cut.Stop()
 	_ = s.client.Close()
-	_ = s.client.Wait()
+	<-s.heard
 }
 
 // loseClient hangs up on a client that is still there when a session had its time
 // to end. Whoever waits to write to it then goes on.
-func (s *session) loseClient(gone <-chan struct{}) {
+func (s *session) loseClient() {
 	<-s.over
 	timer := time.NewTimer(endTime)
 	defer timer.Stop()
 	select {
-	case <-gone:
+	case <-s.client.gone:
 	case <-timer.C:
 		s.hangUp()
 	}

@@ -135,7 +135,7 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 		late.Stop()
 		return nil, err
 	}
-	c := &connection{ServerConn: conn, raw: raw, channels: channels, requests: requests}
+	c := &connection{ServerConn: conn, raw: raw, gone: stream.gone, channels: channels, requests: requests}
 	by, ok := admitted{}, false
 	if conn.Permissions != nil {
 		by, ok = conn.Permissions.ExtraData[passKey{}].(admitted)
@@ -151,7 +151,11 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 // connection is an authenticated connection from a client.
 type connection struct {
 	*ssh.ServerConn
-	raw         net.Conn
+	raw net.Conn
+	// gone is closed when the connection is over. Its Wait is not for that: for a client that
+	// breaks the protocol's rules and goes on, it never returns (golang.org/x/crypto 0.58:
+	// closing waits for what reads, and that for somebody to take what it has read).
+	gone        <-chan struct{}
 	channels    <-chan ssh.NewChannel
 	requests    <-chan *ssh.Request
 	pass        pass

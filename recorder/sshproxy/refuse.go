@@ -37,7 +37,10 @@ func (s *session) refuse(err error) {
 		// It ended while it was being opened; that says more than the failed step.
 		sentence = s.ending.notice()
 	}
-	s.work.Go(func() { refuseRequests(s.client.requests) })
+	s.work.Go(func() {
+		defer close(s.heard)
+		refuseRequests(s.client.requests)
+	})
 	told := make(chan struct{})
 	s.work.Go(func() {
 		defer close(told)
@@ -88,6 +91,7 @@ func tellRefused(opened ssh.NewChannel, sentence string) {
 	for {
 		select {
 		case <-timer.C:
+			go ssh.DiscardRequests(requests) // ends with the channel
 			_ = channel.Close()
 			return
 		case request, ok := <-requests:

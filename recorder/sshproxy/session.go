@@ -26,6 +26,7 @@ type session struct {
 	recording *spool.Recording
 	target    ssh.Conn
 	line      net.Conn            // what the target is reached by; set with it
+	lineGone  <-chan struct{}     // closed when that is over, as connection.gone; set with it
 	rules     rules               // what the role says of the session; set before there are channels
 	said      signer.SessionRules // that rules were read from
 	born      time.Time           // on the monotonic clock; stirred counts from here
@@ -34,6 +35,7 @@ type session struct {
 	cancel  context.CancelFunc
 	over    chan struct{} // closed when the session must end
 	cut     chan struct{} // closed when, moreover, nothing may pass any more
+	heard   chan struct{} // closed when all that the client said on its connection has been read
 	once    sync.Once
 	ending  ending         // set before over is closed
 	work    sync.WaitGroup // everything that runs for this session
@@ -77,23 +79,21 @@ type session struct {
 func (p *Proxy) serveSession(ctx context.Context, client *connection) {
 	s := &session{
 		proxy: p, client: client, id: newSessionID(), pass: client.pass, born: time.Now(),
-		over: make(chan struct{}), cut: make(chan struct{}), channels: make(map[uint32]*channel),
+		over: make(chan struct{}), cut: make(chan struct{}), heard: make(chan struct{}), channels: make(map[uint32]*channel),
 		connections: make(map[*carried]struct{}), listens: make(map[string]struct{}),
 	}
 	s.context, s.cancel = context.WithCancel(ctx)
 	defer s.cancel()
 	log := p.log.With("session", s.id, "request", s.pass.Request, "principal", s.pass.principal(), "client", client.RemoteAddr().String())
 
-	gone := make(chan struct{})
 	s.work.Go(func() {
-		_ = client.Wait()
-		close(gone)
+		<-client.gone
 		s.end(s.hungUp())
 	})
 	err := s.open()
 	if err == nil {
 		log.Info("a session started")
-		s.work.Go(func() { s.loseClient(gone) })
+		s.work.Go(s.loseClient)
 		s.serve()
 	} else {
 		log.Info("a session was refused", "error", err)
@@ -175,7 +175,10 @@ func (s *session) end(e ending) {
 
 // serve passes channels and requests until the session is over.
 func (s *session) serve() {
-	s.work.Go(func() { s.serveRequests(s.client.requests) })
+	s.work.Go(func() {
+		defer close(s.heard)
+		s.serveRequests(s.client.requests)
+	})
 	s.work.Go(s.watchTarget)
 	s.work.Go(s.letGo)
 	for {
@@ -214,7 +217,7 @@ func (s *session) letGo() {
 
 // watchTarget ends the session when the target goes away.
 func (s *session) watchTarget() {
-	_ = s.target.Wait()
+	<-s.lineGone
 	s.end(ending{reason: wire.ReasonFailed, detail: "the target closed the connection"})
 }
 

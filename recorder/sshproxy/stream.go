@@ -64,12 +64,15 @@ type stream struct {
 	flushes bool // the goroutine runs
 	closed  bool
 	failed  error
+
+	once sync.Once
+	gone chan struct{} // closed when Close has closed the connection
 }
 
 // newStream makes a stream of a connection, from which at most so many bytes may
 // be read until trust is called.
 func newStream(conn net.Conn, allowed int64) *stream {
-	s := &stream{Conn: conn}
+	s := &stream{Conn: conn, gone: make(chan struct{})}
 	s.allowed.Store(allowed)
 	s.changed = sync.NewCond(&s.mu)
 	if tcp, ok := conn.(*net.TCPConn); ok {
@@ -287,7 +290,8 @@ func (s *stream) flush() {
 }
 
 // Close lets what was written go out, for a bounded time, and closes the
-// connection. What waits to be read is not read any more.
+// connection. What waits to be read is not read any more. x/crypto calls it too, when
+// the conversation has ended or cannot go on.
 func (s *stream) Close() error {
 	s.mu.Lock()
 	if s.closed = true; s.flushes {
@@ -300,7 +304,9 @@ func (s *stream) Close() error {
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
-	return s.Conn.Close()
+	err := s.Conn.Close()
+	s.once.Do(func() { close(s.gone) })
+	return err
 }
 
 // fail keeps the first failure of writing.

@@ -90,7 +90,7 @@ func (s *session) dial(key ssh.Signer, answer signer.TargetCertificate) (ssh.Con
 		ClientVersion: serverVersion,
 	}
 	stream := newStream(raw, math.MaxInt64)
-	s.line = raw
+	s.line, s.lineGone = raw, stream.gone
 	conn, channels, requests, err := ssh.NewClientConn(stream, answer.Address, config)
 	if !stop() && err == nil {
 		conn.Close()

@@ -9,7 +9,7 @@ import sys
 import time
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST, MSG_DEBUG, MSG_IGNORE
+from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_WINDOW_ADJUST, MSG_DEBUG, MSG_GLOBAL_REQUEST, MSG_IGNORE
 
 MIB = 1 << 20
 host, port, user, identity, what = sys.argv[1:]
@@ -79,6 +79,14 @@ def requests_without_end():
         message(98, channel.remote_chanid, "env", False, "X" * 64, "y" * 1024)
 
 
+def breaks_a_rule_and_goes_on():
+    """What came after the broken rule is still in the proxy's hands when it gives up."""
+    transport.open_session()
+    message(MSG_CHANNEL_DATA, 4711, b"x")
+    for _ in range(500):
+        message(MSG_GLOBAL_REQUEST, "nonsense", False)
+
+
 does = {
     "ignore": lambda: flood(MSG_IGNORE),
     "debug": lambda: flood(MSG_DEBUG, True),
@@ -90,6 +98,7 @@ does = {
     "never reads": never_reads,
     "window without end": window_without_end,
     "requests": requests_without_end,
+    "broken rule, and more": breaks_a_rule_and_goes_on,
     "data to nowhere": lambda: message(MSG_CHANNEL_DATA, 4711, b"x"),
 }
 
