@@ -65,7 +65,7 @@ func TestRevocationWhateverPeersDo(t *testing.T) {
 			if does.throughJump {
 				user = "anybody"
 			}
-			deafen, outermost := r.deafClient(t, user)
+			deafen, outermost := r.fastOrDeafClient(t, user, does.deafClient)
 			client := outermost
 			if does.throughJump {
 				client = r.mustInside(t, outermost, r.Signer.Identity(t, hour(grant)))
@@ -90,12 +90,12 @@ func TestRevocationWhateverPeersDo(t *testing.T) {
 			}
 			time.Sleep(rand.N(300 * time.Millisecond))
 			close(deafened)
-			if does.deafClient {
-				deafen()
-			}
+			deafen()
 			if does.deafHost {
 				for range 4 * busyForwards {
-					go func() { _, _, _ = client.OpenChannel("direct-tcpip", ssh.Marshal(tcpipOpen{"10.0.0.5", 5432, "127.0.0.1", 1})) }()
+					go func() {
+						_, _, _ = client.OpenChannel("direct-tcpip", ssh.Marshal(tcpipOpen{"10.0.0.5", 5432, "127.0.0.1", 1}))
+					}()
 				}
 			}
 			time.Sleep(rand.N(300 * time.Millisecond))
@@ -114,6 +114,19 @@ func TestRevocationWhateverPeersDo(t *testing.T) {
 			mustBeGone(t, "the connection to the target", gone)
 		})
 	}
+}
+
+// fastOrDeafClient connects; one that is to be deaf is slow from the start.
+func (r *rig) fastOrDeafClient(t *testing.T, user string, deaf bool) (deafen func(), client *ssh.Client) {
+	t.Helper()
+	if deaf {
+		return r.deafClient(t, user)
+	}
+	client, err := r.client(t, user, r.Signer.Identity(t, hour(grant)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {}, client
 }
 
 // openBusy opens a channel and is busy on it.
