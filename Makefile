@@ -85,12 +85,15 @@ fuzz: web
 		$(GO) test -tags e2e -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 300x $$package </dev/null || exit 1; \
 	done
 
-## soak: the properties of decisions, and collusion numbers against trying everything, in WORLDS random worlds (default 5000); kill -9 of the signer under load, SIGNER_KILLS times (default 1000), and of the proxy, PROXY_KILLS times (default 500); SESSIONS live sessions (default 1000) revoked at once, without the race detector; then kill -9 of every process in the middle of the path, SOAK times over (default 50), under the race detector; those of OpenSSH's own tests that take long.
+## soak: the properties of decisions, and collusion numbers against trying everything, in WORLDS random worlds (default 5000); kill -9 of the signer under load, SIGNER_KILLS times (default 1000), and of the proxy, PROXY_KILLS times (default 500); SESSIONS live sessions (default 1000) revoked at once, and YES bytes of output, a line of LINE bytes and RESIZES window changes through one proxy, without the race detector; then kill -9 of every process in the middle of the path, SOAK times over (default 50), under the race detector; those of OpenSSH's own tests that take long.
 WORLDS ?= 5000
 SOAK ?= 50
 SIGNER_KILLS ?= 1000
 PROXY_KILLS ?= 500
 SESSIONS ?= 1000
+YES ?= 10737418240
+LINE ?= 200000000
+RESIZES ?= 300000
 soak: setup web
 	$(GO) build $(TEST_FLAGS) -o $(BUILD)/race/ ./cmd/...
 	STINT_SOAK_WORLDS=$(WORLDS) CGO_ENABLED=0 $(GO) test -run '^TestProperty' -count 1 -timeout 0 ./policies
@@ -98,6 +101,7 @@ soak: setup web
 	STINT_SOAK_KILLS=$(SIGNER_KILLS) $(GO) test $(TEST_FLAGS) -run 'TestKill$$' -count 1 -v -timeout 0 ./server/signer
 	STINT_SOAK_REGRESS=1 $(GO) test $(TEST_FLAGS) -run 'TestOpenSSHRegress$$' -count 1 -timeout 0 ./recorder
 	STINT_SOAK_KILLS=$(PROXY_KILLS) $(GO) test $(TEST_FLAGS) -run 'TestKilledAtAnyMoment$$' -count 1 -v -timeout 0 ./recorder
+	STINT_SOAK_YES=$(YES) STINT_SOAK_LINE=$(LINE) STINT_SOAK_RESIZES=$(RESIZES) CGO_ENABLED=0 $(GO) test -tags e2e -run '^TestEndless' -count 1 -v -timeout 0 ./recorder
 	$(GO) build -o $(BUILD)/soak/ ./cmd/...
 	STINT_SOAK_SESSIONS=$(SESSIONS) STINT_BIN=$(CURDIR)/$(BUILD)/soak $(GO) test -tags e2e -run 'TestManySessionsAreRevokedAtOnce$$' -count 1 -v ./cmd/e2e
 	STINT_BIN=$(CURDIR)/$(BUILD)/race $(GO) test $(TEST_FLAGS) -run 'TestPathGoesOnAfterKills|TestNothingAcknowledgedIsLost' -count $(SOAK) -failfast -timeout 0 ./cmd/e2e
