@@ -1,7 +1,5 @@
 package cast
 
-import "time"
-
 // Flush makes everything durable that was written before it was called. Calls
 // from several goroutines share one sync.
 func (w *Writer) Flush() error {
@@ -41,10 +39,12 @@ func (w *Writer) close(end End) error {
 		}
 	}
 	w.closed = true
+	w.timer.Stop()
 	w.changed.Broadcast()
+	for w.syncing { // the stream is the caller's again after this
+		w.changed.Wait()
+	}
 	w.mu.Unlock()
-
-	close(w.stop)
 	w.work.Wait()
 	return w.Err()
 }
@@ -73,39 +73,32 @@ func (w *Writer) syncTo(target int64) error {
 	return w.err
 }
 
-// keepSynced bounds the time without a sync and the age of a segment, until Close.
+// keepSynced bounds the time without a sync and the age of a segment. It comes by while
+// something is not synced or a segment is open; a recording to which nothing is added costs
+// nothing.
 func (w *Writer) keepSynced() {
-	ticker := time.NewTicker(w.o.SyncEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-w.stop:
-			return
-		case <-ticker.C:
-		}
-		w.mu.Lock()
-		if !w.closed && w.chain.segment != nil && w.o.Now().Sub(w.base)-w.began >= w.o.SegmentTime {
-			_ = w.seal() // kept in err
-		}
-		_ = w.syncTo(w.size)
-		w.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	if w.chain.segment != nil && w.o.Now().Sub(w.base)-w.began >= w.o.SegmentTime {
+		_ = w.seal() // kept in err
+	}
+	_ = w.syncTo(w.size)
+	if w.armed = w.err == nil && !w.closed && (w.chain.segment != nil || w.synced < w.size); w.armed {
+		w.timer.Reset(w.o.SyncEvery)
 	}
 }
 
-// deliver gives each durable seal to OnSeal, in order, until the Writer is closed
-// and nothing more can become durable. It is apart from keepSynced, so that a
+// deliver gives each durable seal to OnSeal, in order, until there is none left or
+// nothing more can become durable. It is apart from keepSynced, so that a
 // slow ledger delays no sync.
 func (w *Writer) deliver() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for {
-		if len(w.waiting) == 0 {
-			if w.closed || w.err != nil {
-				return
-			}
-			w.changed.Wait()
-			continue
-		}
+	defer func() { w.delivering = false }()
+	for len(w.waiting) > 0 {
 		s := w.waiting[0]
 		if w.synced < s.End {
 			// A seal asks for its sync at once; waiting for the ticker would only

@@ -73,8 +73,7 @@ type Writer struct {
 	header Header
 	base   time.Time // the header's start with its monotonic reading
 	failed chan struct{}
-	stop   chan struct{}
-	work   sync.WaitGroup // keepSynced and deliver
+	work   sync.WaitGroup // deliver
 
 	closing    sync.Once
 	closeError error
@@ -87,6 +86,8 @@ type Writer struct {
 	size    int64         // bytes written
 	synced  int64         // of these, bytes that a finished sync covers
 	syncing bool
+	timer   *time.Timer // of keepSynced
+	armed   bool        // keepSynced is to come, or waits for mu
 	chain   chain
 	sealer  sealer
 	raw     int64         // bytes of events in the open segment
@@ -94,12 +95,14 @@ type Writer struct {
 	sealed  Seal          // the last seal
 	waiting []Seal        // seals that OnSeal has not had yet, with the one it is at
 
+	delivering bool // deliver runs
+
 	payload, record []byte // used again by each Write
 }
 
 // NewWriter begins a recording on w that the recipients can open, and the Writer
-// itself cannot: it writes magic and header and syncs. The Writer owns goroutines
-// until [Writer.Close]; w stays the caller's, to close after that. It returns
+// itself cannot: it writes magic and header and syncs. The Writer owns goroutines,
+// while there is something to do, until [Writer.Close]; w stays the caller's, to close after that. It returns
 // [ErrNoRecipients] for a recording that nobody could read.
 func NewWriter(w io.Writer, header Header, to Recipients, o Options) (*Writer, error) {
 	s := newSecrets()
@@ -130,7 +133,7 @@ func newWriter(w io.Writer, header Header, s *secrets, o Options) (*Writer, erro
 	}
 	r := &Writer{
 		stream: w, o: o, header: header, base: base, sealer: newSealer(s, o.random),
-		failed: make(chan struct{}), stop: make(chan struct{}),
+		failed: make(chan struct{}),
 	}
 	r.changed = sync.NewCond(&r.mu)
 
@@ -144,8 +147,8 @@ func newWriter(w io.Writer, header Header, s *secrets, o Options) (*Writer, erro
 	if err := r.syncTo(r.size); err != nil {
 		return nil, err
 	}
-	r.work.Go(r.keepSynced)
-	r.work.Go(r.deliver)
+	r.timer = time.AfterFunc(o.SyncEvery, r.keepSynced)
+	r.armed = true
 	return r, nil
 }
 
@@ -264,7 +267,10 @@ func (w *Writer) seal() error {
 	s.End = w.size
 	w.sealed = s
 	w.waiting = append(w.waiting, s)
-	w.changed.Broadcast()
+	if !w.delivering {
+		w.delivering = true
+		w.work.Go(w.deliver)
+	}
 	return nil
 }
 
@@ -280,6 +286,10 @@ func (w *Writer) put(record []byte) error {
 	}
 	if err != nil {
 		return w.fail(err)
+	}
+	if !w.armed && w.timer != nil {
+		w.armed = true
+		w.timer.Reset(w.o.SyncEvery)
 	}
 	return nil
 }

@@ -88,16 +88,14 @@ func (s *session) serveChannel(opened ssh.NewChannel) {
 	}
 	s.addChannel(c)
 
-	var outputs, both sync.WaitGroup
-	outputs.Go(func() { c.pass(cast.KindOutput, up, down) })
-	outputs.Go(func() { c.pass(cast.KindErrorOutput, up.Stderr(), errorWriter{c}) })
+	var errorOutput, both sync.WaitGroup
+	errorOutput.Go(func() { _ = c.pass(cast.KindErrorOutput, up.Stderr(), errorWriter{c}) })
 	both.Go(c.feed)
 	both.Go(func() { c.serveClient(downRequests) })
 	both.Go(func() { c.serveTarget(upRequests) })
-	both.Go(func() {
-		outputs.Wait()
-		c.finishOutput()
-	})
+	_ = c.pass(cast.KindOutput, up, down)
+	errorOutput.Wait()
+	c.finishOutput()
 	both.Wait()
 	c.settleStreams(true)
 	s.record(c.number, cast.ChannelClose{})

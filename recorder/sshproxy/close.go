@@ -60,7 +60,7 @@ func (s *session) close() {
 
 	// 4. The client hangs up, or is hung up on.
 	select {
-	case <-s.client.gone:
+	case <-s.client.gone.Done():
 	case <-time.After(s.linger(channels)):
 	}
 	s.hangUp()
@@ -96,11 +96,10 @@ func (s *session) hangUp() {
 // loseClient hangs up on a client that is still there when a session had its time
 // to end. Whoever waits to write to it then goes on.
 func (s *session) loseClient() {
-	<-s.over
 	timer := time.NewTimer(endTime)
 	defer timer.Stop()
 	select {
-	case <-s.client.gone:
+	case <-s.client.gone.Done():
 	case <-timer.C:
 		s.hangUp()
 	}

@@ -216,25 +216,44 @@ func readListen(request *ssh.Request) (listenAddress, bool) {
 	return listenAddress{}, false
 }
 
-// serveOpened takes the channels that the target opens until it is gone. What
-// becomes of one may depend on the target's answer to a request, so that none
-// may keep the next from being read.
-func (s *session) serveOpened(channels <-chan ssh.NewChannel) {
-	for opened := range channels {
-		if !s.enterConnection() {
-			s.refuseOpened(opened, ssh.ResourceShortage, whyManyForwarded)
-			continue
-		}
-		s.work.Go(func() {
-			defer s.leaveConnection()
-			event, payload, ok := s.readOpened(opened)
+// serveTarget takes the channels that the target opens until it is gone. Its
+// announcements (new host keys above all, hostkeys-00@openssh.com) are not for the
+// client: all requests are refused.
+func (s *session) serveTarget(channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
+	for channels != nil || requests != nil {
+		select {
+		case opened, ok := <-channels:
 			if !ok {
-				s.refuseOpened(opened, ssh.Prohibited, whyNotGranted)
-				return
+				channels = nil
+				continue
 			}
-			s.carry(opened, payload, event)
-		})
+			s.takeOpened(opened)
+		case request, ok := <-requests:
+			if !ok {
+				requests = nil
+				continue
+			}
+			refuseRequest(request)
+		}
 	}
+}
+
+// takeOpened takes a channel that the target opens. What becomes of it may depend on the
+// target's answer to a request, so that it may not keep the next from being read.
+func (s *session) takeOpened(opened ssh.NewChannel) {
+	if !s.enterConnection() {
+		s.refuseOpened(opened, ssh.ResourceShortage, whyManyForwarded)
+		return
+	}
+	s.work.Go(func() {
+		defer s.leaveConnection()
+		event, payload, ok := s.readOpened(opened)
+		if !ok {
+			s.refuseOpened(opened, ssh.Prohibited, whyNotGranted)
+			return
+		}
+		s.carry(opened, payload, event)
+	})
 }
 
 func (s *session) refuseOpened(opened ssh.NewChannel, reason ssh.RejectionReason, why string) {

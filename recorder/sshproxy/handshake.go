@@ -2,6 +2,7 @@ package sshproxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -152,10 +153,10 @@ func (p *Proxy) authenticate(raw net.Conn, accepts func(user string, pass pass) 
 type connection struct {
 	*ssh.ServerConn
 	raw net.Conn
-	// gone is closed when the connection is over. Its Wait is not for that: for a client that
+	// gone ends when the connection is over. Its Wait is not for that: for a client that
 	// breaks the protocol's rules and goes on, it never returns (golang.org/x/crypto 0.58:
 	// closing waits for what reads, and that for somebody to take what it has read).
-	gone        <-chan struct{}
+	gone        context.Context
 	channels    <-chan ssh.NewChannel
 	requests    <-chan *ssh.Request
 	pass        pass

@@ -120,9 +120,13 @@ func tellRefused(opened ssh.NewChannel, sentence string) {
 // know whether the connection lives takes that for an answer too.
 func refuseRequests(requests <-chan *ssh.Request) {
 	for request := range requests {
-		if request.WantReply {
-			_ = request.Reply(false, nil)
-		}
+		refuseRequest(request)
+	}
+}
+
+func refuseRequest(request *ssh.Request) {
+	if request.WantReply {
+		_ = request.Reply(false, nil)
 	}
 }
 

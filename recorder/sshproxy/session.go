@@ -26,7 +26,7 @@ type session struct {
 	recording *spool.Recording
 	target    ssh.Conn
 	line      net.Conn            // what the target is reached by; set with it
-	lineGone  <-chan struct{}     // closed when that is over, as connection.gone; set with it
+	lineGone  context.Context     // ends when that is over, as connection.gone; set with it
 	rules     rules               // what the role says of the session; set before there are channels
 	said      signer.SessionRules // that rules were read from
 	born      time.Time           // on the monotonic clock; stirred counts from here
@@ -86,14 +86,11 @@ func (p *Proxy) serveSession(ctx context.Context, client *connection) {
 	defer s.cancel()
 	log := p.log.With("session", s.id, "request", s.pass.Request, "principal", s.pass.principal(), "client", client.RemoteAddr().String())
 
-	s.work.Go(func() {
-		<-client.gone
-		s.end(s.hungUp())
-	})
+	s.after(client.gone, func() { s.end(s.hungUp()) })
 	err := s.open()
 	if err == nil {
 		log.Info("a session started")
-		s.work.Go(s.loseClient)
+		s.after(s.context, s.loseClient)
 		s.serve()
 	} else {
 		log.Info("a session was refused", "error", err)
@@ -179,8 +176,10 @@ func (s *session) serve() {
 		defer close(s.heard)
 		s.serveRequests(s.client.requests)
 	})
-	s.work.Go(s.watchTarget)
-	s.work.Go(s.letGo)
+	s.after(s.lineGone, func() {
+		s.end(ending{reason: wire.ReasonFailed, detail: "the target closed the connection"})
+	})
+	s.after(s.context, s.letGo)
 	for {
 		select {
 		case <-s.over:
@@ -208,17 +207,21 @@ func (s *session) hungUp() ending {
 // letGo lets go of the target the moment the session ends, whatever serve is
 // doing: a client that reads nothing holds up every answer to it.
 func (s *session) letGo() {
-	<-s.over
 	if s.isCut() {
 		_ = s.line.Close() // at once: what is queued to the target may not pass any more
 	}
 	_ = s.target.Close()
 }
 
-// watchTarget ends the session when the target goes away.
-func (s *session) watchTarget() {
-	<-s.lineGone
-	s.end(ending{reason: wire.ReasonFailed, detail: "the target closed the connection"})
+// after does a part of the session's work when something else has ended, as it always does
+// before the session is through. Nothing waits for that meanwhile: there may be thousands of
+// sessions.
+func (s *session) after(end context.Context, do func()) {
+	s.work.Add(1)
+	context.AfterFunc(end, func() {
+		defer s.work.Done()
+		do()
+	})
 }
 
 // record writes an event, or ends the session. It returns false when the event

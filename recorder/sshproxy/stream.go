@@ -2,6 +2,7 @@ package sshproxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math"
@@ -65,14 +66,15 @@ type stream struct {
 	closed  bool
 	failed  error
 
-	once sync.Once
-	gone chan struct{} // closed when Close has closed the connection
+	gone context.Context // over when Close has closed the connection
+	over context.CancelFunc
 }
 
 // newStream makes a stream of a connection, from which at most so many bytes may
 // be read until trust is called.
 func newStream(conn net.Conn, allowed int64) *stream {
-	s := &stream{Conn: conn, gone: make(chan struct{})}
+	s := &stream{Conn: conn}
+	s.gone, s.over = context.WithCancel(context.Background())
 	s.allowed.Store(allowed)
 	s.changed = sync.NewCond(&s.mu)
 	if tcp, ok := conn.(*net.TCPConn); ok {
@@ -305,7 +307,7 @@ func (s *stream) Close() error {
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	err := s.Conn.Close()
-	s.once.Do(func() { close(s.gone) })
+	s.over()
 	return err
 }
 

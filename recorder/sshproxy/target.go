@@ -103,10 +103,7 @@ func (s *session) dial(key ssh.Signer, answer signer.TargetCertificate) (ssh.Con
 		raw.Close()
 		return nil, &refusedSession{wire.ReasonFailed, fmt.Sprintf("%s did not let %s in. Tell those who run it", s.pass.Target, printable(s.pass.Login)), err}
 	}
-	// The target's announcements (new host keys above all, hostkeys-00@openssh.com)
-	// are not for the client.
-	s.work.Go(func() { refuseRequests(requests) })
-	s.work.Go(func() { s.serveOpened(channels) })
+	s.work.Go(func() { s.serveTarget(channels, requests) })
 	return conn, nil
 }
 
