@@ -2,7 +2,7 @@
 
 -- +goose Up
 
-ALTER TABLE sessions ADD COLUMN present BIGINT NOT NULL DEFAULT 0;  -- when they last did, in microseconds since 1970; 0: never
+ALTER TABLE sessions ADD COLUMN present INTEGER NOT NULL DEFAULT 0;  -- when they last did, in microseconds since 1970; 0: never
 
 -- +goose Down
 
