@@ -139,6 +139,9 @@ var channelKinds = []string{ChannelShell, ChannelExec, ChannelSFTP, ChannelForwa
 type SessionRule struct {
 	// Idle ends a session in which nothing was sent either way for so long; zero: never.
 	Idle time.Duration `yaml:"idle" json:"idle,omitempty"`
+	// Reauthenticate ends a session whose person has not said by passkey for so long that
+	// they are there; zero: never.
+	Reauthenticate time.Duration `yaml:"reauthenticate" json:"reauthenticate,omitempty"`
 	// Channels are the kinds that may be opened; none: all but ChannelAgent and ChannelX11.
 	Channels []string `yaml:"channels" json:"channels,omitempty"`
 	// Networks are those from which a session may be opened, as CIDR; none: all.

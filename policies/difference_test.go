@@ -41,7 +41,7 @@ func whole() *Bundle {
 			Passkey: PasskeyRule{Approvers: PasskeyAttested, Requester: PasskeyAny, Fresh: 600e9},
 			Device: DeviceRule{Required: true, Held: HeldTPM, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}},
 				Fleet: &FleetRule{Period: 7200e9, Require: []string{FactDiskEncryption}, Policies: AllPolicies, Named: []string{"Updated"}}},
-			Session:   SessionRule{Idle: 900e9, Channels: []string{ChannelShell}, Networks: []string{"10.0.0.0/8"}},
+			Session:   SessionRule{Idle: 900e9, Reauthenticate: 3600e9, Channels: []string{ChannelShell}, Networks: []string{"10.0.0.0/8"}},
 			Recording: RecordingRule{Reviewers: []string{"audit"}, Files: KeepContent, Forwards: KeepContent, BulkMebibytes: 512},
 			Trust:     []string{"on-call"},
 			Allow:     []Allowance{{Name: "on-call", When: "asserted.on_call", Without: []string{"lead"}}},
@@ -161,12 +161,14 @@ func TestDifferenceInWords(t *testing.T) {
 			"shell: at the first use, the requester's confirmation is at most 1m old instead of 10m."}},
 		"sessions": {role(func(r *Role) { r.Session = SessionRule{} }), []string{
 			"shell: no session ends because nothing is sent.",
+			"shell: nobody need confirm during a session that they are there.",
 			"shell: a session may open channels of all kinds but agent and x11.",
 			"shell: a session may be opened from any network."}},
 		"sessions, others": {role(func(r *Role) {
-			r.Session = SessionRule{Idle: 60e9, Channels: []string{ChannelExec}, Networks: []string{"10.0.0.0/16"}}
+			r.Session = SessionRule{Idle: 60e9, Reauthenticate: 7200e9, Channels: []string{ChannelExec}, Networks: []string{"10.0.0.0/16"}}
 		}), []string{
 			"shell: a session ends in which nothing is sent for 1m instead of 15m.",
+			"shell: a session ends whose person has not confirmed with a passkey for 2h instead of 1h that they are there.",
 			"shell: a session may open channels of the kind exec.",
 			"shell: a session may no longer open channels of the kind shell.",
 			"shell: a session may be opened from the network 10.0.0.0/16.",

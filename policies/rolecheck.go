@@ -19,11 +19,14 @@ const (
 	longestReview   = 31 * 24 * time.Hour
 	shortestIdle    = 10 * time.Second
 	longestIdle     = 24 * time.Hour
-	mostRenewals    = 1000
-	mostDays        = 366 // that a rule looks back
-	mostWindows     = 20
-	mostNetworks    = 100
-	mostTicket      = 200 // characters of a pattern
+
+	// Whoever is asked needs time to find their passkey.
+	shortestReauthenticate = 2 * time.Minute
+	mostRenewals           = 1000
+	mostDays               = 366 // that a rule looks back
+	mostWindows            = 20
+	mostNetworks           = 100
+	mostTicket             = 200 // characters of a pattern
 )
 
 // checkRole checks a role by itself, and fills in what it leaves out.
@@ -120,6 +123,7 @@ func (l *loader) checkPasskey(d definition) {
 func (l *loader) checkSession(d definition) {
 	s := d.role.Session
 	l.lasts(d, field("session", "idle"), s.Idle, shortestIdle, longestIdle)
+	l.lasts(d, field("session", "reauthenticate"), s.Reauthenticate, shortestReauthenticate, longestIdle)
 	l.words(d, field("session", "channels"), s.Channels, channelKinds...)
 	if s.Channels != nil && len(s.Channels) == 0 {
 		l.at(d, field("session", "channels"), "A session without any channel is of no use; leave `channels` out to allow all but agent and x11.")

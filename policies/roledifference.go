@@ -174,6 +174,7 @@ func (d *differ) passkey(name string, old, now PasskeyRule) {
 
 func (d *differ) session(name string, old, now SessionRule) {
 	d.lasting(old.Idle, now.Idle, "%s: a session ends in which nothing is sent for %s%s.", "%s: no session ends because nothing is sent.", name)
+	d.lasting(old.Reauthenticate, now.Reauthenticate, "%s: a session ends whose person has not confirmed with a passkey for %s%s that they are there.", "%s: nobody need confirm during a session that they are there.", name)
 	d.bounded(old.Channels, now.Channels, "%s: a session may open only channels of the kinds that follow.", "%s: a session may open channels of all kinds but agent and x11.",
 		"%s: a session may open channels of the kind %s.", "%s: a session may no longer open channels of the kind %s.", name)
 	d.bounded(old.Networks, now.Networks, "%s: a session may be opened only from the networks that follow.", "%s: a session may be opened from any network.",

@@ -143,6 +143,7 @@ var fieldWords = map[string]document.Field{
 	"PasskeyRule.requester": {Says: "Of which strength the passkey is with which the requester confirms what they ask for. Without it: they need not.", Words: []string{PasskeyAny, PasskeyAttested}},
 	"PasskeyRule.fresh":     {Says: "How old that confirmation may be when the grant is first used. Without it: as old as the request."},
 
+	"SessionRule.reauthenticate":  {Says: "A session ends whose person has not confirmed with a passkey for so long that they are there. From 2m to 24h."},
 	"SessionRule.idle":            {Says: "A session in which nothing is sent either way for so long ends. From 10s to 24h."},
 	"SessionRule.channels":        {Says: "Kinds of channels that may be opened; exec is scp, rsync and git too. forward is ssh -L, -D and -W, remote-forward ssh -R. Without any: all but agent and x11.", Least: 1, Words: channelKinds},
 	"SessionRule.networks":        {Says: "Networks from which a session may be opened, such as 10.20.0.0/16. Without any: all.", Least: 1, Most: mostNetworks, Pattern: `^[0-9a-f.:]+/[0-9]{1,3}$`},

@@ -76,7 +76,7 @@ func run(ctx context.Context, e *environment, arguments []string) int {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", helpWidth)))
 	root.AddCommand(
 		loginCommand(e), logoutCommand(e), whoamiCommand(e),
-		rolesCommand(e), requestCommand(e), requestsCommand(e), showCommand(e), extendCommand(e),
+		rolesCommand(e), requestCommand(e), requestsCommand(e), showCommand(e), extendCommand(e), reauthenticateCommand(e),
 		takingCommand(e, "drop", "I'm done: end a grant of yours now", evidence.EndDropped, (*api.Client).Drop),
 		takingCommand(e, "withdraw", "Take back a request of yours that nobody has answered", evidence.EndWithdrawn, (*api.Client).Withdraw),
 		takingCommand(e, "deny", "Say no to a request that waits for you", evidence.EndDenied, (*api.Client).Deny),

@@ -18,10 +18,11 @@ type Grant struct {
 	// Pending is how long a request waits for approvals.
 	Pending   *Span `yaml:"pending"`
 	SingleUse *bool `yaml:"singleUse"`
-	// Idle, Channels and Networks are those of policies.SessionRule; 0s and [] bound nothing.
-	Idle     *Span     `yaml:"idle"`
-	Channels *[]string `yaml:"channels"`
-	Networks *[]string `yaml:"networks"`
+	// Those of policies.SessionRule; 0s and [] bound nothing.
+	Idle           *Span     `yaml:"idle"`
+	Reauthenticate *Span     `yaml:"reauthenticate"`
+	Channels       *[]string `yaml:"channels"`
+	Networks       *[]string `yaml:"networks"`
 	// Device is the whole rule about devices.
 	Device *policies.DeviceRule `yaml:"device"`
 	// Reviewers may replay the sessions: the role's own, or else the organization's.
@@ -99,6 +100,7 @@ func termsOf(b *policies.Bundle, r policies.Role, g *Grant) []term {
 		stated(term{rule: "grant:pending", counts: r.Pending != policies.DefaultPending, came: policies.FormatDuration(r.Pending)}, g.Pending, lasting),
 		stated(term{rule: "grant:singleUse", counts: r.SingleUse, came: strconv.FormatBool(r.SingleUse)}, g.SingleUse, strconv.FormatBool),
 		stated(term{rule: "grant:idle", counts: r.Session.Idle > 0, came: policies.FormatDuration(r.Session.Idle)}, g.Idle, lasting),
+		stated(term{rule: "grant:reauthenticate", counts: r.Session.Reauthenticate > 0, came: policies.FormatDuration(r.Session.Reauthenticate)}, g.Reauthenticate, lasting),
 		stated(term{rule: "grant:channels", counts: len(r.Session.Channels) > 0, came: set(r.Session.Channels)}, g.Channels, set),
 		stated(term{rule: "grant:networks", counts: len(r.Session.Networks) > 0, came: set(r.Session.Networks)}, g.Networks, set),
 		stated(term{rule: "grant:device", counts: r.Device.Required, came: deviceRule(r.Device)}, g.Device, deviceRule),
@@ -206,6 +208,9 @@ func (g *Grant) written(is func(err error, at ...any), span func(s Span, at ...a
 	}
 	if g.Idle != nil {
 		span(*g.Idle, "expect", "grant", "idle")
+	}
+	if g.Reauthenticate != nil {
+		span(*g.Reauthenticate, "expect", "grant", "reauthenticate")
 	}
 	if g.Remind != nil {
 		for _, stage := range slices.Sorted(maps.Keys(*g.Remind)) {

@@ -21,7 +21,7 @@ pending: 8h
 singleUse: true
 reason: required
 device: {required: true, posture: {require: [firewall, disk-encryption]}}
-session: {idle: 10m, channels: [shell], networks: [198.51.100.0/24]}
+session: {idle: 10m, reauthenticate: 1h, channels: [shell], networks: [198.51.100.0/24]}
 recording: {reviewers: [security]}
 approval:
   - {name: lead, groups: [leads], count: 1, remind: 1h}
@@ -61,14 +61,15 @@ func TestWhatIsStatedBesideADecision(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ role, expectation, fails string }{
 		{"guarded", "grant: {}, organization: {}", ""},
-		{"guarded", "grant: {pending: 8h, singleUse: true, idle: 600s, channels: [shell], networks: [198.51.100.0/24], reviewers: [security], review: [], remind: {lead: 60m}}", ""},
+		{"guarded", "grant: {pending: 8h, singleUse: true, idle: 600s, reauthenticate: 60m, channels: [shell], networks: [198.51.100.0/24], reviewers: [security], review: [], remind: {lead: 60m}}", ""},
 		// In any order, and with what stands where nothing is written.
 		{"guarded", "grant: {device: {required: true, posture: {period: 5m, require: [disk-encryption, firewall]}}}", ""},
 		{"guarded", "organization: {quorum: 3, reviewers: [auditors], attested: [], makes: {}}", ""},
-		{"plain", "grant: {pending: 1d, singleUse: false, idle: 0s, channels: [], networks: [], reviewers: [auditors], review: [], remind: {}}", ""},
+		{"plain", "grant: {pending: 1d, singleUse: false, idle: 0s, reauthenticate: 0s, channels: [], networks: [], reviewers: [auditors], review: [], remind: {}}", ""},
 		{"guarded", "grant: {pending: 7h59m}", "grant.pending: 7h59m instead of 8h"},
 		{"guarded", "grant: {singleUse: false}", "grant.singleUse: false instead of true"},
 		{"guarded", "grant: {idle: 0s}", "grant.idle: 0s instead of 10m"},
+		{"guarded", "grant: {reauthenticate: 0s}", "grant.reauthenticate: 0s instead of 1h"},
 		{"guarded", "grant: {channels: []}", "grant.channels: none instead of shell"},
 		{"guarded", "grant: {channels: [shell, exec]}", "grant.channels: exec, shell instead of shell"},
 		{"guarded", "grant: {networks: [198.51.100.0/25]}", "grant.networks: 198.51.100.0/25 instead of 198.51.100.0/24"},
@@ -103,7 +104,7 @@ func TestCoverageCountsWhatIsStated(t *testing.T) {
 	unseen := slices.DeleteFunc(results.Coverage(b).Unseen(), func(text string) bool { return !strings.HasSuffix(text, "is never stated") })
 	want := []string{
 		"organization:reviewers is never stated",
-		"guarded: grant:pending is never stated", "guarded: grant:singleUse is never stated", "guarded: grant:networks is never stated",
+		"guarded: grant:pending is never stated", "guarded: grant:singleUse is never stated", "guarded: grant:reauthenticate is never stated", "guarded: grant:networks is never stated",
 		"guarded: grant:device is never stated", "guarded: grant:reviewers is never stated", "guarded: grant:remind is never stated",
 	}
 	if diff := cmp.Diff(want, unseen); diff != "" {

@@ -117,16 +117,17 @@ type Reason string
 
 // The reasons known today; a reader shows others as they are.
 const (
-	Completed Reason = "completed"  // client or target closed it
-	Expired   Reason = "expired"    // the grant ran out
-	Dropped   Reason = "dropped"    // its holder gave it back
-	Revoked   Reason = "revoked"    // somebody took it away
-	Killed    Reason = "killed"     // somebody ended this session; the grant went on
-	Device    Reason = "device"     // the machine it came from no longer complied; the grant went on
-	Idle      Reason = "idle"       // nothing was sent for too long; the grant went on
-	LeaseLost Reason = "lease-lost" // the proxy could not renew its lease
-	Failed    Reason = "failed"     // the target could not be reached, or went away
-	Cut       Reason = "cut"        // the proxy died; written afterwards by Resume
+	Completed        Reason = "completed"        // client or target closed it
+	Expired          Reason = "expired"          // the grant ran out
+	Dropped          Reason = "dropped"          // its holder gave it back
+	Revoked          Reason = "revoked"          // somebody took it away
+	Killed           Reason = "killed"           // somebody ended this session; the grant went on
+	Device           Reason = "device"           // the machine it came from no longer complied; the grant went on
+	Idle             Reason = "idle"             // nothing was sent for too long; the grant went on
+	Reauthentication Reason = "reauthentication" // its person did not say again that they are there; the grant went on
+	LeaseLost        Reason = "lease-lost"       // the proxy could not renew its lease
+	Failed           Reason = "failed"           // the target could not be reached, or went away
+	Cut              Reason = "cut"              // the proxy died; written afterwards by Resume
 
 	RecorderFailed Reason = "recorder-failed" // it could no longer be recorded
 	ProxyStopped   Reason = "proxy-stopped"   // the proxy was told to stop

@@ -31,6 +31,7 @@ type Broker struct {
 	silences int
 	statuses map[string]wire.ProxyStatus // by process
 	next     map[string]string           // by request: the one that extends its sessions
+	present  map[string]time.Time        // when a person said that they are there, by request
 }
 
 // patience is how long what must come about is waited for.
@@ -47,7 +48,7 @@ type Session struct {
 }
 
 func newBroker(testing.TB) *Broker {
-	b := &Broker{sessions: map[string]*Session{}, ended: map[string]wire.Ending{}, streams: map[chan wire.Ending]bool{}, lease: wire.Lease, statuses: map[string]wire.ProxyStatus{}, next: map[string]string{}}
+	b := &Broker{sessions: map[string]*Session{}, ended: map[string]wire.Ending{}, streams: map[chan wire.Ending]bool{}, lease: wire.Lease, statuses: map[string]wire.ProxyStatus{}, next: map[string]string{}, present: map[string]time.Time{}}
 	b.changed = sync.NewCond(&b.mu)
 	return b
 }
@@ -75,6 +76,14 @@ func (b *Broker) Extend(request, next string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.next[request] = next
+}
+
+// TellPresent tells, of the sessions of one request, when their person said that they are
+// there.
+func (b *Broker) TellPresent(request string, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.present[request] = at
 }
 
 // Expire tells the proxies that the time of a request is over.
@@ -288,7 +297,7 @@ func (b *Broker) leases(w http.ResponseWriter, r *http.Request) {
 			if ending, ok := b.ended[has]; ok {
 				verdict.Ended, verdict.By = ending.Reason, ending.By
 			} else {
-				verdict = wire.Verdict{Session: id, Lease: b.lease, Request: has, GrantEnds: time.Now().Add(time.Hour), Next: b.next[has]}
+				verdict = wire.Verdict{Session: id, Lease: b.lease, Request: has, GrantEnds: time.Now().Add(time.Hour), Next: b.next[has], Present: b.present[has]}
 			}
 		}
 		result.Verdicts = append(result.Verdicts, verdict)

@@ -31,7 +31,8 @@ type Signer struct {
 	names   []string
 	targets map[string]Target
 	grants  map[string]Grant
-	used    map[string]bool // requests for which a target certificate was signed
+	present map[string]time.Time // when the person said that they are there, by request
+	used    map[string]bool      // requests for which a target certificate was signed
 	serial  uint64
 	digest  string
 }
@@ -59,7 +60,7 @@ func newSigner(t testing.TB) *Signer {
 	t.Helper()
 	return &Signer{
 		UserCA: NewKey(t), TargetCA: NewKey(t), HostCA: NewKey(t),
-		names: []string{"localhost", "127.0.0.1", "stint"}, targets: map[string]Target{}, grants: map[string]Grant{}, used: map[string]bool{}, digest: "sha256:0",
+		names: []string{"localhost", "127.0.0.1", "stint"}, targets: map[string]Target{}, grants: map[string]Grant{}, used: map[string]bool{}, present: map[string]time.Time{}, digest: "sha256:0",
 	}
 }
 
@@ -160,6 +161,7 @@ func (s *Signer) handler() http.Handler {
 	mux.HandleFunc("POST "+wire.PathSignHost, s.signHost)
 	mux.HandleFunc("POST "+wire.PathSignTarget, s.signTarget)
 	mux.HandleFunc("POST "+wire.PathContinue, s.continueSession)
+	mux.HandleFunc("POST "+wire.PathPresent, s.tellPresent)
 	return mux
 }
 
@@ -227,6 +229,25 @@ func (s *Signer) continueSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, wire.ContinueResult{GrantEnds: next.Ends, Rules: next.Rules})
+}
+
+// IsPresent has the person of every session under a request say at a moment that they are
+// there.
+func (s *Signer) IsPresent(request string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.present[request] = at
+}
+
+func (s *Signer) tellPresent(w http.ResponseWriter, r *http.Request) {
+	var request wire.PresentRequest
+	if err := read(r, &request); err != nil {
+		refuse(w, http.StatusBadRequest, "body", err.Error())
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answer(w, wire.PresentResult{At: s.present[request.Opened]})
 }
 
 func (s *Signer) readKey(w http.ResponseWriter, r *http.Request, request any, text *string) (ssh.PublicKey, bool) {

@@ -108,7 +108,7 @@ func (s *session) loseClient() {
 func (s *session) disarm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, timer := range []*time.Timer{s.lease, s.grant, s.idle, s.countdown} {
+	for _, timer := range []*time.Timer{s.lease, s.grant, s.idle, s.countdown, s.presence.clock} {
 		if timer != nil {
 			timer.Stop()
 		}

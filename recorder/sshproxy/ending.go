@@ -17,7 +17,7 @@ type ending struct {
 	reason string
 	by     string // a person's name, for the notice
 	at     time.Time
-	detail string // for wire.ReasonFailed, wire.ReasonRecorderFailed and wire.ReasonIdle: what happened, a clause for people
+	detail string // for wire.ReasonFailed, wire.ReasonRecorderFailed, wire.ReasonIdle and wire.ReasonReauthentication: what happened, a clause for people
 }
 
 // lets tells whether what the target already said may still reach the client.
@@ -49,7 +49,7 @@ func (e ending) notice() string {
 		return fmt.Sprintf("stint: this session was ended%s at %s", by, at)
 	case wire.ReasonDevice:
 		return fmt.Sprintf("stint: this session was ended at %s: this machine no longer does what the role asks of machines. See: stint device", at)
-	case wire.ReasonIdle:
+	case wire.ReasonIdle, wire.ReasonReauthentication:
 		return fmt.Sprintf("stint: this session was ended at %s: %s", at, e.detail)
 	case wire.ReasonLeaseLost:
 		return "stint: the broker can no longer be reached, so this session ends. Connect again in a moment"

@@ -28,6 +28,7 @@ type Signer interface {
 	Trust(ctx context.Context) (wire.TrustResult, error)
 	SignHost(ctx context.Context, request wire.HostRequest) (wire.HostCertificate, error)
 	SignTarget(ctx context.Context, request wire.TargetRequest) (wire.TargetCertificate, error)
+	Present(ctx context.Context, request wire.PresentRequest) (wire.PresentResult, error)
 	Continue(ctx context.Context, request wire.ContinueRequest) (wire.ContinueResult, error)
 }
 

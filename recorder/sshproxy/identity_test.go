@@ -59,6 +59,10 @@ func (s *hostSigner) Continue(context.Context, wire.ContinueRequest) (wire.Conti
 	return wire.ContinueResult{}, errors.New("not asked here")
 }
 
+func (s *hostSigner) Present(context.Context, wire.PresentRequest) (wire.PresentResult, error) {
+	return wire.PresentResult{}, errors.New("not asked here")
+}
+
 func newHostSigner(t *testing.T) *hostSigner {
 	return &hostSigner{t: t, ca: newKey(t), now: now, digest: "sha256:1"}
 }

@@ -105,6 +105,7 @@ func (s *session) open() error {
 		return err
 	}
 	s.armIdle()
+	s.armPresence()
 	s.serves.Store(true)
 	return nil
 }

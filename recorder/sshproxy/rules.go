@@ -18,10 +18,12 @@ const maxIdle = 366 * 24 * time.Hour
 
 // rules are what the signer says of a session under its role.
 type rules struct {
-	idle     time.Duration // zero: no bound
-	channels []string      // never none
-	content  bool          // what goes through forwarded connections is kept, and not only how much
-	networks []netip.Prefix
+	idle time.Duration // zero: no bound
+	// reauthenticate is how long it lasts without its person's word; zero: no bound
+	reauthenticate time.Duration
+	channels       []string // never none
+	content        bool     // what goes through forwarded connections is kept, and not only how much
+	networks       []netip.Prefix
 
 	fileContent bool  // what sftp and scp copy is kept, and not only told of
 	bulkBytes   int64 // what is kept whole of each stream of a command without a terminal; zero: all
@@ -54,6 +56,9 @@ func readRules(said signer.SessionRules) (rules, error) {
 	if said.IdleSeconds < 0 || said.IdleSeconds > int64(maxIdle/time.Second) {
 		return rules{}, fmt.Errorf("a session that may be idle for %d seconds", said.IdleSeconds)
 	}
+	if said.ReauthenticateSeconds < 0 || said.ReauthenticateSeconds > int64(maxIdle/time.Second) {
+		return rules{}, fmt.Errorf("a session whose person is asked anew after %d seconds", said.ReauthenticateSeconds)
+	}
 	switch said.Files {
 	case "", "events":
 	case "content":
@@ -65,6 +70,7 @@ func readRules(said signer.SessionRules) (rules, error) {
 		return rules{}, fmt.Errorf("%d bytes of a command that are kept", said.BulkBytes)
 	}
 	r.idle = time.Duration(said.IdleSeconds) * time.Second
+	r.reauthenticate = time.Duration(said.ReauthenticateSeconds) * time.Second
 	var err error
 	r.networks, err = readNetworks(said.Networks)
 	return r, err

@@ -45,6 +45,8 @@ func TestRulesThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for _, said := range []signer.SessionRules{
 		{IdleSeconds: -1},
+		{ReauthenticateSeconds: -1},
+		{ReauthenticateSeconds: 1 << 62},
 		{IdleSeconds: 1 << 62}, // as nanoseconds it is another number
 		{Networks: []string{"10.0.0.0/8", "office"}},
 		{Networks: []string{"10.0.0.1"}},

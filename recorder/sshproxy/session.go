@@ -50,6 +50,7 @@ type session struct {
 	lease     *time.Timer
 	grant     *time.Timer
 	idle      *time.Timer // nil where the role sets no bound
+	presence  presence
 	grantEnds time.Time
 	countdown *time.Timer   // to the next notice of the end; nil before there are clocks
 	warned    time.Duration // which notice countdown is for, by the time before the end
@@ -150,6 +151,7 @@ func (s *session) judge(asked time.Time, verdict wire.Verdict) {
 	if verdict.Next != "" {
 		s.tryExtension(verdict.Next)
 	}
+	s.hearPresence(verdict.Present)
 }
 
 // end makes the session end. The first reason counts. It never waits.

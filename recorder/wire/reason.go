@@ -7,22 +7,23 @@ import "slices"
 // recorder/cast has them as a format of its own, which must stay readable
 // whatever becomes of this contract.
 const (
-	ReasonDropped        = "dropped"         // its holder gave the grant back
-	ReasonRevoked        = "revoked"         // somebody took the grant away
-	ReasonExpired        = "expired"         // the grant ran out
-	ReasonKilled         = "killed"          // somebody ended this session; the grant went on
-	ReasonCompleted      = "completed"       // the client hung up
-	ReasonDevice         = "device"          // the machine it comes from no longer complies; the grant went on
-	ReasonIdle           = "idle"            // nothing was sent for longer than its role lets a session stand; the grant went on
-	ReasonLeaseLost      = "lease-lost"      // the proxy could not renew its lease
-	ReasonRecorderFailed = "recorder-failed" // it could no longer be recorded
-	ReasonCut            = "cut"             // the proxy died
-	ReasonProxyStopped   = "proxy-stopped"   // the proxy was told to stop
-	ReasonFailed         = "failed"          // the target could not be reached, or went away
+	ReasonDropped          = "dropped"          // its holder gave the grant back
+	ReasonRevoked          = "revoked"          // somebody took the grant away
+	ReasonExpired          = "expired"          // the grant ran out
+	ReasonKilled           = "killed"           // somebody ended this session; the grant went on
+	ReasonCompleted        = "completed"        // the client hung up
+	ReasonDevice           = "device"           // the machine it comes from no longer complies; the grant went on
+	ReasonIdle             = "idle"             // nothing was sent for longer than its role lets a session stand; the grant went on
+	ReasonReauthentication = "reauthentication" // its person did not say again that they are there; the grant went on
+	ReasonLeaseLost        = "lease-lost"       // the proxy could not renew its lease
+	ReasonRecorderFailed   = "recorder-failed"  // it could no longer be recorded
+	ReasonCut              = "cut"              // the proxy died
+	ReasonProxyStopped     = "proxy-stopped"    // the proxy was told to stop
+	ReasonFailed           = "failed"           // the target could not be reached, or went away
 )
 
 var reasons = []string{
-	ReasonDropped, ReasonRevoked, ReasonExpired, ReasonKilled, ReasonDevice, ReasonCompleted, ReasonIdle,
+	ReasonDropped, ReasonRevoked, ReasonExpired, ReasonKilled, ReasonDevice, ReasonCompleted, ReasonIdle, ReasonReauthentication,
 	ReasonLeaseLost, ReasonRecorderFailed, ReasonCut, ReasonProxyStopped, ReasonFailed,
 }
 

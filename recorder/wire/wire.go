@@ -90,9 +90,11 @@ type Verdict struct {
 	Request   string    `json:"request,omitempty"`
 	GrantEnds time.Time `json:"grant_ends,omitzero"`
 	// Next is whose grant the session may go on under, if the signer says so too.
-	Next  string `json:"next,omitempty"`
-	Ended string `json:"ended,omitempty"` // one of Reasons, or unknown: the broker has no such session of this proxy
-	By    string `json:"by,omitempty"`    // a person's name, for the notice in the terminal
+	Next string `json:"next,omitempty"`
+	// Present is when whose session it is last said to the signer that they are there.
+	Present time.Time `json:"present,omitzero"`
+	Ended   string    `json:"ended,omitempty"` // one of Reasons, or unknown: the broker has no such session of this proxy
+	By      string    `json:"by,omitempty"`    // a person's name, for the notice in the terminal
 }
 
 // Ending tells the proxies to close sessions at once. An Ending without Request

@@ -58,6 +58,7 @@ const (
 	EventSessionStarted      = "session.started"
 	EventSessionRefused      = "session.refused"
 	EventSessionExtended     = "session.extended"
+	EventPresence            = "session.presence"
 	EventSessionKilled       = "session.killed"
 	EventSessionEnded        = "session.ended"
 	EventRecordingSealed     = "recording.sealed"

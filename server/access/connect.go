@@ -307,7 +307,7 @@ func sessionsAndGrants(r Reader, ids []string) (map[string]Session, map[string]R
 
 func (m moment) verdict(id, proxy string, session Session, requests map[string]Request) Verdict {
 	q, next := requests[session.Grant()], requests[session.Offer]
-	v := Verdict{Session: id, Request: q.ID, GrantEnds: q.Ends}
+	v := Verdict{Session: id, Request: q.ID, GrantEnds: q.Ends, Present: session.Present}
 	present, opened := q.at(m.now), requests[session.Request]
 	switch {
 	case session.ID == "" || session.Proxy != proxy || q.ID == "":

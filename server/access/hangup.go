@@ -19,7 +19,7 @@ const (
 // sessionReasons are the reasons for which proxies report that a session ended,
 // as recorder/wire has them (a test compares).
 var sessionReasons = []string{
-	"completed", "dropped", "revoked", "expired", killed, deviceFailed, "idle", leaseLost, "recorder-failed", "cut", "proxy-stopped", "failed",
+	"completed", "dropped", "revoked", "expired", killed, deviceFailed, "idle", "reauthentication", leaseLost, "recorder-failed", "cut", "proxy-stopped", "failed",
 }
 
 // ofProxy reads a session that this proxy holds.

@@ -74,6 +74,8 @@ type Signer interface {
 	// Review closes the review of an emergency, and gives the one that closed it: another
 	// where somebody was faster.
 	Review(ctx context.Context, signed evidence.SignedByPasskey) (evidence.SignedByPasskey, error)
+	// Presence says that whose session it is is there.
+	Presence(ctx context.Context, signed evidence.SignedByPasskey) error
 	// RotateKeys replaces keys of the signer's at once; trust is fetched anew before it
 	// returns. Purpose is one of evidence's Purpose constants, or all.
 	RotateKeys(ctx context.Context, purpose, reason string, by policies.Subject) error
@@ -246,6 +248,8 @@ type SessionWriter interface {
 	// OfferExtension and ExtendSession store Session.Offer and Session.Extension of a live
 	// session; else ErrRaced.
 	OfferExtension(id, request string) error
+	// NotePresence stores Session.Present, unless a later one is there.
+	NotePresence(id string, at time.Time) error
 	ExtendSession(id, request string) error
 	// KillSession stores reason and person on a live session; else ErrRaced.
 	KillSession(id, reason string, by policies.Person) error

@@ -142,6 +142,9 @@ func sessionWords(role policies.Role) []string {
 	if s.Idle > 0 {
 		words = append(words, "A session ends in which nothing is sent for "+spell(s.Idle)+".")
 	}
+	if s.Reauthenticate > 0 {
+		words = append(words, "A session ends whose person has not confirmed with a passkey for "+spell(s.Reauthenticate)+" that they are there.")
+	}
 	if len(s.Channels) > 0 {
 		words = append(words, "Of the kinds of channels, it gives only "+strings.Join(s.Channels, ", ")+".")
 	}

@@ -15,6 +15,9 @@ type Session struct {
 	// the one that it may go on under next, if the signer says so too; empty for none.
 	Extension, Offer string
 
+	// Present is when its person last told the signer that they are there; zero: never.
+	Present time.Time
+
 	Serial uint64 // of the certificate it came with
 	Person policies.Person
 	Role   string
@@ -101,6 +104,7 @@ type Verdict struct {
 	Request   string        // whose grant it has
 	GrantEnds time.Time     // of that
 	Next      string        // Session.Offer, while that is live
+	Present   time.Time     // Session.Present
 	Ended     string        // dropped, revoked, expired, killed, device, unknown
 	By        string        // name of who ended it
 }

@@ -11,7 +11,9 @@ import (
 // SessionView is a session as one person may see it.
 type SessionView struct {
 	Session
-	May []string // kill, extend, replay, hold, release
+	May []string // kill, extend, reauthenticate, replay, hold, release
+	// ReauthenticateBy is by when its person must say again that they are there; zero: never.
+	ReauthenticateBy time.Time
 	// GrantEnds is when the grant ends that it has.
 	GrantEnds time.Time
 }
@@ -46,6 +48,9 @@ func (m moment) mayWithSession(by policies.Person, session Session, q Request) [
 	if own && m.mayExtend(session) {
 		may = append(may, "extend")
 	}
+	if own && !m.asksPresence(session).IsZero() {
+		may = append(may, "reauthenticate")
+	}
 	if !session.Removed.IsZero() {
 		return may
 	}
@@ -70,7 +75,7 @@ func (s *Service) Session(ctx context.Context, by policies.Person, id string) (S
 		if err != nil {
 			return err
 		}
-		v = SessionView{Session: session, May: m.mayWithSession(by, session, q), GrantEnds: q.Ends}
+		v = SessionView{Session: session, May: m.mayWithSession(by, session, q), GrantEnds: q.Ends, ReauthenticateBy: m.asksPresence(session)}
 		if session.Extension != "" {
 			q, err = r.Request(session.Extension)
 			v.GrantEnds = q.Ends

@@ -43,13 +43,15 @@ const (
 	PathReviews         = "/api/reviews"                              // GET -> Reviews: emergencies that nobody has reviewed
 	PathNews            = "/api/news"                                 // GET -> News: what the caller was told and has not answered
 
-	PathSessions      = "/api/sessions"                     // GET ?request=&person=&target=&live=&limit=&cursor= -> Sessions
-	PathSession       = "/api/sessions/{session}"           // GET -> Session
-	PathKill          = "/api/sessions/{session}/kill"      // POST Taking -> Session
-	PathHold          = "/api/sessions/{session}/hold"      // POST Taking -> Session: nobody removes its recording
-	PathRelease       = "/api/sessions/{session}/release"   // POST Taking -> Session: the hold is lifted
-	PathEvents        = "/api/sessions/{session}/events"    // GET -> decoded events, application/vnd.stint.events (see EventsFormat)
-	PathRecordingFile = "/api/sessions/{session}/recording" // GET -> the recording itself, as recorder/cast describes (see RecordingKeys)
+	PathSessions          = "/api/sessions"                              // GET ?request=&person=&target=&live=&limit=&cursor= -> Sessions
+	PathSession           = "/api/sessions/{session}"                    // GET -> Session
+	PathKill              = "/api/sessions/{session}/kill"               // POST Taking -> Session
+	PathPresenceChallenge = "/api/sessions/{session}/presence/challenge" // POST -> SigningChallenge
+	PathPresence          = "/api/sessions/{session}/presence"           // POST SignedStatement -> Session: its person is there
+	PathHold              = "/api/sessions/{session}/hold"               // POST Taking -> Session: nobody removes its recording
+	PathRelease           = "/api/sessions/{session}/release"            // POST Taking -> Session: the hold is lifted
+	PathEvents            = "/api/sessions/{session}/events"             // GET -> decoded events, application/vnd.stint.events (see EventsFormat)
+	PathRecordingFile     = "/api/sessions/{session}/recording"          // GET -> the recording itself, as recorder/cast describes (see RecordingKeys)
 
 	PathPasskeys        = "/api/passkeys"                             // GET -> Passkeys: the caller's own
 	PathPasskey         = "/api/passkeys/{credential}"                // PATCH PasskeyName; DELETE

@@ -37,7 +37,10 @@ type Session struct {
 	Hold *Hold `json:"hold,omitempty"`
 	// Removed is when the recording's time was over.
 	Removed *time.Time `json:"removed,omitempty"`
-	// May is what the caller may do: kill, extend, replay, hold, release. Set where one session is read,
+	// ReauthenticateBy is by when, about, its person must say again by passkey that they are
+	// there; set where one live session is read whose role asks.
+	ReauthenticateBy *time.Time `json:"reauthenticate_by,omitempty"`
+	// May is what the caller may do: kill, extend, reauthenticate, replay, hold, release. Set where one session is read,
 	// as is GrantEnds: when the grant ends that a live one has.
 	May       []string   `json:"may,omitempty"`
 	GrantEnds *time.Time `json:"grant_ends,omitempty"`

@@ -45,5 +45,9 @@ func aloneVectors() map[string]evidence.Statement {
 			Instance: "k3f9x2mq", Request: "req-7h2kq9wz4t", RequestDigest: request, Role: "production-shell", Requester: alice, RequesterName: "Alice Ahrens",
 			Reviewer: bob, ReviewerName: "Bob Baker", Finding: "restarted nginx, as they said", Issued: issued.Add(2 * time.Hour), Nonce: strings.Repeat("a5", 16),
 		},
+		"presence": &evidence.Presence{
+			Instance: "k3f9x2mq", Session: "3769c3445bcb1053e62cc7c37e49ab89", Request: "req-7h2kq9wz4t", RequestDigest: request, Role: "production-shell",
+			Login: "deploy", Target: "web-1", Person: alice, PersonName: "Alice Ahrens", Issued: issued.Add(time.Hour), Nonce: strings.Repeat("a6", 16),
+		},
 	}
 }

@@ -92,7 +92,7 @@ func blank(first string) Statement {
 	for _, s := range []Statement{
 		new(Request), new(Approval), new(Confirmation), new(Activation), new(Login), new(Enrolment),
 		new(RosterChange), new(PolicyChange), new(InventoryChange), new(Succession), new(Device), new(Posture), new(End),
-		new(Delegation), new(Review),
+		new(Delegation), new(Review), new(Presence),
 	} {
 		if first == header(s.Kind()) {
 			return s

@@ -22,6 +22,9 @@ type Entry struct {
 	// Extension: a live session goes on under another grant.
 	Extension *ExtensionEntry `json:"extension,omitempty"`
 
+	// Presence: whose session it is said that they are there.
+	Presence *PresenceEntry `json:"presence,omitempty"`
+
 	Host    *HostEntry    `json:"host,omitempty"`    // a host certificate for a proxy
 	Ending  *EndingEntry  `json:"ending,omitempty"`  // a request was denied, withdrawn, dropped or revoked
 	Review  *ReviewEntry  `json:"review,omitempty"`  // an emergency was reviewed
@@ -208,6 +211,13 @@ type DelegationEndEntry struct {
 // ReviewEntry records the review of an emergency, which closes it.
 type ReviewEntry struct {
 	Request  string          `json:"request"`
+	Evidence SignedByPasskey `json:"evidence"`
+}
+
+// PresenceEntry records that whose session it is said that they are there.
+type PresenceEntry struct {
+	Request  string          `json:"request"` // whose certificate opened the session
+	Session  string          `json:"session"` // the proxy's own id of it
 	Evidence SignedByPasskey `json:"evidence"`
 }
 

@@ -32,6 +32,7 @@ var (
 	requestForm = bare(CheckRequest)
 	digestForm  = bare(matching(`^sha256:[0-9a-f]{64}$`, `a digest: "sha256:" and 64 small hex digits`))
 	hexForm     = bare(matching(`^[0-9a-f]{32}$`, "32 small hex digits"))
+	sessionForm = bare(CheckSession)
 	keyForm     = bare(func(text string) error { _, err := ParseKey(text); return err })
 	// A name of its own for what certifies keys, devices included.
 	authorityKeyForm = bare(func(text string) error { _, err := ParseAuthorityKey(text); return err })
@@ -150,6 +151,11 @@ func bare(check func(string) error) form[string] {
 func CheckRequest(id string) error { return checkRequest(id) }
 
 var checkRequest = matching(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`, "an id: 1 to 64 letters, digits, hyphens and underscores")
+
+// CheckSession refuses what cannot be a proxy's id of a session.
+func CheckSession(id string) error { return checkSession(id) }
+
+var checkSession = matching(`^[A-Za-z0-9_-]{16,64}$`, "a session's id: 16 to 64 letters, digits, hyphens and underscores")
 
 func matching(pattern, what string) func(string) error {
 	re := regexp.MustCompile(pattern)

@@ -26,11 +26,12 @@ const (
 	KindEnd          Kind = "end"
 	KindDelegation   Kind = "delegation"
 	KindReview       Kind = "review"
+	KindPresence     Kind = "presence"
 )
 
 // Statement is one of *Request, *Approval, *Confirmation, *Activation, *Login,
 // *Enrolment, *RosterChange, *PolicyChange, *InventoryChange, *Succession, *Device,
-// *Posture, *End, *Delegation and *Review.
+// *Posture, *End, *Delegation, *Review and *Presence.
 type Statement interface {
 	// Kind says which kind it is.
 	Kind() Kind

@@ -3,15 +3,11 @@ package signer
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"time"
 
 	"stint/server/evidence"
 	"stint/server/signer/wire"
 )
-
-// sessionPattern is what a proxy's ids of sessions look like.
-var sessionPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 
 // continueSession says, for a proxy, whether a live session goes on under another grant,
 // in numbered steps. It gives nothing that the grant does not: whoever holds that
@@ -20,7 +16,7 @@ var sessionPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 func (s *signer) continueSession(ctx context.Context, proxy ProxyConfig, in wire.ContinueRequest) (wire.ContinueResult, error) {
 	none := wire.ContinueResult{}
 	// 1. Parse strictly.
-	if !sessionPattern.MatchString(in.Session) {
+	if evidence.CheckSession(in.Session) != nil {
 		return none, refuse(http.StatusBadRequest, "session-id", "The session id is not one.")
 	}
 	if evidence.CheckRequest(in.Opened) != nil || evidence.CheckRequest(in.Next) != nil {

@@ -213,6 +213,18 @@ func TestEveryFieldAltered(t *testing.T) {
 			laptop := w.enrolledDevice()
 			return wire.SessionRequest{Bundle: w.from(laptop, w.bundle("r1", newKey(t)), nil)}
 		}, broker, []string{"bundle.approvals.0 twice"}},
+		"presence": {wire.PathPresence, func(w *world, dave *person) any {
+			enrolment := w.enrolledBy(w.carol, w.alice, "leads")
+			enrolment.Administrators = w.signed(enrolment.Statement, w.carol, dave)
+			_, err := w.pin(enrolment)
+			must(t, err)
+			bundle := w.bundle("r7", newKey(t))
+			w.mustSign(bundle)
+			presence, err := evidence.PresenceOf(bundle.Request, liveID, w.clock.Now().Truncate(time.Second), nonce())
+			must(t, err)
+			text := w.encode(presence)
+			return wire.PresenceRequest{Evidence: evidence.SignedByPasskey{Statement: text, Assertion: w.alice.sign(t, text)}}
+		}, broker, nil},
 		"target": {wire.PathSignTarget, func(w *world, _ *person) any {
 			w.mustSign(w.bundle("r7", newKey(t)))
 			return wire.TargetRequest{Request: "r7", PublicKey: newKey(t)}

@@ -137,6 +137,12 @@ func (v *server) handler() http.Handler {
 	mux.Handle("POST "+wire.PathReview, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.ReviewRequest) (any, error) {
 		return s.review(ctx, in)
 	})))
+	mux.Handle("POST "+wire.PathPresence, v.call(brokerOnly, giving, body(func(ctx context.Context, _ caller, in wire.PresenceRequest) (any, error) {
+		return s.presence(ctx, in)
+	})))
+	mux.Handle("POST "+wire.PathPresent, v.call(proxyOnly, giving, body(func(_ context.Context, _ caller, in wire.PresentRequest) (any, error) {
+		return s.present(in)
+	})))
 	mux.Handle("POST "+wire.PathEnd, v.call(brokerOnly, taking, body(func(ctx context.Context, _ caller, in wire.EndRequest) (any, error) {
 		return s.end(ctx, in)
 	})))

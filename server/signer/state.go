@@ -59,6 +59,9 @@ type grant struct {
 	entered   *entered          // the first Target entry; nil: there is none
 	last      int64             // the last Session entry
 	sessions  map[string]issued // by session key, of the last revision
+	// When the requester last said that they are there, by the session that was opened
+	// under it.
+	present map[string]time.Time
 }
 
 type issued struct {
@@ -152,6 +155,7 @@ func (s *state) fold(index int64, e evidence.Entry) (change func(), err error) {
 		}},
 		{e.Ending != nil, func() (func(), error) { return s.foldEnding(index, e.Time, e.Ending), nil }},
 		{e.Review != nil, func() (func(), error) { return s.foldReview(index, e.Review) }},
+		{e.Presence != nil, func() (func(), error) { return s.foldPresence(index, e.Time, e.Presence) }},
 		{e.Refusal != nil, nothing},
 		{e.Removal != nil, func() (func(), error) { return func() { s.removed[e.Removal.Credential] = index }, nil }},
 		{e.Suspension != nil, func() (func(), error) { return func() { s.suspended[e.Suspension.Person] = index }, nil }},

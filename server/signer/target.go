@@ -135,7 +135,7 @@ func (e *entered) again(state *state, proxy ProxyConfig, in wire.TargetRequest, 
 // rulesOf are what the proxy holds sessions in a role to.
 func rulesOf(role policies.Role, sealed policies.Recordings) wire.SessionRules {
 	return wire.SessionRules{
-		IdleSeconds: int64(role.Session.Idle / time.Second), Channels: role.Session.Channels, Networks: role.Session.Networks,
+		IdleSeconds: int64(role.Session.Idle / time.Second), ReauthenticateSeconds: int64(role.Session.Reauthenticate / time.Second), Channels: role.Session.Channels, Networks: role.Session.Networks,
 		SingleUse: role.SingleUse,
 		Files:     role.Recording.Files, Forwards: role.Recording.Forwards, BulkBytes: int64(role.Recording.BulkMebibytes) << 20,
 		Recipients: wire.Recipients{Session: sealed.Recipients, First: sealed.Input.First, Second: sealed.Input.Second},

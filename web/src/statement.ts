@@ -47,6 +47,19 @@ const fieldsOf = {
   roster: ['instance', 'change', 'person', 'name', 'email', 'groups', 'passkeys', 'issued', 'expires', 'nonce'],
   policy: ['instance', 'before', 'after', 'changes', 'reason', 'issued', 'expires', 'nonce'],
   delegation: ['instance', 'delegator', 'delegator-name', 'delegate', 'delegate-name', 'groups', 'issued', 'begins', 'ends', 'nonce'],
+  presence: [
+    'instance',
+    'session',
+    'request',
+    'request-digest',
+    'role',
+    'login',
+    'target',
+    'person',
+    'person-name',
+    'issued',
+    'nonce',
+  ],
   review: [
     'instance',
     'request',
@@ -214,6 +227,20 @@ export async function readReview(
   if (review.reviewer !== subjectOf(of.reviewer)) throw new TypeError('it is for another reviewer')
   if (review.finding !== of.finding) throw new TypeError('it has another finding')
   return review
+}
+
+/** Reads the word that somebody is there, and makes sure that it is theirs, for this session of theirs. Throws where it is not. */
+export function readPresence(
+  text: string,
+  of: { id: string; request: string; role: string; login: string; target: string; person: Identity },
+): Fields<'presence'> {
+  const presence = readStatement(text, 'presence')
+  for (const name of ['request', 'role', 'login', 'target'] as const) {
+    if (presence[name] !== of[name]) throw new TypeError(`${name} is not that of the session`)
+  }
+  if (presence.session !== of.id) throw new TypeError('it is about another session')
+  if (presence.person !== subjectOf(of.person)) throw new TypeError('it is for somebody else')
+  return presence
 }
 
 /** Reads a delegation, and makes sure that it gives these groups to this person, no longer than until then. Throws where it does not. */

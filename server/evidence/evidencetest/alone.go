@@ -51,6 +51,15 @@ func (w *World) Emergency(t testing.TB) evidence.Emergency {
 	}
 }
 
+// Presence is the requester's word that they are there, for a session under the world's
+// request.
+func (w *World) Presence(t testing.TB, session string) *evidence.Presence {
+	t.Helper()
+	p, err := evidence.PresenceOf(w.RequestText(t), session, w.Now, Nonce())
+	check(t, err)
+	return p
+}
+
 // Review is a member's review of the world's request.
 func (w *World) Review(t testing.TB, m *Member) *evidence.Review {
 	t.Helper()

@@ -131,6 +131,16 @@ func (c *Client) EndDelegation(ctx context.Context, request EndDelegationRequest
 	return post[Done](ctx, c, PathEndDelegation, request)
 }
 
+// Presence says that whose session it is is there.
+func (c *Client) Presence(ctx context.Context, request PresenceRequest) (Done, error) {
+	return post[Done](ctx, c, PathPresence, request)
+}
+
+// Present asks, as a proxy, when whose session it is last said that they are there.
+func (c *Client) Present(ctx context.Context, request PresentRequest) (PresentResult, error) {
+	return post[PresentResult](ctx, c, PathPresent, request)
+}
+
 // Review closes the review of an emergency.
 func (c *Client) Review(ctx context.Context, request ReviewRequest) (Done, error) {
 	return post[Done](ctx, c, PathReview, request)

@@ -33,6 +33,8 @@ const (
 	PathSignTarget    = "/v1/sign/target"    // proxy
 	PathSignHost      = "/v1/sign/host"      // proxy
 	PathContinue      = "/v1/continue"       // proxy
+	PathPresence      = "/v1/presence"       // broker
+	PathPresent       = "/v1/present"        // proxy
 	PathRotate        = "/v1/rotate"         // broker
 	PathHealth        = "/v1/health"         // GET; anybody whose certificate is pinned
 	PathConfirm       = "/v1/confirm"        // broker
@@ -111,9 +113,12 @@ type TargetCertificate struct {
 
 // SessionRules are what the proxy holds a session to, by the role as policy has it now.
 type SessionRules struct {
-	IdleSeconds int64    `json:"idle_seconds,omitempty"` // zero: no bound
-	Channels    []string `json:"channels,omitempty"`     // policies.ChannelShell and so on; none: all but agent and x11
-	Networks    []string `json:"networks,omitempty"`     // from which sessions are opened, as CIDR; none: all
+	IdleSeconds int64 `json:"idle_seconds,omitempty"` // zero: no bound
+	// ReauthenticateSeconds is how long a session lasts without the signer having its
+	// person's word that they are there; zero: no bound.
+	ReauthenticateSeconds int64    `json:"reauthenticate_seconds,omitempty"`
+	Channels              []string `json:"channels,omitempty"` // policies.ChannelShell and so on; none: all but agent and x11
+	Networks              []string `json:"networks,omitempty"` // from which sessions are opened, as CIDR; none: all
 	// SingleUse: the signer gives no other target certificate under this grant.
 	SingleUse bool `json:"single_use,omitempty"`
 	// Files and Forwards are policies.KeepEvents, which empty means too, or
@@ -170,6 +175,17 @@ type ContinueRequest struct {
 type ContinueResult struct {
 	GrantEnds time.Time    `json:"grant_ends"`
 	Rules     SessionRules `json:"rules"`
+}
+
+// PresentRequest asks, for a proxy, when whose session it is last said that they are there.
+type PresentRequest struct {
+	Session string `json:"session"` // the proxy's own id of it
+	Opened  string `json:"opened"`  // request of the certificate that opened it
+}
+
+// PresentResult is the answer.
+type PresentResult struct {
+	At time.Time `json:"at,omitzero"` // zero: they never did
 }
 
 // TargetLife is how long a target certificate lives: long enough to open one
@@ -263,6 +279,11 @@ type EndDelegationRequest struct {
 // closed it, which is another where somebody was faster.
 type ReviewRequest struct {
 	Evidence evidence.SignedByPasskey `json:"evidence"` // of an evidence.Review
+}
+
+// PresenceRequest says that whose session it is is there. It is idempotent.
+type PresenceRequest struct {
+	Evidence evidence.SignedByPasskey `json:"evidence"` // of an evidence.Presence
 }
 
 // EndRequest says that nothing more may be signed for a request. It needs no

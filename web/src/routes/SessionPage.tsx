@@ -21,6 +21,7 @@ import { Tabs } from '../ui/Tabs'
 import { notify } from '../ui/Toasts'
 import { AskForMoreTime } from './Extend'
 import styles from './Session.module.css'
+import { Reauthenticate } from './Reauthenticate'
 import { HoldNotice, LegalHold } from './LegalHold'
 import { endWords, lengthWords, RecordingBadge } from './sessionWords'
 
@@ -58,6 +59,7 @@ export function SessionPage() {
           {session.chain_detail}
         </Notice>
       )}
+      <Reauthenticate session={session} />
       <HoldNotice session={session} />
       {session.removed ? (
         <EmptyState title="The recording was removed">

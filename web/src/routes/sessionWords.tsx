@@ -30,6 +30,7 @@ export function RecordingBadge({ session }: { session: Session }) {
 const endings: Record<string, string> = {
   device: 'device does not comply',
   idle: 'nothing was sent',
+  reauthentication: 'nobody confirmed being there',
   'lease-lost': 'lease lost',
   'recorder-failed': 'recorder failed',
   'proxy-stopped': 'proxy stopped',

@@ -96,7 +96,7 @@ func readEntry(text string) (evidence.Entry, error) {
 	for _, there := range []bool{
 		entry.Session != nil, entry.Target != nil, entry.Extension != nil, entry.Host != nil, entry.Ending != nil, entry.Refusal != nil,
 		entry.Enrolment != nil, entry.Removal != nil, entry.Suspension != nil, entry.Change != nil, entry.Policy != nil, entry.Inventory != nil, entry.Keys != nil,
-		entry.Device != nil, entry.DeviceBlock != nil, entry.Delegation != nil, entry.DelegationEnd != nil, entry.Review != nil,
+		entry.Device != nil, entry.DeviceBlock != nil, entry.Delegation != nil, entry.DelegationEnd != nil, entry.Review != nil, entry.Presence != nil,
 	} {
 		if there {
 			things++

@@ -157,6 +157,15 @@ func TestASignerThatBrokeItsRulesIsFoundOut(t *testing.T) {
 			w.Issue()
 			w.Extend(func(e *evidence.ExtensionEntry) { e.Request = "req-other" })
 		}},
+		{"a presence before a certificate", "presence", func(w *prooftest.World) { w.SayPresent(w.Bob.Passkey, nil) }},
+		{"a presence of somebody without a passkey", "presence-roster", func(w *prooftest.World) {
+			w.Issue()
+			w.SayPresent(w.Bob.Passkey, nil)
+		}},
+		{"a presence for another request", "entries", func(w *prooftest.World) {
+			w.Issue()
+			w.SayPresent(w.Bob.Passkey, func(p *evidence.Presence) { p.Request = "req-other" })
+		}},
 		{"a certificate that one stage did not agree to", "policy", func(w *prooftest.World) {
 			w.Force(w.Session(func(e *evidence.SessionEntry) { e.Bundle.Approvals = e.Bundle.Approvals[:1] }))
 		}},

@@ -28,6 +28,8 @@ func replay(found *Finding, file api.Evidence, leaves []leaf, anchor Anchor) err
 			err = found.enter(l, beliefs)
 		case l.entry.Extension != nil:
 			err = found.extend(l)
+		case l.entry.Presence != nil:
+			err = found.present(l, beliefs)
 		case l.entry.Ending != nil:
 			err = found.end(l)
 		case l.entry.Review != nil:
@@ -296,6 +298,29 @@ func (f *Finding) extend(l leaf) error {
 		return failed("extension", "a session was extended elsewhere, for longer than the requester has, or by its own grant")
 	}
 	f.Extended = append(f.Extended, Extension{l.index, l.entry.Time, extension.Proxy, extension.Session, extension.Extends, extension.Ends})
+	return nil
+}
+
+// present verifies the requester's word that they were there, as the signer did.
+func (f *Finding) present(l leaf, beliefs evidence.Beliefs) error {
+	entry := l.entry.Presence
+	presence, err := evidence.DecodeAs[*evidence.Presence](entry.Evidence.Statement)
+	if err != nil {
+		return failed("presence", "%v", err)
+	}
+	if entry.Request != f.Request || presence.Request != f.Request || entry.Session != presence.Session {
+		return failed("entries", "it is for another request or session")
+	}
+	if f.Whole {
+		i := slices.IndexFunc(f.Issues, func(i Issue) bool { return i.Digest == presence.RequestDigest })
+		if i < 0 {
+			return failed("presence", "it is of a session that nobody was given a certificate for")
+		}
+		if _, err := evidence.VerifyPresence(entry.Evidence, f.Issues[i].origin.Bundle.Request, beliefs.Trust(l.entry.Time), l.entry.Time); err != nil {
+			return err
+		}
+	}
+	f.Presences = append(f.Presences, Present{l.index, l.entry.Time, presence.Session, presence.Issued})
 	return nil
 }
 

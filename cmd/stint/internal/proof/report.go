@@ -20,10 +20,12 @@ type Report struct {
 	Connections []Entered `json:"connections"`
 	// Extensions are sessions that were opened under other requests and went on under this one.
 	Extensions []Extended `json:"extensions,omitempty"`
-	Ending     *Ended     `json:"ending,omitempty"`
-	Reviews    []Closed   `json:"reviews,omitempty"` // of emergencies
-	History    []Past     `json:"history"`
-	NotProven  []string   `json:"not_proven"`
+	// Presences are when the requester confirmed with a passkey that they were there.
+	Presences []Confirming `json:"presences,omitempty"`
+	Ending    *Ended       `json:"ending,omitempty"`
+	Reviews   []Closed     `json:"reviews,omitempty"` // of emergencies
+	History   []Past       `json:"history"`
+	NotProven []string     `json:"not_proven"`
 }
 
 // Ledger is the tree in which everything is.
@@ -103,6 +105,14 @@ type Entered struct {
 	Ends   time.Time `json:"ends"`
 }
 
+// Confirming is the requester's word, during a session, that they were there.
+type Confirming struct {
+	Index   int64     `json:"index"`
+	Time    time.Time `json:"time"`
+	Session string    `json:"session"`
+	Signed  time.Time `json:"signed"`
+}
+
 // Extended is a session that went on under the request's grant.
 type Extended struct {
 	Index   int64     `json:"index"`
@@ -161,6 +171,9 @@ func (f Finding) Report() Report {
 	}
 	for _, x := range f.Extended {
 		r.Extensions = append(r.Extensions, Extended{x.Index, x.Time.UTC(), x.Proxy, x.Session, x.Extends, x.Ends.UTC()})
+	}
+	for _, p := range f.Presences {
+		r.Presences = append(r.Presences, Confirming{p.Index, p.Time.UTC(), p.Session, p.Signed.UTC()})
 	}
 	if e := f.Ending; e != nil {
 		r.Ending = e.report(f)

@@ -29,8 +29,10 @@ type Finding struct {
 	Entered []Connection // certificates for proxies to the target
 	// Extended are sessions that were opened under other requests and went on under this one.
 	Extended []Extension
-	Ending   *Ending
-	Reviews  []Reviewed // of emergencies
+	// Presences are when the requester confirmed that they were there.
+	Presences []Present
+	Ending    *Ending
+	Reviews   []Reviewed // of emergencies
 	// Agreed are the approvals so far, where no certificate was issued.
 	Agreed *Agreement
 }
@@ -96,6 +98,14 @@ type Extension struct {
 	Session string // the proxy's id of it
 	Extends string // the request whose grant it had until then
 	Ends    time.Time
+}
+
+// Present is the requester's word, during a session, that they were there.
+type Present struct {
+	Index   int64
+	Time    time.Time
+	Session string // the proxy's id of it
+	Signed  time.Time
 }
 
 // Ending is how the request ended.

@@ -39,6 +39,9 @@ func (r Report) Words() []string {
 	for _, x := range r.Extensions {
 		say("On %s the session %s at the proxy %s, which %s had opened or extended, went on until %s (entry %d).", moment(x.Time), x.Session, x.Proxy, x.Extends, moment(x.Ends), x.Index)
 	}
+	for _, p := range r.Presences {
+		say("On %s the requester confirmed with a passkey to be there, in the session %s (entry %d).", moment(p.Signed), p.Session, p.Index)
+	}
 	for _, c := range r.Reviews {
 		lines = append(lines, c.words())
 	}

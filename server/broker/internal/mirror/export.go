@@ -211,19 +211,19 @@ func openBy(text string, log store.MirroredLog) (ledger.Checkpoint, error) {
 	return ledger.Open([]byte(text), log.Origin, verifier)
 }
 
-// requestOf is whose certificate, extension, ending or review a leaf is; empty where it is none. A
+// requestOf is whose certificate, extension, presence, ending or review a leaf is; empty where it is none. A
 // leaf that cannot be read is nobody's: what that means is judged elsewhere.
 func requestOf(leaf string) string {
 	type of struct {
 		Request string `json:"request"`
 	}
 	var entry struct {
-		Session, Target, Extension, Ending, Review *of
+		Session, Target, Extension, Presence, Ending, Review *of
 	}
 	if json.Unmarshal([]byte(leaf), &entry) != nil {
 		return ""
 	}
-	for _, e := range []*of{entry.Session, entry.Target, entry.Extension, entry.Ending, entry.Review} {
+	for _, e := range []*of{entry.Session, entry.Target, entry.Extension, entry.Presence, entry.Ending, entry.Review} {
 		if e != nil {
 			return e.Request
 		}

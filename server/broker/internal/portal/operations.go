@@ -308,6 +308,8 @@ func (p *Portal) registerSessions(r registrar) {
 	operation(r, http.MethodGet, api.PathSessions, "sessions", "A page of sessions, live first, then newest first", p.sessions)
 	operation(r, http.MethodGet, api.PathSession, "session", "A session", p.session)
 	operation(r, http.MethodPost, api.PathKill, "kill", "Close one live session", p.kill)
+	operation(r, http.MethodPost, api.PathPresenceChallenge, "presence-challenge", "The text by which whose session it is says that they are there", p.presenceChallenge)
+	operation(r, http.MethodPost, api.PathPresence, "presence", "Confirm with a passkey's signature that you are there", p.presence)
 	operation(r, http.MethodPost, api.PathHold, "hold", "Keep a recording from being removed", p.hold)
 	operation(r, http.MethodPost, api.PathRelease, "release", "Lift the legal hold of a recording", p.release)
 	operation(r, http.MethodGet, api.PathEvents, "session-events", "A recording's decoded events, for players", p.events,

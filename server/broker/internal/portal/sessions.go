@@ -121,6 +121,7 @@ func (p *Portal) session(ctx context.Context, in *sessionInput) (*body[api.Sessi
 		return nil, err
 	}
 	shown.May = view.May
+	shown.ReauthenticateBy = moment(view.ReauthenticateBy)
 	if shown.Live {
 		shown.GrantEnds = moment(view.GrantEnds)
 	}
@@ -129,6 +130,17 @@ func (p *Portal) session(ctx context.Context, in *sessionInput) (*body[api.Sessi
 
 func (p *Portal) kill(ctx context.Context, in *sessionBody[api.Taking]) (*body[api.Session], error) {
 	if _, err := p.config.Flow.Kill(ctx, personOf(ctx), in.Session, in.Body.Reason); err != nil {
+		return nil, err
+	}
+	return p.session(ctx, &sessionInput{Session: in.Session})
+}
+
+func (p *Portal) presenceChallenge(ctx context.Context, in *sessionInput) (*body[api.SigningChallenge], error) {
+	return challenged(p.config.Flow.PresenceChallenge(ctx, personOf(ctx), in.Session))
+}
+
+func (p *Portal) presence(ctx context.Context, in *sessionBody[api.SignedStatement]) (*body[api.Session], error) {
+	if err := p.config.Flow.ConfirmPresence(ctx, personOf(ctx), in.Session, fromSigned(in.Body)); err != nil {
 		return nil, err
 	}
 	return p.session(ctx, &sessionInput{Session: in.Session})

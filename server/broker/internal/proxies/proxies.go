@@ -231,7 +231,7 @@ func (s *Server) renewLeases(ctx context.Context, proxy string, r *http.Request)
 	}
 	result := wire.LeaseResult{Verdicts: make([]wire.Verdict, len(verdicts))}
 	for i, v := range verdicts {
-		result.Verdicts[i] = wire.Verdict{Session: v.Session, Lease: v.Lease, Request: v.Request, GrantEnds: v.GrantEnds, Next: v.Next, Ended: v.Ended, By: v.By}
+		result.Verdicts[i] = wire.Verdict{Session: v.Session, Lease: v.Lease, Request: v.Request, GrantEnds: v.GrantEnds, Next: v.Next, Present: v.Present, Ended: v.Ended, By: v.By}
 	}
 	return result, nil
 }

@@ -90,6 +90,15 @@ func (c *Client) Review(ctx context.Context, signed evidence.SignedByPasskey) (e
 	return entry.Review.Evidence, nil
 }
 
+// Presence says that whose session it is is there.
+func (c *Client) Presence(ctx context.Context, signed evidence.SignedByPasskey) error {
+	_, err := c.wire.Presence(ctx, wire.PresenceRequest{Evidence: signed})
+	if err != nil {
+		return translate(err)
+	}
+	return nil
+}
+
 // changed translates the signer's answer to a change, and makes its effect known
 // here at once.
 func (c *Client) changed(ctx context.Context, err error) error {

@@ -17,6 +17,7 @@ type sessionRow struct {
 	Request       string
 	Extension     string
 	Offer         string
+	Present       int64
 	Serial        string
 	PersonIssuer  string
 	PersonSubject string
@@ -52,7 +53,7 @@ func (sessionRow) TableName() string { return "sessions" }
 
 func (row sessionRow) session() (access.Session, error) {
 	s := access.Session{
-		ID: row.ID, Number: row.Number, Request: row.Request, Extension: row.Extension, Offer: row.Offer, Role: row.Role, Login: row.Login, Target: row.Target,
+		ID: row.ID, Number: row.Number, Request: row.Request, Extension: row.Extension, Offer: row.Offer, Present: moment(row.Present), Role: row.Role, Login: row.Login, Target: row.Target,
 		Proxy: row.Proxy, ClientAddress: row.ClientAddress, ClientVersion: row.ClientVersion,
 		Started: moment(row.Started), LeaseUntil: moment(row.LeaseUntil), Ended: moment(row.Ended), EndReason: row.EndReason,
 		Device: row.Device, DeviceDue: moment(row.DeviceDue), DevicePolicy: row.DevicePolicy, KillReason: row.KillReason, Bytes: row.Bytes, Size: row.Size, Seals: row.Seals,
@@ -108,7 +109,7 @@ func (r *reader) LeaseLost(before time.Time, limit int) ([]access.Session, error
 
 func (t *tx) AddSession(s access.Session) error {
 	return add(t.db, sessionRow{
-		ID: s.ID, Number: s.Number, Request: s.Request, Extension: s.Extension, Offer: s.Offer, Serial: strconv.FormatUint(s.Serial, 10),
+		ID: s.ID, Number: s.Number, Request: s.Request, Extension: s.Extension, Offer: s.Offer, Present: micros(s.Present), Serial: strconv.FormatUint(s.Serial, 10),
 		PersonIssuer: s.Person.Issuer, PersonSubject: s.Person.Subject.Subject, Person: text(s.Person),
 		Role: s.Role, Login: s.Login, Target: s.Target, Proxy: s.Proxy,
 		ClientAddress: s.ClientAddress, ClientVersion: s.ClientVersion,
@@ -124,6 +125,10 @@ func (t *tx) OfferExtension(id, request string) error {
 
 func (t *tx) ExtendSession(id, request string) error {
 	return changed(t.db.Model(&sessionRow{}).Where("id = ? AND live", id).Updates(map[string]any{"extension": request, "offer": ""}))
+}
+
+func (t *tx) NotePresence(id string, at time.Time) error {
+	return t.db.Model(&sessionRow{}).Where("id = ? AND present < ?", id, micros(at)).Update("present", micros(at)).Error
 }
 
 func (t *tx) KillSession(id, reason string, by policies.Person) error {

@@ -176,6 +176,17 @@ func (w *World) Extend(alter func(*evidence.ExtensionEntry)) int64 {
 	return w.Add(evidence.Entry{Extension: e})
 }
 
+// SayPresent has whoever holds a passkey say that the requester is there, changed as alter
+// says.
+func (w *World) SayPresent(by *evidencetest.Passkey, alter func(*evidence.Presence)) int64 {
+	statement := w.Presence(w.t, "c0ffee00c0ffee00c0ffee00c0ffee00")
+	if alter != nil {
+		alter(statement)
+	}
+	signed := evidencetest.Signed(w.t, statement, by)
+	return w.Add(evidence.Entry{Presence: &evidence.PresenceEntry{Request: w.Request.Request, Session: statement.Session, Evidence: signed}})
+}
+
 // End has Alice drop the request, signed by her login key.
 func (w *World) End() int64 {
 	signed := evidence.SignWithKey(evidencetest.Text(w.t, &evidence.End{

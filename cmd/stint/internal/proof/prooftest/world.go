@@ -272,7 +272,7 @@ func (w *World) Export(history bool) api.Evidence {
 	}
 	for index, leaf := range w.Log.Leaves {
 		e := w.read(leaf)
-		own := e.Session != nil || e.Target != nil || e.Extension != nil || e.Ending != nil || e.Review != nil
+		own := e.Session != nil || e.Target != nil || e.Extension != nil || e.Presence != nil || e.Ending != nil || e.Review != nil
 		if own || history && e.Host == nil && e.Refusal == nil {
 			file.Entries = append(file.Entries, w.Log.Prove(int64(index)))
 		}

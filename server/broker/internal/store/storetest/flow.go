@@ -24,7 +24,7 @@ func Flow(t *testing.T, open Open) {
 		{"conflicting roles", conflicting}, {"time ends", timeEnds}, {"the clock goes back", clockBack},
 		{"ended while the signer signs", endedMeanwhile}, {"a silent signer", silentSigner}, {"who sees what", visibility},
 		{"lists", lists}, {"sessions", flowSessions}, {"certificates nobody gave", forged}, {"killing", killing},
-		{"extending", extending}, {"not extending", notExtending}, {"silent proxies", silentProxies}, {"more sessions than it may have", crowded}, {"seals", flowSeals},
+		{"extending", extending}, {"presence", presence}, {"not extending", notExtending}, {"silent proxies", silentProxies}, {"more sessions than it may have", crowded}, {"seals", flowSeals},
 		{"signing in", signingIn}, {"confirming a login", confirming}, {"enrolling", enrolling}, {"rejecting", rejecting}, {"removing a passkey", removing}, {"replacing keys", rotatingKeys}, {"issuing once more", reissuing}, {"issuing once more, late", reissuingLate}, {"races", races},
 		{"alarms", alarmFlow},
 		{"a roster change", rosterChange}, {"a policy change", policyChange}, {"changes end", changesEnd}, {"an enrolment by a quorum", enrolByQuorum},

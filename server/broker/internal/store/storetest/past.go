@@ -169,6 +169,26 @@ func (s *Signer) EndDelegation(_ context.Context, digest string, _ policies.Subj
 	})
 }
 
+// Presence verifies.
+func (s *Signer) Presence(_ context.Context, signed evidence.SignedByPasskey) error {
+	return s.judge(func() error {
+		statement, err := evidence.DecodeAs[*evidence.Presence](signed.Statement)
+		if err != nil {
+			return err
+		}
+		g := s.past.of(statement.Request)
+		if g == nil {
+			return errors.New("nothing was activated under this request")
+		}
+		text, err := evidence.Encode(&g.asked)
+		if err != nil {
+			return err
+		}
+		_, err = evidence.VerifyPresence(signed, text, s.trust, s.clock.Now())
+		return err
+	})
+}
+
 // Review verifies, and closes; of two the first did.
 func (s *Signer) Review(_ context.Context, signed evidence.SignedByPasskey) (taken evidence.SignedByPasskey, err error) {
 	err = s.judge(func() error {

@@ -1,0 +1,9 @@
+-- Sessions whose person says again and again that they are there.
+
+-- +goose Up
+
+ALTER TABLE sessions ADD COLUMN present BIGINT NOT NULL DEFAULT 0;  -- when they last did, in microseconds since 1970; 0: never
+
+-- +goose Down
+
+ALTER TABLE sessions DROP COLUMN present;
