@@ -161,6 +161,9 @@ type RecordingRule struct {
 	// BulkMebibytes bounds what is kept whole of each direction of a command without a
 	// terminal; of the rest, samples and digests. Zero: no bound.
 	BulkMebibytes int `yaml:"bulkMebibytes" json:"bulk_mebibytes,omitempty"`
+	// Outage says what becomes of a session while the broker takes no recordings,
+	// OutageEnd or OutageHold; empty: OutageEnd.
+	Outage string `yaml:"outage" json:"outage,omitempty"`
 }
 
 // Condition must hold.

@@ -42,7 +42,7 @@ func whole() *Bundle {
 			Device: DeviceRule{Required: true, Held: HeldTPM, Posture: &PostureRule{Period: 300e9, Require: []string{FactFirewall}, SystemAgeDays: new(30), Protection: []string{"Falcon"}},
 				Fleet: &FleetRule{Period: 7200e9, Require: []string{FactDiskEncryption}, Policies: AllPolicies, Named: []string{"Updated"}}},
 			Session:   SessionRule{Idle: 900e9, Reauthenticate: 3600e9, Channels: []string{ChannelShell}, Networks: []string{"10.0.0.0/8"}},
-			Recording: RecordingRule{Reviewers: []string{"audit"}, Files: KeepContent, Forwards: KeepContent, BulkMebibytes: 512},
+			Recording: RecordingRule{Reviewers: []string{"audit"}, Files: KeepContent, Forwards: KeepContent, BulkMebibytes: 512, Outage: OutageHold},
 			Trust:     []string{"on-call"},
 			Allow:     []Allowance{{Name: "on-call", When: "asserted.on_call", Without: []string{"lead"}}},
 			Require:   []Condition{{Name: "short", That: `ask.duration < duration("2h")`, Else: "Ask for less."}},
@@ -179,6 +179,8 @@ func TestDifferenceInWords(t *testing.T) {
 			"shell: recordings hold names, sizes and digests of copied files, not their content.",
 			"shell: recordings hold where forwarded ports lead and how much goes through, not its content.",
 			"shell: everything that a command without a terminal sends is kept."}},
+		"an outage": {role(func(r *Role) { r.Recording.Outage = OutageEnd }), []string{
+			"shell: sessions end when the broker takes no recordings."}},
 		"what is kept of bulk": {role(func(r *Role) { r.Recording.BulkMebibytes = 64 }), []string{
 			"shell: of what a command without a terminal sends, the first 64 MiB are kept whole, and samples and digests of the rest."}},
 		"whom it trusts": {role(func(r *Role) { r.Trust = []string{"risk"} }), []string{

@@ -37,6 +37,13 @@ const (
 	KeepContent = "content" // every byte too
 )
 
+// What becomes of sessions while the broker lives and takes no recordings: its disk is
+// full, or its store is away.
+const (
+	OutageEnd  = "end"  // they end, and none starts
+	OutageHold = "hold" // they go on as long as the proxy has room for what it records
+)
+
 // mostBulk bounds RecordingRule.BulkMebibytes: a pebibyte.
 const mostBulk = 1 << 30
 
@@ -100,6 +107,9 @@ func (l *loader) checkRecording(d definition) {
 		l.word(d, field("recording", "forwards"), r.Forwards, KeepEvents, KeepContent)
 	}
 	l.counts(d, field("recording", "bulkMebibytes"), r.BulkMebibytes, 1, mostBulk)
+	if l.written(d, field("recording", "outage")) {
+		l.word(d, field("recording", "outage"), r.Outage, OutageEnd, OutageHold)
+	}
 }
 
 func (d *differ) recordings(before, after Recordings) {
@@ -115,6 +125,8 @@ func (d *differ) recording(name string, old, now RecordingRule) {
 		"%s: recordings hold the content of copied files.", "%s: recordings hold names, sizes and digests of copied files, not their content.", name)
 	d.choice(old.Forwards == KeepContent, now.Forwards == KeepContent,
 		"%s: recordings hold what goes through forwarded ports.", "%s: recordings hold where forwarded ports lead and how much goes through, not its content.", name)
+	d.choice(old.Outage == OutageHold, now.Outage == OutageHold,
+		"%s: sessions go on while the broker takes no recordings, as long as the proxy has room for them.", "%s: sessions end when the broker takes no recordings.", name)
 	switch {
 	case old.BulkMebibytes == now.BulkMebibytes:
 	case now.BulkMebibytes == 0:

@@ -151,6 +151,7 @@ var fieldWords = map[string]document.Field{
 	"RecordingRule.files":         {Says: "What is kept of files that sftp and scp copy: what was done, with names, sizes and digests, or their content too.", Words: []string{KeepEvents, KeepContent}, Without: KeepEvents},
 	"RecordingRule.forwards":      {Says: "What is kept of forwarded connections: where they led and how much went through, or its content too.", Words: []string{KeepEvents, KeepContent}, Without: KeepEvents},
 	"RecordingRule.bulkMebibytes": {Says: "Of each direction of a command without a terminal, so many MiB are kept whole, and samples and digests of the rest. Without it: everything.", Least: 1, Most: mostBulk},
+	"RecordingRule.outage":        {Says: "What becomes of a session while the broker takes no recordings, since its disk is full or its store away: it ends after a minute, or goes on as long as the proxy has room.", Words: []string{OutageEnd, OutageHold}, Without: OutageEnd},
 
 	"DeviceRule.required":       {Says: "It is used from an enrolled device only. A rule about devices says true.", Always: true},
 	"DeviceRule.held":           {Says: "The device's key must be proven to be in a TPM of a maker that the organization lists.", Words: []string{HeldTPM}},

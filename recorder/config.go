@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"time"
 
+	"stint/recorder/spool"
 	"stint/server/border"
 )
 
@@ -25,6 +27,8 @@ type Config struct {
 	// DrainSeconds is how long live sessions may go on after SIGTERM, while no other
 	// starts; zero: they end at once. It is to be less than what the service manager waits.
 	DrainSeconds int64 `json:"drain_seconds,omitempty"`
+	// Spool bounds what waits here until the broker takes it.
+	Spool Spool `json:"spool,omitzero"`
 	// Tunnel is the front by way of which clients come too, where they cannot connect to
 	// Listen; nil for none.
 	Tunnel *Tunnel `json:"tunnel,omitempty"`
@@ -33,6 +37,33 @@ type Config struct {
 	TLS    TLS    `json:"tls"`
 	Signer Peer   `json:"signer"`
 	Broker Peer   `json:"broker"`
+}
+
+// Spool bounds the recordings that wait for the broker.
+type Spool struct {
+	// Mebibytes is how much they may take together; DefaultSpoolMebibytes when zero. When
+	// it is used up, no session starts, and each ends that has something to record.
+	Mebibytes int64 `json:"mebibytes,omitempty"`
+	// OutageSeconds is how long the broker may take nothing of a recording before its
+	// session ends, where the role does not say `outage: hold`; zero: 60.
+	OutageSeconds int64 `json:"outage_seconds,omitempty"`
+}
+
+// DefaultSpoolMebibytes is Spool.Mebibytes where nothing is said: 32 GiB.
+const DefaultSpoolMebibytes = 32 << 10
+
+const (
+	mostSpoolMebibytes = 1 << 30 // a pebibyte
+	mostOutage         = 24 * 3600
+)
+
+// options are where a spool is and how much it holds.
+func (s Spool) options(directory string) spool.Options {
+	most := s.Mebibytes
+	if most == 0 {
+		most = DefaultSpoolMebibytes
+	}
+	return spool.Options{Directory: directory, Most: most << 20, Patience: time.Duration(s.OutageSeconds) * time.Second}
 }
 
 // Tunnel is the front of a proxy that nobody can connect to.
@@ -101,6 +132,12 @@ func (c Config) Check() error {
 	}
 	if c.DrainSeconds < 0 || c.DrainSeconds > maxDrain {
 		fault("drain_seconds: %d is not between 0 and %d, a week", c.DrainSeconds, maxDrain)
+	}
+	if c.Spool.Mebibytes < 0 || c.Spool.Mebibytes > mostSpoolMebibytes {
+		fault("spool.mebibytes: %d is not between 0 and %d", c.Spool.Mebibytes, mostSpoolMebibytes)
+	}
+	if c.Spool.OutageSeconds < 0 || c.Spool.OutageSeconds > mostOutage {
+		fault("spool.outage_seconds: %d is not between 0 and %d, a day", c.Spool.OutageSeconds, mostOutage)
 	}
 	for _, called := range []struct {
 		field string

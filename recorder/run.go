@@ -93,7 +93,7 @@ func run(ctx context.Context, config Config, log *slog.Logger, ready func(Ready)
 		return err
 	}
 	defer place.leave()
-	recordings, err := openSpools(config.Data, broker, log)
+	recordings, err := openSpools(config.Data, config.Spool, broker, log)
 	if err != nil {
 		return err
 	}

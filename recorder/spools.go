@@ -25,6 +25,7 @@ const (
 // one that no other has; what a process leaves behind, the one that serves delivers.
 type spools struct {
 	data    string
+	bounds  Spool
 	broker  spool.Broker
 	log     *slog.Logger
 	own     *spool.Spool
@@ -35,8 +36,8 @@ type spools struct {
 }
 
 // openSpools opens the first directory that no other process has.
-func openSpools(data string, broker spool.Broker, log *slog.Logger) (*spools, error) {
-	s := &spools{data: data, broker: broker, log: log, stop: func() {}}
+func openSpools(data string, bounds Spool, broker spool.Broker, log *slog.Logger) (*spools, error) {
+	s := &spools{data: data, bounds: bounds, broker: broker, log: log, stop: func() {}}
 	for s.number = 1; ; s.number++ {
 		if s.number > maxSpools {
 			return nil, fmt.Errorf("%d processes work in %s already", maxSpools, data)
@@ -65,7 +66,9 @@ func (s *spools) path(number int) string {
 }
 
 func (s *spools) open(number int) (*spool.Spool, error) {
-	return spool.Open(spool.Options{Directory: s.path(number), Broker: s.broker, Log: s.log})
+	options := s.bounds.options(s.path(number))
+	options.Broker, options.Log = s.broker, s.log
+	return spool.Open(options)
 }
 
 // adopt delivers, until close, what processes leave behind that have ended. Only the

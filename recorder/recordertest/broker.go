@@ -29,6 +29,7 @@ type Broker struct {
 	lease    time.Duration
 	renewals int // answered
 	silences int
+	full     bool // nothing of a recording is taken
 	statuses map[string]wire.ProxyStatus // by process
 	next     map[string]string           // by request: the one that extends its sessions
 	present  map[string]time.Time        // when a person said that they are there, by request
@@ -120,6 +121,14 @@ func (b *Broker) silent() bool {
 	}
 	b.silences--
 	return true
+}
+
+// BeFull makes the broker take nothing of recordings, as one whose disk is full, until it
+// is not full any more. It does all else.
+func (b *Broker) BeFull(full bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.full = full
 }
 
 // AwaitRenewal waits until leases were renewed as they are set now, and the proxy has
@@ -387,6 +396,8 @@ func (b *Broker) upload(w http.ResponseWriter, r *http.Request) {
 	s := b.session(w, r)
 	switch {
 	case s == nil:
+	case b.full:
+		refuse(w, http.StatusServiceUnavailable, "recordings.no-room", "The broker has no room for recordings.")
 	case err != nil || wrong != nil || len(chunk) > wire.MaxChunk:
 		refuse(w, http.StatusBadRequest, "chunk", "The chunk cannot be read.")
 	case offset != int64(len(s.Recording)):

@@ -26,17 +26,18 @@ type Recording struct {
 	transfer *transfer
 }
 
-func newRecording(s *Spool, header cast.Header, to cast.Recipients) (_ *Recording, err error) {
+func newRecording(s *Spool, header cast.Header, to cast.Recipients, onOutage func()) (_ *Recording, err error) {
 	if !sessionPattern.MatchString(header.Session) {
 		return nil, fmt.Errorf("%q is not a session id", header.Session)
 	}
-	t := newTransfer(s, header.Session)
+	t := newTransfer(s, header.Session, onOutage)
 	r := &Recording{transfer: t}
 	defer func() {
 		if err != nil {
 			r.closeFiles()
 			_ = os.Remove(t.path(cast.Extension))
 			_ = os.Remove(t.path(sealsSuffix))
+			t.count(-t.counted.Load())
 		}
 	}()
 	if r.file, err = os.OpenFile(t.path(cast.Extension), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
@@ -45,7 +46,7 @@ func newRecording(s *Spool, header cast.Header, to cast.Recipients) (_ *Recordin
 	if r.seals, err = os.OpenFile(t.path(sealsSuffix), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 		return nil, fmt.Errorf("creating the list of seals: %w", err)
 	}
-	if r.writer, err = cast.NewWriter(r.file, header, to, cast.Options{Now: s.options.Now, OnSeal: r.sealed}); err != nil {
+	if r.writer, err = cast.NewWriter(counted{r.file, t}, header, to, cast.Options{Now: s.options.Now, OnSeal: r.sealed}); err != nil {
 		return nil, fmt.Errorf("beginning a recording: %w", err)
 	}
 	if err = syncDirectory(s.options.Directory); err != nil {
@@ -58,8 +59,14 @@ func newRecording(s *Spool, header cast.Header, to cast.Recipients) (_ *Recordin
 
 // Write records an event. When it returns nil, the event survives the death of
 // this process. After an error the session must end: what cannot be recorded is
-// not forwarded.
+// not forwarded. [ErrNoRoom] is such an error, after which the recording can still be ended
+// as it should.
 func (r *Recording) Write(channel uint32, body cast.Body) error {
+	done, ok := r.transfer.spool.room.take()
+	if !ok {
+		return ErrNoRoom
+	}
+	defer done()
 	err := r.writer.Write(channel, body)
 	r.transfer.wake()
 	return err
@@ -67,6 +74,9 @@ func (r *Recording) Write(channel uint32, body cast.Body) error {
 
 // Failed is closed when the recording can no longer be written.
 func (r *Recording) Failed() <-chan struct{} { return r.writer.Failed() }
+
+// Err says why it can no longer be written; nil while it can.
+func (r *Recording) Err() error { return r.writer.Err() }
 
 // End closes the recording and hands it over for delivery. An error says that
 // its last part may be missing; it is delivered all the same.
@@ -76,7 +86,10 @@ func (r *Recording) End(reason, detail string) error {
 	r.closeFiles()
 	if err != nil {
 		// The file may stop in the middle of a block. Repairing it takes off the
-		// torn tail, and needs little room on a disk that is full.
+		// torn tail, and has the reserve on a disk that is full.
+		if IsFull(err) {
+			err = errors.Join(err, r.transfer.spool.reserve.release())
+		}
 		r.transfer.repair(end)
 		return fmt.Errorf("closing the recording: %w", err)
 	}

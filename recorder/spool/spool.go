@@ -8,6 +8,9 @@
 //	.stint   the recording; its last event says how the session ended
 //	.seals   the seals of it, a JSON object a line, written as they were made
 //
+// and one more, the reserve: it makes way when the disk is full, for the ends of
+// recordings.
+//
 // What a killed proxy leaves behind, the next one finishes, marks as cut, and
 // delivers.
 package spool
@@ -31,6 +34,9 @@ import (
 // maxTransfers bounds how many recordings talk to the broker at once.
 const maxTransfers = 8
 
+// defaultPatience is Options.Patience when that is zero.
+const defaultPatience = time.Minute
+
 // Broker is where recordings go; *wire.Client is one.
 type Broker interface {
 	RecordingState(ctx context.Context, session string) (wire.RecordingState, error)
@@ -39,18 +45,26 @@ type Broker interface {
 	EndSession(ctx context.Context, session string, end wire.SessionEnd) error
 }
 
-// Options say where a Spool is and whom it delivers to. All but Now are required.
+// Options say where a Spool is and whom it delivers to. The first three are required.
 type Options struct {
 	Directory string // made if it is not there, mode 0700
 	Broker    Broker
 	Log       *slog.Logger
 	Now       func() time.Time // time.Now when nil
+	// Most bounds the bytes of all recordings in the directory; zero: the disk does.
+	Most int64
+	// Patience is how long the broker may take nothing while there is something to take;
+	// a minute when zero.
+	Patience time.Duration
 }
 
 // Spool owns a directory of recordings and the goroutines that deliver them.
 type Spool struct {
 	options Options
 	slots   chan struct{} // one for each transfer that may talk to the broker
+	room    room
+	reserve reserve
+	outage  outage
 
 	stop    context.CancelFunc
 	context context.Context
@@ -69,10 +83,16 @@ func Open(options Options) (*Spool, error) {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+	if options.Patience == 0 {
+		options.Patience = defaultPatience
+	}
 	if err := os.MkdirAll(options.Directory, 0o700); err != nil {
 		return nil, fmt.Errorf("making the spool: %w", err)
 	}
-	s := &Spool{options: options, slots: make(chan struct{}, maxTransfers)}
+	s := &Spool{
+		options: options, slots: make(chan struct{}, maxTransfers), room: room{most: options.Most},
+		reserve: reserve{directory: options.Directory}, outage: outage{patience: options.Patience},
+	}
 	s.context, s.stop = context.WithCancel(context.Background())
 	if err := s.recover(); err != nil {
 		s.stop()
@@ -84,14 +104,24 @@ func Open(options Options) (*Spool, error) {
 
 // Create begins the recording of a session. The caller ends it with
 // [Recording.End]. header.Session names the files. Nobody but the recipients can read
-// what it will hold, this process included.
-func (s *Spool) Create(header cast.Header, to cast.Recipients) (*Recording, error) {
+// what it will hold, this process included. onOutage, unless it is nil, is called once, by
+// another goroutine, when the broker has taken nothing of it for Options.Patience while
+// there was something to take; it must not block. It returns [ErrNoRoom] when the spool is full.
+func (s *Spool) Create(header cast.Header, to cast.Recipients, onOutage func()) (*Recording, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
 		return nil, errors.New("the spool is closed")
 	}
-	r, err := newRecording(s, header, to)
+	done, ok := s.room.take()
+	if !ok {
+		return nil, ErrNoRoom
+	}
+	defer done()
+	if err := s.reserve.keep(); err != nil {
+		return nil, err
+	}
+	r, err := newRecording(s, header, to, onOutage)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +147,9 @@ func (s *Spool) Close(ctx context.Context) {
 	}
 	s.stop()
 	<-delivered
+	if err := s.reserve.release(); err != nil {
+		s.options.Log.Warn("the spool leaves something behind", "error", err)
+	}
 }
 
 // recover takes up what an earlier process left behind. Whether a recording is
@@ -126,19 +159,22 @@ func (s *Spool) recover() error {
 	if err != nil {
 		return fmt.Errorf("reading the spool: %w", err)
 	}
-	names := make(map[string]bool, len(entries))
+	names := make(map[string]int64, len(entries))
 	for _, entry := range entries {
-		names[entry.Name()] = true
+		names[entry.Name()] = bytesOf(entry)
 	}
-	for name := range names {
+	for name, size := range names {
 		session, suffix, _ := strings.Cut(name, ".")
 		switch {
 		case "."+suffix == cast.Extension && sessionPattern.MatchString(session):
-			t := newTransfer(s, session)
+			t := newTransfer(s, session, nil)
+			t.count(size)
 			t.repair(cast.End{Reason: cast.Cut, Detail: "the proxy died during the session"})
 			s.start(t)
-		case "."+suffix == sealsSuffix && !names[session+cast.Extension]: // deleting was interrupted
-			_ = os.Remove(filepath.Join(s.options.Directory, name))
+		case "."+suffix == sealsSuffix:
+			if _, whole := names[session+cast.Extension]; !whole { // deleting was interrupted
+				_ = os.Remove(filepath.Join(s.options.Directory, name))
+			}
 		}
 	}
 	return nil

@@ -117,7 +117,7 @@ func open(t *testing.T, directory string, broker Broker) *Spool {
 
 func create(t *testing.T, s *Spool) *Recording {
 	t.Helper()
-	r, err := s.Create(cast.Header{Session: session, Request: "r-1", Protocol: "ssh"}, casttest.Recipients())
+	r, err := s.Create(cast.Header{Session: session, Request: "r-1", Protocol: "ssh"}, casttest.Recipients(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +361,7 @@ func TestSpoolTakesOnlySessionIDs(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir(), &keeper{})
 	for _, id := range []string{"", "../../etc/passwd", strings.Repeat("0", 31), strings.Repeat("g", 32), strings.Repeat("0", 33)} {
-		if r, err := s.Create(cast.Header{Session: id, Request: "r", Protocol: "ssh"}, casttest.Recipients()); err == nil {
+		if r, err := s.Create(cast.Header{Session: id, Request: "r", Protocol: "ssh"}, casttest.Recipients(), nil); err == nil {
 			t.Errorf("%q names a recording", id)
 			_ = r.End("completed", "")
 		}

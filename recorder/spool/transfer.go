@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stint/recorder/cast"
@@ -38,6 +39,8 @@ type transfer struct {
 	writer  *cast.Writer  // nil for a recording that an earlier process wrote
 	dirty   chan struct{} // holds one token when there may be something to do
 	over    chan struct{} // closed when the session is over
+	waiting waiting       // for the broker to take more
+	counted atomic.Int64  // bytes of it that the spool's room counts
 
 	mu     sync.Mutex
 	seals  []cast.Seal      // to be reported, in order
@@ -45,12 +48,16 @@ type transfer struct {
 	end    *wire.SessionEnd // how the session ended, once the file is whole
 
 	// Only run's goroutine uses these.
-	asked, told bool  // the broker said what it holds; it knows the end
-	held        int64 // bytes that it holds durably
+	asked, told bool      // the broker said what it holds; it knows the end
+	held        int64     // bytes that it holds durably
+	touched     time.Time // when a file that must be repaired was written last
 }
 
-func newTransfer(s *Spool, session string) *transfer {
-	return &transfer{spool: s, session: session, dirty: make(chan struct{}, 1), over: make(chan struct{})}
+func newTransfer(s *Spool, session string, onOutage func()) *transfer {
+	return &transfer{
+		spool: s, session: session, dirty: make(chan struct{}, 1), over: make(chan struct{}),
+		waiting: waiting{patience: s.options.Patience, call: onOutage},
+	}
 }
 
 func (t *transfer) path(suffix string) string {
@@ -94,6 +101,7 @@ func (t *transfer) repair(end cast.End) {
 // run delivers until there is nothing left to deliver or ctx ends.
 func (t *transfer) run(ctx context.Context) {
 	wait := firstWait
+	defer t.waiting.stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -109,6 +117,7 @@ func (t *transfer) run(ctx context.Context) {
 		}
 		if err == nil {
 			wait = firstWait
+			t.waiting.stop()
 			continue
 		}
 		if ctx.Err() != nil {
@@ -157,6 +166,8 @@ func (t *transfer) round(ctx context.Context) (done bool, err error) {
 	if err := t.makeWhole(); err != nil {
 		return false, err
 	}
+
+	t.waiting.begin()
 
 	// 2. The end is told first: people wait for it, and the rest can follow.
 	t.mu.Lock()
@@ -215,9 +226,14 @@ func (t *transfer) makeWhole() error {
 	if err != nil {
 		return err
 	}
-	// The last write tells when the session ended.
-	end := &wire.SessionEnd{Reason: string(broken.Reason), Ended: before.ModTime().UTC()}
+	if t.touched.IsZero() {
+		t.touched = before.ModTime().UTC() // before the repair, which may take several attempts, touches it
+	}
+	end := &wire.SessionEnd{Reason: string(broken.Reason), Ended: t.touched}
 	seals, err := cast.Resume(file, known, *broken, t.spool.options.Now())
+	if IsFull(err) {
+		err = errors.Join(err, t.spool.reserve.release()) // for the next attempt
+	}
 	switch {
 	case errors.Is(err, cast.ErrCut):
 		// Not even its header was written, so nothing was forwarded either.
@@ -231,6 +247,7 @@ func (t *transfer) makeWhole() error {
 	if end.Bytes, err = file.Seek(0, io.SeekEnd); err != nil {
 		return err
 	}
+	t.count(end.Bytes - t.counted.Load())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.broken, t.end = nil, end
@@ -256,7 +273,7 @@ func (t *transfer) tellEnd(ctx context.Context, end wire.SessionEnd) error {
 		return nil
 	}
 	if err := t.spool.options.Broker.EndSession(ctx, t.session, end); err != nil {
-		return fmt.Errorf("reporting the end of a session: %w", err)
+		return t.notTaken("reporting the end of a session", err)
 	}
 	t.told = true
 	return nil
@@ -283,7 +300,7 @@ func (t *transfer) upload(ctx context.Context, size int64) error {
 	if !t.asked {
 		state, err := t.spool.options.Broker.RecordingState(ctx, t.session)
 		if err != nil {
-			return fmt.Errorf("asking how much of a recording the broker has: %w", err)
+			return t.notTaken("asking how much of a recording the broker has", err)
 		}
 		t.held, t.asked = state.Bytes, true
 	}
@@ -302,12 +319,14 @@ func (t *transfer) upload(ctx context.Context, size int64) error {
 		chunk := min(size-t.held, wire.MaxChunk)
 		state, err := t.spool.options.Broker.Upload(ctx, t.session, t.held, io.NewSectionReader(file, t.held, chunk), chunk)
 		if err != nil {
-			return fmt.Errorf("uploading a recording from byte %d: %w", t.held, err)
+			return t.notTaken(fmt.Sprintf("uploading a recording from byte %d", t.held), err)
 		}
 		if state.Bytes != t.held+chunk {
 			return fmt.Errorf("the broker has %d bytes of a recording after it was sent up to %d", state.Bytes, t.held+chunk)
 		}
 		t.held = state.Bytes
+		t.waiting.taken()
+		t.spool.outage.taken()
 	}
 	return nil
 }
@@ -327,12 +346,19 @@ func (t *transfer) reportSeals(ctx context.Context) error {
 			return nil
 		}
 		if err := t.spool.options.Broker.ReportSeals(ctx, t.session, report); err != nil {
-			return fmt.Errorf("reporting seals: %w", err)
+			return t.notTaken("reporting seals", err)
 		}
+		t.spool.outage.taken()
 		t.mu.Lock()
 		t.seals = t.seals[len(report.Seals):]
 		t.mu.Unlock()
 	}
+}
+
+// notTaken notes that the broker did not take something, and says what.
+func (t *transfer) notTaken(what string, err error) error {
+	t.spool.outage.failed(err)
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // remove deletes the files, the recording first: seals without one are nothing.
@@ -342,6 +368,7 @@ func (t *transfer) remove() error {
 			return fmt.Errorf("deleting a delivered recording: %w", err)
 		}
 	}
+	t.count(-t.counted.Load())
 	return nil
 }
 

@@ -17,6 +17,7 @@ type ending struct {
 	reason string
 	by     string // a person's name, for the notice
 	at     time.Time
+	cause  error  // for the log; nil where the rest says all
 	detail string // for wire.ReasonFailed, wire.ReasonRecorderFailed, wire.ReasonIdle and wire.ReasonReauthentication: what happened, a clause for people
 }
 
@@ -54,6 +55,9 @@ func (e ending) notice() string {
 	case wire.ReasonLeaseLost:
 		return "stint: the broker can no longer be reached, so this session ends. Connect again in a moment"
 	case wire.ReasonRecorderFailed:
+		if e.detail != "" {
+			return "stint: this session can no longer be recorded, since " + e.detail + ". So it ends"
+		}
 		return "stint: this session can no longer be recorded, so it ends"
 	case wire.ReasonProxyStopped:
 		return "stint: the proxy is stopping. Connect again in a moment"

@@ -58,7 +58,7 @@ func recordedSession(t *testing.T) (*session, func() []cast.Event) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	recording, err := kept.Create(cast.Header{Session: id, Request: "r-1", Protocol: "ssh"}, casttest.Recipients())
+	recording, err := kept.Create(cast.Header{Session: id, Request: "r-1", Protocol: "ssh"}, casttest.Recipients(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stint/recorder/cast"
+	"stint/recorder/spool"
 	"stint/recorder/wire"
 	signer "stint/server/signer/wire"
 )
@@ -86,13 +87,19 @@ func (s *session) open() error {
 	}
 
 	// 6. It is recorded, or it is not.
+	onOutage := s.endByOutage
+	if s.rules.holds {
+		onOutage = nil
+	} else if err := p.options.Spool.Taking(); err != nil {
+		return notRecorded(err)
+	}
 	header := cast.Header{
 		Session: s.id, Request: s.pass.Request, Protocol: "ssh",
 		Person: cast.Person{Issuer: granted.Person.Issuer, Subject: granted.Person.Subject, Name: granted.Name},
 		Login:  s.pass.Login, Target: s.pass.Target, Proxy: p.options.Name, Client: string(s.client.ClientVersion()),
 	}
-	if s.recording, err = p.options.Spool.Create(header, to); err != nil {
-		return &refusedSession{wire.ReasonRecorderFailed, "this session cannot be recorded, so it is refused. Tell those who run stint", err}
+	if s.recording, err = p.options.Spool.Create(header, to, onOutage); err != nil {
+		return notRecorded(err)
 	}
 
 	// 7. The role may be used from where the client is.
@@ -108,6 +115,15 @@ func (s *session) open() error {
 	s.armPresence()
 	s.serves.Store(true)
 	return nil
+}
+
+// notRecorded refuses a session that cannot be recorded.
+func notRecorded(err error) error {
+	why := "this session cannot be recorded, so it is refused. Tell those who run stint"
+	if clause := spool.Why(err); clause != "" {
+		why = "this session cannot be recorded, since " + clause + ". Tell those who run stint, and try again later"
+	}
+	return &refusedSession{wire.ReasonRecorderFailed, why, err}
 }
 
 // askBroker announces the session, and once more if no answer came: one lost

@@ -26,6 +26,7 @@ type rules struct {
 	networks       []netip.Prefix
 
 	fileContent bool  // what sftp and scp copy is kept, and not only told of
+	holds       bool  // it goes on while the broker takes no recordings
 	bulkBytes   int64 // what is kept whole of each stream of a command without a terminal; zero: all
 }
 
@@ -65,6 +66,13 @@ func readRules(said signer.SessionRules) (rules, error) {
 		r.fileContent = true
 	default:
 		return rules{}, fmt.Errorf("files of which %q is kept", said.Files)
+	}
+	switch said.Outage {
+	case "", "end":
+	case "hold":
+		r.holds = true
+	default:
+		return rules{}, fmt.Errorf("an outage in which a session is to %q", said.Outage)
 	}
 	if r.bulkBytes = said.BulkBytes; r.bulkBytes < 0 {
 		return rules{}, fmt.Errorf("%d bytes of a command that are kept", said.BulkBytes)

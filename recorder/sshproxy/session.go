@@ -98,6 +98,9 @@ func (p *Proxy) serveSession(ctx context.Context, client *connection) {
 		s.refuse(err)
 	}
 	s.close()
+	if s.ending.cause != nil {
+		log.Error("a session could no longer be recorded", "error", s.ending.cause)
+	}
 	log.Info("a session ended", "reason", s.ending.reason, "detail", s.ending.detail, "by", s.ending.by)
 }
 
@@ -187,7 +190,7 @@ func (s *session) serve() {
 		case <-s.over:
 			return
 		case <-s.recording.Failed():
-			s.end(ending{reason: wire.ReasonRecorderFailed})
+			s.endUnrecorded(s.recording.Err())
 		case opened, ok := <-s.client.channels:
 			if !ok {
 				s.end(s.hungUp())
@@ -234,10 +237,18 @@ func (s *session) record(channel uint32, body cast.Body) bool {
 		return true
 	}
 	if !errors.Is(err, cast.ErrTooLong) {
-		s.end(ending{reason: wire.ReasonRecorderFailed, detail: err.Error()})
+		s.endUnrecorded(err)
 	}
 	return false
 }
+
+// endUnrecorded ends a session that can no longer be recorded.
+func (s *session) endUnrecorded(err error) {
+	s.end(ending{reason: wire.ReasonRecorderFailed, detail: spool.Why(err), cause: err})
+}
+
+// endByOutage ends a session of whose recording the broker has taken nothing for too long.
+func (s *session) endByOutage() { s.endUnrecorded(spool.ErrOutage) }
 
 // mustBe refuses a pass that is for another login or target.
 func mustBe(pass pass, principal string) error {

@@ -230,11 +230,18 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	return nil
 }
 
+// ErrFault means that the broker could not make one call for a reason of its own, which says
+// nothing about others.
+var ErrFault = errors.New("the broker failed at this call")
+
 // refusal reads a problem document. A server error, or an answer that is none of
 // the broker's, is not a refusal: the caller tries again.
 func refusal(response *http.Response) error {
 	problem := &Error{}
 	err := json.NewDecoder(io.LimitReader(response.Body, maxLine)).Decode(problem)
+	if response.StatusCode == http.StatusInternalServerError {
+		return fmt.Errorf("%w (%s)", ErrFault, problem.Code)
+	}
 	if response.StatusCode/100 != 4 || err != nil || problem.Code == "" {
 		return fmt.Errorf("the broker answered with status %d (%s)", response.StatusCode, problem.Code)
 	}

@@ -138,6 +138,7 @@ func rulesOf(role policies.Role, sealed policies.Recordings) wire.SessionRules {
 		IdleSeconds: int64(role.Session.Idle / time.Second), ReauthenticateSeconds: int64(role.Session.Reauthenticate / time.Second), Channels: role.Session.Channels, Networks: role.Session.Networks,
 		SingleUse: role.SingleUse,
 		Files:     role.Recording.Files, Forwards: role.Recording.Forwards, BulkBytes: int64(role.Recording.BulkMebibytes) << 20,
+		Outage:     role.Recording.Outage,
 		Recipients: wire.Recipients{Session: sealed.Recipients, First: sealed.Input.First, Second: sealed.Input.Second},
 	}
 }

@@ -127,7 +127,9 @@ type SessionRules struct {
 	Forwards string `json:"forwards,omitempty"`
 	// BulkBytes bounds what is kept whole of each direction of a command without a
 	// terminal; zero: no bound.
-	BulkBytes  int64      `json:"bulk_bytes,omitempty"`
+	BulkBytes int64 `json:"bulk_bytes,omitempty"`
+	// Outage is policies.OutageEnd, which empty means too, or policies.OutageHold.
+	Outage     string     `json:"outage,omitempty"`
 	Recipients Recipients `json:"recipients"`
 }
 
