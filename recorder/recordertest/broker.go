@@ -29,7 +29,7 @@ type Broker struct {
 	lease    time.Duration
 	renewals int // answered
 	silences int
-	full     bool // nothing of a recording is taken
+	full     bool                        // nothing of a recording is taken
 	statuses map[string]wire.ProxyStatus // by process
 	next     map[string]string           // by request: the one that extends its sessions
 	present  map[string]time.Time        // when a person said that they are there, by request
