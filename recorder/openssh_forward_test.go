@@ -70,6 +70,11 @@ func (r *real) start(t *testing.T, environment []string, arguments ...string) *b
 	var once sync.Once
 	b.stop = func() {
 		once.Do(func() {
+			// ssh was seen to go on after a signal that came while it told of a refused channel.
+			again := time.AfterFunc(time.Second, func() { _ = b.command.Process.Signal(os.Interrupt) })
+			defer again.Stop()
+			kill := time.AfterFunc(3*time.Second, func() { _ = b.command.Process.Kill() })
+			defer kill.Stop()
 			_ = b.command.Process.Signal(os.Interrupt)
 			_ = b.command.Wait()
 		})
