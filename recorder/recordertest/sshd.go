@@ -63,7 +63,10 @@ func NewSshd(t testing.TB, signer *Signer, name string) *Sshd {
 
 	port := freePort(t)
 	config := filepath.Join(directory, "config")
-	must(t, os.WriteFile(config, fmt.Appendf(nil, `ListenAddress 127.0.0.1
+	// With both families, a port that a client lets it choose is free on ::1 alone:
+	// on 127.0.0.1 somebody else may answer there.
+	must(t, os.WriteFile(config, fmt.Appendf(nil, `AddressFamily inet
+ListenAddress 127.0.0.1
 Port %d
 HostKey %s
 PidFile none
